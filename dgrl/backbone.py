@@ -1,0 +1,81 @@
+"""The five blocks of a backbone, cut from any timm network at its feature boundaries."""
+
+from collections import OrderedDict
+
+import timm
+from timm.models import FeatureListNet
+from torch import Tensor, nn
+
+from dgrl.pretrained import pretrained_classifier
+
+STRIDES = [2, 4, 8, 16, 32]
+
+
+class Backbone(nn.Module):
+    """Five convolutional blocks: the paper's conv1 and res2 to res5 (section 3.1).
+
+    For `resnet50` and a 384×384 input:
+
+    | block | output | stride |
+    |---|---|---|
+    | conv1 | 64 × 192² (after batch-norm and ReLU, before the max-pool) | 2 |
+    | conv2 | 256 × 96² (the max-pool is its first layer) | 4 |
+    | conv3 | 512 × 48² | 8 |
+    | conv4 | 1024 × 24² | 16 |
+    | conv5 | 2048 × 12² | 32 |
+
+    The blocks are called one at a time, because feedback enters between them. Batch-norm statistics never change: as in
+    the published network (code: global statistics), they stay those of pre-training, in training too.
+
+    Args:
+        name: a timm network.
+        pretrained: fetch its ImageNet weights (timm downloads them).
+
+    Attributes:
+        channels: output channels of the five blocks.
+
+    Raises:
+        ValueError: timm has no such network, or it does not have feature boundaries at strides 2, 4, 8, 16, 32.
+    """
+
+    def __init__(self, name: str, pretrained: bool = False) -> None:
+        super().__init__()
+        blocks, self.channels = _cut(name, pretrained)
+        self.conv1, self.conv2, self.conv3, self.conv4, self.conv5 = blocks
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """One plain pass without feedback: the five blocks' outputs. `images` is (B, 3, H, W), normalised."""
+        features = [self.conv1(images)]
+        for block in (self.conv2, self.conv3, self.conv4, self.conv5):
+            features.append(block(features[-1]))
+        return features
+
+    def train(self, mode: bool = True) -> "Backbone":
+        super().train(mode)
+        for module in self.modules():
+            if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                module.eval()
+        return self
+
+
+def _cut(name: str, pretrained: bool) -> tuple[list[nn.Sequential], list[int]]:
+    """The network's children, in order, split after each of its five feature boundaries."""
+    try:
+        classifier = pretrained_classifier(name) if pretrained else timm.create_model(name)
+    except RuntimeError as error:
+        raise ValueError(f"backbone {name!r} cannot be made: {error}") from error
+    boundaries = list(getattr(classifier, "feature_info", []))
+    strides = [boundary["reduction"] for boundary in boundaries]
+    if strides != STRIDES:
+        raise ValueError(f"backbone {name!r} has feature boundaries at strides {strides}; DGRL needs {STRIDES}")
+    # EfficientNet and its kin put boundaries inside a Sequential ("blocks.2"): timm can flatten it into its stages.
+    nested = any("." in boundary["module"] for boundary in boundaries)
+    layers = FeatureListNet(classifier, out_indices=range(5), flatten_sequential=nested)
+    blocks: list[nn.Sequential] = []
+    block: OrderedDict[str, nn.Module] = OrderedDict()
+    for layer_name, layer in layers.items():
+        block[layer_name] = layer
+        if layer_name in layers.return_layers:
+            blocks.append(nn.Sequential(block))
+            block = OrderedDict()
+    return blocks, [boundary["num_chs"] for boundary in boundaries]

@@ -1,0 +1,227 @@
+"""DGRL: detect globally, refine locally."""
+
+import dataclasses
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors
+import torch
+from huggingface_hub import PyTorchModelHubMixin, snapshot_download
+from huggingface_hub.errors import HFValidationError
+from numpy.typing import NDArray
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from dgrl.brn import BRN, BRNOutput
+from dgrl.config import DGRLConfig
+from dgrl.images import Picture, read_image, square, to_size, to_tensor
+from dgrl.rln import RLN, RLNOutput
+from dgrl.taps import Change, Edit, Recorder, as_edits, listening
+from dgrl.trace import Trace
+
+CONFIG_FILE = "config.json"
+WEIGHTS_FILE = "model.safetensors"
+CARD_FILE = "README.md"
+
+
+class CheckpointError(ValueError):
+    """A checkpoint cannot be loaded; the message says which tensor or setting is wrong, and how."""
+
+
+@dataclass
+class DGRLOutput:
+    """What one forward pass gives.
+
+    Attributes:
+        saliency: (B, 1, H, W) in [0, 1], the refined map at the images' size.
+        localised: RLN's output at every time step (384×384).
+        refined: BRN's output (480×480).
+    """
+
+    saliency: Tensor
+    localised: RLNOutput
+    refined: BRNOutput
+
+
+class DGRL(
+    nn.Module,
+    PyTorchModelHubMixin,
+    library_name="dgrl",
+    license="apache-2.0",
+    pipeline_tag="image-segmentation",
+    tags=["salient-object-detection"],
+):
+    """Localise the salient object with RLN, refine its boundary with BRN (Wang et al., CVPR 2018).
+
+    Args:
+        config: what to build; by default the published network.
+        pretrained_backbone: fetch the backbone's ImageNet weights, to train from them.
+    """
+
+    def __init__(self, config: DGRLConfig | None = None, pretrained_backbone: bool = False) -> None:
+        super().__init__()
+        self.config = config or DGRLConfig()
+        self.rln = RLN(self.config, pretrained_backbone)
+        self.brn = BRN(self.config)
+
+    def forward(self, images: Tensor, steps: int | None = None) -> DGRLOutput:
+        """Saliency of a batch of images (B, 3, H, W) in [0, 1], RGB, any size; `steps` is T for this pass."""
+        localised = self.localise(images, steps)
+        refined = self.refine(images, localised.saliency)
+        return DGRLOutput(to_size(refined.refined, *images.shape[-2:]), localised, refined)
+
+    def localise(self, images: Tensor, steps: int | None = None) -> RLNOutput:
+        """Stage one: RLN on the images (B, 3, H, W), resized to `config.rln_size`."""
+        return self.rln(square(images, self.config.rln_size), steps)
+
+    def refine(self, images: Tensor, saliency: Tensor) -> BRNOutput:
+        """Stage two: BRN on images (B, 3, H, W) and map (B, 1, h, w), both resized to `config.brn_size`."""
+        size = self.config.brn_size
+        return self.brn(square(images, size), to_size(saliency, size, size))
+
+    @torch.inference_mode()
+    def detect(self, picture: Picture, steps: int | None = None) -> NDArray[np.float32]:
+        """The saliency map of one picture.
+
+        Args:
+            picture: a path, PIL image, array or tensor (see `read_image`).
+            steps: T for this pass; by default the number trained.
+
+        Returns:
+            (H, W) float32 in [0, 1], the picture's own size; the probability that a pixel is salient.
+
+        Raises:
+            ImageError: the picture cannot be used.
+            FloatingPointError: the network gave NaN or infinite values.
+        """
+        output = self(to_tensor(read_image(picture)).to(self.device), steps)
+        return _finite(output.saliency[0, 0])
+
+    @torch.inference_mode()
+    def trace(
+        self,
+        picture: Picture,
+        steps: int | None = None,
+        edits: Sequence[Edit | tuple[str, Change]] | Mapping[str, Change] = (),
+    ) -> Trace:
+        """Everything one pass over one picture computes, as arrays.
+
+        Args:
+            picture: a path, PIL image, array or tensor (see `read_image`).
+            steps: T for this pass; by default the number trained.
+            edits: alterations of what passes through taps, applied during the pass: `Edit`s, (tap, change) pairs, or a
+                mapping of taps to changes.
+
+        Raises:
+            ImageError: the picture cannot be used.
+            ValueError: an edit names no tap of this pass, or does not fit.
+            FloatingPointError: the network gave NaN or infinite values.
+        """
+        photo = read_image(picture)
+        recorder = Recorder(as_edits(edits))
+        with listening(recorder):
+            output = self(to_tensor(photo).to(self.device), steps)
+        recorder.check_all_used()
+        taps = {name: _finite(value[0]) for name, value in recorder.values.items()}
+        return Trace(photo, _finite(output.saliency[0, 0]), taps, self.config.prior)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network is; it goes elsewhere by `.to(device)`."""
+        return self.rln.mean.device
+
+    def with_steps(self, steps: int) -> "DGRL":
+        """A copy with heads for `steps` time steps, new heads starting as copies of the last one.
+
+        The feedback convolutions of a network trained with a single pass have never been used. They start at 0, so that
+        step t = 1 begins as t = 0 and learns from there. (Departure: the published network starts them at random.)
+        """
+        grown = DGRL(dataclasses.replace(self.config, steps=steps))
+        state = self.state_dict()
+        last = len(self.rln.heads) - 1
+        for name in grown.state_dict():
+            if name not in state:
+                _, _, index, rest = name.split(".", 3)
+                state[name] = state[f"rln.heads.{min(int(index), last)}.{rest}"]
+            elif self.config.steps == 0 and name.startswith("rln.recurrent_step.feedback"):
+                state[name] = torch.zeros_like(state[name])
+        kept = {name: state[name] for name in grown.state_dict()}
+        grown.load_state_dict(kept)
+        return grown
+
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path: str | Path, **hub_settings: Any) -> "DGRL":  # type: ignore[override]
+        """Load a checkpoint folder, or a model of the Hugging Face Hub, strictly.
+
+        Args:
+            pretrained_model_name_or_path: a folder with `config.json` and `model.safetensors`, or a Hub id.
+            hub_settings: `revision`, `cache_dir`, `token`, `local_files_only`, `force_download` for the Hub.
+
+        Returns:
+            The network in evaluation mode, float32, on the CPU.
+
+        Raises:
+            CheckpointError: there is no such checkpoint, or a tensor or setting is missing, unknown or misshapen.
+        """
+        folder = Path(pretrained_model_name_or_path)
+        if not folder.is_dir():
+            folder = _download(str(pretrained_model_name_or_path), hub_settings)
+        model = cls(_read_config(folder / CONFIG_FILE))
+        _load_weights(model, folder / WEIGHTS_FILE)
+        return model.eval()
+
+    def _save_pretrained(self, save_directory: Path) -> None:
+        # Written beside and moved into place: a file of that name is never half of one.
+        partial = save_directory / f".{WEIGHTS_FILE}.partial"
+        save_file({name: value.contiguous() for name, value in self.state_dict().items()}, partial)
+        os.replace(partial, save_directory / WEIGHTS_FILE)
+
+
+def _finite(values: Tensor) -> NDArray[np.float32]:
+    """Without a channel axis of 1, as float32; FloatingPointError if not all are finite."""
+    if not torch.isfinite(values).all():
+        raise FloatingPointError("the network gave NaN or infinite values; its weights or an edit are at fault")
+    array: NDArray[np.float32] = values.float().cpu().numpy()
+    return array[0] if array.ndim == 3 and array.shape[0] == 1 else array
+
+
+def _download(name: str, hub_settings: dict[str, Any]) -> Path:
+    try:
+        return Path(snapshot_download(name, allow_patterns=[CONFIG_FILE, WEIGHTS_FILE, CARD_FILE], **hub_settings))
+    except (OSError, HFValidationError) as error:
+        raise CheckpointError(f"{name} is neither a folder nor a model that the Hugging Face Hub gives") from error
+
+
+def _read_config(path: Path) -> DGRLConfig:
+    try:
+        settings = json.loads(path.read_text(encoding="utf-8"))
+        return DGRLConfig(**settings)
+    except FileNotFoundError as error:
+        raise CheckpointError(f"{path.parent} is not a checkpoint: it has no {path.name}") from error
+    except (TypeError, ValueError) as error:
+        raise CheckpointError(f"{path}: {error}") from error
+
+
+def _load_weights(model: nn.Module, path: Path) -> None:
+    """Fill every tensor of `model`, and use every tensor of the file."""
+    try:
+        tensors = load_file(path)
+    except FileNotFoundError as error:
+        raise CheckpointError(f"{path.parent} is not a checkpoint: it has no {path.name}") from error
+    except (OSError, safetensors.SafetensorError) as error:
+        raise CheckpointError(f"{path} is not a whole safetensors file: {error}") from error
+    expected = model.state_dict()
+    faults = [f"{name} is missing" for name in expected.keys() - tensors.keys()]
+    faults += [f"{name} is left over" for name in tensors.keys() - expected.keys()]
+    for name in expected.keys() & tensors.keys():
+        if expected[name].shape != tensors[name].shape:
+            faults.append(f"{name} is {tuple(tensors[name].shape)} instead of {tuple(expected[name].shape)}")
+    if faults:
+        more = f" (and {len(faults) - 5} more)" if len(faults) > 5 else ""
+        raise CheckpointError(f"{path} does not fit its configuration: {'; '.join(sorted(faults)[:5])}{more}")
+    model.load_state_dict(tensors)

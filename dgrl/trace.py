@@ -1,0 +1,211 @@
+"""What one pass over one picture computed, as arrays that a person can look at, and the arithmetic of one pixel."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dgrl.images import RGB
+
+Array = NDArray[np.float32]
+FORMAT = "dgrl-trace-1"
+
+
+@dataclass(frozen=True)
+class StepTrace:
+    """One time step of RLN.
+
+    Attributes:
+        t: the time step.
+        saliency: (384, 384) in [0, 1], this step's prediction.
+        logits: (2, 384, 384), background and object.
+        weight_maps: CWM's map by level ("conv3", "conv4", "conv5"): (h, w), positive, mean 1.
+        feedback: what blocks "conv2" to "conv5" received from the step before, (C, h, w); empty at t = 0.
+    """
+
+    t: int
+    saliency: Array
+    logits: Array
+    weight_maps: dict[str, Array]
+    feedback: dict[str, Array]
+
+
+@dataclass(frozen=True)
+class PixelTrace:
+    """How BRN made one pixel. All numbers are float64, computed from the trace's float32 arrays.
+
+    Attributes:
+        x, y: the photo's pixel that was asked for, column and row.
+        column, row: the pixel of BRN's map that covers it.
+        coefficients: (n, n), v.
+        neighbours: (n, n), s: the prior in the window, 0 outside the image.
+        foreground_products: (n, n), v · s.
+        background_products: (n, n), v · (1 − s).
+        foreground, background: the sums of the products.
+        prior, refined: the map at this pixel before and after; refined = sigmoid(foreground − background).
+    """
+
+    x: int
+    y: int
+    column: int
+    row: int
+    coefficients: NDArray[np.float64]
+    neighbours: NDArray[np.float64]
+    foreground_products: NDArray[np.float64]
+    background_products: NDArray[np.float64]
+    foreground: float
+    background: float
+    prior: float
+    refined: float
+
+
+@dataclass(frozen=True)
+class KernelField:
+    """BRN's kernels at a glance; all (H, W) of BRN's map. Shares are of the sum of absolute coefficients.
+
+    Attributes:
+        centre: the centre coefficient, signed.
+        spread: root mean square distance, in pixels, from the centre to where the kernel draws from.
+        shift_x, shift_y: mean displacement in pixels (right and down positive) of where the kernel draws from.
+    """
+
+    centre: Array
+    spread: Array
+    shift_x: Array
+    shift_y: Array
+
+
+@dataclass(frozen=True)
+class Trace:
+    """Everything one pass computed.
+
+    Attributes:
+        photo: (H, W, 3) uint8, the picture as it was read.
+        saliency: (H, W) float32 in [0, 1], the refined map in the photo's size.
+        taps: float32 arrays by tap name (`dgrl.taps.tap_names`), after edits; single channels have no channel axis.
+        prior_kind: "soft" or "binary": what BRN was given.
+    """
+
+    photo: RGB
+    saliency: Array
+    taps: Mapping[str, Array]
+    prior_kind: Literal["soft", "binary"] = "soft"
+
+    @cached_property
+    def steps(self) -> list[StepTrace]:
+        """The time steps t = 0 … T."""
+        steps = []
+        while f"rln.t{len(steps)}.logits" in self.taps:
+            t = len(steps)
+            logits = self.taps[f"rln.t{t}.logits"]
+            # The softmax of two classes is the sigmoid of their difference.
+            saliency = _sigmoid(logits[1] - logits[0])
+            steps.append(StepTrace(t, saliency, logits, self._of_step(t, "weight_map"), self._of_step(t, "feedback")))
+        return steps
+
+    def _of_step(self, t: int, kind: str) -> dict[str, Array]:
+        names = {f"conv{k}": f"rln.t{t}.conv{k}.{kind}" for k in (2, 3, 4, 5)}
+        return {block: self.taps[name] for block, name in names.items() if name in self.taps}
+
+    @property
+    def prior(self) -> Array:
+        """(480, 480) in [0, 1]: RLN's last prediction, which BRN refined."""
+        return self.taps["brn.prior"]
+
+    @property
+    def coefficients(self) -> Array:
+        """(n², 480, 480): BRN's propagation coefficients, signed; d is neighbour (d // n, d % n) of the window."""
+        return self.taps["brn.coefficients"]
+
+    @property
+    def refined(self) -> Array:
+        """(480, 480) in [0, 1]: the map after BRN."""
+        return self.taps["brn.refined"]
+
+    @property
+    def kernel_size(self) -> int:
+        """n."""
+        return round(len(self.coefficients) ** 0.5)
+
+    def to_map(self, x: int, y: int) -> tuple[int, int]:
+        """The (column, row) of BRN's map that covers the photo's pixel (x, y); IndexError outside the photo."""
+        height, width = self.photo.shape[:2]
+        if not (0 <= x < width and 0 <= y < height):
+            raise IndexError(f"pixel ({x}, {y}) is outside the photo of {width}×{height} pixels")
+        map_height, map_width = self.refined.shape
+        return int((x + 0.5) * map_width / width), int((y + 0.5) * map_height / height)
+
+    def pixel(self, x: int, y: int) -> PixelTrace:
+        """How BRN made the pixel at the photo's column `x` and row `y`.
+
+        Raises:
+            IndexError: outside the photo.
+        """
+        column, row = self.to_map(x, y)
+        n = self.kernel_size
+        coefficients = self.coefficients[:, row, column].reshape(n, n).astype(np.float64)
+        window = np.pad(self.prior, n // 2)[row : row + n, column : column + n]
+        neighbours = window.astype(np.float64)
+        foreground = coefficients * neighbours
+        background = coefficients * (1 - neighbours)
+        return PixelTrace(
+            x=x,
+            y=y,
+            column=column,
+            row=row,
+            coefficients=coefficients,
+            neighbours=neighbours,
+            foreground_products=foreground,
+            background_products=background,
+            foreground=float(foreground.sum()),
+            background=float(background.sum()),
+            prior=float(self.prior[row, column]),
+            refined=float(self.refined[row, column]),
+        )
+
+    @cached_property
+    def kernel_field(self) -> KernelField:
+        """Centre weight, spread and mean displacement of every pixel's kernel."""
+        n = self.kernel_size
+        offsets = np.arange(n, dtype=np.float32) - n // 2
+        dy, dx = (grid.ravel()[:, None, None] for grid in np.meshgrid(offsets, offsets, indexing="ij"))
+        share = np.abs(self.coefficients)
+        share /= np.maximum(share.sum(0), np.finfo(np.float32).tiny)
+        return KernelField(
+            centre=self.coefficients[n * n // 2],
+            spread=np.sqrt((share * (dx**2 + dy**2)).sum(0)),
+            shift_x=(share * dx).sum(0),
+            shift_y=(share * dy).sum(0),
+        )
+
+    def save(self, path: str | Path) -> None:
+        """Write an `.npz` of every tap by its name, `photo`, `saliency`, and `about` (JSON text)."""
+        about = json.dumps({"format": FORMAT, "prior": self.prior_kind})
+        with open(path, "wb") as file:
+            np.savez_compressed(file, photo=self.photo, saliency=self.saliency, about=np.array(about), **self.taps)
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Trace":
+        """Read what `save` wrote; nothing in it is unpickled.
+
+        Raises:
+            ValueError: the file is not a trace.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                arrays = dict(file)
+            about = json.loads(str(arrays.pop("about")))
+            if about["format"] != FORMAT:
+                raise ValueError(f"its format is {about['format']}")
+            return cls(arrays.pop("photo"), arrays.pop("saliency"), arrays, about["prior"])
+        except (KeyError, ValueError, EOFError) as error:
+            raise ValueError(f"{path} is not a trace: {error}") from error
+
+
+def _sigmoid(values: Array) -> Array:
+    return 0.5 * (1 + np.tanh(0.5 * values))
