@@ -1,0 +1,44 @@
+# make app and make test set up what they need by themselves, in a virtual environment beside this file.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PORT ?= 7860
+
+.PHONY: app test check format bench notebooks screenshots clean
+
+app: $(VENV)/ready ## start the app and print its address
+	$(BIN)/dgrl app --port $(PORT)
+
+test: $(VENV)/ready-dev ## every test, those in the browser included (they need Debian's chromium)
+	$(BIN)/python -m pytest
+
+check: $(VENV)/ready-dev ## lint, format and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/ready-dev ## mend what can be mended
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/ready-dev ## measure speed, print the table
+	$(BIN)/python -m benchmarks.inference
+	$(BIN)/python -m benchmarks.app_latency
+
+notebooks: $(VENV)/ready-dev ## execute every notebook from top to bottom and keep its outputs
+	DGRL_SMALL=1 $(BIN)/jupyter nbconvert --to notebook --execute --inplace notebooks/*.ipynb
+
+clean: ## remove the virtual environment and what tools left
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+
+$(VENV)/ready: requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "DGRL needs Python 3.10 or newer; try make PYTHON=python3.12")'
+	@echo "Setting up $(VENV): PyTorch and the rest, some gigabytes, once."
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+$(VENV)/ready-dev: $(VENV)/ready
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@

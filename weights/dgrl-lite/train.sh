@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# Makes weights/dgrl-lite from ImageNet weights, in about two hours on two CPU cores:
+#   bash weights/dgrl-lite/train.sh DUTS-TR RUNS
+# DUTS-TR holds the data set as image/*.jpg and mask/*.png; RUNS is where the three runs go. The result is RUNS/dgrl-lite.
+set -euo pipefail
+data=$1 runs=$2
+here=$(dirname "$0")
+pairs=(--images "$data/image" --masks "$data/mask" --without "$here/validation_DUTS-TR.txt")
+
+# One pass first (T = 0): the backbone and its head learn four times as fast without the later steps.
+dgrl train "${pairs[@]}" --stage rln --out "$runs/one-pass" --backbone tf_efficientnet_lite0 --steps 0 \
+  --epochs 4 --size 224 --compile
+
+# Then all three (T = 2): each later head starts from the first one, feedback starts at zero.
+dgrl train "${pairs[@]}" --stage rln --out "$runs/rln" --init "$runs/one-pass" --steps 2 \
+  --max-updates 400 --batch-size 8 --size 320 --learning-rate 5e-4 --backbone-learning-rate 1e-4 --compile
+
+# BRN on crops around boundaries, on the maps of the RLN just trained.
+dgrl train "${pairs[@]}" --stage brn --out "$runs/brn" --init "$runs/rln" --steps 2 \
+  --max-updates 400 --batch-size 4
+
+python - "$runs/brn" "$runs/dgrl-lite" <<'PYTHON'
+import sys
+from dgrl import DGRL
+
+source, target = sys.argv[1:]
+DGRL.from_pretrained(source).half().save_pretrained(target)  # halves the file; loaded as float32 again
+PYTHON
