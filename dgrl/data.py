@@ -26,6 +26,7 @@ class Pair:
 
     @property
     def stem(self) -> str:
+        """The file name that picture and mask share."""
         return self.image.stem
 
 
@@ -38,13 +39,13 @@ def find_pairs(images: Path, masks: Path, exclude: Collection[str] = ()) -> list
         exclude: stems to leave out, e.g. those kept for validation.
 
     Raises:
-        DataError: a folder is missing, there are no pictures, or a picture has no mask.
+        DataError: a folder is missing, there are no pictures, a picture has no mask, or two share a name.
     """
     for folder in (images, masks):
         if not folder.is_dir():
             raise DataError(f"{folder} is not a folder")
-    pictures = {path.stem: path for path in _files(images) if path.stem not in exclude}
-    mates = {path.stem: path for path in _files(masks)}
+    pictures = {stem: path for stem, path in _by_stem(images).items() if stem not in exclude}
+    mates = _by_stem(masks)
     missing = sorted(pictures.keys() - mates.keys())
     if not pictures:
         raise DataError(f"no pictures in {images}")
@@ -54,8 +55,15 @@ def find_pairs(images: Path, masks: Path, exclude: Collection[str] = ()) -> list
     return [Pair(pictures[stem], mates[stem]) for stem in sorted(pictures)]
 
 
-def _files(folder: Path) -> list[Path]:
-    return [path for path in sorted(folder.iterdir()) if path.suffix.lower() in IMAGE_SUFFIXES]
+def _by_stem(folder: Path) -> dict[str, Path]:
+    files: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()):
+        if path.suffix.lower() in IMAGE_SUFFIXES:
+            # Else a mask kept beside its picture would pass for the picture.
+            if path.stem in files:
+                raise DataError(f"{folder} holds both {files[path.stem].name} and {path.name}: which is meant?")
+            files[path.stem] = path
+    return files
 
 
 def augmentation(size: int, smallest_crop: float = 0.6) -> v2.Transform:

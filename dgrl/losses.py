@@ -8,7 +8,7 @@ from dgrl.rln import RLNOutput
 
 
 def cross_entropy(logits: Tensor, masks: Tensor) -> Tensor:
-    """Softmax cross-entropy per pixel (published), mean over pixels: logits (B, 2, H, W), masks (B, 1, H, W) of 0, 1."""
+    """Softmax cross-entropy per pixel (published), mean over pixels; logits (B, 2, H, W), masks (B, 1, H, W)."""
     return F.cross_entropy(logits, masks[:, 0].long())
 
 
@@ -30,7 +30,8 @@ def attention_loss(weight_maps: dict[str, Tensor], masks: Tensor) -> Tensor:
     """
     shares = []
     for weights in weight_maps.values():
-        inside = F.adaptive_avg_pool2d(masks, weights.shape[-2:])
+        height, width = weights.shape[-2:]
+        inside = F.adaptive_avg_pool2d(masks, (height, width))
         shares.append((weights * inside).sum((1, 2, 3)) / weights.sum((1, 2, 3)))
     share = torch.stack(shares)  # (levels, B)
     return -share.clamp(min=1e-4).log().mean()
@@ -51,5 +52,7 @@ def localisation_loss(output: RLNOutput, masks: Tensor, region_weight: float, at
 
 def refinement_loss(refined: Tensor, masks: Tensor, region_weight: float) -> Tensor:
     """Cross-entropy of BRN's two-class softmax (published), plus the region term of the `default` preset."""
-    loss = F.binary_cross_entropy(refined.clamp(1e-6, 1 - 1e-6), masks)
+    refined = refined.clamp(1e-6, 1 - 1e-6)
+    # Written out, because `F.binary_cross_entropy` refuses to run under CUDA's autocast.
+    loss = -(masks * refined.log() + (1 - masks) * (1 - refined).log()).mean()
     return loss + region_weight * region_loss(refined, masks) if region_weight else loss

@@ -8,68 +8,18 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TextIO
+from typing import Any, TextIO
 
 import torch
 from accelerate import Accelerator
 from accelerate.utils import set_seed
-from torch import Tensor, nn
 from torch.utils.data import DataLoader, Sampler
 from tqdm import tqdm
 
 from dgrl.data import Pair, SaliencyData, augmentation
-from dgrl.images import square, to_size
-from dgrl.losses import localisation_loss, refinement_loss
 from dgrl.model import DGRL
-
-Stage = Literal["rln", "brn"]
-
-
-@dataclass(frozen=True)
-class TrainingConfig:
-    """One stage of training. The defaults are the `default` preset's.
-
-    Attributes:
-        stage: "rln" trains RLN at every time step; "brn" trains BRN on the maps of a fixed RLN.
-        epochs: passes over the pictures.
-        max_updates: end after so many updates, even in mid-epoch; the schedule follows.
-        batch_size: pictures per update.
-        size: side in pixels of RLN's training input; BRN trains at the network's own size, on crops.
-        steps: T in training; by default the network's.
-        crop: side in pixels of BRN's training crops.
-        crops_per_picture: crops around object boundaries taken of each picture.
-        learning_rate: of new layers, at its peak; it warms up for 5 % of the updates and falls to 0 along a cosine.
-        backbone_learning_rate: of the pre-trained blocks.
-        weight_decay: AdamW's.
-        region_weight: of the soft-IoU term (departure; published: 0).
-        attention_weight: of the term that asks weight maps to favour the object (departure; published: 0).
-        precision: Accelerate's mixed precision: "no", "bf16" or "fp16".
-        compile: compile RLN with `torch.compile`: a minute's wait, then faster updates.
-        seed: of weights, order, augmentation and crops.
-        workers: processes that read pictures.
-        checkpoint_every: updates between checkpoints.
-        keep: how many checkpoints stay on disk.
-    """
-
-    stage: Stage = "rln"
-    epochs: int = 6
-    max_updates: int | None = None
-    batch_size: int = 16
-    size: int = 256
-    steps: int | None = None
-    crop: int = 128
-    crops_per_picture: int = 2
-    learning_rate: float = 1e-3
-    backbone_learning_rate: float = 3e-4
-    weight_decay: float = 1e-4
-    region_weight: float = 1.0
-    attention_weight: float = 0.1
-    precision: str = "no"
-    compile: bool = False
-    seed: int = 0
-    workers: int = 2
-    checkpoint_every: int = 100
-    keep: int = 2
+from dgrl.stages import LocaliseStage, RefineStage
+from dgrl.training_config import TrainingConfig
 
 
 class TrainingError(RuntimeError):
@@ -89,11 +39,14 @@ def train(model: DGRL, pairs: list[Pair], out: Path, config: TrainingConfig, res
         resume: go on from the newest checkpoint in `out`, if there is one.
 
     Raises:
-        TrainingError: the loss is no longer finite.
+        TrainingError: `out` holds another run's checkpoints, or the loss is no longer finite.
     """
+    if not resume and whole_checkpoints(out):
+        raise TrainingError(f"{out} holds checkpoints of an earlier run: resume that, or choose another folder")
     out.mkdir(parents=True, exist_ok=True)
     set_seed(config.seed)
     accelerator = Accelerator(mixed_precision=config.precision)
+    model.to(accelerator.device)  # all of it: the BRN stage runs RLN too, outside of what Accelerate prepares
     accelerator.print(f"Training {config.stage} on {accelerator.device} with {len(pairs)} pictures")
     size = config.size if config.stage == "rln" else model.config.brn_size
     data = SaliencyData(pairs, augmentation(size), config.seed)
@@ -101,10 +54,11 @@ def train(model: DGRL, pairs: list[Pair], out: Path, config: TrainingConfig, res
     loader = DataLoader(
         data, config.batch_size, sampler=order, num_workers=config.workers, drop_last=len(data) >= config.batch_size
     )
-    stage: nn.Module = (LocaliseStage if config.stage == "rln" else RefineStage)(model, config)
+    stage: LocaliseStage | RefineStage
+    stage = LocaliseStage(model, config) if config.stage == "rln" else RefineStage(model, config)
     if config.compile:
         model.rln.compile()
-    stage = stage.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    stage = stage.to(memory_format=torch.channels_last)
     optimiser = torch.optim.AdamW(stage.parameter_groups(), weight_decay=config.weight_decay)
     stage, optimiser, loader = accelerator.prepare(stage, optimiser, loader)
     progress = Progress(total=config.max_updates or config.epochs * len(loader))
@@ -120,7 +74,7 @@ def train(model: DGRL, pairs: list[Pair], out: Path, config: TrainingConfig, res
             for images, masks in loader:
                 set_learning_rates(optimiser, progress)
                 with accelerator.autocast():
-                    loss = stage(images, masks, progress.update)
+                    loss = stage(images, masks, hash((config.seed, progress.update)))
                 if not torch.isfinite(loss):
                     raise TrainingError(f"the loss is {loss.item()} at update {progress.update}; lower learning_rate")
                 accelerator.backward(loss)
@@ -136,80 +90,6 @@ def train(model: DGRL, pairs: list[Pair], out: Path, config: TrainingConfig, res
     if accelerator.is_main_process:
         model.eval().save_pretrained(out)
     return model
-
-
-class LocaliseStage(nn.Module):
-    """RLN with the supervision of all its time steps."""
-
-    def __init__(self, model: DGRL, config: TrainingConfig) -> None:
-        super().__init__()
-        self.rln = model.rln
-        self.config = config
-
-    def forward(self, images: Tensor, masks: Tensor, update: int) -> Tensor:
-        output = self.rln(images, self.config.steps)
-        return localisation_loss(output, masks, self.config.region_weight, self.config.attention_weight)
-
-    def parameter_groups(self) -> list[dict[str, Any]]:
-        backbone = list(self.rln.backbone.parameters())
-        new = [*self.rln.recurrent_step.parameters(), *self.rln.heads.parameters()]
-        return [
-            {"params": backbone, "peak": self.config.backbone_learning_rate},
-            {"params": new, "peak": self.config.learning_rate},
-        ]
-
-
-class RefineStage(nn.Module):
-    """BRN on crops of a fixed RLN's maps. BRN sees 15 pixels far, so crops teach it as much as whole pictures."""
-
-    def __init__(self, model: DGRL, config: TrainingConfig) -> None:
-        super().__init__()
-        self.brn = model.brn
-        # In a list, so that RLN's weights are not among this stage's parameters.
-        self.fixed = [model.rln.eval().requires_grad_(False)]
-        self.rln_size = model.config.rln_size
-        self.config = config
-
-    def forward(self, images: Tensor, masks: Tensor, update: int) -> Tensor:
-        with torch.no_grad():
-            saliency = self.fixed[0](square(images, self.rln_size), self.config.steps).saliency
-            prior = to_size(saliency, *images.shape[-2:])
-        generator = torch.Generator().manual_seed(hash((self.config.seed, update)))
-        crops = boundary_crops([images, prior, masks], masks, self.config, generator)
-        images, prior, masks = crops
-        return refinement_loss(self.brn(images, prior).refined, masks, self.config.region_weight)
-
-    def parameter_groups(self) -> list[dict[str, Any]]:
-        return [{"params": list(self.brn.parameters()), "peak": self.config.learning_rate}]
-
-
-def boundary_crops(
-    maps: list[Tensor], masks: Tensor, config: TrainingConfig, generator: torch.Generator
-) -> list[Tensor]:
-    """The same random square crops of each of `maps` (B, C, H, W), around points of the masks' boundaries.
-
-    Where a mask has no boundary, anywhere. Returns (B · crops_per_picture, C, crop, crop) each.
-    """
-    height, width = masks.shape[-2:]
-    crop = min(config.crop, height, width)
-    dilated = nn.functional.max_pool2d(masks, 3, 1, 1)
-    boundary = (dilated != masks)[:, 0].cpu()  # (B, H, W)
-    windows: list[tuple[int, int, int]] = []
-    for picture, edge in enumerate(boundary):
-        points = edge.nonzero()
-        for _ in range(config.crops_per_picture):
-            if len(points):
-                row, column = points[torch.randint(len(points), (1,), generator=generator)][0].tolist()
-            else:
-                row, column = (int(torch.randint(side, (1,), generator=generator)) for side in (height, width))
-            shift = torch.randint(-crop // 4, crop // 4 + 1, (2,), generator=generator).tolist()
-            top = min(max(row + shift[0] - crop // 2, 0), height - crop)
-            left = min(max(column + shift[1] - crop // 2, 0), width - crop)
-            windows.append((picture, top, left))
-    return [
-        torch.stack([values[i, :, top : top + crop, left : left + crop] for i, top, left in windows])
-        for values in maps
-    ]
 
 
 class Shuffle(Sampler[int]):
@@ -247,6 +127,7 @@ def set_learning_rates(optimiser: Any, progress: Progress) -> None:
 
 
 def report(bar: "tqdm[None]", log: TextIO, progress: Progress, loss: float) -> None:
+    """A line in the log, and the bar moved on."""
     log.write(json.dumps({"update": progress.update, "loss": round(loss, 5)}) + "\n")
     log.flush()
     bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
@@ -275,13 +156,18 @@ def save_checkpoint(accelerator: Accelerator, out: Path, progress: Progress, kee
     if accelerator.is_main_process:
         (partial / "progress.json").write_text(json.dumps(dataclasses.asdict(progress)))
         partial.rename(final)
-        for old in sorted(final.parent.glob("[0-9]*[0-9]"))[:-keep]:
+        for old in whole_checkpoints(out)[:-keep]:
             shutil.rmtree(old)
 
 
 def load_checkpoint(accelerator: Accelerator, out: Path, progress: Progress) -> None:
     """Go back to the newest whole checkpoint in `out`; without one, start at the beginning."""
-    checkpoints = sorted((out / "checkpoints").glob("[0-9]*[0-9]"))
+    checkpoints = whole_checkpoints(out)
     if checkpoints:
         accelerator.load_state(str(checkpoints[-1]))
         progress.update = json.loads((checkpoints[-1] / "progress.json").read_text())["update"]
+
+
+def whole_checkpoints(out: Path) -> list[Path]:
+    """The checkpoints in `out`, oldest first; a `.partial` one, which a kill left behind, is none."""
+    return sorted((out / "checkpoints").glob("[0-9]*[0-9]"))
