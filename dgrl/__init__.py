@@ -1,11 +1,15 @@
 """DGRL: saliency detection that shows its work. Wang et al., "Detect Globally, Refine Locally", CVPR 2018."""
 
-from dgrl.brn import propagate
-from dgrl.config import DGRLConfig
-from dgrl.images import ImageError
-from dgrl.model import DGRL, CheckpointError, DGRLOutput
-from dgrl.taps import Edit, tap_names
-from dgrl.trace import PixelTrace, Trace
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dgrl.brn import propagate
+    from dgrl.config import DGRLConfig
+    from dgrl.images import ImageError
+    from dgrl.model import DGRL, CheckpointError, DGRLOutput
+    from dgrl.taps import Edit, tap_names
+    from dgrl.trace import PixelTrace, Trace
 
 __all__ = [
     "DGRL",
@@ -20,3 +24,27 @@ __all__ = [
     "tap_names",
 ]
 __version__ = "0.1.0"
+
+_HOMES = {
+    "DGRL": "model",
+    "CheckpointError": "model",
+    "DGRLConfig": "config",
+    "DGRLOutput": "model",
+    "Edit": "taps",
+    "ImageError": "images",
+    "PixelTrace": "trace",
+    "Trace": "trace",
+    "propagate": "brn",
+    "tap_names": "taps",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Import a name on its first use: `dgrl --help` answers at once, without PyTorch."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'dgrl' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"dgrl.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

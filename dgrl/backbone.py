@@ -6,6 +6,7 @@ import timm
 from timm.models import FeatureListNet
 from torch import Tensor, nn
 
+from dgrl.caffe_backbone import CAFFE_RESNET50, caffe_resnet50
 from dgrl.pretrained import pretrained_classifier
 
 STRIDES = [2, 4, 8, 16, 32]
@@ -28,20 +29,24 @@ class Backbone(nn.Module):
     the published network (code: global statistics), they stay those of pre-training, in training too.
 
     Args:
-        name: a timm network.
+        name: a timm network, or "caffe_resnet50", the authors' own (`dgrl.caffe_backbone`).
         pretrained: fetch its ImageNet weights (timm downloads them).
 
     Attributes:
         channels: output channels of the five blocks.
 
     Raises:
-        ValueError: timm has no such network, or it does not have feature boundaries at strides 2, 4, 8, 16, 32.
+        ValueError: timm has no such network, it does not have feature boundaries at strides 2, 4, 8, 16 and 32, or
+            there are no ImageNet weights for it.
     """
 
     def __init__(self, name: str, pretrained: bool = False) -> None:
         super().__init__()
-        blocks, self.channels = _cut(name, pretrained)
+        if name == CAFFE_RESNET50 and pretrained:
+            raise ValueError(f"there are no ImageNet weights for {name!r}; the authors' own come by dgrl import-caffe")
+        blocks, self.channels = caffe_resnet50() if name == CAFFE_RESNET50 else _cut(name, pretrained)
         self.conv1, self.conv2, self.conv3, self.conv4, self.conv5 = blocks
+        self.train()  # so that the statistics stay from the first pass on, whether or not somebody calls `train`
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """One plain pass without feedback: the five blocks' outputs. `images` is (B, 3, H, W), normalised."""
@@ -51,6 +56,7 @@ class Backbone(nn.Module):
         return features
 
     def train(self, mode: bool = True) -> "Backbone":
+        """Training mode for all but batch-norm, which keeps its pre-trained statistics."""
         super().train(mode)
         for module in self.modules():
             if isinstance(module, nn.modules.batchnorm._BatchNorm):
@@ -70,7 +76,10 @@ def _cut(name: str, pretrained: bool) -> tuple[list[nn.Sequential], list[int]]:
         raise ValueError(f"backbone {name!r} has feature boundaries at strides {strides}; DGRL needs {STRIDES}")
     # EfficientNet and its kin put boundaries inside a Sequential ("blocks.2"): timm can flatten it into its stages.
     nested = any("." in boundary["module"] for boundary in boundaries)
-    layers = FeatureListNet(classifier, out_indices=range(5), flatten_sequential=nested)
+    try:
+        layers = FeatureListNet(classifier, out_indices=(0, 1, 2, 3, 4), flatten_sequential=nested)
+    except AssertionError as error:  # HRNet, TResNet: a boundary is not one of the network's children
+        raise ValueError(f"backbone {name!r} cannot be cut into five blocks: {error}") from error
     blocks: list[nn.Sequential] = []
     block: OrderedDict[str, nn.Module] = OrderedDict()
     for layer_name, layer in layers.items():

@@ -1,6 +1,7 @@
 """The Boundary Refinement Network (BRN), section 4 of the paper: every pixel recomputed from its neighbours."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 import torch
@@ -8,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dgrl.config import DGRLConfig
+from dgrl.context import fill_gaussian
 from dgrl.taps import Tap
 
 
@@ -43,7 +45,7 @@ def propagate(saliency: Tensor, coefficients: Tensor) -> Tensor:
         The refined map, of `saliency`'s shape, in [0, 1].
 
     Raises:
-        ValueError: the number of coefficients is not an odd square, or the sizes differ.
+        ValueError: the number of coefficients is not an odd square, or the shapes do not go together.
     """
     n = round(coefficients.shape[-3] ** 0.5)
     if n * n != coefficients.shape[-3] or n % 2 == 0:
@@ -51,14 +53,18 @@ def propagate(saliency: Tensor, coefficients: Tensor) -> Tensor:
     if saliency.shape[-2:] != coefficients.shape[-2:]:
         raise ValueError(f"map {tuple(saliency.shape)} and coefficients {tuple(coefficients.shape)} differ in size")
     batched = saliency.dim() == coefficients.dim()
-    signed = 2 * (saliency.squeeze(-3) if batched else saliency) - 1  # (B, H, W)
+    if batched and (saliency.shape[-3] != 1 or saliency.shape[:-3] != coefficients.shape[:-3]):
+        raise ValueError(f"map {tuple(saliency.shape)} and coefficients {tuple(coefficients.shape)} do not go together")
+    # In float64 (MPS has none): the terms of large coefficients all but cancel, and float32 would be off by 1e-5.
+    precise = torch.float32 if saliency.device.type == "mps" else torch.float64
+    signed = 2 * (saliency.squeeze(-3) if batched else saliency).to(precise) - 1  # (B, H, W)
     height, width = signed.shape[-2:]
     signed = F.pad(signed, [n // 2] * 4, value=-1.0)  # outside the image the map is 0
-    evidence = torch.zeros((), device=signed.device)
+    evidence = torch.zeros((), device=signed.device, dtype=precise)
     for d, coefficient in enumerate(coefficients.unbind(-3)):
         row, column = divmod(d, n)
         evidence = evidence + coefficient * signed[..., row : row + height, column : column + width]
-    refined = evidence.sigmoid()
+    refined = evidence.sigmoid().to(torch.result_type(saliency, coefficients))
     return refined.unsqueeze(-3) if batched else refined
 
 
@@ -68,8 +74,11 @@ class BRN(nn.Module):
     Untrained, it returns about sigmoid(2s − 1): the last layer's bias is 1 at the centre coefficient.
 
     Args:
-        config: kernel size n, channels, initial standard deviation, kind of prior.
+        config: kernel size n, channels, initial standard deviation, kind of prior, normalisation of images.
     """
+
+    mean: Tensor
+    std: Tensor
 
     def __init__(self, config: DGRLConfig) -> None:
         super().__init__()
@@ -77,20 +86,24 @@ class BRN(nn.Module):
         self.prior: Literal["soft", "binary"] = config.prior
         widths = [4, *config.refinement_channels, config.kernel_size**2]
         layers: list[nn.Module] = []
-        for inputs, outputs in zip(widths[:-1], widths[1:], strict=True):
+        for inputs, outputs in pairwise(widths):
             convolution = nn.Conv2d(inputs, outputs, 3, padding=1)
-            nn.init.normal_(convolution.weight, std=config.refinement_std)
-            nn.init.zeros_(convolution.bias)
+            fill_gaussian(convolution, std=config.refinement_std)
             layers += [convolution, nn.ReLU(inplace=True)]
-        nn.init.ones_(convolution.bias[config.kernel_size**2 // 2])
+        identity = torch.zeros(config.kernel_size**2)
+        identity[config.kernel_size**2 // 2] = 1
+        convolution.bias = nn.Parameter(identity)
         self.layers = nn.Sequential(*layers[:-1])  # coefficients are signed: no ReLU after the last
         self.prior_tap = Tap("brn.prior")
         self.coefficients_tap = Tap("brn.coefficients")
         self.refined_tap = Tap("brn.refined")
+        self.register_buffer("mean", torch.tensor(config.brn_mean).view(3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(config.brn_std).view(3, 1, 1), persistent=False)
 
     def forward(self, images: Tensor, saliency: Tensor) -> BRNOutput:
         """Refine `saliency` (B, 1, H, W) in [0, 1] with the help of `images` (B, 3, H, W) in [0, 1], RGB."""
         prior = self.prior_tap(saliency.round() if self.prior == "binary" else saliency)
+        images = (images - self.mean) / self.std
         coefficients = self.coefficients_tap(self.layers(torch.cat([images, prior], 1)).float())  # (B, 25, 480, 480)
         refined = self.refined_tap(propagate(prior, coefficients))
         return BRNOutput(prior, coefficients, refined)

@@ -1,4 +1,4 @@
-"""The Contextual Weighting Module (CWM), section 3.2 of the paper: where, at one level, the object is to be looked for."""
+"""The Contextual Weighting Module (CWM), section 3.2 of the paper: where, at one level, to look for the object."""
 
 from collections.abc import Sequence
 
@@ -16,6 +16,13 @@ def resize(maps: Tensor, size: Sequence[int]) -> Tensor:
     return F.interpolate(maps, size=tuple(size), mode="bilinear", align_corners=True)
 
 
+def fill_gaussian(convolution: nn.Conv2d, std: float) -> None:
+    """Initial weights from a Gaussian of mean 0, biases 0 (Caffe's "gaussian" filler)."""
+    nn.init.normal_(convolution.weight, std=std)
+    if convolution.bias is not None:
+        nn.init.zeros_(convolution.bias)
+
+
 class ChannelNorm(nn.Module):
     """L2 normalisation over channels at each position, with a learned scale per channel (code: Normalize layer)."""
 
@@ -25,6 +32,7 @@ class ChannelNorm(nn.Module):
         self.eps = eps
 
     def forward(self, features: Tensor) -> Tensor:
+        """`features` (B, C, h, w) with each position's vector scaled to length 1, then times the learned scale."""
         # In float32 under autocast too: a sum of squares overflows half precision.
         features = features.float()
         norm = (features.square().sum(1, keepdim=True) + self.eps).sqrt()  # (B, 1, h, w)
@@ -50,8 +58,9 @@ class ContextualWeighting(nn.Module):
         self.norms = nn.ModuleList(ChannelNorm(context_channels) for _ in KERNEL_SIZES)
         self.mask = nn.Conv2d(len(KERNEL_SIZES) * context_channels, 1, 3, padding=1, bias=False)
         self.tap = Tap(f"rln.t{{t}}.{level}.weight_map")
-        for convolution in (*self.filters, self.mask):
-            nn.init.normal_(convolution.weight, std=0.01)  # (code)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                fill_gaussian(module, std=0.01)  # (code)
 
     def forward(self, features: Tensor, t: int) -> Tensor:
         """The weight map of time step `t`, (B, 1, h/2, w/2): positive, with a mean of 1 over its positions."""

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,8 +18,9 @@ from torch import Tensor, nn
 
 from dgrl.brn import BRN, BRNOutput
 from dgrl.config import DGRLConfig
-from dgrl.images import Picture, read_image, square, to_size, to_tensor
+from dgrl.images import Picture, read_image, to_tensor
 from dgrl.rln import RLN, RLNOutput
+from dgrl.sizing import SIZINGS
 from dgrl.taps import Change, Edit, Recorder, as_edits, listening
 from dgrl.trace import Trace
 
@@ -66,23 +66,28 @@ class DGRL(
     def __init__(self, config: DGRLConfig | None = None, pretrained_backbone: bool = False) -> None:
         super().__init__()
         self.config = config or DGRLConfig()
+        self._hub_mixin_config = self.config  # what `save_pretrained` writes; the mixin misses it when none was passed
         self.rln = RLN(self.config, pretrained_backbone)
         self.brn = BRN(self.config)
+        self.sizing = SIZINGS[self.config.sizing]()
 
     def forward(self, images: Tensor, steps: int | None = None) -> DGRLOutput:
-        """Saliency of a batch of images (B, 3, H, W) in [0, 1], RGB, any size; `steps` is T for this pass."""
+        """Saliency of a batch of images (B, 3, H, W), RGB, any size; `steps` is T for this pass.
+
+        The images are float in [0, 1], or uint8 in [0, 255] (see `square`).
+        """
         localised = self.localise(images, steps)
         refined = self.refine(images, localised.saliency)
-        return DGRLOutput(to_size(refined.refined, *images.shape[-2:]), localised, refined)
+        saliency = self.sizing.refined(refined.refined, *images.shape[-2:])
+        return DGRLOutput(saliency, localised, refined)
 
     def localise(self, images: Tensor, steps: int | None = None) -> RLNOutput:
         """Stage one: RLN on the images (B, 3, H, W), resized to `config.rln_size`."""
-        return self.rln(square(images, self.config.rln_size), steps)
+        return self.rln(self.sizing.for_rln(images, self.config.rln_size), steps)
 
     def refine(self, images: Tensor, saliency: Tensor) -> BRNOutput:
         """Stage two: BRN on images (B, 3, H, W) and map (B, 1, h, w), both resized to `config.brn_size`."""
-        size = self.config.brn_size
-        return self.brn(square(images, size), to_size(saliency, size, size))
+        return self.brn(*self.sizing.for_brn(images, saliency, self.config.brn_size))
 
     @torch.inference_mode()
     def detect(self, picture: Picture, steps: int | None = None) -> NDArray[np.float32]:
@@ -155,7 +160,7 @@ class DGRL(
         return grown
 
     @classmethod
-    def from_pretrained(cls, pretrained_model_name_or_path: str | Path, **hub_settings: Any) -> "DGRL":  # type: ignore[override]
+    def from_pretrained(cls, pretrained_model_name_or_path: str | Path, **hub_settings: Any) -> "DGRL":
         """Load a checkpoint folder, or a model of the Hugging Face Hub, strictly.
 
         Args:
@@ -166,12 +171,17 @@ class DGRL(
             The network in evaluation mode, float32, on the CPU.
 
         Raises:
-            CheckpointError: there is no such checkpoint, or a tensor or setting is missing, unknown or misshapen.
+            CheckpointError: there is no such checkpoint, a tensor is missing, left over or misshapen, or a setting is
+                unknown or out of range. A setting that is not there has its default.
         """
         folder = Path(pretrained_model_name_or_path)
         if not folder.is_dir():
             folder = _download(str(pretrained_model_name_or_path), hub_settings)
-        model = cls(_read_config(folder / CONFIG_FILE))
+        config = _read_config(folder / CONFIG_FILE)
+        try:
+            model = cls(config)
+        except (TypeError, ValueError) as error:  # a backbone that timm does not know, say
+            raise CheckpointError(f"{folder / CONFIG_FILE}: {error}") from error
         _load_weights(model, folder / WEIGHTS_FILE)
         return model.eval()
 
@@ -179,7 +189,7 @@ class DGRL(
         # Written beside and moved into place: a file of that name is never half of one.
         partial = save_directory / f".{WEIGHTS_FILE}.partial"
         save_file({name: value.contiguous() for name, value in self.state_dict().items()}, partial)
-        os.replace(partial, save_directory / WEIGHTS_FILE)
+        partial.replace(save_directory / WEIGHTS_FILE)
 
 
 def _finite(values: Tensor) -> NDArray[np.float32]:

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from dgrl.backbone import Backbone
 from dgrl.config import DGRLConfig
-from dgrl.context import ContextualWeighting, resize
+from dgrl.context import ContextualWeighting, fill_gaussian, resize
 from dgrl.taps import Tap
 
 LEVELS = ("conv3", "conv4", "conv5")
@@ -94,21 +94,22 @@ class Head(nn.Module):
         self.fuse = nn.Conv2d(width, width, 1)
         self.classify = nn.Conv2d(width, 2, 1)
         self.tap = Tap("rln.t{t}.logits")
-        for convolution in (*self.side.values(), self.fuse, self.classify):
-            nn.init.normal_(convolution.weight, std=0.01)  # (code)
-        for convolution in (self.fuse, self.classify):
-            nn.init.zeros_(convolution.bias)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                fill_gaussian(module, std=0.01)  # (code)
 
     def forward(self, features: dict[str, Tensor], size: torch.Size, t: int) -> RLNStep:
+        """The prediction of time step `t` at the input's (H, W) `size`, from features f_3, f_4, f_5 by block name."""
         weight_maps: dict[str, Tensor] = {}
-        fused = torch.zeros((), device=features["conv3"].device)
+        outputs: list[Tensor] = []
         for level, side in self.side.items():
             output = side(features[level])  # (B, 128, h, w)
             if level in self.context:
                 weight_maps[level] = self.context[level](features[level], t)
                 output = output * resize(weight_maps[level], output.shape[-2:])
-            fused = fused + resize(output, features["conv3"].shape[-2:])  # (B, 128, 48, 48)
-        logits = self.classify(self.fuse(fused))  # (B, 2, 48, 48); no ReLU between (code)
+            outputs.append(resize(output, features["conv3"].shape[-2:]))  # (B, 128, 48, 48)
+        conv3, conv4, conv5 = outputs
+        logits = self.classify(self.fuse(conv3 + conv4 + conv5))  # (B, 2, 48, 48); no ReLU between (code)
         logits = self.tap(resize(logits.float(), size), t)  # (B, 2, 384, 384)
         return RLNStep(logits, logits.softmax(1)[:, 1:], weight_maps)
 

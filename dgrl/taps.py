@@ -31,10 +31,12 @@ class Tap(nn.Module):
         self.name = name
 
     def forward(self, value: Tensor, t: int = 0) -> Tensor:
+        """`value`, or what the listener makes of it at time step `t`."""
         listener = _listener.get()
         return value if listener is None else listener(self.name.format(t=t), value)
 
     def extra_repr(self) -> str:
+        """The name, in the printed network."""
         return self.name
 
 
@@ -63,7 +65,7 @@ class Edit:
 
 
 def flatten_map(level: str, t: int | str = "*") -> Edit:
-    """Make CWM's weight map at `level` ("conv3", "conv4", "conv5") weigh every place alike, at step `t` or all steps."""
+    """Make CWM's weight map at `level` ("conv3", "conv4", "conv5") weigh every place alike, at step `t` or at all."""
     return Edit(f"rln.t{t}.{level}.weight_map", 1.0)
 
 
@@ -107,6 +109,7 @@ class Recorder:
         self._used = [False] * len(self._edits)
 
     def __call__(self, name: str, value: Tensor) -> Tensor:
+        """Apply the edits of tap `name` to `value`, keep and return the result."""
         for i, edit in enumerate(self._edits):
             if fnmatch.fnmatchcase(name, edit.tap):
                 value = apply_change(edit, name, value)
@@ -115,7 +118,7 @@ class Recorder:
         return value
 
     def check_all_used(self) -> None:
-        """Raises ValueError, naming it, if an edit's tap was never passed: a typing error must not pass for a result."""
+        """ValueError, naming the edit, if its tap was never passed: a typing error must not pass for an effect."""
         for edit, used in zip(self._edits, self._used, strict=True):
             if not used:
                 raise ValueError(f"no tap named {edit.tap!r} was passed; this pass has {', '.join(self.values)}")
@@ -123,10 +126,12 @@ class Recorder:
 
 def apply_change(edit: Edit, name: str, value: Tensor) -> Tensor:
     """`value` as `edit` alters it; ValueError if the result has another shape or is not finite."""
-    if callable(edit.change) and not isinstance(edit.change, Tensor):
-        changed = edit.change(value)
-    else:
-        changed = torch.as_tensor(edit.change)
+    change = edit.change(value) if callable(edit.change) and not isinstance(edit.change, Tensor) else edit.change
+    try:
+        changed = torch.as_tensor(change)
+    except (RuntimeError, TypeError, ValueError) as error:
+        kind = type(change).__name__
+        raise ValueError(f"the edit of {name} gives no number, array or tensor but a {kind}") from error
     try:
         changed = changed.to(value).expand_as(value)
     except RuntimeError as error:

@@ -1,11 +1,14 @@
 """What one pass over one picture computed, as arrays that a person can look at, and the arithmetic of one pixel."""
 
 import json
+import math
+import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -99,7 +102,7 @@ class Trace:
     @cached_property
     def steps(self) -> list[StepTrace]:
         """The time steps t = 0 … T."""
-        steps = []
+        steps: list[StepTrace] = []
         while f"rln.t{len(steps)}.logits" in self.taps:
             t = len(steps)
             logits = self.taps[f"rln.t{t}.logits"]
@@ -130,7 +133,7 @@ class Trace:
     @property
     def kernel_size(self) -> int:
         """n."""
-        return round(len(self.coefficients) ** 0.5)
+        return math.isqrt(len(self.coefficients))
 
     def to_map(self, x: int, y: int) -> tuple[int, int]:
         """The (column, row) of BRN's map that covers the photo's pixel (x, y); IndexError outside the photo."""
@@ -186,8 +189,9 @@ class Trace:
     def save(self, path: str | Path) -> None:
         """Write an `.npz` of every tap by its name, `photo`, `saliency`, and `about` (JSON text)."""
         about = json.dumps({"format": FORMAT, "prior": self.prior_kind})
-        with open(path, "wb") as file:
-            np.savez_compressed(file, photo=self.photo, saliency=self.saliency, about=np.array(about), **self.taps)
+        arrays: dict[str, Any] = {"photo": self.photo, "saliency": self.saliency, "about": np.array(about), **self.taps}
+        with Path(path).open("wb") as file:
+            np.savez_compressed(file, **arrays)
 
     @classmethod
     def load(cls, path: str | Path) -> "Trace":
@@ -203,7 +207,8 @@ class Trace:
             if about["format"] != FORMAT:
                 raise ValueError(f"its format is {about['format']}")
             return cls(arrays.pop("photo"), arrays.pop("saliency"), arrays, about["prior"])
-        except (KeyError, ValueError, EOFError) as error:
+        # A lone array has no `with`; a damaged archive fails in zipfile or zlib.
+        except (KeyError, ValueError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
             raise ValueError(f"{path} is not a trace: {error}") from error
 
 
