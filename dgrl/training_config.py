@@ -30,6 +30,9 @@ class TrainingConfig:
         workers: processes that read pictures.
         checkpoint_every: updates between checkpoints.
         keep: how many checkpoints stay on disk.
+
+    Raises:
+        ValueError: a setting is outside its range; the message names it.
     """
 
     stage: Stage = "rln"
@@ -51,3 +54,20 @@ class TrainingConfig:
     workers: int = 2
     checkpoint_every: int = 100
     keep: int = 2
+
+    def __post_init__(self) -> None:
+        checks = {
+            "stage must be rln or brn": self.stage in ("rln", "brn"),
+            "epochs, batch_size, crop, crops_per_picture, checkpoint_every and keep must be 1 or more": min(
+                self.epochs, self.batch_size, self.crop, self.crops_per_picture, self.checkpoint_every, self.keep
+            )
+            >= 1,
+            "max_updates must be 1 or more": self.max_updates is None or self.max_updates >= 1,
+            "size must be a positive multiple of 32": self.size > 0 and self.size % 32 == 0,
+            "steps must be 0 or more": self.steps is None or self.steps >= 0,
+            "learning rates must be positive": min(self.learning_rate, self.backbone_learning_rate) > 0,
+            "precision must be no, bf16 or fp16": self.precision in ("no", "bf16", "fp16"),
+        }
+        for message, holds in checks.items():
+            if not holds:
+                raise ValueError(f"{message} (in {self})")

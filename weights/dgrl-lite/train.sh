@@ -17,7 +17,7 @@ dgrl train "${pairs[@]}" --stage rln --out "$runs/rln" --init "$runs/one-pass" -
 
 # BRN on crops around boundaries, on the maps of the RLN just trained.
 dgrl train "${pairs[@]}" --stage brn --out "$runs/brn" --init "$runs/rln" --steps 2 \
-  --max-updates 400 --batch-size 4
+  --max-updates 400 --batch-size 4 --crop 96 --precision bf16
 
 python - "$runs/brn" "$runs/dgrl-lite" <<'PYTHON'
 import sys
