@@ -41,8 +41,8 @@ def train(model: DGRL, pairs: list[Pair], out: Path, config: TrainingConfig, res
     Raises:
         TrainingError: `out` holds another run's checkpoints, or the loss is no longer finite.
     """
-    if not resume and whole_checkpoints(out):
-        raise TrainingError(f"{out} holds checkpoints of an earlier run: resume that, or choose another folder")
+    if not resume:
+        check_unused(out)
     out.mkdir(parents=True, exist_ok=True)
     set_seed(config.seed)
     accelerator = Accelerator(mixed_precision=config.precision)
@@ -90,6 +90,12 @@ def train(model: DGRL, pairs: list[Pair], out: Path, config: TrainingConfig, res
     if accelerator.is_main_process:
         model.eval().save_pretrained(out)
     return model
+
+
+def check_unused(out: Path) -> None:
+    """TrainingError if `out` holds the checkpoints of a run, which a new one would mix with its own."""
+    if whole_checkpoints(out):
+        raise TrainingError(f"{out} holds checkpoints of an earlier run: resume that, or choose another folder")
 
 
 class Shuffle(Sampler[int]):

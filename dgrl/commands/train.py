@@ -11,7 +11,7 @@ from accelerate.utils import set_seed
 from dgrl.commands.data import Images, Masks, Without, pairs_of
 from dgrl.config import DGRLConfig
 from dgrl.model import DGRL
-from dgrl.training import TrainingError
+from dgrl.training import TrainingError, check_unused
 from dgrl.training import train as run
 from dgrl.training_config import TrainingConfig
 
@@ -84,8 +84,7 @@ def start(out: Path, settings: dict[str, Any], resume: bool) -> None:
     model = first_network(settings, recipe)
     if not resume:
         # Written once everything has been read: a run that cannot start leaves nothing to resume.
-        if (out / "checkpoints").exists():
-            raise TrainingError(f"{out} already holds a run; go on with --resume {out}, or name another folder")
+        check_unused(out)
         out.mkdir(parents=True, exist_ok=True)
         (out / RUN_FILE).write_text(json.dumps(settings, indent=2), encoding="utf-8")
     run(model, pairs, out, recipe, resume)
