@@ -1,0 +1,25 @@
+"""`dgrl import-caffe`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dgrl.commands.common import refuse
+
+
+def import_caffe(
+    rln: Annotated[Path, typer.Argument(metavar="RLN.caffemodel", help="The authors' model of stage one.")],
+    brn: Annotated[Path, typer.Argument(metavar="BRN.caffemodel", help="The authors' model of stage two.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="The checkpoint folder to write.")],
+) -> int:
+    """Make a checkpoint of the authors' Caffe weights."""
+    from dgrl import caffe
+
+    try:
+        caffe.import_caffe(rln, brn, out)
+    except caffe.CaffeError as error:
+        refuse(error)
+        return 2
+    typer.echo(f"{out} holds the authors' network; try: dgrl detect PHOTO --weights {out}")
+    return 0

@@ -1,0 +1,26 @@
+from functools import partial
+
+import pytest
+
+import dgrl.backbone
+from dgrl.caffe_backbone import caffe_resnet50
+from tests.caffe.files import write_model
+from tests.caffe.network import Sizes, brn_network, rln_network
+
+NARROW = Sizes(width=8)
+
+
+@pytest.fixture
+def narrow(monkeypatch):
+    """The authors' network with an eighth of the backbone's channels, so that a test takes seconds; its sizes."""
+    monkeypatch.setattr(dgrl.backbone, "caffe_resnet50", partial(caffe_resnet50, width=NARROW.width))
+    return NARROW
+
+
+@pytest.fixture(scope="session")
+def narrow_models(tmp_path_factory):
+    """Two model files of random numbers, for `narrow`; not to be written to."""
+    folder = tmp_path_factory.mktemp("narrow")
+    write_model(folder / "rln.caffemodel", rln_network(NARROW))
+    write_model(folder / "brn.caffemodel", brn_network())
+    return folder / "rln.caffemodel", folder / "brn.caffemodel"
