@@ -1,0 +1,1 @@
+"""The commands of the `dgrl` program, a file each."""

@@ -1,0 +1,20 @@
+"""`dgrl app`."""
+
+from typing import Annotated
+
+import typer
+
+from dgrl.commands.common import Weights
+
+
+def app(
+    weights: Weights = None,
+    port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="By default the first that is free, from 7860 on.")
+    ] = None,
+    share: Annotated[bool, typer.Option("--share", help="Also give a public link, through Gradio's servers.")] = False,
+) -> None:
+    """Serve the app in your browser: drop a photo, see the object found, and how."""
+    from dgrl.app import launch
+
+    launch(weights=weights, port=port, share=share)

@@ -1,0 +1,85 @@
+"""What commands share: options, loading a checkpoint, reporting and writing."""
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from dgrl.model import DGRL
+
+log = logging.getLogger("dgrl.cli")
+
+SHIPPED_WEIGHTS = Path(__file__).resolve().parents[2] / "weights" / "dgrl-lite"
+HUB_WEIGHTS: str | None = None  # the Hub id of the same weights, once they are published there
+
+Weights = Annotated[
+    str | None,
+    typer.Option(
+        envvar="DGRL_WEIGHTS", help="Checkpoint: a folder or a Hugging Face Hub id; by default the one that ships."
+    ),
+]
+Steps = Annotated[
+    int | None, typer.Option(min=0, max=100, help="T: RLN runs T + 1 times; by default as often as in training.")
+]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
+Precision = Annotated[str, typer.Option(help="auto, fp32, bf16 or fp16; auto is bf16 where the hardware has it.")]
+
+
+def default_weights() -> str:
+    """The checkpoint to take if none is named; CheckpointError if there is none."""
+    if SHIPPED_WEIGHTS.is_dir():
+        return str(SHIPPED_WEIGHTS)
+    if HUB_WEIGHTS is not None:
+        return HUB_WEIGHTS
+    from dgrl.model import CheckpointError
+
+    raise CheckpointError("no checkpoint ships with this installation; name a folder or a Hub id with --weights")
+
+
+def load_model(
+    weights: str | None, device: str = "auto", precision: str = "auto"
+) -> tuple["DGRL", AbstractContextManager[None]]:
+    """The network on its device, and the context in which to run it; says which is in use.
+
+    Raises:
+        CheckpointError: the checkpoint cannot be loaded.
+        DeviceError: the device or precision cannot be had.
+    """
+    from dgrl.device import choose_device, choose_precision, in_use, inference, place
+    from dgrl.model import DGRL
+
+    chosen = choose_device(device)
+    chosen_precision = choose_precision(precision, chosen)
+    name = weights or default_weights()
+    model = DGRL.from_pretrained(name)
+    place(model, chosen)
+    typer.echo(f"{Path(name).name} on {in_use(chosen, chosen_precision)}")
+    return model, inference(chosen, chosen_precision)
+
+
+def refuse(error: Exception) -> None:
+    """Report an input that is passed over."""
+    log.error("dgrl: %s", one_line(str(error)))
+    log.debug("", exc_info=error)
+
+
+def one_line(text: str) -> str:
+    """Text without line breaks, and with what cannot be printed escaped: file names can hold anything."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text.replace("\n", " "))
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A path beside `path` to write to; the file takes its place when it is whole, and not at all after an error."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".dgrl-{os.getpid()}.partial")
+    try:
+        yield partial
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)

@@ -1,0 +1,196 @@
+"""What one pass saw, as files to keep: PNGs of every map, and a page that explains them and needs nothing else."""
+
+import base64
+import io
+from collections.abc import Mapping
+from html import escape
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+from PIL import Image
+
+from dgrl import figures
+from dgrl.images import RGB, cutout, to_grey
+from dgrl.trace import PixelTrace, Trace
+
+LONGEST = 960
+PAGE = Path(__file__).with_name("report_page.html")
+
+
+def write_report(trace: Trace, folder: Path, facts: Mapping[str, str]) -> None:
+    """Fill `folder`, which exists, with all there is of a trace.
+
+    `report.html`, `trace.npz` (`Trace.load` reads it), `saliency.png` in the photo's size, every map as `maps/TAP.png`
+    and every figure of the report as `figures/NAME.png`.
+    """
+    for name in ("maps", "figures"):
+        (folder / name).mkdir(exist_ok=True)
+    # An earlier run may have had more time steps.
+    for stale in [*folder.glob("maps/rln.t*.png"), *folder.glob("figures/kernel_*.png")]:
+        stale.unlink()
+    to_grey(trace.saliency).save(folder / "saliency.png")
+    for name, picture in map_pictures(trace).items():
+        Image.fromarray(picture).save(folder / "maps" / f"{name}.png")
+    drawn = draw_figures(trace)
+    for name, png in drawn.items():
+        (folder / "figures" / f"{name}.png").write_bytes(png)
+    trace.save(folder / "trace.npz")
+    (folder / "report.html").write_text(report_html(trace, facts, drawn), encoding="utf-8")
+
+
+def report_html(trace: Trace, facts: Mapping[str, str], drawn: Mapping[str, bytes] | None = None) -> str:
+    """The report: one HTML page with its pictures inside, for lecture and file.
+
+    Args:
+        trace: the pass.
+        facts: what the page cannot know from the trace, for its table of settings, e.g. photo, checkpoint, device. The
+            fact called "photo" is its title too.
+        drawn: the result of `draw_figures`, where it has been drawn already.
+    """
+    drawn = draw_figures(trace) if drawn is None else drawn
+    photo = figures.shrink(trace.photo, LONGEST)
+    saliency = figures.resize_map(trace.saliency, *photo.shape[:2]).clip(0, 1)
+    pixels = striking_pixels(trace)
+    ringed = _png(Image.fromarray(mark_all(photo, trace, pixels)))
+    parts = {
+        "title": escape(facts.get("photo", "A photo")),
+        "found": escape(found(trace)),
+        "photo": _image(ringed, "The photo, with rings around the pixels of section 5"),
+        "saliency": _image(_png(to_grey(saliency)), "Saliency map"),
+        "cutout": _image(_png(cutout(photo, saliency)), "The object, cut out"),
+        "last": str(len(trace.steps) - 1),
+        "n": str(trace.kernel_size),
+        "kernels": "\n".join(_kernel(number, pixel, drawn) for number, pixel in enumerate(pixels, start=1)),
+        "facts": "\n".join(_row(name, value) for name, value in (dict(facts) | own_facts(trace)).items()),
+    }
+    for name in ("time_steps", "weight_maps", "refinement", "kernel_field"):
+        parts[name] = _image(drawn[name], name.replace("_", " ").capitalize())
+    page = PAGE.read_text(encoding="utf-8")
+    for name, value in parts.items():
+        page = page.replace(f"<!--{name}-->", value)
+    return page
+
+
+def draw_figures(trace: Trace) -> dict[str, bytes]:
+    """The report's figures as PNG files, by name."""
+    drawn = {
+        "time_steps": figures.time_steps(trace),
+        "weight_maps": figures.weight_maps(trace),
+        "refinement": figures.refinement(trace),
+        "kernel_field": figures.kernel_field(trace),
+    }
+    for number, pixel in enumerate(striking_pixels(trace), start=1):
+        drawn[f"kernel_{number}"] = figures.kernel(pixel)
+    return {name: _render(figure) for name, figure in drawn.items()}
+
+
+def map_pictures(trace: Trace) -> dict[str, RGB]:
+    """Every map of the trace in the photo's proportions, at most 960 pixels long, by the name of its tap.
+
+    Saliency is grey, 0 black and 1 white. Weight maps have one scale for each level, from 0 to the largest weight of
+    all time steps; BRN's centre coefficients one from −limit to limit, the kernels' spread one from 0.
+    """
+    height, width = figures.shrink(trace.photo, LONGEST).shape[:2]
+
+    def grey(values: figures.Map) -> RGB:
+        return figures.colour(figures.resize_map(values, height, width), 0, 1, figures.SALIENCY)
+
+    pictures: dict[str, RGB] = {}
+    for step in trace.steps:
+        for level, weights in step.weight_maps.items():
+            spread_out = figures.resize_map(weights, height, width, aligned=True)
+            limit = figures.weight_limit(trace, level)
+            pictures[f"rln.t{step.t}.{level}.weight_map"] = figures.colour(spread_out, 0, limit, figures.WEIGHTS)
+        pictures[f"rln.t{step.t}.saliency"] = grey(step.saliency)
+    pictures["brn.prior"] = grey(trace.prior)
+    pictures["brn.refined"] = grey(trace.refined)
+    for name in ("centre", "shift_x", "shift_y"):
+        values = getattr(trace.kernel_field, name)
+        limit = figures.largest(values)
+        resized = figures.resize_map(values, height, width)
+        pictures[f"brn.kernel_{name}"] = figures.colour(resized, -limit, limit, figures.SIGNED)
+    spread = figures.resize_map(trace.kernel_field.spread, height, width)
+    pictures["brn.kernel_spread"] = figures.colour(spread, 0, figures.largest(spread), figures.SPREAD)
+    return pictures
+
+
+def striking_pixels(trace: Trace, count: int = 3) -> list[PixelTrace]:
+    """The pixels that BRN changed most, apart from each other by an eighth of its map."""
+    change = np.abs(trace.refined - trace.prior)
+    rows, columns = change.shape
+    height, width = trace.photo.shape[:2]
+    apart = max(rows, columns) // 8
+    pixels = []
+    for _ in range(count):
+        row, column = np.unravel_index(int(change.argmax()), change.shape)
+        if change[row, column] < 0:
+            break
+        pixels.append(trace.pixel(int((column + 0.5) * width / columns), int((row + 0.5) * height / rows)))
+        change[max(0, row - apart) : row + apart + 1, max(0, column - apart) : column + apart + 1] = -1
+    return pixels
+
+
+def mark_all(photo: RGB, trace: Trace, pixels: list[PixelTrace]) -> RGB:
+    """The shrunk photo with a ring around each pixel."""
+    height, width = photo.shape[:2]
+    for pixel in pixels:
+        x, y = pixel.x * width // trace.photo.shape[1], pixel.y * height // trace.photo.shape[0]
+        photo = figures.mark(photo, x, y)
+    return photo
+
+
+def found(trace: Trace) -> str:
+    """What the map says, in a sentence or two."""
+    height, width = trace.saliency.shape
+    rows, columns = np.nonzero(trace.saliency > 0.5)
+    if not len(rows):
+        return (
+            f"No pixel of this photo of {width}×{height} pixels is salient with a probability above one half; "
+            f"the highest is {trace.saliency.max():.2f}."
+        )
+    change = np.abs(trace.refined - trace.prior).mean()
+    return (
+        f"{len(rows) / trace.saliency.size:.1%} of this photo of {width}×{height} pixels is salient with a probability "
+        f"above one half. These pixels lie in columns {columns.min()} to {columns.max()} and rows {rows.min()} to "
+        f"{rows.max()}. Refinement changed the map by {change:.4f} on average."
+    )
+
+
+def own_facts(trace: Trace) -> dict[str, str]:
+    """What a trace knows of its settings."""
+    height, width = trace.photo.shape[:2]
+    steps = trace.steps
+    return {
+        "photo's size": f"{width}×{height} pixels",
+        "time steps": f"T = {len(steps) - 1}, so {len(steps)} predictions",
+        "RLN's maps": f"{steps[0].saliency.shape[1]}×{steps[0].saliency.shape[0]} pixels",
+        "BRN's maps": f"{trace.prior.shape[1]}×{trace.prior.shape[0]} pixels, {trace.prior_kind} prior",
+        "kernels": f"{trace.kernel_size}×{trace.kernel_size}",
+    }
+
+
+def _kernel(number: int, pixel: PixelTrace, drawn: Mapping[str, bytes]) -> str:
+    text = f"Pixel ({pixel.x}, {pixel.y}): {pixel.prior:.3f} before, {pixel.refined:.3f} after"
+    return f"<h3>{text}</h3>\n{_image(drawn[f'kernel_{number}'], f'The kernel of {text}')}"
+
+
+def _row(name: str, value: str) -> str:
+    return f"<tr><th scope=row>{escape(name)}</th><td>{escape(value)}</td></tr>"
+
+
+def _image(png: bytes, alternative: str) -> str:
+    data = base64.b64encode(png).decode()
+    return f'<img src="data:image/png;base64,{data}" alt="{escape(alternative)}">'
+
+
+def _png(image: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def _render(figure: Figure) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=130)
+    return buffer.getvalue()
