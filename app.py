@@ -1,0 +1,9 @@
+"""The app as Hugging Face Spaces starts it: `python app.py`. On a computer of your own, `dgrl app` does the same."""
+
+from dgrl.app import build, checkpoints, launch_settings, load
+
+# At module level: ZeroGPU moves networks that exist before the first call.
+app = build(load(checkpoints()))
+
+if __name__ == "__main__":
+    app.launch(**launch_settings())

@@ -1,0 +1,107 @@
+"""The Gradio app: a file per tab. `build` makes it from networks; `launch` serves it."""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+
+import gradio as gr
+import torch
+
+from dgrl.app import detect, localise, refine
+from dgrl.app.passes import Passes
+from dgrl.app.style import CSS, THEME
+from dgrl.model import DGRL, CheckpointError
+
+ROOT = Path(__file__).resolve().parents[2]
+MAX_UPLOAD = "40mb"
+HEADING = """
+# DGRL: saliency detection that shows its work
+Find the object that stands out in a photo, and see how the network found it.
+"""
+
+
+def build(models: DGRL | Mapping[str, DGRL], examples: Sequence[str | Path] | None = None) -> gr.Blocks:
+    """The app around its networks.
+
+    Args:
+        models: one network, or several by the names to choose from.
+        examples: photographs to offer; by default those of the repository.
+
+    Returns:
+        The app, not yet launched: `launch_settings` holds what its `launch` should be given.
+    """
+    passes = Passes({"DGRL": models} if isinstance(models, DGRL) else models)
+    if examples is None:
+        examples = sorted((ROOT / "examples").glob("*.jpg"))
+    with gr.Blocks(title="DGRL", analytics_enabled=False, delete_cache=(1800, 6 * 3600)) as app:
+        gr.Markdown(HEADING)
+        with gr.Tabs():
+            with gr.Tab("Detect", id="detect"):
+                source, found = detect.add(passes, examples)
+            with gr.Tab("Localise", id="localise"):
+                localise.add(source, found)
+            with gr.Tab("Refine", id="refine"):
+                refine.add(source, found)
+
+        def leave(request: gr.Request) -> None:
+            if request.session_hash is not None:
+                passes.leave(request.session_hash)
+
+        app.unload(leave)
+    return app.queue(default_concurrency_limit=8, max_size=256)
+
+
+def checkpoints(weights: str | Path | None = None) -> list[str]:
+    """The checkpoints to offer: `weights`, those of the environment variable DGRL_CHECKPOINTS, those in `weights/`.
+
+    DGRL_CHECKPOINTS holds folders or Hugging Face Hub ids, separated by commas.
+    """
+    chosen = [str(weights)] if weights is not None else []
+    chosen += [name.strip() for name in os.environ.get("DGRL_CHECKPOINTS", "").split(",") if name.strip()]
+    chosen += [str(config.parent) for config in sorted((ROOT / "weights").glob("*/config.json"))]
+    return list(dict.fromkeys(chosen))
+
+
+def load(names: Sequence[str], device: str | None = None) -> dict[str, DGRL]:
+    """Networks by the last part of their checkpoints' names, on `device`: by default a GPU where there is one.
+
+    Raises:
+        CheckpointError: there is none, or one cannot be loaded.
+    """
+    if not names:
+        raise CheckpointError("there is no checkpoint: name one (--weights, DGRL_CHECKPOINTS) or put it in weights/")
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    models: dict[str, DGRL] = {}
+    for name in names:
+        short = Path(name).name
+        # Two checkpoints whose names end alike are shown by their whole names.
+        models[name if short in models else short] = DGRL.from_pretrained(name).to(device)
+    return models
+
+
+def launch(weights: str | Path | None = None, port: int | None = None, share: bool = False) -> None:
+    """Serve the app until it is interrupted, and print its address.
+
+    Args:
+        weights: the checkpoint to start with; others found are offered beside it.
+        port: by default the environment variable GRADIO_SERVER_PORT, or else the first free one from 7860.
+        share: also give a public link, by way of Gradio's servers.
+
+    Raises:
+        CheckpointError: there is no checkpoint, or one cannot be loaded.
+    """
+    build(load(checkpoints(weights))).launch(server_port=port, share=share, **launch_settings())
+
+
+def launch_settings() -> dict[str, Any]:
+    """What `Blocks.launch` needs for this app, whoever calls it."""
+    return {
+        "theme": THEME,
+        "css": CSS,
+        "max_file_size": MAX_UPLOAD,
+        "ssr_mode": False,
+        "footer_links": ["api"],
+    }

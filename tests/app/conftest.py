@@ -1,0 +1,117 @@
+"""A tiny random network behind the real app, a client of its API, and a browser."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+from gradio_client import Client
+from PIL import Image
+from playwright.sync_api import Browser, Page, sync_playwright
+
+os.environ["GRADIO_HEARTBEAT_INTERVAL"] = "0.25"  # a visitor who leaves is noticed at once
+
+from dgrl import DGRL, Trace
+from dgrl.app import build, launch_settings
+from tests.networks import TINY, draw_photo, filled
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+@pytest.fixture(scope="session")
+def network() -> DGRL:
+    return filled(DGRL(TINY))
+
+
+@pytest.fixture(scope="session")
+def photo_files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Two drawn photographs, wide and high."""
+    folder = tmp_path_factory.mktemp("photos")
+    files = {}
+    for seed, (name, size) in enumerate({"wide": (120, 200), "high": (210, 140)}.items()):
+        files[name] = folder / f"{name}.png"
+        Image.fromarray(draw_photo(*size, seed=seed)[0]).save(files[name])
+    return files
+
+
+@pytest.fixture
+def new_photo(tmp_path: Path) -> Path:
+    """A photograph that no other test has shown to the app."""
+    path = tmp_path / "new.png"
+    seed = int.from_bytes(os.urandom(4), "big")
+    Image.fromarray(draw_photo(100, 130, seed=seed)[0]).save(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def wide_trace(network: DGRL, photo_files: dict[str, Path]) -> Trace:
+    return network.trace(photo_files["wide"])
+
+
+@dataclass
+class Served:
+    """A running app.
+
+    Attributes:
+        url: its address.
+        network: the network behind it.
+        passes: one entry for each forward pass since the start.
+    """
+
+    url: str
+    network: DGRL
+    passes: list[int]
+
+
+@pytest.fixture(scope="session")
+def served(network: DGRL) -> Iterator[Served]:
+    passes: list[int] = []
+    counting = network.register_forward_hook(lambda *_: passes.append(len(passes)))
+    app = build({"tiny": network, "other": filled(DGRL(replace(TINY, context=False, kernel_size=3, steps=1)))})
+    _, url, _ = app.launch(prevent_thread_lock=True, quiet=True, **launch_settings())
+    yield Served(url, network, passes)
+    app.close()
+    counting.remove()
+
+
+@pytest.fixture
+def client(served: Served) -> Iterator[Client]:
+    connected = Client(served.url, verbose=False)
+    yield connected
+    connected.close()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    if CHROMIUM is None:
+        pytest.fail("the browser tests need Debian's chromium: apt-get install chromium")
+    with sync_playwright() as playwright:
+        quiet = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=quiet)
+        yield started
+        started.close()
+
+
+@dataclass
+class Visit:
+    """A page, and what went wrong on it."""
+
+    page: Page
+    errors: list[str]
+    outside: list[str]
+
+
+def visit(browser: Browser, url: str, width: int = 1280, height: int = 900) -> Visit:
+    """Open the app in a browser of its own; console errors and requests to other machines are noted."""
+    page = browser.new_page(viewport={"width": width, "height": height})
+    page.set_default_timeout(60_000)
+    seen = Visit(page, [], [])
+    page.on("console", lambda message: seen.errors.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: seen.errors.append(str(error)))
+    local = (url, "data:", "blob:")
+    page.on("request", lambda request: None if request.url.startswith(local) else seen.outside.append(request.url))
+    page.goto(url)
+    page.get_by_role("tab", name="Detect").wait_for()
+    return seen

@@ -1,0 +1,233 @@
+"""The app's endpoints, called as a program calls them, and what bad input does to them."""
+
+import io
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+from PIL import Image
+
+from dgrl import DGRL
+from dgrl.app.passes import AS_TRAINED
+from dgrl.images import to_grey
+from tests.app.conftest import Served
+
+ENDPOINTS = {"/detect", "/cutout", "/localise", "/refine", "/pixel"}
+
+
+def call(
+    client: Client, endpoint: str, photo: Path, *more: Any, checkpoint: str = "tiny", steps: int = AS_TRAINED
+) -> Any:
+    return client.predict(handle_file(photo), checkpoint, steps, *more, api_name=endpoint)
+
+
+def test_endpoints_have_stable_names_and_say_what_they_do(client: Client) -> None:
+    named = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
+    assert set(named) == ENDPOINTS
+    for endpoint in named.values():
+        assert len(endpoint["description"]) > 20
+        names = [parameter["parameter_name"] for parameter in endpoint["parameters"]]
+        assert names[:3] == ["photo", "checkpoint", "steps"]
+
+
+def test_detect_gives_the_map_that_the_library_gives(
+    client: Client, served: Served, photo_files: dict[str, Path]
+) -> None:
+    pair, saliency, download, text = call(client, "/detect", photo_files["high"])
+    expected = np.asarray(to_grey(served.network.detect(photo_files["high"])))
+    for path in (saliency, download):
+        assert path.endswith(".png")
+        np.testing.assert_array_equal(np.asarray(Image.open(path)), expected)
+    assert [Image.open(path).size for path in pair] == [(140, 210)] * 2
+    assert "CPU, float32" in text
+
+
+def test_the_cut_out_is_the_photo_with_the_map_as_transparency(
+    client: Client, served: Served, photo_files: dict[str, Path]
+) -> None:
+    small, whole = call(client, "/cutout", photo_files["wide"])
+    picture = np.asarray(Image.open(whole))
+    np.testing.assert_array_equal(picture[:, :, :3], np.asarray(Image.open(photo_files["wide"])))
+    expected = np.asarray(to_grey(served.network.detect(photo_files["wide"])))
+    np.testing.assert_array_equal(picture[:, :, 3], expected)
+    assert Image.open(small).mode == "RGBA"
+    assert Path(whole).name == "wide_cutout.png"
+
+
+def test_localise_gives_every_map_of_every_step(client: Client, photo_files: dict[str, Path]) -> None:
+    maps, large, scale, values, x, y = call(client, "/localise", photo_files["wide"], 2, "conv4", 0.5, steps=3)
+    captions = [entry["caption"] for entry in maps]
+    assert captions[:5] == [
+        "t = 0 · conv3",
+        "t = 0 · conv4",
+        "t = 0 · conv5",
+        "t = 0 · prediction",
+        "t = 0 · no change",
+    ]
+    assert len(captions) == 4 * 5
+    assert captions[-1] == "t = 3 · change"
+    for path in [large, *(entry["image"] for entry in maps)]:
+        assert Image.open(path).format == "PNG"
+    assert "conv4, t = 2" in scale
+    assert f"column {int(x)}, row {int(y)}" in values
+
+
+def test_refine_gives_before_after_and_kernels(client: Client, photo_files: dict[str, Path]) -> None:
+    before_and_after, *rest = call(client, "/refine", photo_files["wide"])
+    pictures = [*before_and_after, *(value for value in rest if isinstance(value, str) and value.endswith(".png"))]
+    assert [Path(path).stem for path in pictures] == [
+        "before", "after", "change", "centre", "spread", "arrows", "refined",
+    ]  # fmt: skip
+    assert {Image.open(path).size for path in pictures} == {(200, 120)}
+
+
+@pytest.mark.parametrize(("x", "y"), [(0, 0), (199, 119), (70, 40)])
+def test_pixel_is_the_trace_s_pixel(
+    client: Client, served: Served, photo_files: dict[str, Path], x: int, y: int
+) -> None:
+    numbers, tables, *_ = call(client, "/pixel", photo_files["wide"], x, y)
+    expected = served.network.trace(photo_files["wide"]).pixel(x, y)
+    np.testing.assert_allclose(numbers["coefficients"], expected.coefficients, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(numbers["neighbours"], expected.neighbours, rtol=1e-4, atol=1e-6)
+    assert numbers["refined"] == pytest.approx(expected.refined, abs=1e-6)
+    by_hand = 1 / (1 + np.exp(numbers["background"] - numbers["foreground"]))
+    assert numbers["refined"] == pytest.approx(by_hand, abs=1e-6)
+    assert f"{expected.refined:.4f}" in tables
+
+
+def test_one_pass_serves_every_tab_and_every_click(client: Client, served: Served, new_photo: Path) -> None:
+    before = len(served.passes)
+    call(client, "/detect", new_photo)
+    assert len(served.passes) == before + 1
+    call(client, "/cutout", new_photo)
+    call(client, "/refine", new_photo)
+    for step, kind, opacity in [(0, "conv3", 0.1), (2, "prediction", 0.9), (1, "change", 0.5)]:
+        call(client, "/localise", new_photo, step, kind, opacity)
+    for x in (3, 50, 99):
+        call(client, "/pixel", new_photo, x, x)
+    assert len(served.passes) == before + 1
+    call(client, "/detect", new_photo, steps=4)
+    assert len(served.passes) == before + 2
+
+
+def test_another_checkpoint_without_context_module_and_with_a_smaller_kernel(
+    client: Client, photo_files: dict[str, Path]
+) -> None:
+    maps, *_ = call(client, "/localise", photo_files["wide"], 0, "conv3", 0.5, checkpoint="other")
+    assert [entry["caption"] for entry in maps][:2] == ["t = 0 · no conv3", "t = 0 · no conv4"]
+    numbers, *_ = call(client, "/pixel", photo_files["wide"], 5, 5, checkpoint="other")
+    assert np.shape(numbers["coefficients"]) == (3, 3)
+
+
+def test_what_a_visitor_looked_at_is_freed_when_they_leave(served: Served, new_photo: Path) -> None:
+    before = len(served.passes)
+    leaving = Client(served.url, verbose=False)
+    call(leaving, "/detect", new_photo)
+    leaving.close()
+    deadline = time.monotonic() + 60
+    while len(served.passes) == before + 1 and time.monotonic() < deadline:
+        time.sleep(1)
+        later = Client(served.url, verbose=False)
+        call(later, "/detect", new_photo)
+        later.close()
+    assert len(served.passes) > before + 1, "the pass was kept although its visitor had left"
+
+
+def png(mode: str, **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    Image.new(mode, (40, 30), 1).save(buffer, "png", **options)
+    return buffer.getvalue()
+
+
+BAD: dict[str, tuple[bytes, str]] = {
+    "words.png": (b"these are words", "words.png: this is not a picture"),
+    "nothing.jpg": (b"", "nothing.jpg: the file is empty"),
+    "half.png": (png("RGB")[:60], "half.png: "),
+    "drawing.svg": (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "drawing.svg: this is not a picture"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+@pytest.mark.parametrize("endpoint", ["/detect", "/refine"])
+def test_a_bad_picture_gets_one_clear_sentence(client: Client, tmp_path: Path, name: str, endpoint: str) -> None:
+    content, message = BAD[name]
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(AppError) as refusal:
+        call(client, endpoint, path)
+    assert message in str(refusal.value)
+    assert str(tmp_path) not in str(refusal.value)
+
+
+def test_a_picture_of_too_many_pixels_is_refused(client: Client, tmp_path: Path) -> None:
+    path = tmp_path / "huge.png"
+    Image.new("1", (6000, 5000)).save(path)
+    with pytest.raises(AppError, match="6,000×5,000"):
+        call(client, "/detect", path)
+
+
+def test_a_file_of_too_many_bytes_is_refused(client: Client, tmp_path: Path) -> None:
+    path = tmp_path / "heavy.png"
+    path.write_bytes(bytes(41 * 2**20))
+    with pytest.raises(Exception, match=r"(?i)size|413"):
+        call(client, "/detect", path)
+
+
+@pytest.mark.parametrize("unknown", [{"checkpoint": "../../etc"}, {"steps": 50}])
+def test_only_offered_choices_are_accepted(
+    client: Client, photo_files: dict[str, Path], unknown: dict[str, Any]
+) -> None:
+    with pytest.raises(AppError):
+        call(client, "/detect", photo_files["wide"], **unknown)
+
+
+@pytest.mark.parametrize(("x", "y"), [(-1, 0), (200, 5), (5, 120), (None, 3)])
+def test_a_pixel_outside_the_photo_gets_a_message(
+    client: Client, photo_files: dict[str, Path], x: int | None, y: int | None
+) -> None:
+    with pytest.raises(AppError, match=r"columns 0 to 199 and rows 0 to 119|minimum"):
+        call(client, "/pixel", photo_files["wide"], x, y)
+
+
+def rotated(path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (40, 30)).save(path, exif=exif)
+
+
+ODD: dict[str, tuple[Callable[[Path], None], tuple[int, int]]] = {
+    "turned.jpg": (rotated, (30, 40)),
+    "cmyk.jpg": (lambda path: Image.new("CMYK", (40, 30)).save(path), (40, 30)),
+    "deep.png": (lambda path: Image.fromarray(np.full((30, 40), 40_000, np.uint16)).save(path), (40, 30)),
+    "palette.gif": (lambda path: Image.new("P", (40, 30)).save(path, transparency=0), (40, 30)),
+    "grey_alpha.png": (lambda path: Image.new("LA", (40, 30)).save(path), (40, 30)),
+    "dot.png": (lambda path: Image.new("RGB", (1, 1)).save(path), (1, 1)),
+    "line.png": (lambda path: Image.new("RGB", (3000, 1)).save(path), (3000, 1)),
+    "фото ü.webp": (lambda path: Image.new("RGB", (40, 30)).save(path), (40, 30)),
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_odd_pictures_are_taken_as_a_person_sees_them(client: Client, tmp_path: Path, name: str) -> None:
+    write, size = ODD[name]
+    path = tmp_path / name
+    write(path)
+    _, saliency, *_ = call(client, "/detect", path)
+    assert Image.open(saliency).size == size
+    call(client, "/localise", path, 0, "conv3", 0.5)
+    call(client, "/refine", path)
+
+
+def test_the_file_reaches_the_library_as_it_was_given(
+    client: Client, served: Served, network: DGRL, tmp_path: Path
+) -> None:
+    """Gradio must not convert the picture on the way: 16 bits and a lossless format come through."""
+    path = tmp_path / "ramp.png"
+    Image.fromarray(np.linspace(0, 65535, 64 * 48).reshape(48, 64).astype(np.uint16)).save(path)
+    _, saliency, *_ = call(client, "/detect", path)
+    np.testing.assert_array_equal(np.asarray(Image.open(saliency)), np.asarray(to_grey(network.detect(path))))

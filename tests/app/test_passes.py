@@ -1,0 +1,114 @@
+"""One pass per picture, kept in bounded memory, shared by those who look at it, dropped when they have left."""
+
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dgrl import DGRL, ImageError
+from dgrl.app import passes as passes_module
+from dgrl.app.passes import AS_TRAINED, Passes
+
+
+@pytest.fixture
+def passes(network: DGRL) -> Passes:
+    return Passes({"tiny": network})
+
+
+@pytest.fixture
+def wide(photo_files: dict[str, Path]) -> str:
+    return str(photo_files["wide"])
+
+
+@pytest.fixture
+def high(photo_files: dict[str, Path]) -> str:
+    return str(photo_files["high"])
+
+
+def test_the_second_look_costs_no_pass(passes: Passes, wide: str) -> None:
+    first = passes.view(wide, "tiny", AS_TRAINED, "ann")
+    assert passes.view(wide, "tiny", AS_TRAINED, "bob") is first
+    assert passes.count == 1
+
+
+def test_another_photo_or_number_of_steps_is_another_pass(passes: Passes, wide: str, high: str) -> None:
+    lengths = [len(passes.view(wide, "tiny", steps).trace.steps) for steps in (AS_TRAINED, 0, 4)]
+    assert lengths == [3, 1, 5]
+    passes.view(high, "tiny", 0)
+    assert passes.count == 4
+
+
+def test_two_who_ask_at_once_wait_for_one_pass(passes: Passes, wide: str) -> None:
+    threads = [threading.Thread(target=passes.view, args=(wide, "tiny", AS_TRAINED, name)) for name in "abcd"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert passes.count == 1
+
+
+def test_a_pass_goes_when_the_last_of_its_visitors_leaves(passes: Passes, wide: str) -> None:
+    for visitor in ("ann", "bob"):
+        passes.view(wide, "tiny", AS_TRAINED, visitor)
+    passes.leave("ann")
+    assert passes.kept_bytes > 0
+    passes.leave("bob")
+    assert passes.kept_bytes == 0
+    passes.leave("nobody")
+
+
+def test_memory_is_bounded_and_the_least_recently_used_goes_first(network: DGRL, wide: str, high: str) -> None:
+    one = Passes({"tiny": network})
+    one.view(wide, "tiny", 0)
+    room_for_two = Passes({"tiny": network}, capacity=round(2.5 * one.kept_bytes))
+    room_for_two.view(wide, "tiny", 0)
+    room_for_two.view(high, "tiny", 0)
+    room_for_two.view(wide, "tiny", 0)  # now `high` is the older
+    room_for_two.view(wide, "tiny", 1)
+    assert room_for_two.kept_bytes <= room_for_two.capacity
+    assert room_for_two.count == 3
+    room_for_two.view(wide, "tiny", 0)
+    assert room_for_two.count == 3
+    room_for_two.view(high, "tiny", 0)
+    assert room_for_two.count == 4
+
+
+def test_a_pass_larger_than_the_memory_is_kept_alone(network: DGRL, wide: str) -> None:
+    tight = Passes({"tiny": network}, capacity=1)
+    tight.view(wide, "tiny", 0)
+    tight.view(wide, "tiny", 0)
+    assert tight.count == 1
+
+
+def test_what_nobody_has_looked_at_for_an_hour_goes(
+    passes: Passes, wide: str, high: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passes.view(wide, "tiny", 0, "ann")
+    alone = passes.kept_bytes
+    monkeypatch.setattr(passes_module, "IDLE_SECONDS", -1)
+    passes.view(high, "tiny", 0, "ann")
+    assert passes.kept_bytes < 2 * alone
+    passes.view(wide, "tiny", 0, "ann")
+    assert passes.count == 3
+
+
+def test_the_view_is_of_that_photo(passes: Passes, network: DGRL, wide: str) -> None:
+    view = passes.view(wide, "tiny", AS_TRAINED)
+    np.testing.assert_allclose(view.trace.saliency, network.detect(wide), atol=1e-6)
+    assert view.photo.shape == (120, 200, 3)
+    assert view.machine == "CPU, float32"
+    assert view.seconds > 0
+
+
+def test_a_bad_picture_leaves_nothing_behind(passes: Passes, tmp_path: Path) -> None:
+    bad = tmp_path / "bad.png"
+    bad.write_text("not a picture")
+    with pytest.raises(ImageError, match="not a picture"):
+        passes.view(str(bad), "tiny", AS_TRAINED)
+    assert passes.kept_bytes == passes.count == 0
+
+
+def test_an_app_needs_a_network() -> None:
+    with pytest.raises(ValueError, match="at least one network"):
+        Passes({})
