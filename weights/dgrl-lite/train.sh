@@ -13,11 +13,11 @@ dgrl train "${pairs[@]}" --stage rln --out "$runs/one-pass" --backbone tf_effici
 
 # Then all three (T = 2): each later head starts from the first one, feedback starts at zero.
 dgrl train "${pairs[@]}" --stage rln --out "$runs/rln" --init "$runs/one-pass" --steps 2 \
-  --max-updates 400 --batch-size 8 --size 320 --learning-rate 5e-4 --backbone-learning-rate 1e-4 --compile
+  --max-updates 300 --batch-size 8 --size 256 --learning-rate 5e-4 --backbone-learning-rate 1e-4
 
 # BRN on crops around boundaries, on the maps of the RLN just trained.
 dgrl train "${pairs[@]}" --stage brn --out "$runs/brn" --init "$runs/rln" --steps 2 \
-  --max-updates 400 --batch-size 4 --crop 96 --precision bf16
+  --max-updates 300 --batch-size 4 --crop 96 --precision bf16
 
 python - "$runs/brn" "$runs/dgrl-lite" <<'PYTHON'
 import sys
