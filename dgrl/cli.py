@@ -80,6 +80,8 @@ def program(chosen: str) -> typer.Typer:
 
 def describe(error: Exception) -> str:
     """What an error says, with its kind where that alone would be dark."""
+    if isinstance(error, OSError) and error.strerror and error.filename:
+        return f"{error.filename}: {error.strerror}"
     text = str(error)
     return f"{type(error).__name__}: {text}" if isinstance(error, (LookupError, TypeError)) or not text else text
 

@@ -129,7 +129,8 @@ def evaluate(
         mask = read_mask(pair.mask)
         localised, maps = run(model, pair, steps, refine)
         for kind, saliency in maps.items():
-            scores.setdefault(kind, Scores()).add(stretched(saliency) if stretch else saliency, mask)
+            # Bicubic sizing, the published one, overshoots a little.
+            scores.setdefault(kind, Scores()).add(stretched(saliency) if stretch else saliency.clip(0, 1), mask)
         for t, step in enumerate(localised.steps):
             for level, weights in step.weight_maps.items():
                 attention.setdefault(f"t{t} {level}", []).append(concentration(weights, mask))
@@ -149,8 +150,7 @@ def run(model: DGRL, pair: Pair, steps: int | None, refine: bool) -> tuple[RLNOu
     if refine:
         refined = model.refine(images, localised.saliency).refined
         maps[REFINED] = model.sizing.refined(refined, height, width)
-    # Bicubic sizing, the published one, overshoots a little.
-    return localised, {kind: values[0, 0].clamp(0, 1).float().cpu().numpy() for kind, values in maps.items()}
+    return localised, {kind: values[0, 0].float().cpu().numpy() for kind, values in maps.items()}
 
 
 def concentration(weights: Tensor, mask: Mask) -> float:

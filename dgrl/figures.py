@@ -37,12 +37,15 @@ BOUNDARY_RANGE = 0.2
 Map = NDArray[np.floating[Any]]
 
 
-def shrink(photo: RGB, longest: int = 960) -> RGB:
+def shrink(photo: RGB, longest: int) -> RGB:
     """The photo (H, W, 3), made smaller if its longer side exceeds `longest` pixels."""
+    return fit(photo, longest) if max(photo.shape[:2]) > longest else photo
+
+
+def fit(photo: RGB, longest: int) -> RGB:
+    """The photo (H, W, 3) with its longer side made `longest` pixels, smaller or larger."""
     height, width = photo.shape[:2]
-    factor = min(1.0, longest / max(height, width))
-    if factor == 1:
-        return photo
+    factor = longest / max(height, width)
     size = (max(1, round(width * factor)), max(1, round(height * factor)))
     return np.asarray(Image.fromarray(photo).resize(size, Image.Resampling.BILINEAR, reducing_gap=2))
 
@@ -233,7 +236,7 @@ def kernel(pixel: PixelTrace) -> Figure:
             ax.text(column, row, number(value), ha="center", va="center", color=ink, fontsize=8)
         _colour_bar(figure, ax, colour_map, low, high, unit)
     figure.suptitle(f"Pixel ({pixel.x}, {pixel.y}) of the photo, ({pixel.column}, {pixel.row}) of BRN's map")
-    figure.supxlabel(arithmetic(pixel), fontsize=10)
+    figure.supxlabel("    ".join(arithmetic(pixel)), fontsize=9)
     return figure
 
 
@@ -258,13 +261,15 @@ def kernel_field(trace: Trace) -> Figure:
     return figure
 
 
-def arithmetic(pixel: PixelTrace) -> str:
-    """The sums that give the refined value, as one line of text."""
-    return (
-        f"foreground Σ v·s = {pixel.foreground:.4f},  background Σ v·(1 − s) = {pixel.background:.4f},  "
-        f"refined = sigmoid({pixel.foreground:.4f} − {pixel.background:.4f}) = {pixel.refined:.4f}  "
-        f"(before: {pixel.prior:.4f})"
-    )
+def arithmetic(pixel: PixelTrace) -> list[str]:
+    """The sums that give the refined value, a line of text each."""
+    evidence = pixel.foreground - pixel.background
+    return [
+        f"foreground = Σ v·s = {number(pixel.foreground, 4)}",
+        f"background = Σ v·(1 − s) = {number(pixel.background, 4)}",
+        f"refined = sigmoid(foreground − background) = sigmoid({number(evidence, 4)}) = {number(pixel.refined, 4)}",
+        f"before BRN: {number(pixel.prior, 4)}",
+    ]
 
 
 def rasterise(figure: Figure, dpi: int = 110) -> RGB:
@@ -274,9 +279,9 @@ def rasterise(figure: Figure, dpi: int = 110) -> RGB:
     return np.asarray(Image.open(buffer).convert("RGB"))
 
 
-def number(value: float) -> str:
-    """Two decimals, and never a negative zero."""
-    return f"{round(float(value), 2) + 0.0:.2f}"
+def number(value: float, decimals: int = 2) -> str:
+    """A number with its decimals, and never a negative zero."""
+    return f"{round(float(value), decimals) + 0.0:.{decimals}f}"
 
 
 def luminance(rgb: NDArray[np.uint8]) -> float:

@@ -83,7 +83,10 @@ class DGRL(
 
     def localise(self, images: Tensor, steps: int | None = None) -> RLNOutput:
         """Stage one: RLN on the images (B, 3, H, W), resized to `config.rln_size`."""
-        return self.rln(self.sizing.for_rln(images, self.config.rln_size), steps)
+        # In float32 under autocast too: half precision moves RLN's edges visibly, and most of the work is BRN's.
+        with torch.autocast(images.device.type, enabled=False):
+            output: RLNOutput = self.rln(self.sizing.for_rln(images, self.config.rln_size), steps)
+        return output
 
     def refine(self, images: Tensor, saliency: Tensor) -> BRNOutput:
         """Stage two: BRN on images (B, 3, H, W) and map (B, 1, h, w), both resized to `config.brn_size`."""
@@ -189,6 +192,7 @@ class DGRL(
         # Written beside and moved into place: a file of that name is never half of one.
         partial = save_directory / f".{WEIGHTS_FILE}.partial"
         save_file({name: value.contiguous() for name, value in self.state_dict().items()}, partial)
+        partial.chmod(0o644)  # safetensors writes for the owner alone
         partial.replace(save_directory / WEIGHTS_FILE)
 
 

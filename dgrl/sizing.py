@@ -11,7 +11,7 @@ from dgrl.images import as_float, square, to_size
 
 
 class Sizing(Protocol):
-    """How pictures and maps change their size. Maps are (B, 1, H, W) in [0, 1], images (B, 3, H, W) likewise, or uint8."""
+    """How pictures and maps change their size. Maps (B, 1, H, W) are in [0, 1], images (B, 3, H, W) too, or uint8."""
 
     def for_rln(self, images: Tensor, size: int) -> Tensor:
         """The images as RLN's square input."""

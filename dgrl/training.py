@@ -12,6 +12,7 @@ from typing import Any, TextIO
 
 import torch
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 from accelerate.utils import set_seed
 from torch.utils.data import DataLoader, Sampler
 from tqdm import tqdm
@@ -45,6 +46,7 @@ def train(model: DGRL, pairs: list[Pair], out: Path, config: TrainingConfig, res
         check_unused(out)
     out.mkdir(parents=True, exist_ok=True)
     set_seed(config.seed)
+    AcceleratorState._reset_state()  # a second run in one process, a notebook's, may ask for another precision
     accelerator = Accelerator(mixed_precision=config.precision)
     model.to(accelerator.device)  # all of it: the BRN stage runs RLN too, outside of what Accelerate prepares
     accelerator.print(f"Training {config.stage} on {accelerator.device} with {len(pairs)} pictures")

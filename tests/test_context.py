@@ -7,10 +7,10 @@ from dgrl.context import ChannelNorm, ContextualWeighting, resize
 
 
 def test_resize_has_aligned_corners():
-    """Corner values stay, and the middle of two is their mean."""
-    maps = torch.tensor([[[[0.0, 1.0], [2.0, 3.0]]]])
-    expected = torch.tensor([[0, 0.5, 1], [1, 1.5, 2], [2, 2.5, 3]])
-    torch.testing.assert_close(resize(maps, (3, 3))[0, 0], expected)
+    """Corner values stay, and those between lie evenly."""
+    maps = torch.tensor([[[[0.0, 1.0], [3.0, 4.0]]]])
+    expected = torch.tensor([[i + j / 3 for j in range(4)] for i in range(4)])
+    torch.testing.assert_close(resize(maps, (4, 4))[0, 0], expected)
     big = resize(torch.rand(1, 1, 5, 7), (24, 48))
     assert big.shape == (1, 1, 24, 48)
 
@@ -83,7 +83,7 @@ def test_weight_map_from_its_own_layers():
     torch.testing.assert_close(module(features, t=0), expected)
 
 
-def test_even_features_are_weighed_alike():
-    """A bare even map away from borders has no contrast: with 1×1 maps the weight is exactly 1."""
+def test_a_single_place_weighs_one():
+    """A map of a single place has nothing to choose from."""
     module = ContextualWeighting(8, "conv5", context_channels=4)
     assert module(torch.randn(2, 8, 2, 2), t=0).flatten().tolist() == [1.0, 1.0]

@@ -118,7 +118,10 @@ def test_default_settings_are_written_too():
 
 
 def test_half_precision_checkpoints_load_as_float32(tiny_model, checkpoint, photo):
-    alter(checkpoint, lambda tensors: tensors.update({k: v.half() for k, v in tensors.items() if v.is_floating_point()}))
+    def halve(tensors):
+        tensors.update({name: value.half() for name, value in tensors.items() if value.is_floating_point()})
+
+    alter(checkpoint, halve)
     loaded = DGRL.from_pretrained(checkpoint)
     assert {tensor.dtype for tensor in loaded.parameters()} == {torch.float32}
     np.testing.assert_allclose(loaded.detect(photo), tiny_model.detect(photo), atol=0.02)

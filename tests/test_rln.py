@@ -1,4 +1,5 @@
 import dataclasses
+from itertools import pairwise
 
 import pytest
 import torch
@@ -134,7 +135,7 @@ def test_steps_by_default_are_those_trained(rln, images):
 def test_steps_differ(rln, images):
     with torch.inference_mode():
         maps = [step.saliency for step in rln(images, 4).steps]
-    for earlier, later in zip(maps[:-1], maps[1:], strict=True):
+    for earlier, later in pairwise(maps):
         assert (earlier - later).abs().max() > 0.01
 
 

@@ -130,10 +130,12 @@ RAMP = np.linspace(0.5, 1.5, 36).reshape(SHAPE)
         ({"rln.t1.conv3.weight_map": lambda value: torch.full_like(value, 3.0)}, np.full(SHAPE, 3.0)),
         ({"rln.t1.conv3.weight_map": lambda value: 3.0}, np.full(SHAPE, 3.0)),
         ({"rln.t1.conv3.weight_map": lambda value: value.numpy()[:, :, :1] * 0 + 4}, np.full(SHAPE, 4.0)),
-        ([("rln.t1.conv3.weight_map", 2.0), ("rln.t*.conv3.weight_map", lambda value: value * 5)], np.full(SHAPE, 10.0)),
+        ([("rln.t1.conv3.weight_map", 2.0), ("rln.*.conv3.weight_map", lambda v: v * 5)], np.full(SHAPE, 10.0)),
     ],
-    ids=["Edit", "pair", "mapping", "numpy number", "array", "broadcast", "tensor", "list"]
-    + ["callable", "callable gives number", "callable gives array", "two in order"],
+    ids=[
+        *("Edit", "pair", "mapping", "numpy number", "array", "broadcast", "tensor", "list"),
+        *("callable", "callable gives number", "callable gives array", "two in order"),
+    ],
 )
 def test_edits_in_every_form(tiny_model, photo, edits, expected):
     plain = tiny_model.trace(photo, 1)

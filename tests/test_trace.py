@@ -70,10 +70,9 @@ def test_holds_what_the_network_computed(trace, tiny_model, photo):
 
 def test_step_saliency_of_extreme_logits():
     logits = np.array([[[-200.0, 0.0, 200.0]], [[200.0, 0.0, -200.0]]], np.float32)
+    trace = Trace(np.zeros((1, 1, 3), np.uint8), logits[0], {"rln.t0.logits": logits})
     with np.errstate(all="raise"):
-        assert Trace(np.zeros((1, 1, 3), np.uint8), logits[0], {"rln.t0.logits": logits}).steps[0].saliency.tolist() == [
-            [1.0, 0.5, 0.0]
-        ]
+        assert trace.steps[0].saliency.tolist() == [[1.0, 0.5, 0.0]]
 
 
 def loud(model, factor):

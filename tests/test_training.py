@@ -2,6 +2,7 @@ import copy
 import dataclasses
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from torch.nn import functional as F
 
 import dgrl.training
 from dgrl import DGRL, DGRLConfig
+from dgrl.data import SaliencyData
 from dgrl.images import read_image, read_mask
 from dgrl.losses import attention_loss, cross_entropy, localisation_loss, refinement_loss, region_loss
 from dgrl.rln import RLNOutput, RLNStep
@@ -112,12 +114,11 @@ def test_brn_learns_and_leaves_rln_alone(trained, pairs, tmp_path):
     model = copy.deepcopy(trained[0])
     before = copy.deepcopy(model.rln.state_dict())
     error = mean_absolute_error(model, pairs[:6], "refined")
-    config = dataclasses.replace(QUICK, stage="brn", max_updates=60, learning_rate=1e-2)
+    config = dataclasses.replace(QUICK, stage="brn", max_updates=80, learning_rate=1e-2)
     train(model, pairs, tmp_path, config)
     assert same(model.rln.state_dict(), before)
     assert np.mean(losses(tmp_path)[-6:]) < np.mean(losses(tmp_path)[:6])
     refined = mean_absolute_error(model, pairs[:6], "refined")
-    print(error, refined, mean_absolute_error(model, pairs[:6], "prior"))
     assert refined < 0.7 * error
     assert refined < mean_absolute_error(model, pairs[:6], "prior")
 
@@ -130,7 +131,7 @@ def test_rln_can_be_trained_after_brn(pairs, tmp_path):
     train(model, pairs[:8], tmp_path / "rln", dataclasses.replace(QUICK, max_updates=1))
 
 
-class Interrupted(Exception):
+class Killed(Exception):  # noqa: N818
     """Stands for a kill."""
 
 
@@ -145,12 +146,13 @@ def test_resumed_is_as_if_never_interrupted(pairs, tmp_path, monkeypatch, stage,
     def killed(bar, log, progress, loss):
         report(bar, log, progress, loss)
         if progress.update == killed_at:
-            raise Interrupted
+            raise Killed
 
     report = dgrl.training.report
-    with monkeypatch.context() as patch, pytest.raises(Interrupted):
+    with monkeypatch.context() as patch:
         patch.setattr(dgrl.training, "report", killed)
-        train(fresh(), pairs, tmp_path / "cut", config)
+        with pytest.raises(Killed):
+            train(fresh(), pairs, tmp_path / "cut", config)
     assert not (tmp_path / "cut" / "model.safetensors").exists()
     # Another start, so that what is trained must come from the checkpoint. BRN's stage needs the RLN it began with.
     start = fresh()
@@ -186,17 +188,20 @@ def test_a_kill_while_a_checkpoint_is_written_loses_only_that_one(pairs, tmp_pat
     """The folder gets its name only when all is in it."""
     written = []
 
-    def fails_on_the_third(source, target, rename=type(tmp_path).rename):
+    rename = Path.rename
+
+    def fails_on_the_third(source, target):
         if source.suffix == ".partial":
             written.append(sorted(path.name for path in source.iterdir()))
             if len(written) == 3:
-                raise Interrupted
+                raise Killed
         return rename(source, target)
 
     whole = train(fresh(), pairs, tmp_path / "whole", QUICK)
-    with monkeypatch.context() as patch, pytest.raises(Interrupted):
-        patch.setattr(type(tmp_path), "rename", fails_on_the_third)
-        train(fresh(), pairs, tmp_path / "cut", QUICK)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", fails_on_the_third)
+        with pytest.raises(Killed):
+            train(fresh(), pairs, tmp_path / "cut", QUICK)
     names = [path.name for path in sorted((tmp_path / "cut" / "checkpoints").iterdir())]
     assert names == ["00000002", "00000004", "00000006.partial"]
     assert all("progress.json" in names for names in written), "a checkpoint got its name before it was whole"
@@ -239,6 +244,27 @@ def test_trains_in_half_precision(pairs, tmp_path, stage):
 def test_fewer_pictures_than_a_batch(pairs, tmp_path):
     train(fresh(), pairs[:3], tmp_path, dataclasses.replace(QUICK, max_updates=2))
     assert len(losses(tmp_path)) == 2
+
+
+def test_every_epoch_reads_every_picture_anew(pairs, tmp_path, monkeypatch):
+    """In another order and with other augmentation; a resumed run reads on where it stopped."""
+    read = []
+    get = SaliencyData.__getitem__
+
+    def remember(data, index):
+        read.append((data.epoch, index))
+        return get(data, index)
+
+    monkeypatch.setattr(SaliencyData, "__getitem__", remember)
+    train(fresh(), pairs[:8], tmp_path / "whole", QUICK)
+    epochs = [[index for epoch, index in read if epoch == e] for e in range(3)]
+    assert [epoch for epoch, _ in read] == [0] * 8 + [1] * 8 + [2] * 8
+    assert all(sorted(epoch) == list(range(8)) for epoch in epochs)
+    assert epochs[0] != epochs[1] != epochs[2]
+    whole, read[:] = list(read), []
+    train(fresh(), pairs[:8], tmp_path / "cut", dataclasses.replace(QUICK, max_updates=2))
+    train(fresh(), pairs[:8], tmp_path / "cut", QUICK, resume=True)
+    assert [item for item in read if item in whole] == whole
 
 
 def test_epochs_see_every_picture_once():

@@ -8,14 +8,15 @@ from typing import Any
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
 import gradio as gr
-import torch
 
 from dgrl.app import detect, localise, refine
 from dgrl.app.passes import Passes
 from dgrl.app.style import CSS, THEME
-from dgrl.model import DGRL, CheckpointError
+from dgrl.commands.common import SHIPPED_WEIGHTS, default_weights
+from dgrl.device import choose_device, place
+from dgrl.model import DGRL
 
-ROOT = Path(__file__).resolve().parents[2]
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 MAX_UPLOAD = "40mb"
 HEADING = """
 # DGRL: saliency detection that shows its work
@@ -23,19 +24,22 @@ Find the object that stands out in a photo, and see how the network found it.
 """
 
 
-def build(models: DGRL | Mapping[str, DGRL], examples: Sequence[str | Path] | None = None) -> gr.Blocks:
+def build(
+    models: DGRL | Mapping[str, DGRL], examples: Sequence[str | Path] | None = None, precision: str = "auto"
+) -> gr.Blocks:
     """The app around its networks.
 
     Args:
         models: one network, or several by the names to choose from.
         examples: photographs to offer; by default those of the repository.
+        precision: of BRN (see `dgrl.device`).
 
     Returns:
         The app, not yet launched: `launch_settings` holds what its `launch` should be given.
     """
-    passes = Passes({"DGRL": models} if isinstance(models, DGRL) else models)
+    passes = Passes({"DGRL": models} if isinstance(models, DGRL) else models, precision)
     if examples is None:
-        examples = sorted((ROOT / "examples").glob("*.jpg"))
+        examples = sorted(EXAMPLES.glob("*.jpg"))
     with gr.Blocks(title="DGRL", analytics_enabled=False, delete_cache=(1800, 6 * 3600)) as app:
         gr.Markdown(HEADING)
         with gr.Tabs():
@@ -58,27 +62,32 @@ def checkpoints(weights: str | Path | None = None) -> list[str]:
     """The checkpoints to offer: `weights`, those of the environment variable DGRL_CHECKPOINTS, those in `weights/`.
 
     DGRL_CHECKPOINTS holds folders or Hugging Face Hub ids, separated by commas.
-    """
-    chosen = [str(weights)] if weights is not None else []
-    chosen += [name.strip() for name in os.environ.get("DGRL_CHECKPOINTS", "").split(",") if name.strip()]
-    chosen += [str(config.parent) for config in sorted((ROOT / "weights").glob("*/config.json"))]
-    return list(dict.fromkeys(chosen))
-
-
-def load(names: Sequence[str], device: str | None = None) -> dict[str, DGRL]:
-    """Networks by the last part of their checkpoints' names, on `device`: by default a GPU where there is one.
 
     Raises:
-        CheckpointError: there is none, or one cannot be loaded.
+        CheckpointError: there is none.
     """
-    if not names:
-        raise CheckpointError("there is no checkpoint: name one (--weights, DGRL_CHECKPOINTS) or put it in weights/")
-    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    found = [str(weights)] if weights is not None else []
+    found += [name.strip() for name in os.environ.get("DGRL_CHECKPOINTS", "").split(",") if name.strip()]
+    shipped = [config.parent for config in SHIPPED_WEIGHTS.parent.glob("*/config.json")]
+    found += [str(folder) for folder in sorted(shipped, key=lambda folder: (folder != SHIPPED_WEIGHTS, folder))]
+    return list(dict.fromkeys(found or [default_weights()]))
+
+
+def load(names: Sequence[str], device: str = "auto") -> dict[str, DGRL]:
+    """Networks by the last part of their checkpoints' names, on `device` (see `dgrl.device`).
+
+    Raises:
+        CheckpointError: one of them cannot be loaded.
+        DeviceError: the device cannot be had.
+    """
+    chosen = choose_device(device)
     models: dict[str, DGRL] = {}
     for name in names:
+        model = DGRL.from_pretrained(name)
+        place(model, chosen)
         short = Path(name).name
         # Two checkpoints whose names end alike are shown by their whole names.
-        models[name if short in models else short] = DGRL.from_pretrained(name).to(device)
+        models[name if short in models else short] = model
     return models
 
 

@@ -100,7 +100,7 @@ def add(passes: Passes, examples: Sequence[str | Path]) -> tuple[Source, Depende
             steps: time steps after the first pass, 0 to 4; -1 for the number trained.
 
         Returns:
-            The photo with its saliency map as transparency, an RGBA PNG: once at most 960 pixels long to look at,
+            The photo with its saliency map as transparency, an RGBA PNG: once 960 pixels long to look at,
             once in the photo's own size.
         """
         if photo is None:

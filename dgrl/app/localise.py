@@ -7,7 +7,17 @@ import gradio as gr
 from gradio.events import Dependency
 
 from dgrl.app.layers import KINDS, brightest, grid, layer, readings
-from dgrl.app.parts import LATEX, Source, inside, legend, map_image, photo_point, picture_file, picture_point
+from dgrl.app.parts import (
+    LATEX,
+    MOST_STEPS,
+    Source,
+    inside,
+    legend,
+    map_image,
+    photo_point,
+    picture_file,
+    picture_point,
+)
 from dgrl.app.passes import View
 from dgrl.figures import mark
 
@@ -157,7 +167,7 @@ def add(source: Source, found: Dependency) -> None:
             shown = map_image("Over the photo: click to read values", "shown", pick=True)
             scale = gr.HTML()
         with gr.Column(scale=2, min_width=320):
-            step = gr.Radio([0], value=0, label="Time step t", elem_id="step")
+            step = gr.Radio(list(range(MOST_STEPS + 1)), value=0, label="Time step t", elem_id="step")
             with gr.Row():
                 back = gr.Button("◀ Back", size="md", min_width=90)
                 play = gr.Button("▶ Play", variant="primary", size="md", min_width=90)

@@ -18,6 +18,7 @@ from dgrl.app.passes import AS_TRAINED, Passes, View
 from dgrl.figures import SIGNED, colour, luminance, number
 from dgrl.images import RGB, ImageError
 
+MOST_STEPS = 4
 LATEX: list[dict[str, str | bool]] = [
     {"left": "$$", "right": "$$", "display": True},
     {"left": "$", "right": "$", "display": False},
@@ -74,7 +75,7 @@ class Source:
 def steps_control() -> gr.Radio:
     """How many time steps follow the first pass; -1 stands for the number trained."""
     return gr.Radio(
-        [("as trained", AS_TRAINED), *((str(steps), steps) for steps in range(5))],
+        [("as trained", AS_TRAINED), *((str(steps), steps) for steps in range(MOST_STEPS + 1))],
         value=AS_TRAINED,
         label="Number of time steps T",
         info="After the first pass (t = 0) the network looks T times more. Another number is a new pass.",

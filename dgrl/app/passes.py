@@ -6,7 +6,8 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from dgrl.figures import shrink
+from dgrl.device import choose_precision, in_use, inference
+from dgrl.figures import fit
 from dgrl.images import RGB, read_image
 from dgrl.model import DGRL
 from dgrl.trace import Trace
@@ -20,6 +21,7 @@ MAX_PIXELS = 25_000_000
 CAPACITY = 2 * 2**30
 IDLE_SECONDS = 3600
 AS_TRAINED = -1
+DRAWN_LENGTH = 960
 
 
 @dataclass(frozen=True)
@@ -28,9 +30,9 @@ class View:
 
     Attributes:
         trace: everything the pass computed.
-        photo: the photo, at most 960 pixels long, to draw on.
+        photo: the photo to draw on, 960 pixels long: the browser can tell clicks only where it need not enlarge.
         seconds: how long the pass took.
-        machine: device and precision, e.g. "CPU, float32".
+        machine: device and precision, e.g. "cpu, fp32".
     """
 
     trace: Trace
@@ -56,13 +58,14 @@ class Passes:
 
     Args:
         models: networks by the name that the app shows.
+        precision: of BRN (see `dgrl.device`).
         capacity: bytes to keep at most; the newest pass is kept whatever its size.
 
     Attributes:
         count: how many times a network has run.
     """
 
-    def __init__(self, models: Mapping[str, DGRL], capacity: int = CAPACITY) -> None:
+    def __init__(self, models: Mapping[str, DGRL], precision: str = "auto", capacity: int = CAPACITY) -> None:
         if not models:
             raise ValueError("the app needs at least one network")
         self.names = list(models)
@@ -75,11 +78,11 @@ class Passes:
         # A closure, not a method: ZeroGPU sends the arguments to another process, and locks cannot travel.
         def run(checkpoint: str, photo: RGB, steps: int) -> tuple[Trace, float, str]:
             model = models[checkpoint]
+            chosen = choose_precision(precision, model.device)
             start = time.perf_counter()
-            trace = model.trace(photo, None if steps == AS_TRAINED else steps)
-            precision = str(next(model.parameters()).dtype).removeprefix("torch.")
-            machine = "CPU" if model.device.type == "cpu" else str(model.device)
-            return trace, time.perf_counter() - start, f"{machine}, {precision}"
+            with inference(model.device, chosen):
+                trace = model.trace(photo, None if steps == AS_TRAINED else steps)
+            return trace, time.perf_counter() - start, in_use(model.device, chosen)
 
         self._run = run if spaces is None else spaces.GPU(run)
 
@@ -101,7 +104,7 @@ class Passes:
                 return kept
             trace, seconds, machine = self._run(checkpoint, read_image(photo, MAX_PIXELS), steps)
             self.count += 1
-            view = View(trace, shrink(trace.photo), seconds, machine)
+            view = View(trace, fit(trace.photo, DRAWN_LENGTH), seconds, machine)
             self._keep(key, view, visitor)
             return view
 

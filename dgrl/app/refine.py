@@ -19,7 +19,7 @@ from dgrl.app.parts import (
     picture_point,
 )
 from dgrl.app.passes import View
-from dgrl.figures import SALIENCY, SIGNED, SPREAD, Map, arrow_picture, colour, largest, mark, resize_map
+from dgrl.figures import SALIENCY, SIGNED, SPREAD, Map, arithmetic, arrow_picture, colour, largest, mark, resize_map
 from dgrl.images import RGB
 from dgrl.trace import PixelTrace
 
@@ -62,13 +62,11 @@ def explanation(pixel: PixelTrace) -> str:
         number_grid("foreground v · s", pixel.foreground_products, -limit, limit),
         number_grid("background v · (1 − s)", pixel.background_products, -limit, limit),
     ]
+    foreground, background, refined, before = arithmetic(pixel)
     return (
         f"<p>Column {pixel.x}, row {pixel.y} of the photo is column {pixel.column}, row {pixel.row} of BRN's map.</p>"
         f'<div class="tables">{"".join(tables)}</div>'
-        f'<div class="arithmetic">foreground = Σ v·s = {pixel.foreground:.4f}<br>'
-        f"background = Σ v·(1 − s) = {pixel.background:.4f}<br>"
-        f"refined = sigmoid({pixel.foreground:.4f} − {pixel.background:.4f}) = <strong>{pixel.refined:.4f}</strong>"
-        f" (before BRN: {pixel.prior:.4f})</div>"
+        f'<div class="arithmetic">{foreground}<br>{background}<br><strong>{refined}</strong><br>{before}</div>'
     )
 
 
@@ -101,8 +99,8 @@ def add(source: Source, found: Dependency) -> None:
         with gr.Column(scale=2, min_width=320):
             picked = map_image("The refined map: click a pixel", "picked", pick=True)
             with gr.Row():
-                x = gr.Number(label="Column x", precision=0, minimum=0, min_width=80)
-                y = gr.Number(label="Row y", precision=0, minimum=0, min_width=80)
+                x = gr.Number(label="Column x", precision=0, minimum=0, min_width=80, elem_id="pixel-x")
+                y = gr.Number(label="Row y", precision=0, minimum=0, min_width=80, elem_id="pixel-y")
                 ask = gr.Button("Show its kernel", size="md", min_width=120)
         with gr.Column(scale=3, min_width=320):
             kernel = gr.HTML(elem_id="kernel")

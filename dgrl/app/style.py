@@ -14,12 +14,12 @@ THEME = gr.themes.Base(
 CSS = """
 .gradio-container { max-width: 1280px !important; margin: 0 auto; }
 
-/* A picture's label stands above it instead of on it, and small pictures are enlarged. */
+/* A picture's label stands above it instead of on it. */
 .map > label[data-testid="block-label"] { position: static; width: auto; border: 0; box-shadow: none; background: none;
   padding: .5em 2.2em .3em .7em; }
 .map .image-container, .map .image-frame { height: auto; }
 .map .image-frame, .map .image-frame img, .map .image-container > button { width: 100%; }
-.map .image-frame img { height: auto; max-height: 440px; object-fit: contain; display: block; }
+.map .image-frame img { height: auto; max-height: 440px; object-fit: scale-down; display: block; }
 .pick img { cursor: crosshair; }
 #cutout img { background: repeating-conic-gradient(#bbb 0% 25%, #eee 0% 50%) 50% / 24px 24px; }
 
@@ -34,8 +34,8 @@ CSS = """
 
 .legend { display: flex; flex-wrap: wrap; align-items: center; gap: .3em .6em; font-variant-numeric: tabular-nums; }
 .legend-bar { flex: 1; min-width: 120px; height: 1em; border: 1px solid var(--border-color-primary); }
+.tables, .scroll { width: 0; min-width: 100%; overflow-x: auto; }
 .tables { display: flex; flex-wrap: wrap; gap: 1.2em; }
-.scroll { width: 0; min-width: 100%; overflow-x: auto; }
 table.numbers { border-collapse: collapse; font-variant-numeric: tabular-nums; margin: 0; }
 table.numbers caption { text-align: left; font-weight: 600; padding-bottom: .3em; }
 table.numbers, table.numbers tr, table.numbers th { border: 0 !important; }
@@ -44,5 +44,8 @@ table.numbers th { font-weight: 400; padding: .15em .5em; text-align: right; whi
 table.numbers td { padding: .3em .5em; text-align: right; border: 1px solid var(--border-color-primary) !important; }
 table.numbers td.centre { outline: 3px solid var(--body-text-color); outline-offset: -3px; }
 table.numbers tr.chosen th, table.numbers tr.chosen td { font-weight: 700; }
+@media (max-width: 500px) {
+  table.numbers th, table.numbers td { padding: .3em .25em; font-size: .9em; }
+}
 .arithmetic { font-size: 1.1em; line-height: 1.8; margin-top: .8em; font-variant-numeric: tabular-nums; }
 """

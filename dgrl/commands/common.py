@@ -32,7 +32,7 @@ Precision = Annotated[str, typer.Option(help="auto, fp32, bf16 or fp16; auto is 
 
 def default_weights() -> str:
     """The checkpoint to take if none is named; CheckpointError if there is none."""
-    if SHIPPED_WEIGHTS.is_dir():
+    if (SHIPPED_WEIGHTS / "config.json").is_file():
         return str(SHIPPED_WEIGHTS)
     if HUB_WEIGHTS is not None:
         return HUB_WEIGHTS

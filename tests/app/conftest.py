@@ -69,7 +69,9 @@ class Served:
 def served(network: DGRL) -> Iterator[Served]:
     passes: list[int] = []
     counting = network.register_forward_hook(lambda *_: passes.append(len(passes)))
-    app = build({"tiny": network, "other": filled(DGRL(replace(TINY, context=False, kernel_size=3, steps=1)))})
+    app = build(
+        {"tiny": network, "other": filled(DGRL(replace(TINY, context=False, kernel_size=3, steps=1)))}, precision="fp32"
+    )
     _, url, _ = app.launch(prevent_thread_lock=True, quiet=True, **launch_settings())
     yield Served(url, network, passes)
     app.close()

@@ -43,8 +43,8 @@ def test_detect_gives_the_map_that_the_library_gives(
     for path in (saliency, download):
         assert path.endswith(".png")
         np.testing.assert_array_equal(np.asarray(Image.open(path)), expected)
-    assert [Image.open(path).size for path in pair] == [(140, 210)] * 2
-    assert "CPU, float32" in text
+    assert [Image.open(path).size for path in pair] == [(640, 960)] * 2
+    assert "cpu, fp32" in text
 
 
 def test_the_cut_out_is_the_photo_with_the_map_as_transparency(
@@ -83,7 +83,7 @@ def test_refine_gives_before_after_and_kernels(client: Client, photo_files: dict
     assert [Path(path).stem for path in pictures] == [
         "before", "after", "change", "centre", "spread", "arrows", "refined",
     ]  # fmt: skip
-    assert {Image.open(path).size for path in pictures} == {(200, 120)}
+    assert {Image.open(path).size for path in pictures} == {(960, 576)}
 
 
 @pytest.mark.parametrize(("x", "y"), [(0, 0), (199, 119), (70, 40)])

@@ -27,13 +27,14 @@ def checkpoint(network: DGRL, tmp_path: Path) -> Path:
 def test_named_weights_come_first_then_the_environment_s_then_the_repository_s(
     checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dgrl.app, "ROOT", tmp_path)
-    shipped = tmp_path / "weights" / "shipped"
-    shipped.mkdir(parents=True)
-    (shipped / "config.json").touch()
+    shipped, older = tmp_path / "weights" / "shipped", tmp_path / "weights" / "older"
+    for folder in (shipped, older):
+        folder.mkdir(parents=True)
+        (folder / "config.json").touch()
     (tmp_path / "weights" / "no checkpoint").mkdir()
+    monkeypatch.setattr(dgrl.app, "SHIPPED_WEIGHTS", shipped)
     monkeypatch.setenv("DGRL_CHECKPOINTS", f"someone/from-the-hub, {checkpoint},")
-    assert checkpoints(checkpoint) == [str(checkpoint), "someone/from-the-hub", str(shipped)]
+    assert checkpoints(checkpoint) == [str(checkpoint), "someone/from-the-hub", str(shipped), str(older)]
 
 
 def test_networks_are_named_by_their_folders(checkpoint: Path, network: DGRL) -> None:
@@ -42,9 +43,9 @@ def test_networks_are_named_by_their_folders(checkpoint: Path, network: DGRL) ->
     assert list(load([str(checkpoint), str(other)], "cpu")) == ["tiny", str(other)]
 
 
-def test_no_checkpoint_is_said_so() -> None:
-    with pytest.raises(CheckpointError, match="there is no checkpoint"):
-        load([])
+def test_a_checkpoint_that_is_none_is_said_so(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="is not a checkpoint"):
+        load([str(tmp_path)], "cpu")
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """The imported networks compute what another engine, OpenCV's Caffe importer, computes from the same files."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -92,7 +93,16 @@ print(json.dumps({"bytes": used.ru_maxrss * 1024, "cpu": used.ru_utime + used.ru
 """
 
 
+@pytest.fixture
+def _every_core():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(os.cpu_count() or 1)
+    yield
+    torch.set_num_threads(threads)
+
+
 @pytest.mark.slow
+@pytest.mark.usefixtures("_every_core")
 def test_full_size():
     """The 646 MB of RLN: within 2.5 GB of memory, a minute of computing, and 1e-4 of the other engine."""
     with tempfile.TemporaryDirectory() as folder:  # pytest would keep its own for three runs: 3 GB

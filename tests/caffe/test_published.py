@@ -3,6 +3,7 @@
 The scripts are written out here in NumPy, with OpenCV in Caffe's place.
 """
 
+import dataclasses
 import math
 import shutil
 from pathlib import Path
@@ -42,8 +43,8 @@ def resample_rows(image, outputs, nearest):
         total, sample = 0.0, 0.0
         for j in range(math.floor(centre - 2 / stretched), math.ceil(centre + 2 / stretched) + 1):
             weight = cubic(stretched * (centre - j))
-            mirrored = 1 - j if j < 1 else 2 * inputs + 1 - j if j > inputs else j
-            total, sample = total + weight, sample + weight * image[mirrored - 1]
+            mirrored = [*range(inputs), *reversed(range(inputs))][(j - 1) % (2 * inputs)]
+            total, sample = total + weight, sample + weight * image[mirrored]
         result[i - 1] = sample / total
     return result
 
@@ -69,11 +70,11 @@ def stage1(photo, model):
     return np.floor(stretched(imresize(scores["prob-net3"][0, 1], *photo.shape[:2])) * 255 + 0.5).astype(np.uint8)
 
 
-def stage2(photo, png, model):
+def stage2(photo, png, model, size):
     """The map that the script would save, before its last stretch: (H, W)."""
     saliency = np.floor(png / 255 + 0.5)  # MATLAB divides 8-bit integers, and rounds
-    images = to_caffe(imresize(photo, 480, 480, nearest=True)) - MEAN_BGR[:, None, None]
-    saliency = imresize(saliency, 480, 480, nearest=True)[None, None].astype(np.float32)
+    images = to_caffe(imresize(photo, size, size, nearest=True)) - MEAN_BGR[:, None, None]
+    saliency = imresize(saliency, size, size, nearest=True)[None, None].astype(np.float32)
     scores = run_opencv(model, brn_network(), {"data": images, "data_sal": saliency}, ["prob"])
     return imresize(scores["prob"][0, 1], *photo.shape[:2], nearest=True)
 
@@ -84,18 +85,20 @@ def published_sizes():
     return NARROW
 
 
-@pytest.mark.parametrize("size", [(90, 130), (500, 401)])
-def test_test_scripts(narrow, narrow_models, tmp_path, size):
+@pytest.mark.parametrize(
+    ("size", "brn_size"), [((90, 130), 120), ((500, 401), 160), pytest.param((300, 400), 480, marks=pytest.mark.slow)]
+)
+def test_test_scripts(narrow, narrow_models, tmp_path, size, brn_size):
     model = import_caffe(*narrow_models, tmp_path / "checkpoint")
+    model.config = dataclasses.replace(model.config, brn_size=brn_size)  # 480 is theirs; less takes less time
     rln, brn = (Path(shutil.copy(path, tmp_path)) for path in narrow_models)
     photo = draw_photo(*size)[0]
     png = stage1(photo, rln)
-    expected = stage2(photo, png, brn)
+    expected = stage2(photo, png, brn, brn_size)
     trace = model.trace(photo)
     assert 0.05 < trace.prior.mean() < 0.95
     assert np.array_equal(np.unique(trace.prior), [0, 1])
     np.testing.assert_allclose(trace.saliency, expected, atol=1e-4)
-    np.testing.assert_array_equal(model.detect(photo), trace.saliency)
     assert trace.saliency.std() > 0.05
 
 
@@ -111,7 +114,7 @@ def test_imresize_bicubic():
             np.testing.assert_allclose(ours[inner], theirs[inner], atol=1e-5)
     # A straight slope, mirrored at its ends: by hand from Keys' kernel at a quarter and three quarters of a pixel.
     slope = imresize_bicubic(torch.tensor([[0.0, 1.0, 2.0, 3.0]]), 1, 8)[0]
-    expected = [0.0234375, 0.2265625, 0.7265625, 1.25]
+    expected = [-0.09375, 0.1796875, 0.7265625, 1.25]
     np.testing.assert_allclose(slope[:4], expected, atol=1e-6)
     np.testing.assert_allclose(slope[4:], [3 - value for value in reversed(expected)], atol=1e-6)
 

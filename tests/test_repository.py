@@ -1,0 +1,126 @@
+"""The repository itself: dependencies in step, nothing large, nothing pickled, one version."""
+
+import ast
+import importlib.metadata
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+import dgrl
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    tomllib = pytest.importorskip("tomli")
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+MEGABYTE = 10**6
+
+
+def shipped_files() -> list[Path]:
+    """What git has or would take in; without git, everything but caches and the virtual environment."""
+    result = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        check=False,
+    )
+    if result.returncode == 0:
+        paths = [ROOT / name for name in result.stdout.decode().split("\0") if name]
+    else:
+        left_out = {".git", ".venv", "runs", "__pycache__"}
+        paths = [path for path in ROOT.rglob("*") if not left_out & set(path.relative_to(ROOT).parts)]
+    return [path for path in paths if path.is_file()]
+
+
+def test_requirements_are_those_of_the_project():
+    lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    requirements = [line for line in lines if line and not line.startswith("#")]
+    assert requirements == PROJECT["dependencies"]
+
+
+def test_requirements_need_no_repository():
+    """Spaces installs them before the repository is there."""
+    text = (ROOT / "requirements.txt").read_text(encoding="utf-8")
+    assert not re.search(r"^\s*(-e|--|\.|file:|git\+)", text, re.MULTILINE)
+
+
+def test_environment_is_in_step():
+    """Conda's file names every dependency, with the same bounds, in its own part or in pip's."""
+    lines = (ROOT / "environment.yml").read_text(encoding="utf-8").splitlines()
+    entries = [line.strip().removeprefix("- ") for line in lines if line.strip().startswith("- ")]
+    entries = [entry for entry in entries if re.fullmatch(r"[A-Za-z][\w-]*([<>=!~]+[\d.]+)?", entry)]
+    named = {requirement.name: requirement for requirement in map(Requirement, entries)}
+    for dependency in map(Requirement, PROJECT["dependencies"]):
+        assert dependency.name in named, f"{dependency.name} is not in environment.yml"
+        assert named[dependency.name].specifier == dependency.specifier, dependency.name
+    assert str(named["python"].specifier) == PROJECT["requires-python"]
+
+
+def test_everything_imported_is_a_dependency():
+    """A package that only happens to be installed would be missing elsewhere."""
+    imported = set()
+    for path in (*(ROOT / "dgrl").rglob("*.py"), *ROOT.glob("app.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                imported.add(node.module.partition(".")[0])
+    imported -= set(sys.stdlib_module_names) | {"dgrl"}
+    assert {"torch", "timm", "numpy"} <= imported, "the imports were not found"
+    providers = importlib.metadata.packages_distributions()
+    dependencies = {canonical(Requirement(line).name) for line in PROJECT["dependencies"]}
+    optional = {"spaces"}  # only on Hugging Face Spaces, where it is always there
+    for name in sorted(imported - optional):
+        provided = {canonical(distribution) for distribution in providers.get(name, [name])}
+        assert provided & dependencies, f"{name} (from {provided}) is no dependency"
+
+
+def canonical(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def test_no_file_is_large():
+    large = {str(path.relative_to(ROOT)): path.stat().st_size for path in shipped_files()}
+    assert len(large) > 20, "the files were not found"
+    assert {name: size for name, size in large.items() if size > 20 * MEGABYTE} == {}
+
+
+def test_nothing_is_pickled():
+    suffixes = {".pt", ".pth", ".pkl", ".pickle", ".bin", ".ckpt", ".npy", ".joblib"}
+    assert [path for path in shipped_files() if path.suffix in suffixes] == []
+    # Pickles of protocol 2 and on, and torch's archives of them, whatever their name.
+    for path in shipped_files():
+        with path.open("rb") as file:
+            start = file.read(2)
+        assert not (start[:1] == b"\x80" and 2 <= start[-1] <= 5), path
+        if start == b"PK":
+            assert b"data.pkl" not in path.read_bytes(), path
+
+
+def test_version_is_one():
+    assert re.fullmatch(r"\d+\.\d+\.\d+", dgrl.__version__)
+    assert "version" in PROJECT["dynamic"], "the version would stand in two places"
+    try:
+        installed = importlib.metadata.version("dgrl")
+    except importlib.metadata.PackageNotFoundError:
+        pytest.skip("dgrl is not installed, only found beside the tests")
+    assert installed == dgrl.__version__
+
+
+def test_importing_the_library_is_light():
+    """`import dgrl` is for programs too: it must not bring in the app, attribution or drawing."""
+    heavy = ["gradio", "captum", "matplotlib", "IPython", "ipywidgets", "accelerate", "py_sod_metrics", "typer"]
+    code = f"import sys, dgrl; print([name for name in {heavy} if name in sys.modules])"
+    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"
+
+
+def test_public_names_exist():
+    for name in dgrl.__all__:
+        assert getattr(dgrl, name).__doc__, f"{name} has no docstring"
