@@ -28,6 +28,9 @@ bench: $(VENV)/ready-dev ## measure speed, print the table
 notebooks: $(VENV)/ready-dev ## execute every notebook from top to bottom and keep its outputs
 	DGRL_SMALL=1 $(BIN)/jupyter nbconvert --to notebook --execute --inplace notebooks/*.ipynb
 
+screenshots: $(VENV)/ready-dev ## take the README's pictures of the app anew
+	$(BIN)/python docs/screenshots.py
+
 clean: ## remove the virtual environment and what tools left
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
 

@@ -10,15 +10,17 @@ from playwright.sync_api import Page, sync_playwright
 from dgrl.app import EXAMPLES, build, checkpoints, launch_settings, load
 
 FOLDER = Path(__file__).parent / "images"
-WIDTH = 1280
+WIDTH, SAVED_WIDTH = 1280, 960
 PATIENCE = 120_000
 
 
 def shoot(page: Page, name: str) -> None:
-    """Save the whole page, in the 256 colours that keep it small."""
+    """Save the whole page, small enough for a README."""
     page.wait_for_timeout(1500)
     picture = Image.open(io.BytesIO(page.screenshot(full_page=True))).convert("RGB")
-    picture.quantize(256, dither=Image.Dither.NONE).save(FOLDER / f"{name}.png", optimize=True)
+    picture.thumbnail((SAVED_WIDTH, picture.height))
+    palette = picture.quantize(256, method=Image.Quantize.MAXCOVERAGE)
+    picture.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG).save(FOLDER / f"{name}.png", optimize=True)
 
 
 def main() -> None:

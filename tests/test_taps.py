@@ -1,5 +1,6 @@
 import dataclasses
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -94,22 +95,17 @@ def test_threads_do_not_hear_each_other(tiny_model, photo):
     """Four threads trace at once, each with an edit of its own, many times: nobody gets another's edit."""
     values = [0.1, 0.4, 0.7, None]
     expected = [tiny_model.trace(photo, 0, {"brn.prior": v} if v else {}) for v in values]
-    failures = []
     barrier = threading.Barrier(len(values))
 
     def work(value, reference):
         barrier.wait()
         for _ in range(5):
             trace = tiny_model.trace(photo, 0, {"brn.prior": value} if value else {})
-            if not all(np.array_equal(trace.taps[name], reference.taps[name]) for name in tap_names(0)):
-                failures.append(value)
+            for name in tap_names(0):
+                np.testing.assert_array_equal(trace.taps[name], reference.taps[name], err_msg=name)
 
-    threads = [threading.Thread(target=work, args=pair) for pair in zip(values, expected, strict=True)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert not failures
+    with ThreadPoolExecutor(len(values)) as pool:
+        list(pool.map(work, values, expected))
 
 
 SHAPE = (6, 6)  # of conv3's weight map in the tiny network

@@ -231,6 +231,7 @@ def test_a_loss_that_is_not_finite_is_reported(pairs, tmp_path, stage):
     assert not (tmp_path / "model.safetensors").exists()
 
 
+@pytest.mark.filterwarnings("ignore:TF32")
 @pytest.mark.parametrize("stage", ["rln", "brn"])
 def test_trains_in_half_precision(pairs, tmp_path, stage):
     config = dataclasses.replace(QUICK, stage=stage, precision="bf16", max_updates=2)

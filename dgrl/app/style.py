@@ -42,10 +42,10 @@ table.numbers, table.numbers tr, table.numbers th { border: 0 !important; }
 table.numbers th { font-weight: 400; padding: .15em .5em; text-align: right; white-space: nowrap;
   color: var(--body-text-color) !important; }
 table.numbers td { padding: .3em .5em; text-align: right; border: 1px solid var(--border-color-primary) !important; }
-table.numbers td.centre { outline: 3px solid var(--body-text-color); outline-offset: -3px; }
+table.numbers td.centre { box-shadow: inset 0 0 0 2px black, inset 0 0 0 3px white; }
 table.numbers tr.chosen th, table.numbers tr.chosen td { font-weight: 700; }
 @media (max-width: 500px) {
   table.numbers th, table.numbers td { padding: .3em .25em; font-size: .9em; }
 }
-.arithmetic { font-size: 1.1em; line-height: 1.8; margin-top: .8em; font-variant-numeric: tabular-nums; }
+.arithmetic { line-height: 1.8; margin-top: .8em; font-variant-numeric: tabular-nums; }
 """

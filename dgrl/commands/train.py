@@ -29,6 +29,9 @@ def train(
     init: Annotated[str | None, typer.Option(help="Checkpoint to start from.")] = None,
     backbone: Annotated[str, typer.Option(help="A timm network, when training starts anew.")] = "resnet50",
     pretrained: Annotated[bool, typer.Option(help="Start the backbone from ImageNet weights.")] = True,
+    refinement_std: Annotated[
+        float, typer.Option(help="Standard deviation of BRN's initial weights, when training starts anew.")
+    ] = DGRLConfig.refinement_std,
     steps: Annotated[int, typer.Option(min=0, help="T: the network runs T + 1 times.")] = 2,
     epochs: Annotated[int, typer.Option(min=1)] = DEFAULT.epochs,
     max_updates: Annotated[int | None, typer.Option(min=1, help="End after so many updates.")] = None,
@@ -70,6 +73,7 @@ def train(
         "init": init,
         "backbone": backbone,
         "pretrained": pretrained,
+        "refinement_std": refinement_std,
         "recipe": dataclasses.asdict(recipe),
     }
     start(out, settings, resume=False)
@@ -103,7 +107,7 @@ def first_network(settings: dict[str, Any], recipe: TrainingConfig) -> DGRL:
     """The network that training starts with: a checkpoint, with heads for all steps, or a new one."""
     steps = 0 if recipe.steps is None else recipe.steps
     if settings["init"] is None:
-        config = DGRLConfig.for_backbone(settings["backbone"], steps=steps)
+        config = DGRLConfig.for_backbone(settings["backbone"], steps=steps, refinement_std=settings["refinement_std"])
         return DGRL(config, pretrained_backbone=settings["pretrained"])
     model = DGRL.from_pretrained(settings["init"])
     return model if steps == model.config.steps else model.with_steps(steps)

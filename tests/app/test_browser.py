@@ -197,15 +197,16 @@ def test_two_visitors_see_their_own_pictures(
         page.close()
 
 
-@pytest.mark.parametrize("tab", ["Detect", "Localise", "Refine"])
 def test_a_phone_shows_every_tab_without_sweeping_sideways(
-    browser: Browser, served: Served, photo_files: dict[str, Path], tab: str
+    browser: Browser, served: Served, photo_files: dict[str, Path]
 ) -> None:
     seen = visit(browser, served.url, 390, 844)
     upload(seen.page, photo_files["wide"])
-    seen.page.get_by_role("tab", name=tab).click()
-    seen.page.wait_for_timeout(1000)
-    assert seen.page.evaluate("document.documentElement.scrollWidth") <= 390
+    for tab, last in (("Detect", "#cutout img"), ("Localise", "#shown img"), ("Refine", "#picked img")):
+        seen.page.get_by_role("tab", name=tab).click()
+        expect(seen.page.locator(last)).to_be_visible()
+        seen.page.wait_for_timeout(300)
+        assert seen.page.evaluate("document.documentElement.scrollWidth") <= 390, tab
     seen.page.close()
 
 

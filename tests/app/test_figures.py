@@ -69,7 +69,7 @@ def test_pages_of_one_pass_without_context_module(photo_files: dict[str, Path]) 
     assert "t = 0" in words(figures.time_steps(trace))
 
 
-@pytest.mark.parametrize("shape", [(1, 1), (3, 400), (400, 3)])
+@pytest.mark.parametrize("shape", [(1, 1), (3, 400)])
 def test_pages_of_odd_pictures(network: DGRL, shape: tuple[int, int]) -> None:
     trace = network.trace(np.full((*shape, 3), 100, np.uint8))
     for draw in (figures.weight_maps, figures.time_steps, figures.refinement, figures.kernel_field):

@@ -9,7 +9,7 @@ pairs=(--images "$data/image" --masks "$data/mask" --without "$here/validation_D
 
 # One pass first (T = 0): the backbone and its head learn four times as fast without the later steps.
 dgrl train "${pairs[@]}" --stage rln --out "$runs/one-pass" --backbone tf_efficientnet_lite0 --steps 0 \
-  --epochs 4 --size 224 --compile
+  --refinement-std 0.05 --epochs 4 --size 224 --compile
 
 # Then all three (T = 2): each later head starts from the first one, feedback starts at zero.
 dgrl train "${pairs[@]}" --stage rln --out "$runs/rln" --init "$runs/one-pass" --steps 2 \
