@@ -34,7 +34,7 @@ class LocaliseStage(nn.Module):
 
 
 class RefineStage(nn.Module):
-    """BRN on crops of a fixed RLN's maps. BRN sees 9 pixels far, so crops teach it as much as whole pictures."""
+    """BRN on crops of a fixed RLN's maps. BRN sees 7 pixels far, so crops teach it as much as whole pictures."""
 
     def __init__(self, model: DGRL, config: TrainingConfig) -> None:
         super().__init__()
