@@ -88,7 +88,9 @@ def client(served: Served) -> Iterator[Client]:
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     if CHROMIUM is None:
-        pytest.fail("the browser tests need Debian's chromium: apt-get install chromium")
+        # `make test` has to pass on a machine with nothing but Python; CI has to drive the browser.
+        give_up = pytest.fail if os.environ.get("CI") else pytest.skip
+        give_up("the browser tests need Debian's chromium: apt-get install chromium")
     with sync_playwright() as playwright:
         quiet = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
         started = playwright.chromium.launch(executable_path=CHROMIUM, args=quiet)
