@@ -16,8 +16,11 @@ dgrl train "${pairs[@]}" --stage rln --out "$runs/rln" --init "$runs/one-pass" -
   --max-updates 300 --batch-size 8 --size 256 --learning-rate 5e-4 --backbone-learning-rate 1e-4
 
 # BRN on crops around boundaries, on the maps of the RLN just trained.
-dgrl train "${pairs[@]}" --stage brn --out "$runs/brn" --init "$runs/rln" --steps 2 \
+dgrl train "${pairs[@]}" --stage brn --out "$runs/brn-start" --init "$runs/rln" --steps 2 \
   --max-updates 300 --batch-size 4 --crop 96 --precision bf16
+# More crops of fewer pictures: most of an update's time goes into RLN.
+dgrl train "${pairs[@]}" --stage brn --out "$runs/brn" --init "$runs/brn-start" --steps 2 \
+  --max-updates 420 --batch-size 2 --crops-per-picture 8 --crop 96 --learning-rate 2e-3 --precision bf16
 
 python - "$runs/brn" "$runs/dgrl-lite" <<'PYTHON'
 import sys
