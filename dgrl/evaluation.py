@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from dgrl import sizing
 from dgrl.data import Pair
 from dgrl.images import read_image, read_mask, to_tensor
 from dgrl.model import DGRL
@@ -20,12 +21,6 @@ Mask = NDArray[np.uint8]
 
 METRICS = ("MAE", "maxF", "meanF", "adaptiveF", "weightedF", "S", "E")
 REFINED = "refined"
-
-
-def stretched(saliency: Map) -> Map:
-    """The map stretched to [0, 1] by its minimum and maximum, as the published evaluation does; a flat map as it is."""
-    low, high = float(saliency.min()), float(saliency.max())
-    return saliency if high == low else (saliency - low) / (high - low)
 
 
 class Scores:
@@ -130,7 +125,8 @@ def evaluate(
         localised, maps = run(model, pair, steps, refine)
         for kind, saliency in maps.items():
             # Bicubic sizing, the published one, overshoots a little.
-            scores.setdefault(kind, Scores()).add(stretched(saliency) if stretch else saliency.clip(0, 1), mask)
+            unit = sizing.stretch(saliency) if stretch else saliency.clamp(0, 1)
+            scores.setdefault(kind, Scores()).add(unit[0, 0].cpu().numpy(), mask)
         for t, step in enumerate(localised.steps):
             for level, weights in step.weight_maps.items():
                 attention.setdefault(f"t{t} {level}", []).append(concentration(weights, mask))
@@ -140,8 +136,8 @@ def evaluate(
 
 
 @torch.inference_mode()
-def run(model: DGRL, pair: Pair, steps: int | None, refine: bool) -> tuple[RLNOutput, dict[str, Map]]:
-    """One picture: RLN's output, and every map (H, W) in the picture's size, by kind."""
+def run(model: DGRL, pair: Pair, steps: int | None, refine: bool) -> tuple[RLNOutput, dict[str, Tensor]]:
+    """One picture: RLN's output, and every map (1, 1, H, W) float32 in the picture's size, by kind."""
     photo = read_image(pair.image)
     images = to_tensor(photo).to(model.device)
     localised = model.localise(images, steps)
@@ -150,7 +146,7 @@ def run(model: DGRL, pair: Pair, steps: int | None, refine: bool) -> tuple[RLNOu
     if refine:
         refined = model.refine(images, localised.saliency).refined
         maps[REFINED] = model.sizing.refined(refined, height, width)
-    return localised, {kind: values[0, 0].float().cpu().numpy() for kind, values in maps.items()}
+    return localised, {kind: values.float() for kind, values in maps.items()}
 
 
 def concentration(weights: Tensor, mask: Mask) -> float:

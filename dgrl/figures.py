@@ -272,11 +272,11 @@ def arithmetic(pixel: PixelTrace) -> list[str]:
     ]
 
 
-def rasterise(figure: Figure, dpi: int = 110) -> RGB:
-    """The figure as pixels (H, W, 3)."""
+def png(figure: Figure, dpi: int = 130) -> bytes:
+    """The figure as a PNG file."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=dpi)
-    return np.asarray(Image.open(buffer).convert("RGB"))
+    return buffer.getvalue()
 
 
 def number(value: float, decimals: int = 2) -> str:

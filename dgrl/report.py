@@ -7,7 +7,6 @@ from html import escape
 from pathlib import Path
 
 import numpy as np
-from matplotlib.figure import Figure
 from PIL import Image
 
 from dgrl import figures
@@ -82,7 +81,7 @@ def draw_figures(trace: Trace) -> dict[str, bytes]:
     }
     for number, pixel in enumerate(striking_pixels(trace), start=1):
         drawn[f"kernel_{number}"] = figures.kernel(pixel)
-    return {name: _render(figure) for name, figure in drawn.items()}
+    return {name: figures.png(figure) for name, figure in drawn.items()}
 
 
 def map_pictures(trace: Trace) -> dict[str, RGB]:
@@ -187,10 +186,4 @@ def _image(png: bytes, alternative: str) -> str:
 def _png(image: Image.Image) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, "PNG")
-    return buffer.getvalue()
-
-
-def _render(figure: Figure) -> bytes:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=130)
     return buffer.getvalue()

@@ -21,6 +21,7 @@ from dgrl.app.parts import (
 from dgrl.app.passes import View
 from dgrl.figures import SALIENCY, SIGNED, SPREAD, Map, arithmetic, arrow_picture, colour, largest, mark, resize_map
 from dgrl.images import RGB
+from dgrl.report import striking_pixels
 from dgrl.trace import PixelTrace
 
 WHAT_IT_IS = (
@@ -48,9 +49,8 @@ def as_drawn(view: View, values: Map, low: float, high: float, colour_map: str) 
 
 def most_changed(view: View) -> tuple[int, int]:
     """The photo's pixel that BRN changed most."""
-    change = np.abs(view.trace.refined - view.trace.prior)
-    row, column = np.unravel_index(int(change.argmax()), change.shape)
-    return photo_point(view, (column, row), change.shape)
+    pixel = striking_pixels(view.trace, count=1)[0]
+    return pixel.x, pixel.y
 
 
 def explanation(pixel: PixelTrace) -> str:

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes weights/dgrl-lite from ImageNet weights, in about two hours on two CPU cores:
 #   bash weights/dgrl-lite/train.sh DUTS-TR RUNS
-# DUTS-TR holds the data set as image/*.jpg and mask/*.png; RUNS is where the three runs go. The result is RUNS/dgrl-lite.
+# DUTS-TR holds the data set as image/*.jpg and mask/*.png; RUNS is where the runs go. The result is RUNS/dgrl-lite.
 set -euo pipefail
 data=$1 runs=$2
 here=$(dirname "$0")
