@@ -21,11 +21,13 @@ class BRNOutput:
         prior: (B, 1, H, W) in [0, 1], the map that was refined.
         coefficients: (B, n², H, W), signed, not normalised: coefficient d of a pixel weighs its neighbour in row
             d // n, column d % n of the n×n window around it.
+        evidence: (B, 1, H, W), foreground minus background of `propagate`; float64 where the device has it.
         refined: (B, 1, H, W) in [0, 1].
     """
 
     prior: Tensor
     coefficients: Tensor
+    evidence: Tensor
     refined: Tensor
 
 
@@ -47,6 +49,15 @@ def propagate(saliency: Tensor, coefficients: Tensor) -> Tensor:
     Raises:
         ValueError: the number of coefficients is not an odd square, or the shapes do not go together.
     """
+    return weigh(saliency, coefficients).sigmoid().to(torch.result_type(saliency, coefficients))
+
+
+def weigh(saliency: Tensor, coefficients: Tensor) -> Tensor:
+    """The evidence of `propagate`, Σ_d v_d · (2 s_d − 1): foreground minus background, of `saliency`'s shape.
+
+    It is in float64 where the device has it: the terms of large coefficients all but cancel, and float32 would be off
+    by 1e-5.
+    """
     n = round(coefficients.shape[-3] ** 0.5)
     if n * n != coefficients.shape[-3] or n % 2 == 0:
         raise ValueError(f"{coefficients.shape[-3]} coefficients per pixel are not the square of an odd number")
@@ -55,7 +66,6 @@ def propagate(saliency: Tensor, coefficients: Tensor) -> Tensor:
     batched = saliency.dim() == coefficients.dim()
     if batched and (saliency.shape[-3] != 1 or saliency.shape[:-3] != coefficients.shape[:-3]):
         raise ValueError(f"map {tuple(saliency.shape)} and coefficients {tuple(coefficients.shape)} do not go together")
-    # In float64 (MPS has none): the terms of large coefficients all but cancel, and float32 would be off by 1e-5.
     precise = torch.float32 if saliency.device.type == "mps" else torch.float64
     signed = 2 * (saliency.squeeze(-3) if batched else saliency).to(precise) - 1  # (B, H, W)
     height, width = signed.shape[-2:]
@@ -64,8 +74,7 @@ def propagate(saliency: Tensor, coefficients: Tensor) -> Tensor:
     for d, coefficient in enumerate(coefficients.unbind(-3)):
         row, column = divmod(d, n)
         evidence = evidence + coefficient * signed[..., row : row + height, column : column + width]
-    refined = evidence.sigmoid().to(torch.result_type(saliency, coefficients))
-    return refined.unsqueeze(-3) if batched else refined
+    return evidence.unsqueeze(-3) if batched else evidence
 
 
 class BRN(nn.Module):
@@ -74,7 +83,10 @@ class BRN(nn.Module):
     Untrained, it returns about sigmoid(2s − 1): the last layer's bias is 1 at the centre coefficient.
 
     Args:
-        config: kernel size n, channels, initial standard deviation, kind of prior, normalisation of images.
+        config: kernel size n, channels, initial weights, kind of prior, normalisation of images.
+
+    Attributes:
+        reach: how many pixels away an input can be to have a say in a pixel's refined value.
     """
 
     mean: Tensor
@@ -88,10 +100,17 @@ class BRN(nn.Module):
         layers: list[nn.Module] = []
         for inputs, outputs in pairwise(widths):
             convolution = nn.Conv2d(inputs, outputs, 3, padding=1)
-            fill_gaussian(convolution, std=config.refinement_std)
+            if config.refinement_std is None:
+                nn.init.kaiming_normal_(convolution.weight)
+                nn.init.zeros_(convolution.bias)  # type: ignore[arg-type]
+            else:
+                fill_gaussian(convolution, std=config.refinement_std)
             layers += [convolution, nn.ReLU(inplace=True)]
+        if config.refinement_std is None:
+            nn.init.zeros_(convolution.weight)
+        self.reach = max(len(widths) - 1, config.kernel_size // 2)  # the kernel moves values of the map itself
         identity = torch.zeros(config.kernel_size**2)
-        identity[config.kernel_size**2 // 2] = 1
+        identity[config.kernel_size**2 // 2] = config.refinement_gain
         convolution.bias = nn.Parameter(identity)
         self.layers = nn.Sequential(*layers[:-1])  # coefficients are signed: no ReLU after the last
         self.prior_tap = Tap("brn.prior")
@@ -105,5 +124,6 @@ class BRN(nn.Module):
         prior = self.prior_tap(saliency.round() if self.prior == "binary" else saliency)
         images = (images - self.mean) / self.std
         coefficients = self.coefficients_tap(self.layers(torch.cat([images, prior], 1)).float())  # (B, 25, 480, 480)
-        refined = self.refined_tap(propagate(prior, coefficients))
-        return BRNOutput(prior, coefficients, refined)
+        evidence = weigh(prior, coefficients)  # (B, 1, 480, 480)
+        refined = self.refined_tap(evidence.sigmoid().float())
+        return BRNOutput(prior, coefficients, evidence, refined)

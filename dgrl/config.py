@@ -26,7 +26,10 @@ class DGRLConfig:
         side_channels: channels of each side output (code: 128).
         kernel_size: n, the side of BRN's propagation kernel; odd, 3 or more (code: 5).
         refinement_channels: output channels of BRN's convolutions before the last (paper: 64, 64, 64, 128, 128, 128).
-        refinement_std: standard deviation of BRN's initial weights (code: 0.01; the paper's text says 0.1).
+        refinement_std: standard deviation of BRN's initial weights (code: 0.01; the paper's text says 0.1). None takes
+            He's for the hidden layers, so that the signal keeps its size through all seven, and 0 for the last.
+        refinement_gain: initial bias of the centre coefficient, so that an untrained BRN returns about
+            sigmoid(gain · (2s − 1)) (paper, code: 1).
         prior: what BRN refines: the RLN map as it is ("soft"), or rounded to 0 and 1 ("binary", code).
         rln_size: side of RLN's square input in pixels (paper: 384).
         brn_size: side of BRN's square input in pixels (paper: 480).
@@ -49,7 +52,8 @@ class DGRLConfig:
     side_channels: int = 128
     kernel_size: int = 5
     refinement_channels: tuple[int, ...] = (64, 64, 64, 128, 128, 128)
-    refinement_std: float = 0.01
+    refinement_std: float | None = 0.01
+    refinement_gain: float = 1.0
     # Departure: the authors' script feeds BRN a rounded map. A soft one keeps what RLN is unsure about.
     prior: Literal["soft", "binary"] = "soft"
     rln_size: int = 384
@@ -69,6 +73,7 @@ class DGRLConfig:
             "steps must be 0 or more": self.steps >= 0,
             "context_channels and side_channels must be positive": min(self.context_channels, self.side_channels) > 0,
             "kernel_size must be odd and at least 3": self.kernel_size >= 3 and self.kernel_size % 2 == 1,
+            "refinement_std must be positive": self.refinement_std is None or self.refinement_std > 0,
             "prior must be 'soft' or 'binary'": self.prior in ("soft", "binary"),
             "rln_size must be a positive multiple of 32": self.rln_size > 0 and self.rln_size % 32 == 0,
             "brn_size must be positive": self.brn_size > 0,

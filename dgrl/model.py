@@ -162,6 +162,12 @@ class DGRL(
         grown.load_state_dict(kept)
         return grown
 
+    def with_new_brn(self, **settings: Any) -> "DGRL":
+        """A copy with this RLN and an untrained BRN; `settings` of `DGRLConfig` (kernel size, prior …) change BRN."""
+        renewed = DGRL(dataclasses.replace(self.config, **settings))
+        renewed.rln.load_state_dict(self.rln.state_dict())
+        return renewed
+
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path: str | Path, **hub_settings: Any) -> "DGRL":
         """Load a checkpoint folder, or a model of the Hugging Face Hub, strictly.

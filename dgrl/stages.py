@@ -1,11 +1,14 @@
-"""The two stages of training as modules: pictures and masks in, the loss to minimise out."""
+"""The stages of training as modules: a batch in, the loss to minimise out."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from dgrl.crops import CropData, as_in_the_whole, cut
+from dgrl.data import Pair, SaliencyData, augmentation, plain_resize
 from dgrl.losses import localisation_loss, refinement_loss
 from dgrl.model import DGRL
 from dgrl.training_config import TrainingConfig
@@ -19,74 +22,99 @@ class LocaliseStage(nn.Module):
         self.rln = model.rln
         self.config = config
 
-    def forward(self, images: Tensor, masks: Tensor, seed: int) -> Tensor:  # noqa: ARG002
-        """The loss of a batch: images (B, 3, S, S) in [0, 1], masks (B, 1, S, S) of 0 and 1; `seed` is not used."""
-        output = self.rln(images, self.config.steps)
-        return localisation_loss(output, masks, self.config.region_weight, self.config.attention_weight)
-
-    def parameter_groups(self) -> list[dict[str, Any]]:
-        """The pre-trained blocks and the new layers, each with its peak learning rate."""
-        new = [*self.rln.recurrent_step.parameters(), *self.rln.heads.parameters()]
-        return [
-            {"params": list(self.rln.backbone.parameters()), "peak": self.config.backbone_learning_rate},
-            {"params": new, "peak": self.config.learning_rate},
-        ]
+    def forward(self, images: Tensor, masks: Tensor) -> Tensor:
+        """The loss of a batch: images (B, 3, S, S) in [0, 1], masks (B, 1, S, S) of 0 and 1."""
+        return localisation_loss(self.rln(images, self.config.steps), masks, self.config)
 
 
 class RefineStage(nn.Module):
-    """BRN on crops of a fixed RLN's maps. BRN sees 7 pixels far, so crops teach it as much as whole pictures."""
+    """BRN on a fixed RLN's maps, on crops of them."""
 
     def __init__(self, model: DGRL, config: TrainingConfig) -> None:
         super().__init__()
         self.brn = model.brn
         # In a list, so that RLN's weights are not among this stage's parameters.
-        self.fixed = [model.rln.eval()]
-        self.sizing = model.sizing
-        self.rln_size, self.brn_size = model.config.rln_size, model.config.brn_size
+        self.fixed = [model]
+        model.rln.eval()
         self.config = config
 
-    def forward(self, images: Tensor, masks: Tensor, seed: int) -> Tensor:
-        """The loss of a batch: images (B, 3, S, S) in [0, 1], masks (B, 1, S, S); `seed` places the crops."""
+    def forward(self, images: Tensor, masks: Tensor, corners: Tensor) -> Tensor:
+        """The loss of a batch: images (B, 3, S, S), masks (B, 1, S, S), and the windows to cut of each (B, K, 2)."""
+        (model,) = self.fixed
         with torch.no_grad():
-            saliency = self.fixed[0](self.sizing.for_rln(images, self.rln_size), self.config.steps).saliency
-            images, prior = self.sizing.for_brn(images, saliency, self.brn_size)
-        windows = boundary_windows(masks, self.config, torch.Generator().manual_seed(seed))
-        images, prior, masks = (cut(maps, windows) for maps in (images, prior, masks))
-        return refinement_loss(self.brn(images, prior).refined, masks, self.config.region_weight)
-
-    def parameter_groups(self) -> list[dict[str, Any]]:
-        """BRN's layers with their peak learning rate."""
-        return [{"params": list(self.brn.parameters()), "peak": self.config.learning_rate}]
+            saliency = model.localise(images, self.config.steps).saliency
+            images, prior = model.sizing.for_brn(images, saliency, model.config.brn_size)
+        return crops_loss(self.brn, images, prior, masks, corners, self.config)
 
 
-Window = tuple[int, int, int, int]
-"""A square in a batch: picture, top row, left column, side."""
+class JointStage(nn.Module):
+    """RLN and BRN together: BRN's error reaches RLN through the map that it refines."""
+
+    def __init__(self, model: DGRL, config: TrainingConfig) -> None:
+        super().__init__()
+        self.rln = model.rln
+        self.brn = model.brn
+        self.sizing = model.sizing
+        self.sizes = model.config.rln_size, model.config.brn_size
+        self.config = config
+
+    def forward(self, images: Tensor, masks: Tensor, corners: Tensor) -> Tensor:
+        """The loss of a batch: images (B, 3, S, S), masks (B, 1, S, S), and the windows to cut of each (B, K, 2)."""
+        rln_size, brn_size = self.sizes
+        localised = self.rln(self.sizing.for_rln(images, rln_size), self.config.steps)
+        loss = localisation_loss(localised, F.interpolate(masks, (rln_size, rln_size)), self.config)
+        images, prior = self.sizing.for_brn(images, localised.saliency, brn_size)
+        return loss + crops_loss(self.brn, images, prior, masks, corners, self.config)
 
 
-def boundary_windows(masks: Tensor, config: TrainingConfig, generator: torch.Generator) -> list[Window]:
-    """Random squares of side `config.crop` around points of the boundaries of masks (B, 1, H, W).
+TrainingStage = LocaliseStage | RefineStage | JointStage
 
-    `config.crops_per_picture` of each picture; where a mask has no boundary, anywhere.
+
+def crops_loss(
+    brn: nn.Module, images: Tensor, prior: Tensor, masks: Tensor, corners: Tensor, config: TrainingConfig
+) -> Tensor:
+    """BRN's loss on the windows `corners` (B, K, 2); it counts where a crop gives what the whole picture would."""
+    crop = config.crop or max(masks.shape[-2:])
+    counted = as_in_the_whole(masks, corners, crop, brn.reach)  # type: ignore[arg-type]
+    images, prior, masks = (cut(maps, corners, crop) for maps in (images, prior, masks))
+    return refinement_loss(brn(images, prior).evidence, masks, counted, config)
+
+
+def make_stage(model: DGRL, config: TrainingConfig) -> TrainingStage:
+    """The stage that `config` names."""
+    kinds: dict[str, type[TrainingStage]] = {"rln": LocaliseStage, "brn": RefineStage, "joint": JointStage}
+    return kinds[config.stage](model, config)
+
+
+def make_data(model: DGRL, pairs: Sequence[Pair], config: TrainingConfig) -> SaliencyData:
+    """What the stage reads: pictures of RLN's training size, or pictures of BRN's size with windows to cut."""
+    size = config.size if config.stage == "rln" else model.config.brn_size
+    transform = augmentation(size) if config.augment else plain_resize(size)
+    if config.stage == "rln":
+        return SaliencyData(pairs, transform, config.seed)
+    return CropData(pairs, transform, config.seed, config.crop or size, config.crops_per_picture, config.boundary_share)
+
+
+def parameter_groups(stage: nn.Module, config: TrainingConfig) -> list[dict[str, Any]]:
+    """The stage's parameters by learning rate; "peak" is the rate that the schedule scales."""
+    groups: dict[float, list[nn.Parameter]] = {}
+    for name, parameter in stage.named_parameters():
+        if config.multipliers:
+            base = config.learning_rate if config.stage == "brn" else config.backbone_learning_rate
+            rate = base * published_multiplier(name)
+        else:
+            rate = config.backbone_learning_rate if name.startswith("rln.backbone.") else config.learning_rate
+        groups.setdefault(rate, []).append(parameter)
+    return [{"params": parameters, "peak": rate} for rate, parameters in groups.items()]
+
+
+def published_multiplier(name: str) -> int:
+    """By how much the published network multiplies the learning rate of a parameter (code: `lr_mult`).
+
+    Convolutions of the heads have 10, their biases 20; the backbone's biases, of batch-norms too, 2; everything else 1:
+    the feedback, the learned scales of the context features, and BRN, weights and biases alike.
     """
-    height, width = masks.shape[-2:]
-    side = min(config.crop, height, width)
-    boundary = (F.max_pool2d(masks, 3, 1, 1) != masks)[:, 0].cpu()  # (B, H, W)
-    windows: list[Window] = []
-    for picture, edge in enumerate(boundary):
-        points = edge.nonzero()
-        for _ in range(config.crops_per_picture):
-            if len(points):
-                row, column = points[torch.randint(len(points), (1,), generator=generator)][0].tolist()
-            else:
-                row, column = (int(torch.randint(extent, (1,), generator=generator)) for extent in (height, width))
-            # Off the centre by up to a quarter, so that boundaries do not always stand in the middle.
-            down, right = torch.randint(-(side // 4), side // 4 + 1, (2,), generator=generator).tolist()
-            top = min(max(row + down - side // 2, 0), height - side)
-            left = min(max(column + right - side // 2, 0), width - side)
-            windows.append((picture, top, left, side))
-    return windows
-
-
-def cut(maps: Tensor, windows: list[Window]) -> Tensor:
-    """The windows of a batch (B, C, H, W), stacked: (len(windows), C, side, side)."""
-    return torch.stack([maps[i, :, top : top + side, left : left + side] for i, top, left, side in windows])
+    is_bias = name.endswith(".bias")
+    if name.startswith("rln.heads.") and not name.endswith(".scale"):
+        return 20 if is_bias else 10
+    return 2 if name.startswith("rln.backbone.") and is_bias else 1

@@ -20,6 +20,17 @@ TINY = DGRLConfig(
     context_channels=4,
 )
 
+TRAINED = DGRLConfig(
+    backbone="test_resnet",  # timm's smallest
+    steps=1,
+    rln_size=64,
+    brn_size=64,
+    refinement_channels=(16, 16),
+    side_channels=16,
+    context_channels=4,
+)
+"""What tests train."""
+
 
 def filled(model: DGRL) -> DGRL:
     """`model` in evaluation mode with weights drawn by the name of each tensor.
@@ -62,6 +73,12 @@ def draw_photo(height: int = 90, width: int = 120, seed: int = 0) -> tuple[NDArr
     disc = random.uniform(0.5, 0.9, 3) + 0.1 * np.cos(y[..., None] / random.uniform(3, 9, 3))
     photo = np.where(mask[..., None], disc, ground) + random.uniform(-0.05, 0.05, (height, width, 3))
     return np.rint(photo.clip(0, 1) * 255).astype(np.uint8), np.where(mask, 255, 0).astype(np.uint8)
+
+
+def disc(height: int, width: int, centre: tuple[int, int], radius: int) -> torch.Tensor:
+    """A mask (1, 1, height, width): 1 inside a circle, 0 outside."""
+    y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+    return ((y - centre[0]) ** 2 + (x - centre[1]) ** 2 < radius**2).float()[None, None]
 
 
 def write_pairs(folder: Path, count: int, size: int = 64) -> list[Pair]:

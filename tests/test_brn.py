@@ -203,3 +203,29 @@ def test_sees_seven_pixels_far():
     brn(images, torch.rand(1, 1, 31, 31)).refined[0, 0, 15, 15].backward()
     reached = images.grad.abs().sum((0, 1)).nonzero()
     assert (reached - 15).abs().max() == 7
+
+
+def test_he_initialisation_keeps_the_signal_and_begins_as_a_steep_identity():
+    config = DGRLConfig(refinement_std=None, refinement_gain=8.0)
+    brn = BRN(config)
+    images, saliency = torch.rand(1, 3, 24, 24), torch.rand(1, 1, 24, 24)
+    output = brn(images, saliency)
+    torch.testing.assert_close(output.refined, torch.sigmoid(8 * (2 * saliency - 1)))
+    sizes = []
+    signal = torch.cat([images, saliency], 1)
+    for layer in brn.layers[:-1]:
+        signal = layer(signal)
+        sizes.append(float(signal.detach().std()))
+    assert 0.3 < sizes[-1] / sizes[1] < 3, "the signal vanishes or explodes on its way"
+    published = BRN(DGRLConfig()).layers[:-1](torch.cat([images, saliency], 1))
+    assert published.std() < 1e-3 * sizes[-1], "with the published start it does vanish: the reason for the departure"
+
+
+@pytest.mark.parametrize("kernel_size", [3, 5, 7])
+def test_reach_is_as_far_as_an_input_is_felt(kernel_size):
+    brn = BRN(DGRLConfig(kernel_size=kernel_size, refinement_channels=(8, 8), refinement_std=0.5))
+    images = torch.rand(1, 3, 21, 21, requires_grad=True)
+    saliency = torch.rand(1, 1, 21, 21, requires_grad=True)
+    brn(images, saliency).evidence[0, 0, 10, 10].backward()
+    felt = (images.grad.abs().sum(1) + saliency.grad.abs().sum(1))[0].nonzero() - 10
+    assert int(felt.abs().max()) == brn.reach

@@ -44,6 +44,7 @@ def test_survives_json():
         ({"refinement_channels": (8, 0)}, "refinement_channels"),
         ({"context_channels": 0}, "context_channels"),
         ({"side_channels": -8}, "side_channels"),
+        ({"refinement_std": 0.0}, "refinement_std"),
         ({"mean": (0.5, 0.5)}, "mean"),
         ({"std": (1, 1, 0)}, "std"),
     ],

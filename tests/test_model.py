@@ -299,3 +299,11 @@ def test_what_is_no_checkpoint_is_refused(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(CheckpointError):
         DGRL.from_pretrained(name)
+
+
+def test_a_new_brn_on_the_same_rln(tiny_model):
+    renewed = tiny_model.with_new_brn(kernel_size=3, refinement_gain=4.0)
+    assert renewed.config == dataclasses.replace(tiny_model.config, kernel_size=3, refinement_gain=4.0)
+    for name, value in tiny_model.rln.state_dict().items():
+        assert torch.equal(renewed.rln.state_dict()[name], value), name
+    assert renewed.brn.layers[-1].bias.tolist() == [0, 0, 0, 0, 4, 0, 0, 0, 0]

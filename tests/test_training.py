@@ -1,7 +1,9 @@
 import copy
 import dataclasses
 import json
+import resource
 import shutil
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -9,28 +11,17 @@ import pytest
 import torch
 from accelerate.state import AcceleratorState
 from PIL import Image
-from torch.nn import functional as F
 
-import dgrl.training
-from dgrl import DGRL, DGRLConfig
+from dgrl import DGRL
+from dgrl.checkpoints import Progress, TrainingError
 from dgrl.data import SaliencyData
 from dgrl.images import read_image, read_mask
-from dgrl.losses import attention_loss, cross_entropy, localisation_loss, refinement_loss, region_loss
-from dgrl.rln import RLNOutput, RLNStep
-from dgrl.stages import RefineStage, boundary_windows, cut
-from dgrl.training import Progress, Shuffle, TrainingError, set_learning_rates, train
+from dgrl.training import Shuffle, piece_size, set_learning_rates, train
 from dgrl.training_config import TrainingConfig
+from dgrl.watching import Files, loss_curve
+from tests.networks import TRAINED as NETWORK
 from tests.networks import write_pairs
 
-NETWORK = DGRLConfig(
-    backbone="test_resnet",  # timm's smallest
-    steps=1,
-    rln_size=64,
-    brn_size=64,
-    refinement_channels=(16, 16),
-    side_channels=16,
-    context_channels=4,
-)
 QUICK = TrainingConfig(batch_size=4, size=64, crop=32, workers=0, max_updates=6, checkpoint_every=2)
 
 
@@ -135,7 +126,7 @@ class Killed(Exception):  # noqa: N818
     """Stands for a kill."""
 
 
-@pytest.mark.parametrize("stage", ["rln", "brn"])
+@pytest.mark.parametrize("stage", ["rln", "brn", "joint"])
 @pytest.mark.parametrize("killed_at", [3, 5])
 def test_resumed_is_as_if_never_interrupted(pairs, tmp_path, monkeypatch, stage, killed_at):
     """Killed between checkpoints (every 2 updates), in mid-epoch and beyond it (4 updates an epoch)."""
@@ -143,25 +134,25 @@ def test_resumed_is_as_if_never_interrupted(pairs, tmp_path, monkeypatch, stage,
     pairs = pairs[:17]
     whole = train(fresh(), pairs, tmp_path / "whole", config)
 
-    def killed(bar, log, progress, loss):
-        report(bar, log, progress, loss)
+    def killed(files, progress, loss, speed):
+        write(files, progress, loss, speed)
         if progress.update == killed_at:
             raise Killed
 
-    report = dgrl.training.report
+    write = Files.update
     with monkeypatch.context() as patch:
-        patch.setattr(dgrl.training, "report", killed)
+        patch.setattr(Files, "update", killed)
         with pytest.raises(Killed):
             train(fresh(), pairs, tmp_path / "cut", config)
     assert not (tmp_path / "cut" / "model.safetensors").exists()
     # Another start, so that what is trained must come from the checkpoint. BRN's stage needs the RLN it began with.
     start = fresh()
     for name, value in start.state_dict().items():
-        if name.startswith(f"{stage}.") and value.is_floating_point():
+        if (stage == "joint" or name.startswith(f"{stage}.")) and value.is_floating_point():
             value.zero_()
     resumed = train(start, pairs, tmp_path / "cut", config, resume=True)
     assert same(resumed.state_dict(), whole.state_dict())
-    assert losses(tmp_path / "cut")[-1] == losses(tmp_path / "whole")[-1]
+    assert losses(tmp_path / "cut") == losses(tmp_path / "whole"), "updates are missing in the log, or twice in it"
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_does_not(pairs, tmp_path):
@@ -286,127 +277,117 @@ def test_learning_rate_warms_up_and_falls_to_nothing():
     optimiser = torch.optim.SGD([{"params": [weight], "peak": 2.0}], lr=0.1)
     rates = []
     for update in range(100):
-        set_learning_rates(optimiser, Progress(100, update))
+        set_learning_rates(optimiser, Progress(100, update), TrainingConfig())
         rates.append(optimiser.param_groups[0]["lr"])
     np.testing.assert_allclose(rates[:4], [0.4, 0.8, 1.2, 1.6], rtol=1e-6)
     assert max(rates) == pytest.approx(2.0, rel=0.01)
     assert rates[50] == pytest.approx(1.0)
     assert rates[5:] == sorted(rates[5:], reverse=True)
     assert 0 < rates[-1] < 0.002
+    set_learning_rates(optimiser, Progress(100, 90), TrainingConfig(schedule="constant"))
+    assert optimiser.param_groups[0]["lr"] == 2.0
 
 
-def disc(height, width, centre, radius):
-    y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
-    return ((y - centre[0]) ** 2 + (x - centre[1]) ** 2 < radius**2).float()[None, None]
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_stopped_by_a_signal_it_can_be_resumed(pairs, tmp_path, monkeypatch, capsys, number):
+    """Ctrl-C, and the stop button of a notebook, which is the same signal; SIGTERM is what job schedulers send."""
+    whole = train(fresh(), pairs, tmp_path / "whole", QUICK)
+    write = Files.update
+
+    def stop(files, progress, loss, speed):
+        write(files, progress, loss, speed)
+        if progress.update == 3:
+            signal.raise_signal(number)
+
+    before = signal.getsignal(number)
+    with monkeypatch.context() as patch:
+        patch.setattr(Files, "update", stop)
+        train(fresh(), pairs, tmp_path / "cut", QUICK)
+    assert signal.getsignal(number) is before
+    assert "Stopped after update 4 of 6" in capsys.readouterr().out, "the update in hand is finished"
+    assert not (tmp_path / "cut" / "model.safetensors").exists()
+    assert (tmp_path / "cut" / "checkpoints" / "00000004").is_dir()
+    resumed = train(fresh(), pairs, tmp_path / "cut", QUICK, resume=True)
+    assert same(resumed.state_dict(), whole.state_dict())
 
 
-def test_crops_lie_around_the_boundary():
-    masks = torch.cat([disc(60, 80, (10, 12), 8), disc(60, 80, (40, 60), 12)])
-    config = TrainingConfig(crop=20, crops_per_picture=50)
-    windows = boundary_windows(masks, config, torch.Generator().manual_seed(0))
-    assert [picture for picture, *_ in windows] == [0] * 50 + [1] * 50
-    for picture, top, left, side in windows:
-        assert side == 20
-        assert 0 <= top <= 60 - 20
-        assert 0 <= left <= 80 - 20
-        crop = masks[picture, 0, top : top + 20, left : left + 20]
-        assert 0 < crop.mean() < 1, "no boundary inside"
-    assert len(set(windows)) > 60, "the crops are all alike"
-    again = boundary_windows(masks, config, torch.Generator().manual_seed(0))
-    assert windows == again
-    assert windows != boundary_windows(masks, config, torch.Generator().manual_seed(1))
+def test_a_full_disk_is_said_and_leaves_the_checkpoint_before(pairs, tmp_path):
+    """A limit on the size of files stands for the full disk: both end a write in the middle."""
+    whole = train(fresh(), pairs, tmp_path / "whole", QUICK)
+    write = Files.update
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def fill(files, progress, loss, speed):
+        write(files, progress, loss, speed)
+        if progress.update == 3:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, hard))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Files, "update", fill)
+        try:
+            with pytest.raises(TrainingError, match="00000004 cannot be written"):
+                train(fresh(), pairs, tmp_path / "cut", QUICK)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert [path.name for path in (tmp_path / "cut" / "checkpoints").iterdir()] == ["00000002"]
+    resumed = train(fresh(), pairs, tmp_path / "cut", QUICK, resume=True)
+    assert same(resumed.state_dict(), whole.state_dict())
 
 
-@pytest.mark.parametrize("value", [0.0, 1.0])
-def test_crops_of_masks_without_boundary_are_anywhere(value):
-    masks = torch.full((1, 1, 40, 50), value)
-    windows = boundary_windows(masks, TrainingConfig(crop=16, crops_per_picture=200), torch.Generator().manual_seed(0))
-    tops, lefts = {w[1] for w in windows}, {w[2] for w in windows}
-    assert min(tops) == min(lefts) == 0
-    assert (max(tops), max(lefts)) == (24, 34)
+@pytest.mark.parametrize("stage", ["rln", "brn", "joint"])
+def test_pieces_of_an_update_give_the_same_training(pairs, tmp_path, stage):
+    # With SGD: AdamW divides by the gradient's size, and so enlarges rounding where a gradient is almost 0.
+    config = dataclasses.replace(QUICK, stage=stage, optimiser="sgd", learning_rate=1e-2, backbone_learning_rate=1e-2)
+    at_once = train(fresh(), pairs, tmp_path / "whole", config)
+    in_pieces = train(fresh(), pairs, tmp_path / "pieces", dataclasses.replace(config, accumulate=2))
+    untrained = fresh().state_dict()
+    for name, value in at_once.state_dict().items():
+        torch.testing.assert_close(in_pieces.state_dict()[name], value, atol=1e-5, rtol=0)
+    moved = max(float((value - untrained[name]).abs().max()) for name, value in at_once.state_dict().items())
+    assert moved > 1e-4, "nothing has been learned: the test says nothing"
+    np.testing.assert_allclose(losses(tmp_path / "pieces"), losses(tmp_path / "whole"), atol=1e-4)
 
 
-def test_crops_are_never_larger_than_the_picture():
-    masks = disc(30, 24, (15, 12), 6)
-    windows = boundary_windows(masks, TrainingConfig(crop=128, crops_per_picture=3), torch.Generator())
-    assert windows == [(0, top, 0, 24) for _, top, _, _ in windows]
+def test_an_update_that_cannot_be_shared_is_refused():
+    config = TrainingConfig(batch_size=12, accumulate=2)
+    assert piece_size(config, 100, 1) == 6
+    assert piece_size(config, 100, 3) == 6
+    assert piece_size(config, 8, 2) == 4
+    with pytest.raises(TrainingError, match=r"6 pictures .* cannot be shared equally by 4 processes"):
+        piece_size(config, 100, 4)
+    with pytest.raises(TrainingError, match="1 pictures are fewer"):
+        piece_size(config, 1, 1)
 
 
-def test_cut_takes_the_windows_out():
-    maps = torch.arange(2 * 3 * 6 * 7).view(2, 3, 6, 7)
-    pieces = cut(maps, [(1, 2, 3, 4), (0, 0, 0, 4)])
-    assert pieces.shape == (2, 3, 4, 4)
-    assert torch.equal(pieces[0], maps[1, :, 2:6, 3:7])
-    assert torch.equal(pieces[1], maps[0, :, :4, :4])
-
-
-def test_brn_trains_on_the_last_steps_map_at_its_own_size():
+def test_the_run_says_its_device_and_shows_what_it_sees(pairs, tmp_path, capsys):
     model = fresh()
-    stage = RefineStage(model, dataclasses.replace(QUICK, stage="brn", crop=64, crops_per_picture=1))
-    images, masks = torch.rand(2, 3, 64, 64), torch.cat([disc(64, 64, (30, 30), 12)] * 2)
-    seen = []
-    hook = model.brn.register_forward_pre_hook(lambda module, inputs: seen.append(inputs))
-    loss = stage(images, masks, 0)
-    hook.remove()
-    with torch.no_grad():
-        expected = model.rln.eval()(images).saliency
-    assert torch.equal(seen[0][0], images)
-    torch.testing.assert_close(seen[0][1], expected)
-    loss.backward()
-    assert all(parameter.grad is None for parameter in model.rln.parameters())
-    assert all(parameter.grad is not None for parameter in model.brn.parameters())
+    config = dataclasses.replace(QUICK, stage="joint", pictures_every=3)
+    train(model, pairs, tmp_path, config, tensorboard=True)
+    assert capsys.readouterr().out.splitlines()[0] == "Training joint on cpu with 24 pictures"
+    assert [path.name for path in sorted((tmp_path / "pictures").iterdir())] == ["00000003.png", "00000006.png"]
+    early, late = (np.asarray(Image.open(path)) for path in sorted((tmp_path / "pictures").iterdir()))
+    assert early.shape == late.shape
+    assert (early != late).any()
+    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert [line["update"] for line in lines] == [1, 2, 3, 4, 5, 6]
+    assert all(line["pictures_per_second"] > 0 for line in lines)
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
+    assert [round(event.value, 4) for event in events.Scalars("loss")] == [round(line["loss"], 4) for line in lines]
+    assert [event.step for event in events.Images("pictures")] == [3, 6]
 
 
-def test_cross_entropy_is_the_mean_over_pixels():
-    logits, masks = torch.randn(2, 2, 5, 6), torch.randint(0, 2, (2, 1, 5, 6)).float()
-    saliency = logits.softmax(1)[:, 1:]
-    expected = -torch.where(masks == 1, saliency, 1 - saliency).log().mean()
-    torch.testing.assert_close(cross_entropy(logits, masks), expected)
+def test_looking_changes_nothing(pairs, tmp_path):
+    quiet = train(fresh(), pairs, tmp_path / "quiet", dataclasses.replace(QUICK, stage="brn"))
+    looked_at = train(fresh(), pairs, tmp_path / "looked", dataclasses.replace(QUICK, stage="brn", pictures_every=1))
+    assert same(quiet.state_dict(), looked_at.state_dict())
 
 
-def test_refinement_loss_is_the_same_cross_entropy():
-    logits, masks = torch.randn(2, 2, 5, 6), torch.randint(0, 2, (2, 1, 5, 6)).float()
-    refined = logits.softmax(1)[:, 1:]
-    torch.testing.assert_close(refinement_loss(refined, masks, 0), cross_entropy(logits, masks))
-    expected = cross_entropy(logits, masks) + 0.5 * region_loss(refined, masks)
-    torch.testing.assert_close(refinement_loss(refined, masks, 0.5), expected)
-    assert torch.isfinite(refinement_loss(1 - masks, masks, 1.0)), "a saturated map gives an infinite loss"
-
-
-def test_region_loss_is_one_less_the_overlap():
-    masks = torch.cat([disc(40, 40, (20, 20), 10), torch.zeros(1, 1, 40, 40)])
-    assert region_loss(masks, masks) == 0
-    assert region_loss(1 - masks, masks) > 0.99
-    half = masks.clone()
-    half[..., :20] = 0
-    overlap = (half[0].sum() + 1) / (masks[0].sum() + 1)
-    torch.testing.assert_close(region_loss(half, masks), (1 - overlap) / 2)
-
-
-def test_attention_loss_is_the_share_of_mass_inside():
-    masks = torch.zeros(1, 1, 8, 8)
-    masks[..., :4, :4] = 1
-    flat = {"conv3": torch.ones(1, 1, 4, 4), "conv4": torch.ones(1, 1, 2, 2)}
-    torch.testing.assert_close(attention_loss(flat, masks), torch.tensor(0.25).log().neg())
-    inside = {"conv4": torch.tensor([[[[4.0, 0], [0, 0]]]])}
-    assert attention_loss(inside, masks) == 0
-    mixed = {"conv3": flat["conv3"], "conv4": inside["conv4"]}
-    torch.testing.assert_close(attention_loss(mixed, masks), torch.tensor(0.25).log().neg() / 2)
-    assert torch.isfinite(attention_loss(flat, torch.zeros_like(masks)))
-
-
-def test_localisation_loss_supervises_every_step():
-    masks = disc(16, 16, (8, 8), 4)
-    steps = []
-    for _ in range(3):
-        logits = torch.randn(1, 2, 16, 16)
-        steps.append(RLNStep(logits, logits.softmax(1)[:, 1:], {"conv5": torch.rand(1, 1, 2, 2)}))
-    plain = torch.stack([F.cross_entropy(step.logits, masks[:, 0].long()) for step in steps]).mean()
-    torch.testing.assert_close(localisation_loss(RLNOutput(steps), masks, 0, 0), plain)
-    region = torch.stack([region_loss(step.saliency, masks) for step in steps]).mean()
-    attention = torch.stack([attention_loss(step.weight_maps, masks) for step in steps]).mean()
-    loss = localisation_loss(RLNOutput(steps), masks, 2.0, 0.5)
-    torch.testing.assert_close(loss, plain + 2 * region + 0.5 * attention)
-    for step in steps:
-        step.weight_maps = {}
-    torch.testing.assert_close(localisation_loss(RLNOutput(steps), masks, 0, 0.5), plain)
+def test_the_loss_curve_shows_every_update_and_their_average():
+    values = [(update, 1 / update) for update in range(1, 101)]
+    thin, thick = loss_curve(values).axes[0].lines
+    np.testing.assert_allclose(thin.get_ydata(), [value for _, value in values])
+    np.testing.assert_allclose(thick.get_ydata()[0], np.mean([value for _, value in values[:5]]))
+    assert thick.get_xdata()[0] == 5
+    assert not loss_curve([]).axes[0].lines

@@ -6,94 +6,128 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from accelerate import PartialState
 from accelerate.utils import set_seed
 
-from dgrl.commands.data import Images, Masks, Without, pairs_of
+from dgrl.checkpoints import TrainingError, check_unused
+from dgrl.commands.data import Data, Download, Images, Masks, Only, SkipBad, Without, pairs_of
 from dgrl.config import DGRLConfig
-from dgrl.model import DGRL
-from dgrl.training import TrainingError, check_unused
+from dgrl.model import DGRL, WEIGHTS_FILE
 from dgrl.training import train as run
-from dgrl.training_config import TrainingConfig
+from dgrl.training_config import NETWORK_SETTINGS, TrainingConfig, preset
 
 RUN_FILE = "training.json"
-DEFAULT = TrainingConfig()
+
+OfPreset = "by default the preset's"
 
 
 def train(
-    images: Images = [],  # noqa: B006 - Typer copies it
-    masks: Masks = [],  # noqa: B006
+    images: Images = None,
+    masks: Masks = None,
+    data: Data = None,
+    download: Download = False,
     without: Without = None,
-    stage: Annotated[str, typer.Option(help="What to train: rln, or brn on the maps of an RLN that stays.")] = "rln",
+    only: Only = None,
+    skip_bad: SkipBad = False,
+    stage: Annotated[
+        str, typer.Option(help="What to train: rln, brn on the maps of an RLN that stays, or joint.")
+    ] = "rln",
     out: Annotated[Path | None, typer.Option(help="Folder of the run; it ends as a checkpoint folder.")] = None,
-    resume: Annotated[Path | None, typer.Option(help="Go on with this run; no other option counts.")] = None,
+    resume: Annotated[
+        Path | None, typer.Option(help="Go on with this run; no other option counts but --tensorboard.")
+    ] = None,
+    recipe: Annotated[str, typer.Option("--preset", help="default, or paper: the published training.")] = "default",
     init: Annotated[str | None, typer.Option(help="Checkpoint to start from.")] = None,
+    new_brn: Annotated[bool, typer.Option(help="Of --init take RLN only, and start BRN anew.")] = False,
     backbone: Annotated[str, typer.Option(help="A timm network, when training starts anew.")] = "resnet50",
     pretrained: Annotated[bool, typer.Option(help="Start the backbone from ImageNet weights.")] = True,
-    refinement_std: Annotated[
-        float, typer.Option(help="Standard deviation of BRN's initial weights, when training starts anew.")
-    ] = DGRLConfig.refinement_std,
-    steps: Annotated[int, typer.Option(min=0, help="T: the network runs T + 1 times.")] = 2,
-    epochs: Annotated[int, typer.Option(min=1)] = DEFAULT.epochs,
+    steps: Annotated[
+        int | None, typer.Option(min=0, help="T: the network runs T + 1 times; 2, or that of --init.")
+    ] = None,
+    context: Annotated[bool | None, typer.Option(help="Whether CWM weights the side outputs of a new network.")] = None,
+    share_heads: Annotated[bool | None, typer.Option(help="Whether a new network has one head for all steps.")] = None,
+    kernel_size: Annotated[int | None, typer.Option(help="n of a new BRN: 3, 5, 7, …")] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help=f"Passes over the pictures; {OfPreset}.")] = None,
     max_updates: Annotated[int | None, typer.Option(min=1, help="End after so many updates.")] = None,
-    batch_size: Annotated[int, typer.Option(min=1)] = DEFAULT.batch_size,
-    size: Annotated[int, typer.Option(min=32, help="Side of RLN's pictures; a multiple of 32.")] = DEFAULT.size,
-    crop: Annotated[int, typer.Option(min=16, help="Side of BRN's training crops.")] = DEFAULT.crop,
-    crops_per_picture: Annotated[int, typer.Option(min=1, help="BRN's crops.")] = DEFAULT.crops_per_picture,
-    learning_rate: Annotated[float, typer.Option(help="Peak, new layers.")] = DEFAULT.learning_rate,
-    backbone_learning_rate: Annotated[float, typer.Option(help="Peak, backbone.")] = DEFAULT.backbone_learning_rate,
-    precision: Annotated[str, typer.Option(help="no, bf16 or fp16.")] = DEFAULT.precision,
-    compile: Annotated[bool, typer.Option(help="Compile RLN first: a minute's wait, then faster.")] = DEFAULT.compile,
-    workers: Annotated[int, typer.Option(min=0, help="Processes that read pictures.")] = DEFAULT.workers,
-    seed: Annotated[int, typer.Option()] = DEFAULT.seed,
+    batch_size: Annotated[
+        int | None, typer.Option(min=1, help=f"Pictures per update, all processes; {OfPreset}.")
+    ] = None,
+    accumulate: Annotated[int | None, typer.Option(min=1, help="Pieces an update is computed in; 1.")] = None,
+    size: Annotated[int | None, typer.Option(min=32, help="Side of RLN's pictures; a multiple of 32.")] = None,
+    crop: Annotated[int | None, typer.Option(min=16, help="Side of BRN's training crops.")] = None,
+    crops_per_picture: Annotated[int | None, typer.Option(min=1, help="BRN's crops of each picture.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help=f"Peak, new layers; {OfPreset}.")] = None,
+    backbone_learning_rate: Annotated[float | None, typer.Option(help=f"Peak, backbone; {OfPreset}.")] = None,
+    attention_weight: Annotated[
+        float | None, typer.Option(help=f"Of the term that asks weight maps to favour the object; {OfPreset}.")
+    ] = None,
+    precision: Annotated[str | None, typer.Option(help="no, bf16 or fp16.")] = None,
+    compile: Annotated[
+        bool | None, typer.Option(help="Compile the network first: a minute's wait, then faster.")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(min=0, help="Processes that read pictures.")] = None,
+    checkpoint_every: Annotated[int | None, typer.Option(min=1, help="Updates between checkpoints.")] = None,
+    keep: Annotated[int | None, typer.Option(min=1, help="How many checkpoints stay on disk.")] = None,
+    pictures_every: Annotated[int | None, typer.Option(min=0, help="Updates between looks at a few pictures.")] = 200,
+    tensorboard: Annotated[bool, typer.Option(help="Write what TensorBoard shows.")] = False,
+    seed: Annotated[int | None, typer.Option()] = None,
 ) -> None:
-    """Train RLN, or BRN on RLN's maps; pictures and masks are paired by file name."""
+    """Train RLN, BRN on RLN's maps, or both; pictures and masks are paired by file name.
+
+    Several GPUs: `accelerate launch -m dgrl train …` or `torchrun -m dgrl train …`.
+    """
+    options = dict(locals())  # before any other name: what `TrainingConfig` knows is taken over
     if resume is not None:
-        start(resume, read_run(resume), resume=True)
+        start(resume, read_run(resume), resume=True, tensorboard=tensorboard)
         return
     if out is None:
         raise typer.BadParameter("name the run's folder with --out, or the run to go on with by --resume")
-    recipe = TrainingConfig(
-        stage=stage,  # type: ignore[arg-type]  # checked by the dataclass
-        steps=steps,
-        epochs=epochs,
-        max_updates=max_updates,
-        batch_size=batch_size,
-        size=size,
-        crop=crop,
-        crops_per_picture=crops_per_picture,
-        learning_rate=learning_rate,
-        backbone_learning_rate=backbone_learning_rate,
-        precision=precision,
-        compile=compile,
-        workers=workers,
-        seed=seed,
-    )
+    if init is not None and (backbone != "resnet50" or context is not None or share_heads is not None):
+        raise typer.BadParameter(
+            "--backbone, --context and --share-heads are for a new network, not for that of --init"
+        )
+    if init is not None and kernel_size is not None and not new_brn:
+        raise typer.BadParameter("--kernel-size changes BRN: with --init it needs --new-brn")
+    fields = {field.name for field in dataclasses.fields(TrainingConfig)} - {"stage", "steps"}
+    changes = {name: value for name, value in options.items() if name in fields and value is not None}
+    network = {"context": context, "share_heads": share_heads, "kernel_size": kernel_size}
     settings = {
-        "images": [str(folder) for folder in images],
-        "masks": [str(folder) for folder in masks],
+        "images": [str(folder) for folder in images or []],
+        "masks": [str(folder) for folder in masks or []],
+        "data": data or [],
         "without": [str(file) for file in without or []],
+        "only": [str(file) for file in only or []],
+        "skip_bad": skip_bad,
         "init": init,
+        "new_brn": new_brn,
         "backbone": backbone,
         "pretrained": pretrained,
-        "refinement_std": refinement_std,
-        "recipe": dataclasses.asdict(recipe),
+        "steps": steps,
+        "network": NETWORK_SETTINGS.get(recipe, {})
+        | {key: value for key, value in network.items() if value is not None},
+        "recipe": dataclasses.asdict(preset(recipe, stage, **changes)),  # type: ignore[arg-type]  # checked there
     }
-    start(out, settings, resume=False)
+    start(out, settings, resume=False, download=download, tensorboard=tensorboard)
 
 
-def start(out: Path, settings: dict[str, Any], resume: bool) -> None:
-    """Run the training that `settings` describes, as they stand in the run's `training.json`."""
+def start(out: Path, settings: dict[str, Any], resume: bool, download: bool = False, tensorboard: bool = False) -> None:
+    """Run the training that `settings`, a run's `training.json`, describes; exit code 1 if it is stopped."""
     recipe = TrainingConfig(**settings["recipe"])
-    folders = ([Path(name) for name in settings[key]] for key in ("images", "masks", "without"))
-    pairs = pairs_of(*folders)
+    images, masks, without, only = (
+        [Path(name) for name in settings[key]] for key in ("images", "masks", "without", "only")
+    )
+    pairs = pairs_of(images, masks, without, only, settings["data"], download, settings["skip_bad"])
     set_seed(recipe.seed)  # new layers too start the same for the same seed
-    model = first_network(settings, recipe)
+    model = first_network(settings)
     if not resume:
         # Written once everything has been read: a run that cannot start leaves nothing to resume.
         check_unused(out)
         out.mkdir(parents=True, exist_ok=True)
-        (out / RUN_FILE).write_text(json.dumps(settings, indent=2), encoding="utf-8")
-    run(model, pairs, out, recipe, resume)
+        if PartialState().is_main_process:
+            (out / RUN_FILE).write_text(json.dumps(settings, indent=2), encoding="utf-8")
+    run(model, pairs, out, recipe, resume, tensorboard)
+    if not (out / WEIGHTS_FILE).is_file():
+        raise typer.Exit(1)
 
 
 def read_run(folder: Path) -> dict[str, Any]:
@@ -105,11 +139,15 @@ def read_run(folder: Path) -> dict[str, Any]:
     return settings
 
 
-def first_network(settings: dict[str, Any], recipe: TrainingConfig) -> DGRL:
+def first_network(settings: dict[str, Any]) -> DGRL:
     """The network that training starts with: a checkpoint, with heads for all steps, or a new one."""
-    steps = 0 if recipe.steps is None else recipe.steps
+    steps = settings["steps"]
     if settings["init"] is None:
-        config = DGRLConfig.for_backbone(settings["backbone"], steps=steps, refinement_std=settings["refinement_std"])
+        config = DGRLConfig.for_backbone(
+            settings["backbone"], steps=2 if steps is None else steps, **settings["network"]
+        )
         return DGRL(config, pretrained_backbone=settings["pretrained"])
     model = DGRL.from_pretrained(settings["init"])
-    return model if steps == model.config.steps else model.with_steps(steps)
+    if settings["new_brn"]:
+        model = model.with_new_brn(**settings["network"])
+    return model if steps in (None, model.config.steps) else model.with_steps(steps)

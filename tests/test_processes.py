@@ -1,0 +1,71 @@
+"""The same recipe on one process and on two."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from accelerate.state import AcceleratorState
+
+from dgrl import DGRL
+from dgrl.checkpoints import TrainingError
+from dgrl.launching import train_on
+from dgrl.training_config import TrainingConfig
+from tests.distributed_training import main
+from tests.networks import TRAINED, write_pairs
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_two_processes_train_as_one_does(tmp_path, capsys):
+    write_pairs(tmp_path / "drawn", 9)
+    main(tmp_path / "drawn", tmp_path / "one")
+    AcceleratorState._reset_state(reset_partial_state=True)
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    done = subprocess.run(
+        [*launch, "-m", "tests.distributed_training", str(tmp_path / "drawn"), str(tmp_path / "two")],
+        cwd=ROOT,
+        env=os.environ | {"OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "Training rln on cpu, 2 processes with 9 pictures" in done.stdout
+    assert done.stdout.count("Training") == 6, "every process speaks"
+    torch.manual_seed(1)
+    untrained = DGRL(TRAINED).state_dict()
+    for stage in ("rln", "brn", "joint"):
+        one, two = (DGRL.from_pretrained(tmp_path / name / stage).state_dict() for name in ("one", "two"))
+        for name, value in one.items():
+            torch.testing.assert_close(two[name], value, atol=1e-5, rtol=0)
+        moved = max(float((value - untrained[name]).abs().max()) for name, value in one.items())
+        assert moved > 1e-4, "nothing has been learned: the test says nothing"
+        lines = [(tmp_path / name / stage / "log.jsonl").read_text().count("\n") for name in ("one", "two")]
+        assert lines == [5, 5]
+
+
+def test_a_notebook_that_has_used_its_gpu_is_told_so(tmp_path, monkeypatch):
+    arguments = DGRL(TRAINED), [], tmp_path / "run", TrainingConfig()
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(TrainingError, match="sees no GPU here; ask for 1"):
+        train_on(2, *arguments)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    with pytest.raises(TrainingError, match="there are 2 GPUs"):
+        train_on(3, *arguments)
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+    with pytest.raises(TrainingError, match="restart the kernel"):
+        train_on(2, *arguments)
+    assert not (tmp_path / "run").exists()
+
+
+def test_one_process_trains_in_the_notebook_itself(tmp_path):
+    pairs = write_pairs(tmp_path / "drawn", 4)
+    config = TrainingConfig(batch_size=2, size=64, workers=0, max_updates=1)
+    model = train_on(1, DGRL(TRAINED), pairs, tmp_path / "run", config)
+    loaded = DGRL.from_pretrained(tmp_path / "run").state_dict()
+    assert all(torch.equal(value, loaded[name]) for name, value in model.state_dict().items())
