@@ -4,34 +4,55 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
-from dgrl.images import IMAGE_SUFFIXES, ImageError, read_image, read_mask
+from dgrl.images import IMAGE_SUFFIXES, ImageError, read_image
 
 
 class DataError(ValueError):
     """A data set cannot be used; the message says which folder or file, and why."""
 
 
+HALF = 127
+"""Pixels of a mask brighter than this, of 255, are salient."""
+
+
 @dataclass(frozen=True)
 class Pair:
-    """A picture and its mask on disk."""
+    """A picture and its mask on disk.
+
+    Attributes:
+        image: the picture's file.
+        mask: the mask's file.
+        threshold: pixels of the mask brighter than this, of 255, are salient.
+    """
 
     image: Path
     mask: Path
+    threshold: int = HALF
 
     @property
     def stem(self) -> str:
         """The file name that picture and mask share."""
         return self.image.stem
 
+    def truth(self) -> NDArray[np.uint8]:
+        """The mask as (H, W) uint8 of 0 and 1; ImageError if it cannot be read."""
+        grey = np.asarray(Image.fromarray(read_image(self.mask)).convert("L"))
+        return (grey > self.threshold).astype(np.uint8)
+
 
 def find_pairs(images: Path, masks: Path, exclude: Collection[str] = ()) -> list[Pair]:
     """Pictures of one folder with the masks of the same stem in another, sorted by stem.
+
+    Only names are looked at; `dgrl.pairing` opens the files too, and lists everything that is wrong.
 
     Args:
         images: folder of pictures.
@@ -41,11 +62,9 @@ def find_pairs(images: Path, masks: Path, exclude: Collection[str] = ()) -> list
     Raises:
         DataError: a folder is missing, there are no pictures, a picture has no mask, or two share a name.
     """
-    for folder in (images, masks):
-        if not folder.is_dir():
-            raise DataError(f"{folder} is not a folder")
-    pictures = {stem: path for stem, path in _by_stem(images).items() if stem not in exclude}
-    mates = _by_stem(masks)
+    pictures, mates = file_of_stem(images), file_of_stem(masks)
+    for stem in exclude:
+        pictures.pop(stem, None)
     missing = sorted(pictures.keys() - mates.keys())
     if not pictures:
         raise DataError(f"no pictures in {images}")
@@ -55,15 +74,30 @@ def find_pairs(images: Path, masks: Path, exclude: Collection[str] = ()) -> list
     return [Pair(pictures[stem], mates[stem]) for stem in sorted(pictures)]
 
 
-def _by_stem(folder: Path) -> dict[str, Path]:
-    files: dict[str, Path] = {}
+def files_by_stem(folder: Path, suffixes: Collection[str] = IMAGE_SUFFIXES) -> dict[str, list[Path]]:
+    """The pictures in a folder by the stem of their names, sorted; hidden files are passed over.
+
+    Raises:
+        DataError: there is no such folder.
+    """
+    if not folder.is_dir():
+        raise DataError(f"{folder} is not a folder")
+    files: dict[str, list[Path]] = {}
     for path in sorted(folder.iterdir()):
-        if path.suffix.lower() in IMAGE_SUFFIXES:
-            # Else a mask kept beside its picture would pass for the picture.
-            if path.stem in files:
-                raise DataError(f"{folder} holds both {files[path.stem].name} and {path.name}: which is meant?")
-            files[path.stem] = path
+        # macOS keeps "._photo.jpg" files beside photos that are no pictures.
+        if path.suffix.lower() in suffixes and not path.name.startswith("."):
+            files.setdefault(path.stem, []).append(path)
     return files
+
+
+def file_of_stem(folder: Path) -> dict[str, Path]:
+    """As `files_by_stem` where a stem means one file; DataError if two files share one."""
+    files = files_by_stem(folder)
+    for paths in files.values():
+        # Else a mask kept beside its picture would pass for the picture.
+        if len(paths) > 1:
+            raise DataError(f"{folder} holds both {paths[0].name} and {paths[1].name}: which is meant?")
+    return {stem: paths[0] for stem, paths in files.items()}
 
 
 def augmentation(size: int, smallest_crop: float = 0.6) -> v2.Transform:
@@ -82,7 +116,7 @@ def plain_resize(size: int) -> v2.Transform:
     return v2.Resize((size, size), antialias=True)
 
 
-class SaliencyData(Dataset[tuple[Tensor, Tensor]]):
+class SaliencyData(Dataset[tuple[Tensor, ...]]):
     """Pairs as tensors: image (3, S, S) float32 in [0, 1] and mask (1, S, S) float32 of 0 and 1.
 
     What augmentation does to item i in an epoch depends only on (seed, epoch, i): not on workers, processes or on where
@@ -106,14 +140,15 @@ class SaliencyData(Dataset[tuple[Tensor, Tensor]]):
     def __len__(self) -> int:
         return len(self.pairs)
 
-    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+    def __getitem__(self, index: int) -> tuple[Tensor, ...]:
         pair = self.pairs[index]
         image = torch.from_numpy(read_image(pair.image)).permute(2, 0, 1)  # (3, H, W)
-        mask = torch.from_numpy(read_mask(pair.mask))[None] * 255  # (1, H, W)
+        mask = torch.from_numpy(pair.truth())[None] * 255  # (1, H, W)
         if image.shape[-2:] != mask.shape[-2:]:
             raise ImageError(f"{pair.mask}: the mask's size differs from that of {pair.image.name}")
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(hash((self.seed, self.epoch, index)))
+            # `torch.manual_seed` would seed GPUs too, which nothing would undo.
+            torch.default_generator.manual_seed(hash((self.seed, self.epoch, index)))
             image, mask = self.transform(tv_tensors.Image(image), tv_tensors.Mask(mask))
         # Masks are resized by nearest neighbour in torchvision, so they stay 0 and 255.
         return image.as_subclass(Tensor).float() / 255, (mask.as_subclass(Tensor) > 127).float()

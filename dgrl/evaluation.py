@@ -1,94 +1,78 @@
-"""How good the maps are: the field's metrics (pysodmetrics) for every time step and after BRN."""
+"""How good maps are: a network's, at every time step and after BRN, or anybody's from a folder."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 import numpy as np
-import py_sod_metrics
 import torch
-from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
 from dgrl import sizing
-from dgrl.data import Pair
-from dgrl.images import read_image, read_mask, to_tensor
+from dgrl.data import DataError, Pair, file_of_stem
+from dgrl.images import ImageError, read_image, to_tensor
+from dgrl.metrics import METRICS, Bytes, Curve, Map, Mask, Scores
 from dgrl.model import DGRL
-from dgrl.rln import LEVELS, RLNOutput
+from dgrl.rln import RLNOutput
+from dgrl.tally import Nested, Refuse, Row, Sample, Tally, Worst, measure_all
 
-Map = NDArray[np.float32]
-Mask = NDArray[np.uint8]
+__all__ = ["METRICS", "REFINED", "Evaluation", "Map", "Mask", "Scores", "evaluate", "evaluate_maps", "table_rows"]
 
-METRICS = ("MAE", "maxF", "meanF", "adaptiveF", "weightedF", "S", "E")
 REFINED = "refined"
-
-
-class Scores:
-    """Metrics of one kind of map over a data set.
-
-    MAE; F-measure with β² = 0.3 (maximum and mean over 256 thresholds of the mean over pictures, and adaptive);
-    weighted F; S-measure; mean E-measure.
-    """
-
-    def __init__(self) -> None:
-        self._mae = py_sod_metrics.MAE()
-        self._f = py_sod_metrics.FmeasureV2(
-            {"F": py_sod_metrics.FmeasureHandler(with_dynamic=True, with_adaptive=True, beta=0.3)}
-        )
-        self._weighted = py_sod_metrics.WeightedFmeasure()
-        self._structure = py_sod_metrics.Smeasure()
-        self._enhanced = py_sod_metrics.Emeasure()
-
-    def add(self, saliency: Map, mask: Mask) -> None:
-        """One picture: the map (H, W) in [0, 1], rounded to 8 bits as a saved map would be, and its mask of 0 and 1."""
-        prediction = np.rint(saliency * 255) / 255
-        truth = mask.astype(bool)
-        for metric in (self._mae, self._f, self._weighted, self._structure, self._enhanced):
-            metric.step(prediction.astype(np.float64), truth, normalize=False)
-
-    def results(self) -> dict[str, float]:
-        """The metrics by the names in `METRICS`."""
-        f = self._f.get_results()["F"]
-        values = {
-            "MAE": self._mae.get_results()["mae"],
-            "maxF": f["dynamic"].max(),
-            "meanF": f["dynamic"].mean(),
-            "adaptiveF": f["adaptive"],
-            "weightedF": self._weighted.get_results()["wfm"],
-            "S": self._structure.get_results()["sm"],
-            "E": self._enhanced.get_results()["em"]["curve"].mean(),
-        }
-        return {name: float(value) for name, value in values.items()}
 
 
 @dataclass
 class Evaluation:
-    """What `evaluate` found.
+    """What `evaluate` or `evaluate_maps` found.
 
     Attributes:
         pictures: how many were evaluated.
         stretch: whether maps were stretched to [0, 1] first.
-        scores: metrics by kind of map: "t0", "t1", … for RLN's time steps, "refined" after BRN.
-        attention: by "t0 conv3" and so on: the share of a weight map's mass inside the mask, over the mask's share of
-            the picture, mean over pictures; 1 is chance.
+        scores: metrics by kind of map: "t0", "t1", … for RLN's time steps, "refined" after BRN; of a folder its name.
+        attention: by time step and level ("t0", "conv3"): the share of a weight map's mass inside the mask, over the
+            mask's share of the picture, mean over pictures; 1 is chance.
+        curves: precision, recall and F (256,) by kind of map, at the thresholds 255 … 0.
+        rows: the metrics of every map of every picture.
+        worst: the pictures whose last map has the largest MAE, the worst first.
+        refused: how many pictures could not be read.
+        resized: how many maps had to be brought to their mask's size.
     """
 
     pictures: int
     stretch: bool
-    scores: dict[str, dict[str, float]]
-    attention: dict[str, float] = field(default_factory=dict)
+    scores: Nested
+    attention: Nested = field(default_factory=dict)
+    curves: dict[str, dict[str, Curve]] = field(default_factory=dict)
+    rows: list[Row] = field(default_factory=list)
+    worst: list[Worst] = field(default_factory=list)
+    refused: int = 0
+    resized: int = 0
+
+    @property
+    def protocol(self) -> str:
+        """How the numbers were made, as a line of text."""
+        stretched = (
+            "published protocol: maps stretched to [0, 1] by minimum and maximum" if self.stretch else "not stretched"
+        )
+        resized = f"; {self.resized} maps resized to their mask's size, bilinear" if self.resized else ""
+        return f"{self.pictures} pictures; {stretched}, 8 bits{resized}; β² = 0.3; pysodmetrics"
 
     def table(self) -> str:
         """As a Markdown table, a row per kind of map, and one of attention."""
         rows = table_rows("map", METRICS, self.scores, ".4f")
         if self.attention:
-            by_step: dict[str, dict[str, float]] = {}
-            for name, value in self.attention.items():
-                t, level = name.split()
-                by_step.setdefault(t, {})[level] = value
-            rows += ["", *table_rows("map mass on the object, times chance", LEVELS, by_step, ".2f")]
-        protocol = "maps stretched to [0, 1] by minimum and maximum" if self.stretch else "maps as computed"
-        return "\n".join([*rows, "", f"{self.pictures} pictures; {protocol}, 8 bits; β² = 0.3; pysodmetrics"])
+            levels = list(next(iter(self.attention.values())))
+            rows += ["", *table_rows("map mass on the object, times chance", levels, self.attention, ".2f")]
+        return "\n".join([*rows, "", self.protocol])
+
+    def summary(self) -> dict[str, Any]:
+        """Everything but curves, rows and worst pictures, ready for JSON."""
+        names = ("pictures", "stretch", "protocol", "refused", "resized", "scores", "attention")
+        return {name: getattr(self, name) for name in names}
 
 
 def table_rows(
@@ -103,7 +87,13 @@ def table_rows(
 
 
 def evaluate(
-    model: DGRL, pairs: Iterable[Pair], steps: int | None = None, stretch: bool = True, refine: bool = True
+    model: DGRL,
+    pairs: Sequence[Pair],
+    steps: int | None = None,
+    stretch: bool = True,
+    refine: bool = True,
+    refuse: Refuse | None = None,
+    **settings: Any,
 ) -> Evaluation:
     """Run the network over pictures with masks and measure every map it makes.
 
@@ -113,26 +103,84 @@ def evaluate(
         steps: T; by default the number trained.
         stretch: stretch each map to [0, 1] first (the published protocol).
         refine: run BRN too; without it only RLN's time steps are measured.
+        refuse: told of a picture that cannot be read, which is then passed over; by default that is an error.
+        settings: see `measure_all`.
 
     Raises:
         ImageError: a picture or mask cannot be read.
+        DataError: none can be.
+        FloatingPointError: the network gave NaN or infinite values.
     """
-    scores: dict[str, Scores] = {}
-    attention: dict[str, list[float]] = {}
-    count = 0
-    for pair in pairs:
-        mask = read_mask(pair.mask)
+
+    def look(pair: Pair) -> Sample:
+        truth = pair.truth()
         localised, maps = run(model, pair, steps, refine)
-        for kind, saliency in maps.items():
-            # Bicubic sizing, the published one, overshoots a little.
-            unit = sizing.stretch(saliency) if stretch else saliency.clamp(0, 1)
-            scores.setdefault(kind, Scores()).add(unit[0, 0].cpu().numpy(), mask)
-        for t, step in enumerate(localised.steps):
-            for level, weights in step.weight_maps.items():
-                attention.setdefault(f"t{t} {level}", []).append(concentration(weights, mask))
-        count += 1
-    means = {name: float(np.mean(values)) for name, values in attention.items()}
-    return Evaluation(count, stretch, {kind: score.results() for kind, score in scores.items()}, means)
+        if maps["t0"].shape[-2:] != truth.shape:
+            raise ImageError(f"{pair.mask}: the mask's size differs from that of {pair.image.name}")
+        attention = {
+            f"t{t}": {level: concentration(weights, truth) for level, weights in step.weight_maps.items()}
+            for t, step in enumerate(localised.steps)
+            if step.weight_maps
+        }
+        return Sample(truth, {kind: _saved(values, pair, stretch) for kind, values in maps.items()}, attention)
+
+    return _evaluation(measure_all(look, pairs, stretch, refuse, **settings), stretch)
+
+
+def evaluate_maps(
+    folder: Path, pairs: Sequence[Pair], stretch: bool = True, refuse: Refuse | None = None, **settings: Any
+) -> Evaluation:
+    """Measure maps that a method has saved, each under its picture's stem; the pictures themselves are not read.
+
+    Args:
+        folder: the maps, of any format; those of another size than their mask are resized.
+        pairs: pictures and masks.
+        stretch: see `evaluate`.
+        refuse: see `evaluate`.
+        settings: see `measure_all`.
+
+    Raises:
+        DataError: a picture has no map, or several, or pictures share a stem.
+        ImageError: a map or mask cannot be read, or holds NaN.
+    """
+    files = file_of_stem(folder)
+    twice = [stem for stem, count in Counter(pair.stem for pair in pairs).items() if count > 1]
+    if twice:
+        raise DataError(f"several pictures are called {twice[0]}: measure each data set by itself")
+    missing = [pair.stem for pair in pairs if pair.stem not in files]
+    if missing and refuse is None:
+        raise DataError(f"{folder} has no map for {len(missing)} of {len(pairs)} pictures, e.g. {missing[0]}")
+    kind = folder.resolve().name
+
+    def look(pair: Pair) -> Sample:
+        if pair.stem not in files:
+            raise ImageError(f"{folder}: there is no map for {pair.stem}")
+        truth = pair.truth()
+        saliency = Image.fromarray(read_image(files[pair.stem])).convert("L")
+        size = truth.shape[1], truth.shape[0]
+        resized = saliency.size != size
+        if resized:
+            saliency = saliency.resize(size, Image.Resampling.BILINEAR)
+        return Sample(truth, {kind: np.asarray(saliency)}, resized=resized)
+
+    return _evaluation(measure_all(look, pairs, stretch, refuse, **settings), stretch)
+
+
+def _evaluation(tally: Tally, stretch: bool) -> Evaluation:
+    n = tally.pictures
+    if n == 0:
+        raise DataError("none of the pictures can be evaluated")
+    return Evaluation(
+        pictures=n,
+        stretch=stretch,
+        scores={kind: one.results() for kind, one in tally.scores.items()},
+        attention={t: {level: value / n for level, value in row.items()} for t, row in tally.attention.items()},
+        curves={kind: one.curves() for kind, one in tally.scores.items()},
+        rows=sorted(tally.rows, key=lambda row: row.index),
+        worst=tally.worst,
+        refused=tally.refused,
+        resized=tally.resized,
+    )
 
 
 @torch.inference_mode()
@@ -147,6 +195,16 @@ def run(model: DGRL, pair: Pair, steps: int | None, refine: bool) -> tuple[RLNOu
         refined = model.refine(images, localised.saliency).refined
         maps[REFINED] = model.sizing.refined(refined, height, width)
     return localised, {kind: values.float() for kind, values in maps.items()}
+
+
+def _saved(values: Tensor, pair: Pair, stretch: bool) -> Bytes:
+    """A map (1, 1, H, W) as the PNG (H, W) that would be saved of it."""
+    if not torch.isfinite(values).all():
+        raise FloatingPointError(f"{pair.image}: the network gave NaN or infinite values; its weights are at fault")
+    # Bicubic sizing, the published one, overshoots a little.
+    unit = sizing.stretch(values) if stretch else values.clamp(0, 1)
+    saved: Bytes = (unit[0, 0] * 255).round().byte().cpu().numpy()
+    return saved
 
 
 def concentration(weights: Tensor, mask: Mask) -> float:

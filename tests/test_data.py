@@ -4,7 +4,7 @@ import torch
 from PIL import Image
 from torchvision.transforms import v2
 
-from dgrl.data import DataError, SaliencyData, augmentation, find_pairs, plain_resize
+from dgrl.data import DataError, Pair, SaliencyData, augmentation, find_pairs, plain_resize
 from dgrl.images import ImageError
 from tests.networks import draw_photo, write_pairs
 
@@ -62,6 +62,19 @@ def test_two_pictures_of_one_name_are_refused(tmp_path):
         find_pairs(both, both)
 
 
+def test_hidden_files_are_no_pictures(tmp_path):
+    images = touch(tmp_path / "image", "a.jpg", "._a.jpg", ".b.png")
+    masks = touch(tmp_path / "mask", "a.png", "._a.png")
+    assert [pair.stem for pair in find_pairs(images, masks)] == ["a"]
+
+
+@pytest.mark.parametrize(("threshold", "salient"), [(127, [0, 0, 1, 1, 1]), (128, [0, 0, 0, 1, 1])])
+def test_truth_is_what_is_brighter_than_the_threshold(tmp_path, threshold, salient):
+    Image.fromarray(np.array([[0, 127, 128, 149, 255]], np.uint8)).save(tmp_path / "a.png")
+    truth = Pair(tmp_path / "a.jpg", tmp_path / "a.png", threshold).truth()
+    assert (truth.dtype, truth.tolist()) == (np.uint8, [salient])
+
+
 @pytest.fixture
 def pairs(tmp_path):
     return write_pairs(tmp_path, 3)
@@ -115,6 +128,12 @@ def test_augmentation_leaves_the_global_generator_alone(pairs):
     torch.manual_seed(7)
     _ = data[0]
     assert torch.equal(torch.rand(3), expected)
+
+
+def test_augmentation_does_not_seed_other_devices(pairs, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", lambda seed: pytest.fail("it seeds GPUs, and leaves them so"))
+    image, _ = SaliencyData(pairs, augmentation(48))[0]
+    assert image.shape == (3, 48, 48)
 
 
 def test_image_and_mask_move_together_and_masks_stay_binary(tmp_path):

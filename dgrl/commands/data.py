@@ -1,30 +1,93 @@
 """Options that `dgrl train` and `dgrl evaluate` share: which pictures, which masks."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from dgrl.data import DataError, Pair, find_pairs
+from dgrl.commands.common import log, one_line
+from dgrl.data import DataError, Pair
+from dgrl.datasets import KNOWN_SETS, folders_of, known_set
+from dgrl.pairing import Checked, Folders, check
 
-Images = Annotated[list[Path], typer.Option(help="Folder of pictures; may be repeated, pair by pair with --masks.")]
-Masks = Annotated[list[Path], typer.Option(help="Folder of masks of the same file names.")]
+Images = Annotated[
+    list[Path] | None, typer.Option(help="Folder of pictures; may be repeated, pair by pair with --masks.")
+]
+Masks = Annotated[list[Path] | None, typer.Option(help="Folder of masks of the same file names.")]
+Data = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME=ROOT", help=f"Known data set and the folder it is in; may be repeated. {', '.join(KNOWN_SETS)}."
+    ),
+]
+Download = Annotated[
+    bool, typer.Option("--download", help="Fetch a data set of --data into its ROOT if it is not there.")
+]
 Without = Annotated[list[Path] | None, typer.Option(help="Text file of file stems, a line each, to leave out.")]
 Only = Annotated[list[Path] | None, typer.Option(help="Text file of file stems, a line each: no others are taken.")]
+SkipBad = Annotated[
+    bool, typer.Option("--skip-bad", help="Go on without pictures and masks that cannot be used, and list them.")
+]
 
 
 def pairs_of(
-    images: list[Path], masks: list[Path], without: list[Path] | None = None, only: list[Path] | None = None
+    images: list[Path] | None,
+    masks: list[Path] | None,
+    without: list[Path] | None = None,
+    only: list[Path] | None = None,
+    data: list[str] | None = None,
+    download: bool = False,
+    skip_bad: bool = False,
 ) -> list[Pair]:
-    """The pairs in all folders; DataError if the options do not go together or leave nothing."""
+    """The pairs in all folders and data sets, each looked at.
+
+    Raises:
+        DataError: the options do not go together or leave nothing, or, without `skip_bad`, a picture or mask cannot be
+            used; all those are then listed on stderr.
+    """
+    return checked_pairs(images, masks, without, only, data, download, skip_bad).pairs
+
+
+def checked_pairs(
+    images: list[Path] | None,
+    masks: list[Path] | None,
+    without: list[Path] | None,
+    only: list[Path] | None,
+    data: list[str] | None,
+    download: bool,
+    skip_bad: bool,
+) -> Checked:
+    """As `pairs_of`, with the problems that were passed over."""
+    sources = folders(images or [], masks or [], data or [], download)
+    checked = check(sources, stems(without), stems(only) if only else None)
+    if checked.problems and is_main_process():
+        for line in checked.report().splitlines():
+            log.error("dgrl: %s", one_line(line))
+    if checked.problems and not skip_bad:
+        raise DataError("not all pictures and masks can be used; mend them, or go on without them by --skip-bad")
+    if not checked.pairs:
+        raise DataError("no pictures are left")
+    for source in sources:
+        count = source.count(checked.pairs)
+        if source.published not in (None, count) and not without and not only:
+            tell(f"{source.name}: {count} of the {source.published} published pairs")
+    return checked
+
+
+def folders(images: list[Path], masks: list[Path], data: list[str], download: bool) -> list[Folders]:
+    """The folders that the options name; DataError if they do not go together."""
     if len(images) != len(masks):
         raise DataError(f"{len(images)} folders of pictures but {len(masks)} of masks; give them pair by pair")
-    excluded, included = stems(without), stems(only)
-    pairs = [pair for folders in zip(images, masks, strict=True) for pair in find_pairs(*folders, exclude=excluded)]
-    pairs = [pair for pair in pairs if not only or pair.stem in included]
-    if not pairs:
-        raise DataError("no pictures are left")
-    return pairs
+    sources = [Folders(*both) for both in zip(images, masks, strict=True)]
+    for word in data:
+        name, separator, root = word.partition("=")
+        if not separator or not root:
+            raise DataError(f"--data {word}: give it as NAME=ROOT, e.g. {known_set(name).name}=data")
+        sources.append(folders_of(name, Path(root), download, tell))
+    if not sources:
+        raise DataError("name pictures and masks with --images and --masks, or a data set with --data")
+    return sources
 
 
 def stems(files: list[Path] | None) -> set[str]:
@@ -33,3 +96,14 @@ def stems(files: list[Path] | None) -> set[str]:
         return {stem for file in files or [] for stem in file.read_text(encoding="utf-8").split()}
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"the list of stems cannot be read: {error}") from error
+
+
+def tell(line: str) -> None:
+    """Print a line, once however many processes there are."""
+    if is_main_process():
+        typer.echo(one_line(line))
+
+
+def is_main_process() -> bool:
+    """Whether this process is to speak; of those that `torchrun` or `accelerate launch` start only the first is."""
+    return os.environ.get("RANK", "0") == "0"

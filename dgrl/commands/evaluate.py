@@ -1,36 +1,143 @@
 """`dgrl evaluate`."""
 
-import dataclasses
+import contextlib
+import csv
+import io
 import json
+import os
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from tqdm import tqdm
 
-from dgrl import evaluation
-from dgrl.commands.common import Device, Precision, Steps, Weights, load_model
-from dgrl.commands.data import Images, Masks, Only, Without, pairs_of
+from dgrl.commands.common import Device, Precision, Steps, Weights, load_model, log, refuse, replacing
+from dgrl.commands.data import (
+    Data,
+    Download,
+    Images,
+    Masks,
+    Only,
+    SkipBad,
+    Without,
+    checked_pairs,
+    is_main_process,
+    tell,
+)
+from dgrl.evaluation import Evaluation, evaluate_maps
+from dgrl.evaluation import evaluate as run
+from dgrl.metrics import CURVES, METRICS, THRESHOLDS
 
 
 def evaluate(
-    images: Images,
-    masks: Masks,
+    images: Images = None,
+    masks: Masks = None,
+    data: Data = None,
+    download: Download = False,
     without: Without = None,
     only: Only = None,
+    skip_bad: SkipBad = False,
+    maps: Annotated[
+        Path | None, typer.Option(help="Measure the maps in this folder, named as the pictures; no network runs.")
+    ] = None,
     weights: Weights = None,
     steps: Steps = None,
     refine: Annotated[bool, typer.Option(help="Run BRN too.")] = True,
     stretch: Annotated[bool, typer.Option(help="Stretch each map to [0, 1] first, as the published protocol.")] = True,
     device: Device = "auto",
     precision: Precision = "auto",
+    threads: Annotated[int, typer.Option(min=1, help="Threads that compute metrics beside the network.")] = 4,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the numbers here too.")] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(help="Folder for table, numbers of every picture, PR and F curves, and the worst pictures."),
+    ] = None,
 ) -> None:
-    """Measure a checkpoint on pictures with masks: every time step, and after BRN."""
-    pairs = pairs_of(images, masks, without, only)
-    model, running = load_model(weights, device, precision)
-    with running:
-        result = evaluation.evaluate(model, tqdm(pairs, unit="picture"), steps, stretch, refine)
-    typer.echo(result.table())
-    if json_file is not None:
-        json_file.write_text(json.dumps(dataclasses.asdict(result), indent=2), encoding="utf-8")
+    """Measure a checkpoint, or anybody's maps, on pictures with masks: every time step, and after BRN.
+
+    Several processes share the work: `torchrun --nproc-per-node N -m dgrl evaluate …`, or `accelerate launch -m dgrl …`
+    where there are several GPUs.
+    """
+    if maps is not None and (steps is not None or not refine):
+        raise typer.BadParameter("--steps and --no-refine are for a network, not for --maps")
+    if maps is not None and not images:
+        images = masks  # maps are measured by masks alone; a report shows these for the photos
+    for folder in filter(None, (report, json_file and json_file.parent)):
+        folder.mkdir(parents=True, exist_ok=True)  # hours later it would be too late to find that it cannot be made
+    checked = checked_pairs(images, masks, without, only, data, download, skip_bad)
+    share, device = join_processes(device)
+    settings = {"threads": threads, "progress": True, "share": share}
+    turn_down = refuse if skip_bad else None
+    if maps is not None:
+        result = evaluate_maps(maps, checked.pairs, stretch, turn_down, **settings)
+    else:
+        with contextlib.redirect_stdout(sys.stdout if is_main_process() else io.StringIO()):
+            model, running = load_model(weights, device, precision)
+        with running:
+            result = run(model, checked.pairs, steps, stretch, refine, turn_down, **settings)
+    if is_main_process():
+        typer.echo(result.table())
+        if json_file is not None:
+            write(json_file, json.dumps(result.summary(), indent=2, ensure_ascii=False))
+        if report is not None:
+            write_report(report, result)
+    if share:
+        leave_processes()
+    skipped = len(checked.problems) + result.refused
+    if skipped:
+        if is_main_process():
+            log.error("dgrl: passed over: %d", skipped)
+        raise typer.Exit(2)
+
+
+def join_processes(device: str) -> tuple[bool, str]:
+    """Whether this is one of several processes, and its device: of several GPUs each process takes its own."""
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        return False, device
+    from accelerate import PartialState
+
+    state = PartialState(cpu=device == "cpu")
+    return True, str(state.device) if device in ("auto", "cuda") else device
+
+
+def leave_processes() -> None:
+    """Wait until the first process has written everything: `torchrun` ends it with the others."""
+    from accelerate import PartialState
+
+    state = PartialState()
+    state.wait_for_everyone()
+    state.destroy_process_group()
+
+
+def write_report(folder: Path, result: Evaluation) -> None:
+    """`table.md`, `metrics.json`, `pictures.csv`, `curves.csv`, `curves.png` and `worst.png` in `folder`."""
+    from dgrl.curves import contact_sheet, curves_figure
+
+    write(folder / "table.md", result.table() + "\n")
+    write(folder / "metrics.json", json.dumps(result.summary(), indent=2, ensure_ascii=False))
+    pictures = [[row.pair.image.name, row.kind, *(row.scores[name] for name in METRICS)] for row in result.rows]
+    write_csv(folder / "pictures.csv", ["picture", "map", *METRICS], pictures)
+    columns = {f"{kind} {name}": curve[name] for kind, curve in result.curves.items() for name in CURVES}
+    thresholds = range(THRESHOLDS - 1, -1, -1)
+    write_csv(folder / "curves.csv", ["threshold", *columns], list(zip(thresholds, *columns.values(), strict=True)))
+    for name, figure in (
+        ("curves.png", curves_figure(result.curves, result.protocol)),
+        ("worst.png", contact_sheet(result.worst)),
+    ):
+        with replacing(folder / name) as partial:
+            figure.savefig(partial, format="png", dpi=130)
+    tell(f"report in {folder}")
+
+
+def write(path: Path, text: str) -> None:
+    """A text file, whole or not at all."""
+    with replacing(path) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
+def write_csv(path: Path, header: list[str], rows: list[list[object]] | list[tuple[object, ...]]) -> None:
+    """A table as CSV, whole or not at all."""
+    with replacing(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(header)
+        writer.writerows(rows)

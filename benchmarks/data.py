@@ -1,0 +1,71 @@
+"""How fast one worker loads pictures with the training's augmentation: `python -m benchmarks.data [IMAGES MASKS]`.
+
+Prints a Markdown table. Without folders it draws pictures of DUTS's size itself, as JPEG, with masks as PNG.
+"""
+
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch.utils.data import DataLoader
+
+from dgrl.data import Pair, SaliencyData, augmentation, find_pairs
+
+PICTURES = 200
+DRAWN = (300, 400)  # height and width of most pictures of DUTS-TR
+SIZES = (256, 384)
+BATCH = 16
+
+
+def draw(folder: Path) -> list[Pair]:
+    """Smooth noise with an ellipse on it: as hard to decode as a photo."""
+    random = np.random.RandomState(0)
+    height, width = DRAWN
+    y, x = np.mgrid[:height, :width]
+    for kind in ("image", "mask"):
+        (folder / kind).mkdir()
+    for index in range(PICTURES):
+        noise = Image.fromarray(random.randint(0, 256, (height // 4, width // 4, 3), np.uint8))
+        photo = np.asarray(noise.resize((width, height), Image.Resampling.BICUBIC)).copy()
+        mask = ((y - height / 2) / random.uniform(40, 140)) ** 2 + ((x - width / 2) / random.uniform(40, 190)) ** 2 < 1
+        photo[mask] = photo[mask] // 2 + 100
+        Image.fromarray(photo).save(folder / "image" / f"{index:04d}.jpg", quality=90)
+        Image.fromarray(mask).save(folder / "mask" / f"{index:04d}.png")
+    return find_pairs(folder / "image", folder / "mask")
+
+
+def measure(pairs: list[Pair], size: int) -> tuple[float, float]:
+    """Pictures per second of one worker process, and per second of one processor's time."""
+    data = SaliencyData(pairs, augmentation(size))
+    start = time.process_time()
+    for index in range(len(data)):
+        data[index]
+    own = len(data) / (time.process_time() - start)
+    batches = iter(DataLoader(data, BATCH, num_workers=1))
+    next(batches)  # the worker has started
+    start = time.perf_counter()
+    count = sum(len(images) for images, _ in batches)
+    return count / (time.perf_counter() - start), own
+
+
+def main() -> None:
+    """Measure the sizes that training uses."""
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as folder:
+        if len(sys.argv) == 3:
+            pairs = find_pairs(Path(sys.argv[1]), Path(sys.argv[2]))[:PICTURES]
+        else:
+            pairs = draw(Path(folder))
+        print(f"{len(pairs)} pictures, one worker, torch {torch.__version__}\n")
+        print("| size | pictures/s | pictures per second of processor time |\n|---|---|---|")
+        for size in SIZES:
+            speed, own = measure(pairs, size)
+            print(f"| {size} | {speed:.0f} | {own:.0f} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,76 @@
+"""Figures of an evaluation: precision-recall and F-measure curves, and the worst pictures as a contact sheet."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from PIL import Image
+
+from dgrl.images import read_image
+from dgrl.metrics import THRESHOLDS, Bytes, Curve
+from dgrl.tally import Worst
+
+# Okabe and Ito's colours, told apart by colour-blind people too; with the line's style they are told apart in grey.
+COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#000000", "#d55e00")
+STYLES = ("-", "--", "-.", ":")
+THUMBNAIL = 240
+COLUMNS = 2
+
+
+def curves_figure(curves: Mapping[str, Mapping[str, Curve]], protocol: str = "") -> Figure:
+    """Precision over recall, and F-measure over the threshold: a line for each kind of map.
+
+    Args:
+        curves: `Evaluation.curves`, of one evaluation or merged from several.
+        protocol: how the numbers were made, to stand below.
+    """
+    figure = Figure(figsize=(10, 4.6), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    # Where no pixel is above the threshold the metrics count precision 0: the curve begins where it means something.
+    lowest = 1.0
+    for index, (kind, curve) in enumerate(curves.items()):
+        line = {"color": COLOURS[index % len(COLOURS)], "linestyle": STYLES[index % len(STYLES)]}
+        left.plot(curve["recall"], curve["precision"], label=kind, **line)
+        f = curve["F"][::-1]
+        right.plot(np.arange(THRESHOLDS), f, label=f"{kind}: max {f.max():.3f}, mean {f.mean():.3f}", **line)
+        lowest = min(lowest, float(curve["precision"].min()), float(f.min()))
+    _axes(left, "recall", "precision", lowest)
+    _axes(right, "threshold, of 255", "F-measure, β² = 0.3", lowest)
+    left.set_xlim(0, 1)
+    right.set_xlim(0, THRESHOLDS - 1)
+    if protocol:
+        figure.supxlabel(protocol, fontsize=8)
+    return figure
+
+
+def _axes(ax: Axes, across: str, up: str, lowest: float) -> None:
+    ax.set(xlabel=across, ylabel=up, ylim=(np.floor(lowest * 10) / 10, 1))
+    ax.grid(alpha=0.3)
+    ax.legend(fontsize="small")
+
+
+def contact_sheet(worst: Sequence[Worst]) -> Figure:
+    """Pictures, their masks and their maps side by side, with names and MAE: `Evaluation.worst`."""
+    rows = -(-len(worst) // COLUMNS)
+    figure = Figure(figsize=(6.4 * COLUMNS, 1.95 * rows + 0.5), layout="constrained")
+    figure.suptitle(f"The {len(worst)} worst pictures: photo, mask, {worst[0].row.kind}")
+    axes = figure.subplots(rows, 3 * COLUMNS, squeeze=False).reshape(rows * COLUMNS, 3)
+    for ax in axes.flat:
+        ax.axis("off")
+    for one, (photo, mask, saliency) in zip(worst, axes, strict=False):
+        photo.imshow(_small(Image.fromarray(read_image(one.row.pair.image))))
+        mask.imshow(_small(Image.fromarray(one.row.pair.truth() * 255)), cmap="gray", vmin=0, vmax=255)
+        saliency.imshow(_small(Image.fromarray(one.saliency)), cmap="gray", vmin=0, vmax=255)
+        photo.set_title(_short(one.row.pair.stem), fontsize=8)
+        saliency.set_title(f"MAE {one.row.scores['MAE']:.3f}", fontsize=8)
+    return figure
+
+
+def _small(picture: Image.Image) -> Bytes:
+    picture.thumbnail((THUMBNAIL, THUMBNAIL))
+    return np.asarray(picture)
+
+
+def _short(name: str, longest: int = 28) -> str:
+    return name if len(name) <= longest else f"{name[: longest - 8]}…{name[-7:]}"

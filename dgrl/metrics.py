@@ -1,0 +1,159 @@
+"""The field's metrics of saliency maps (pysodmetrics): of one map, and means over a data set."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import py_sod_metrics
+import torch
+from numpy.typing import NDArray
+from torch.nn import functional as F
+
+Map = NDArray[np.float32]
+Bytes = NDArray[np.uint8]
+Mask = NDArray[np.uint8]
+Curve = NDArray[np.float64]
+
+METRICS = ("MAE", "maxF", "meanF", "adaptiveF", "weightedF", "S", "E", "boundaryF")
+CURVES = ("precision", "recall", "F")
+THRESHOLDS = 256
+BETA = 0.3  # β² of the F-measure
+BAND = 3  # pixels on either side of the true contour
+
+
+@dataclass
+class Measured:
+    """Metrics of one map against its mask, or sums of them over maps.
+
+    Attributes:
+        count: how many maps.
+        mae, adaptive, weighted, structure: MAE, adaptive F-measure, weighted F-measure and S-measure.
+        precision, recall, f, enhanced: precision, recall, F-measure and E-measure (256,), by thresholds 255 … 0.
+        contours: how many of the masks have a contour.
+        boundary: the mean over the thresholds of the F-measure in a band of `BAND` pixels around the contour.
+    """
+
+    count: int
+    mae: float
+    adaptive: float
+    weighted: float
+    structure: float
+    precision: Curve
+    recall: Curve
+    f: Curve
+    enhanced: Curve
+    contours: int
+    boundary: float
+
+    def results(self) -> dict[str, float]:
+        """Means over the maps, by the names in `METRICS`; boundaryF is over the masks with a contour."""
+        f, n = self.f / self.count, self.count
+        values = {
+            "MAE": self.mae / n,
+            "maxF": f.max(),
+            "meanF": f.mean(),
+            "adaptiveF": self.adaptive / n,
+            "weightedF": self.weighted / n,
+            "S": self.structure / n,
+            "E": self.enhanced.mean() / n,
+            "boundaryF": self.boundary / max(self.contours, 1),
+        }
+        return {name: float(value) for name, value in values.items()}
+
+    def curves(self) -> dict[str, Curve]:
+        """Means over the maps of the `CURVES` (256,), by thresholds 255 … 0."""
+        return {"precision": self.precision / self.count, "recall": self.recall / self.count, "F": self.f / self.count}
+
+    def __add__(self, other: "Measured") -> "Measured":
+        return Measured(**{name: value + getattr(other, name) for name, value in vars(self).items()})
+
+
+def measure(saliency: Bytes, mask: Mask, stretch: bool = True) -> Measured:
+    """Metrics of one map.
+
+    Args:
+        saliency: (H, W) uint8, the map as a saved PNG has it.
+        mask: (H, W) of 0 and 1.
+        stretch: stretch the map to [0, 1] by its minimum and maximum first, as pysodmetrics and the authors do; a flat
+            map stays as it is.
+    """
+    truth = mask.astype(bool)
+    prediction = unit(saliency, stretch)
+    f = py_sod_metrics.FmeasureV2(
+        {
+            "F": py_sod_metrics.FmeasureHandler(with_dynamic=True, with_adaptive=True, beta=BETA),
+            "precision": py_sod_metrics.PrecisionHandler(with_dynamic=True, with_adaptive=False),
+            "recall": py_sod_metrics.RecallHandler(with_dynamic=True, with_adaptive=False),
+        }
+    )
+    error, weighted = py_sod_metrics.MAE(), py_sod_metrics.WeightedFmeasure()
+    structure, enhanced = py_sod_metrics.Smeasure(), py_sod_metrics.Emeasure()
+    for metric in (f, error, weighted, structure, enhanced):
+        metric.step(prediction, truth, normalize=False)
+    of_f = f.get_results()
+    band = contour_band(mask)
+    return Measured(
+        count=1,
+        mae=error.get_results()["mae"],
+        adaptive=of_f["F"]["adaptive"],
+        weighted=weighted.get_results()["wfm"],
+        structure=structure.get_results()["sm"],
+        precision=of_f["precision"]["dynamic"],
+        recall=of_f["recall"]["dynamic"],
+        f=of_f["F"]["dynamic"],
+        enhanced=enhanced.get_results()["em"]["curve"],
+        contours=int(band.any()),
+        boundary=mean_f(prediction[band], truth[band]) if band.any() else 0.0,
+    )
+
+
+def unit(saliency: Bytes, stretch: bool) -> Curve:
+    """A saved map (H, W) as float64 in [0, 1], stretched by its minimum and maximum or not."""
+    values: Curve = saliency / 255
+    low, high = values.min(), values.max()
+    return (values - low) / (high - low) if stretch and high > low else values
+
+
+def mean_f(prediction: Curve, truth: NDArray[np.bool_]) -> float:
+    """The mean over 256 thresholds of the F-measure of some pixels (N,)."""
+    f = py_sod_metrics.FmeasureV2({"F": py_sod_metrics.FmeasureHandler(with_dynamic=True, with_adaptive=False)})
+    f.step(prediction, truth, normalize=False)
+    return float(f.get_results()["F"]["dynamic"].mean())
+
+
+def contour_band(mask: Mask, width: int = BAND) -> NDArray[np.bool_]:
+    """Where a pixel of the other kind is within `width` pixels, diagonals counting as one; nowhere in a plain mask."""
+    values = torch.from_numpy(mask)[None, None].float()
+    brightest, darkest = (sign * F.max_pool2d(sign * values, 2 * width + 1, 1, width) for sign in (1, -1))
+    band = brightest != darkest
+    found: NDArray[np.bool_] = band[0, 0].numpy()
+    return found
+
+
+def as_bytes(saliency: Map) -> Bytes:
+    """A map in [0, 1] as a PNG keeps it."""
+    return np.rint(saliency * 255).astype(np.uint8)
+
+
+class Scores:
+    """Metrics of one kind of map over a data set.
+
+    MAE; F-measure with β² = 0.3 (maximum and mean over 256 thresholds of the mean over pictures, and adaptive);
+    weighted F; S-measure; mean E-measure; mean F-measure near the true contour.
+    """
+
+    def __init__(self) -> None:
+        self.sum: Measured | None = None
+
+    def add(self, saliency: Map, mask: Mask) -> None:
+        """One picture: the map (H, W) in [0, 1], rounded to 8 bits as a saved map would be, and its mask of 0 and 1."""
+        self.include(measure(as_bytes(saliency), mask, stretch=False))
+
+    def include(self, measured: Measured) -> None:
+        """Add what was measured elsewhere."""
+        self.sum = measured if self.sum is None else self.sum + measured
+
+    def results(self) -> dict[str, float]:
+        """The metrics by the names in `METRICS`; ValueError if nothing was added."""
+        if self.sum is None:
+            raise ValueError("nothing was measured")
+        return self.sum.results()
