@@ -26,7 +26,7 @@ bench: $(VENV)/ready-dev ## measure speed, print the table
 	$(BIN)/python -m benchmarks.app_latency
 
 notebooks: $(VENV)/ready-dev ## execute every notebook from top to bottom and keep its outputs
-	DGRL_SMALL=1 $(BIN)/jupyter nbconvert --to notebook --execute --inplace notebooks/*.ipynb
+	DGRL_SMALL=1 $(BIN)/python -m notebooks.execute
 
 screenshots: $(VENV)/ready-dev ## take the README's pictures of the app anew
 	$(BIN)/python docs/screenshots.py

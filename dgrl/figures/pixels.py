@@ -1,0 +1,100 @@
+"""Maps as pixels: arrays (H, W, 3) uint8, drawn in milliseconds."""
+
+from typing import Any
+
+import matplotlib
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch.nn import functional as F
+
+from dgrl.images import RGB
+
+# All safe for colour-blind people: three are monotone in lightness, the signed one is white at zero, then blue and red.
+WEIGHTS = "magma"
+SALIENCY = "gray"
+SPREAD = "viridis"
+SIGNED = "RdBu_r"
+
+Map = NDArray[np.floating[Any]]
+
+
+def shrink(photo: RGB, longest: int) -> RGB:
+    """The photo (H, W, 3), made smaller if its longer side exceeds `longest` pixels."""
+    return fit(photo, longest) if max(photo.shape[:2]) > longest else photo
+
+
+def fit(photo: RGB, longest: int) -> RGB:
+    """The photo (H, W, 3) with its longer side made `longest` pixels, smaller or larger."""
+    height, width = photo.shape[:2]
+    factor = longest / max(height, width)
+    size = (max(1, round(width * factor)), max(1, round(height * factor)))
+    return np.asarray(Image.fromarray(photo).resize(size, Image.Resampling.BILINEAR, reducing_gap=2))
+
+
+def resize_map(values: Map, height: int, width: int, aligned: bool = False) -> NDArray[np.float32]:
+    """A map (h, w) as (height, width), bilinear.
+
+    `aligned` puts the corner cells' centres on the corners, as RLN does with its weight maps.
+    """
+    maps = torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32))[None, None]
+    if aligned:
+        resized = F.interpolate(maps, size=(height, width), mode="bilinear", align_corners=True)
+    else:
+        resized = F.interpolate(maps, size=(height, width), mode="bilinear", antialias=True)
+    array: NDArray[np.float32] = resized[0, 0].numpy()
+    return array
+
+
+def largest(*maps: Map) -> float:
+    """The largest absolute value in the maps: the limit of a signed scale, which is then the same for all of them."""
+    return max((float(np.abs(values).max()) for values in maps), default=0.0) or 1.0
+
+
+def colour(values: Map, low: float, high: float, colour_map: str = SALIENCY) -> RGB:
+    """A map (H, W) as colours (H, W, 3); `low` and `high` are the ends of the scale, values beyond them are clipped."""
+    span = high - low if high > low else 1.0
+    index = np.clip((values - low) / span * 256, 0, 255).astype(np.uint8)
+    colours: RGB = _palette(colour_map)[index]
+    return colours
+
+
+def overlay(photo: RGB, colours: RGB, opacity: float) -> RGB:
+    """Colours (H, W, 3) over the photo in grey, so that every colour seen is the map's."""
+    grey = np.asarray(Image.fromarray(photo).convert("L"), dtype=np.float32)[:, :, None]
+    blended: RGB = np.rint(grey * (1 - opacity) + colours * opacity).astype(np.uint8)
+    return blended
+
+
+def pale(photo: RGB) -> RGB:
+    """The photo in light grey, to draw on."""
+    return overlay(photo, photo, 0.0) // 2 + 127
+
+
+def mark(picture: RGB, x: int, y: int) -> RGB:
+    """A copy of the picture with a ring around pixel (x, y), black in white, to be seen on anything."""
+    height, width = picture.shape[:2]
+    radius = max(6, max(height, width) // 60)
+    rows, columns = np.ogrid[:height, :width]
+    distance = np.hypot(columns - x, rows - y)
+    marked: RGB = picture.copy()
+    marked[np.abs(distance - radius) < radius / 3] = 255
+    marked[np.abs(distance - radius) < radius / 7] = 0
+    return marked
+
+
+def number(value: float, decimals: int = 2) -> str:
+    """A number with its decimals, and never a negative zero."""
+    return f"{round(float(value), decimals) + 0.0:.{decimals}f}"
+
+
+def luminance(rgb: NDArray[np.uint8]) -> float:
+    """How light a colour (3,) is, in [0, 1]: whether black or white is legible on it."""
+    return float(rgb @ np.array([0.2126, 0.7152, 0.0722]) / 255)
+
+
+def _palette(colour_map: str) -> NDArray[np.uint8]:
+    """(256, 3): a colour map's colours."""
+    palette: NDArray[np.uint8] = matplotlib.colormaps[colour_map].resampled(256)(np.arange(256), bytes=True)[:, :3]
+    return palette

@@ -1,0 +1,103 @@
+"""Figures of BRN: what it changed, how it made one pixel, and all kernels at a glance."""
+
+import numpy as np
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+
+from dgrl.figures.page import DRAWN_LENGTH, caption, colour_bar, grid, show, show_map
+from dgrl.figures.pixels import SALIENCY, SIGNED, colour, largest, luminance, number, pale, shrink
+from dgrl.trace import PixelTrace, Trace
+
+ARROW_INK = "#0b3d91"
+ARROW_LENGTH = 30
+
+
+def refinement(trace: Trace) -> Figure:
+    """The map before BRN and after it, and where it changed."""
+    photo = shrink(trace.photo, DRAWN_LENGTH)
+    change = trace.refined - trace.prior
+    limit = largest(change)
+    figure, axes = grid(photo, 1, 4)
+    show(axes[0, 0], photo, "photo")
+    show_map(axes[0, 1], trace.prior, photo, 0, 1, SALIENCY, "before BRN (prior)")
+    show_map(axes[0, 2], trace.refined, photo, 0, 1, SALIENCY, "after BRN (refined)")
+    show_map(axes[0, 3], change, photo, -limit, limit, SIGNED, "after − before")
+    colour_bar(figure, axes[0, 1:3], SALIENCY, 0, 1, "saliency")
+    colour_bar(figure, axes[0, 3:], SIGNED, -limit, limit, "change")
+    n = trace.kernel_size
+    text = f"The Boundary Refinement Network recomputes every pixel from its {n}×{n} neighbours"
+    caption(figure, f"{text}; mean |change| {np.abs(change).mean():.4f}.")
+    return figure
+
+
+def kernel(pixel: PixelTrace) -> Figure:
+    """How BRN made one pixel: coefficients, neighbours and products in the n×n window, with every number."""
+    n = len(pixel.coefficients)
+    limit = largest(pixel.coefficients)
+    panels = [
+        ("coefficients v", "coefficient", pixel.coefficients, SIGNED, -limit, limit),
+        ("neighbours s", "saliency", pixel.neighbours, SALIENCY, 0.0, 1.0),
+        ("foreground v · s", "product", pixel.foreground_products, SIGNED, -limit, limit),
+        ("background v · (1 − s)", "product", pixel.background_products, SIGNED, -limit, limit),
+    ]
+    side = max(2.6, 0.55 * n)
+    figure = Figure(figsize=(4 * side, side + 1.5), layout="constrained")
+    offsets = [f"{d:+d}" if d else "0" for d in range(-(n // 2), n // 2 + 1)]
+    for ax, (title, unit, values, colour_map, low, high) in zip(figure.subplots(1, 4), panels, strict=True):
+        colours = colour(values, low, high, colour_map)
+        show(ax, colours, title)
+        ax.set_xticks(range(n), offsets)
+        ax.set_yticks(range(n), offsets)
+        for (row, column), value in np.ndenumerate(values):
+            ink = "black" if luminance(colours[row, column]) > 0.5 else "white"
+            ax.text(column, row, number(value), ha="center", va="center", color=ink, fontsize=8)
+        scale = ScalarMappable(Normalize(low, high), colour_map)
+        figure.colorbar(scale, ax=ax, location="bottom", label=unit, shrink=0.9)
+    figure.suptitle(f"Pixel ({pixel.x}, {pixel.y}) of the photo, ({pixel.column}, {pixel.row}) of BRN's map")
+    figure.supxlabel("    ".join(arithmetic(pixel)), fontsize=9)
+    return figure
+
+
+def kernel_field(trace: Trace) -> Figure:
+    """All kernels at a glance: centre weight, spread, and along edges arrows to where a pixel draws from."""
+    from dgrl.kernel_figures import edge_arrows, kernel_scale  # it draws with the colours of this package
+
+    photo = shrink(trace.photo, DRAWN_LENGTH)
+    field = trace.kernel_field
+    figure, axes = grid(photo, 1, 3)
+    panels = [("centre coefficient", "coefficient", field.centre), ("spread", "pixels, root mean square", field.spread)]
+    for ax, (title, unit, values) in zip(axes[0], panels, strict=False):
+        scale = kernel_scale(values)
+        show_map(ax, values, photo, scale.low, scale.high, scale.colour_map, title)
+        colour_bar(figure, ax, scale.colour_map, scale.low, scale.high, unit)
+    arrows = edge_arrows(trace)
+    show(axes[0, 2], pale(photo), "where edge pixels draw from")
+    across, down = photo.shape[1] / trace.prior.shape[1], photo.shape[0] / trace.prior.shape[0]
+    # Angles and lengths in the photo's own axes.
+    drawn = axes[0, 2].quiver(
+        (arrows.x + 0.5) * across,
+        (arrows.y + 0.5) * down,
+        arrows.shift_x * across,
+        arrows.shift_y * down,
+        angles="xy",
+        scale_units="xy",
+        scale=arrows.unit / ARROW_LENGTH,
+        width=0.006,
+        color=ARROW_INK,
+    )
+    label = f"{arrows.unit:g} pixels of BRN's map"
+    axes[0, 2].quiverkey(drawn, 0.1, -0.09, arrows.unit * across, label, labelpos="E", coordinates="axes")
+    caption(figure, "BRN's kernels: weight of the pixel itself, how far it draws from others, and from which side.")
+    return figure
+
+
+def arithmetic(pixel: PixelTrace) -> list[str]:
+    """The sums that give the refined value, a line of text each."""
+    evidence = pixel.foreground - pixel.background
+    return [
+        f"foreground = Σ v·s = {number(pixel.foreground, 4)}",
+        f"background = Σ v·(1 − s) = {number(pixel.background, 4)}",
+        f"refined = sigmoid(foreground − background) = sigmoid({number(evidence, 4)}) = {number(pixel.refined, 4)}",
+        f"before BRN: {number(pixel.prior, 4)}",
+    ]

@@ -1,0 +1,50 @@
+"""Numbers and colour scales as HTML, for the app and the notebook explorer. Each brings its own style sheet."""
+
+import html
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dgrl.figures.pixels import SIGNED, colour, luminance, number
+
+
+def legend(colour_map: str, low: float, high: float, label: str) -> str:
+    """A colour bar with its ends and its meaning."""
+    stops = ",".join(_css(rgb) for rgb in colour(np.linspace(0, 1, 17)[None], 0, 1, colour_map)[0])
+    middle = f"<span>{html.escape(label)}</span>"
+    bar = f'<span class="legend-bar" style="background:linear-gradient(to right,{stops})"></span>'
+    return f'<div class="legend"><span>{number(low)}</span>{bar}<span>{number(high)}</span>{middle}</div>'
+
+
+def number_grid(caption: str, values: NDArray[np.float64], low: float, high: float, colour_map: str = SIGNED) -> str:
+    """An n×n window: every number, on its colour; offsets from the centre as headings."""
+    half = len(values) // 2
+    offsets = [f"{offset:+d}" if offset else "0" for offset in range(-half, half + 1)]
+    colours = colour(values, low, high, colour_map)
+    rows = ["<tr><th></th>" + "".join(f'<th scope="col">{offset}</th>' for offset in offsets) + "</tr>"]
+    for row, offset in enumerate(offsets):
+        cells = []
+        for column, value in enumerate(values[row]):
+            ink = "black" if luminance(colours[row, column]) > 0.5 else "white"
+            centre = ' class="centre"' if row == column == half else ""
+            style = f"background:{_css(colours[row, column])};color:{ink}"
+            cells.append(f'<td{centre} style="{style}">{number(value)}</td>')
+        rows.append(f'<tr><th scope="row">{offset}</th>{"".join(cells)}</tr>')
+    return f'<table class="numbers"><caption>{html.escape(caption)}</caption>{"".join(rows)}</table>'
+
+
+def reading_table(caption: str, columns: list[str], rows: Mapping[str, list[str]], chosen: str) -> str:
+    """Readings, a row for each key; the chosen row is bold."""
+    head = "".join(f'<th scope="col">{html.escape(column)}</th>' for column in columns)
+    body = []
+    for name, cells in rows.items():
+        mark = ' class="chosen"' if name == chosen else ""
+        values = "".join(f"<td>{cell}</td>" for cell in cells)
+        body.append(f'<tr{mark}><th scope="row">{html.escape(name)}</th>{values}</tr>')
+    table = f"<caption>{html.escape(caption)}</caption><tr><th></th>{head}</tr>{''.join(body)}"
+    return f'<div class="scroll"><table class="numbers">{table}</table></div>'
+
+
+def _css(rgb: NDArray[np.uint8]) -> str:
+    return "#" + bytes(rgb).hex()

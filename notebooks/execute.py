@@ -1,0 +1,49 @@
+"""Run notebooks from top to bottom and keep their outputs: `python -m notebooks.execute [NOTEBOOK...]`, all by default.
+
+What is kept is what a reader sees before running anything, on GitHub too: of a widget its picture, not a dead view.
+"""
+
+import sys
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+
+FOLDER = Path(__file__).parent
+WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+TIMEOUT = 1800
+
+
+def execute(path: Path) -> nbformat.NotebookNode:
+    """The notebook with fresh outputs, ready to be committed.
+
+    Raises:
+        nbclient.exceptions.CellExecutionError: a cell failed.
+    """
+    notebook = nbformat.read(path, as_version=4)
+    client = NotebookClient(
+        notebook,
+        timeout=TIMEOUT,
+        kernel_name="python3",
+        record_timing=False,
+        store_widget_state=False,
+        resources={"metadata": {"path": str(path.parent)}},
+    )
+    client.execute()
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            output.get("data", {}).pop(WIDGET_VIEW, None)
+            output.pop("transient", None)
+    notebook.metadata.pop("widgets", None)
+    return notebook
+
+
+def main() -> None:
+    """Execute the notebooks named on the command line, in place."""
+    for path in [Path(name) for name in sys.argv[1:]] or sorted(FOLDER.glob("*.ipynb")):
+        nbformat.write(execute(path), path)
+        print(f"{path.name}: {path.stat().st_size / 1e3:.0f} kB")
+
+
+if __name__ == "__main__":
+    main()

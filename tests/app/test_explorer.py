@@ -1,0 +1,111 @@
+"""The notebook explorer as a person uses it: JupyterLab in Debian's chromium."""
+
+import os
+import re
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import nbformat
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from dgrl import Trace, figures
+
+pytestmark = pytest.mark.browser
+expect.set_options(timeout=30_000)
+PORT = 7940  # or the next one that is free
+PATIENCE = 240_000  # a kernel that imports PyTorch on a busy machine
+NOTEBOOK = """from dgrl import Trace
+from dgrl.widgets import explore
+
+trace = Trace.load("trace.npz")
+explore(trace)"""
+
+
+@pytest.fixture
+def lab(tmp_path: Path, wide_trace: Trace) -> Iterator[str]:
+    """The address of a JupyterLab without token whose only notebook explores a saved trace."""
+    folder = tmp_path / "notebooks"
+    folder.mkdir()
+    wide_trace.save(folder / "trace.npz")
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(NOTEBOOK)])
+    notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    nbformat.write(notebook, folder / "explore.ipynb")
+    own = (
+        "JUPYTER_CONFIG_DIR",
+        "JUPYTER_RUNTIME_DIR",
+        "IPYTHONDIR",
+        "JUPYTERLAB_SETTINGS_DIR",
+        "JUPYTERLAB_WORKSPACES_DIR",
+    )
+    environment = os.environ | {name: str(tmp_path / name.lower()) for name in own} | {"PYTHONUNBUFFERED": "1"}
+    options = ["--no-browser", "--ip=127.0.0.1", f"--port={PORT}", "--IdentityProvider.token=", "--allow-root"]
+    log = tmp_path / "log"
+    with log.open("w") as file:
+        command = [sys.executable, "-m", "jupyterlab", *options, f"--ServerApp.root_dir={folder}"]
+        server = subprocess.Popen(command, env=environment, stdout=file, stderr=subprocess.STDOUT)
+    try:
+        yield wait_for_address(log, server)
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+def wait_for_address(log: Path, server: "subprocess.Popen[bytes]") -> str:
+    end = time.monotonic() + PATIENCE / 1000
+    while time.monotonic() < end and server.poll() is None:
+        found = re.search(r"http://127\.0\.0\.1:\d+", log.read_text())
+        if found:
+            try:
+                urllib.request.urlopen(f"{found.group()}/api", timeout=5).close()
+                return found.group()
+            except OSError:
+                pass
+        time.sleep(0.3)
+    raise AssertionError(f"JupyterLab did not start:\n{log.read_text()}")
+
+
+def numbers_of(page: Page, table: int) -> list[str]:
+    """The cells of one of the explorer's tables, row by row."""
+    return page.locator(".dgrl-explorer table.numbers").nth(table).locator("td").all_inner_texts()
+
+
+def test_the_explorer_in_jupyterlab(browser: Browser, lab: str, wide_trace: Trace) -> None:
+    page = browser.new_page(viewport={"width": 1280, "height": 1100})
+    page.set_default_timeout(PATIENCE)
+    page.goto(f"{lab}/doc/tree/explore.ipynb")
+    page.locator(".jp-CodeCell .cm-content").click()
+    page.keyboard.press("Shift+Enter")
+    image = page.locator(".dgrl-explorer img")
+    expect(image).to_be_visible(timeout=PATIENCE)
+    caption = page.locator(".dgrl-explorer .numbers caption").first
+    chosen = page.locator(".dgrl-explorer tr.chosen th")
+
+    # A slider, by keyboard: another time step is another picture, and another row of numbers.
+    expect(chosen).to_have_text("t = 2")
+    shown = image.get_attribute("src")
+    page.locator(".dgrl-explorer .noUi-handle").first.focus()
+    page.keyboard.press("ArrowLeft")
+    expect(chosen).to_have_text("t = 1")
+    expect(image).not_to_have_attribute("src", shown or "")
+
+    # Another map.
+    page.get_by_role("button", name="prediction").click()
+    expect(page.locator(".dgrl-explorer .legend")).to_contain_text("prediction at t = 1")
+
+    # A click on the picture: that pixel's kernel, neighbours and products.
+    box = image.bounding_box()
+    assert box is not None
+    image.click(position={"x": box["width"] * 0.375, "y": box["height"] * 0.75})
+    expect(caption).to_have_text(re.compile(r"column 7[456], row (89|90|91) "))  # a click may miss by a pixel
+    x, y = (int(number) for number in re.findall(r"\d+", caption.inner_text()))
+    pixel = wide_trace.pixel(x, y)
+    assert numbers_of(page, 1) == [figures.number(value) for value in pixel.coefficients.ravel()]
+    assert numbers_of(page, 2) == [figures.number(value) for value in pixel.neighbours.ravel()]
+    assert numbers_of(page, 3) == [figures.number(value) for value in pixel.foreground_products.ravel()]
+    expect(page.locator(".dgrl-explorer .arithmetic strong")).to_contain_text(f"= {pixel.refined:.4f}")
+    page.close()
