@@ -5,8 +5,10 @@ import io
 from collections.abc import Mapping
 from html import escape
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from dgrl import figures
@@ -15,13 +17,32 @@ from dgrl.trace import PixelTrace, Trace
 
 LONGEST = 960
 PAGE = Path(__file__).with_name("report_page.html")
+GUIDE = """\
+report.html     a page that explains this pass; open it in a browser, it needs nothing else
+saliency.png    the refined map in the photo's size, 0 black, 1 white
+maps/           every map in colours, by the name of its tap
+figures/        the figures of the report
+trace.npz       every number of the pass
+
+In Python: dgrl.Trace.load("trace.npz"), or numpy.load("trace.npz", allow_pickle=False) for arrays by these keys:
+"""
+MEANINGS = {
+    "photo": "the photo, RGB, 0 to 255",
+    "saliency": "the refined map in the photo's size, 0 to 1",
+    "weight_map": "where RLN looks: CWM's weights at {block}, time step {t}; mean 1",
+    "feedback": "channels fed back into {block} at time step {t}, before up-sampling",
+    "logits": "RLN's scores at time step {t}, background and object; saliency is their softmax",
+    "prior": "the map that BRN was given, 0 to 1",
+    "coefficients": "BRN's n×n coefficients of every pixel, row by row of the window",
+    "refined": "the map after BRN, 0 to 1",
+}
 
 
 def write_report(trace: Trace, folder: Path, facts: Mapping[str, str]) -> None:
     """Fill `folder`, which exists, with all there is of a trace.
 
-    `report.html`, `trace.npz` (`Trace.load` reads it), `saliency.png` in the photo's size, every map as `maps/TAP.png`
-    and every figure of the report as `figures/NAME.png`.
+    `report.html`, `trace.npz` (`Trace.load` reads it), `README.txt` with its keys, `saliency.png` in the photo's size,
+    every map as `maps/TAP.png` and every figure of the report as `figures/NAME.png`.
     """
     for name in ("maps", "figures"):
         (folder / name).mkdir(exist_ok=True)
@@ -35,7 +56,21 @@ def write_report(trace: Trace, folder: Path, facts: Mapping[str, str]) -> None:
     for name, png in drawn.items():
         (folder / "figures" / f"{name}.png").write_bytes(png)
     trace.save(folder / "trace.npz")
+    (folder / "README.txt").write_text(guide(trace), encoding="utf-8")
     (folder / "report.html").write_text(report_html(trace, facts, drawn), encoding="utf-8")
+
+
+def guide(trace: Trace) -> str:
+    """What the folder holds, and every key of `trace.npz` with its shape and meaning, as text."""
+    arrays: dict[str, NDArray[Any]] = {"photo": trace.photo, "saliency": trace.saliency, **trace.taps}
+    rows = [f"  {name:<28}{'×'.join(map(str, values.shape)):<14}{meaning(name)}" for name, values in arrays.items()]
+    return "\n".join([GUIDE, *rows, f"  {'about':<28}{'text':<14}format, and the kind of prior, as JSON", ""])
+
+
+def meaning(key: str) -> str:
+    """What an array of `trace.npz` is."""
+    *path, name = key.split(".")
+    return MEANINGS[name].format(t=path[1][1:] if len(path) > 1 else "", block=path[-1] if path else "")
 
 
 def report_html(trace: Trace, facts: Mapping[str, str], drawn: Mapping[str, bytes] | None = None) -> str:

@@ -355,7 +355,8 @@ def test_trace_fills_a_folder(dgrl, here):
     code, _, err = dgrl("trace", "my cat.jpg", "--steps", 2)
     assert (code, err) == (0, [])
     folder = here / "my cat_trace"
-    assert {"report.html", "trace.npz", "saliency.png", "maps", "figures"} == {path.name for path in folder.iterdir()}
+    names = {path.name for path in folder.iterdir()}
+    assert names == {"README.txt", "report.html", "trace.npz", "saliency.png", "maps", "figures"}
     trace = Trace.load(folder / "trace.npz")
     assert len(trace.steps) == 3
     with Image.open(folder / "saliency.png") as image:
@@ -384,8 +385,8 @@ def test_app_hands_its_options_on(dgrl, here, monkeypatch, checkpoint):
     assert dgrl("app", "--port", 7999)[0] == 0
     assert dgrl("app", "--weights", "w", "--share")[0] == 0
     assert calls == [
-        {"weights": str(checkpoint), "port": 7999, "share": False},
-        {"weights": "w", "port": None, "share": True},
+        {"weights": str(checkpoint), "port": 7999, "share": False, "mcp": False},
+        {"weights": "w", "port": None, "share": True, "mcp": False},
     ]
 
 

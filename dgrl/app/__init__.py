@@ -1,5 +1,6 @@
 """The Gradio app: a file per tab. `build` makes it from networks; `launch` serves it."""
 
+import importlib.util
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,9 +10,9 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
 import gradio as gr
 
-from dgrl.app import detect, localise, refine
+from dgrl.app import address, detect, download, localise, measure, refine, what_if, why
 from dgrl.app.passes import Passes
-from dgrl.app.style import CSS, THEME
+from dgrl.app.style import CSS, NAME_PICTURES, THEME
 from dgrl.commands.common import SHIPPED_WEIGHTS, default_weights
 from dgrl.device import choose_device, place
 from dgrl.model import DGRL
@@ -37,18 +38,30 @@ def build(
     Returns:
         The app, not yet launched: `launch_settings` holds what its `launch` should be given.
     """
-    passes = Passes({"DGRL": models} if isinstance(models, DGRL) else models, precision)
+    networks = {"DGRL": models} if isinstance(models, DGRL) else models
+    passes = Passes(networks, precision)
     if examples is None:
         examples = sorted(EXAMPLES.glob("*.jpg"))
     with gr.Blocks(title="DGRL", analytics_enabled=False, delete_cache=(1800, 6 * 3600)) as app:
         gr.Markdown(HEADING)
-        with gr.Tabs():
+        with gr.Tabs(overflow_behavior="wrap") as tabs:
             with gr.Tab("Detect", id="detect"):
-                source, found = detect.add(passes, examples)
+                source, localised, found = detect.add(passes, examples)
             with gr.Tab("Localise", id="localise"):
-                localise.add(source, found)
+                looking = localise.add(source, localised)
             with gr.Tab("Refine", id="refine"):
-                refine.add(source, found)
+                refined = refine.add(source, found)
+            with gr.Tab("What if", id="what-if"):
+                what_if.add(source, found)
+            with gr.Tab("Why", id="why"):
+                why.add(source, found, networks)
+            with gr.Tab("Measure", id="measure"):
+                measure.add(source, found, examples)
+
+        with gr.Row():
+            download.add(source)
+            links = address.Addresses(passes.names, examples, [tab.id for tab in tabs.children])
+            address.add(source, looking, refined, links, tabs, app)
 
         def leave(request: gr.Request) -> None:
             if request.session_hash is not None:
@@ -91,18 +104,23 @@ def load(names: Sequence[str], device: str = "auto") -> dict[str, DGRL]:
     return models
 
 
-def launch(weights: str | Path | None = None, port: int | None = None, share: bool = False) -> None:
+def launch(weights: str | Path | None = None, port: int | None = None, share: bool = False, mcp: bool = False) -> None:
     """Serve the app until it is interrupted, and print its address.
 
     Args:
         weights: the checkpoint to start with; others found are offered beside it.
         port: by default the environment variable GRADIO_SERVER_PORT, or else the first free one from 7860.
         share: also give a public link, by way of Gradio's servers.
+        mcp: also serve the endpoints as tools of the Model Context Protocol.
 
     Raises:
         CheckpointError: there is no checkpoint, or one cannot be loaded.
+        RuntimeError: the package that speaks the protocol is not installed.
     """
-    build(load(checkpoints(weights))).launch(server_port=port, share=share, **launch_settings())
+    if mcp and importlib.util.find_spec("mcp") is None:
+        raise RuntimeError("--mcp needs one more package, which is not installed: pip install 'gradio[mcp]'")
+    app = build(load(checkpoints(weights)))
+    app.launch(server_port=port, share=share, mcp_server=mcp, **launch_settings())
 
 
 def launch_settings() -> dict[str, Any]:
@@ -110,6 +128,7 @@ def launch_settings() -> dict[str, Any]:
     return {
         "theme": THEME,
         "css": CSS,
+        "js": NAME_PICTURES,
         "max_file_size": MAX_UPLOAD,
         "ssr_mode": False,
         "footer_links": ["api"],

@@ -10,8 +10,8 @@ from gradio.events import Dependency
 from numpy.typing import NDArray
 from PIL import Image
 
-from dgrl.app.parts import LATEX, Source, map_image, photo_input, picture_file, steps_control
-from dgrl.app.passes import Passes
+from dgrl.app.parts import LATEX, Source, map_image, mask_input, photo_input, picture_file, steps_control
+from dgrl.app.passes import Passes, View
 from dgrl.figures import resize_map
 from dgrl.images import RGB, cutout, to_grey
 
@@ -35,8 +35,19 @@ def spotlight(photo: RGB, saliency: NDArray[np.float32]) -> RGB:
     return lit
 
 
-def add(passes: Passes, examples: Sequence[str | Path]) -> tuple[Source, Dependency]:
-    """Lay the tab out inside the current `gr.Blocks`; the controls of the pass, and the event that has made one."""
+def compared_with(view: View) -> tuple[str, str]:
+    """The photo and its spotlight, as files."""
+    height, width = view.photo.shape[:2]
+    result = spotlight(view.photo, np.clip(resize_map(view.trace.saliency, height, width), 0, 1))
+    return picture_file(view.photo, "original", "jpeg"), picture_file(result, "result")
+
+
+def add(passes: Passes, examples: Sequence[str | Path]) -> tuple[Source, Dependency, Dependency]:
+    """Lay the tab out inside the current `gr.Blocks`.
+
+    Returns:
+        The controls of the pass; the event that has localised, RLN's half of a pass; the event that has made all of it.
+    """
     gr.Markdown(WHAT_IT_IS)
     with gr.Row():
         with gr.Column(min_width=320):
@@ -64,7 +75,16 @@ def add(passes: Passes, examples: Sequence[str | Path]) -> tuple[Source, Depende
     with gr.Accordion("The equation", open=False):
         gr.Markdown(EQUATION, latex_delimiters=LATEX)
 
-    source = Source(passes, photo, checkpoint, steps_control())
+    source = Source(passes, photo, checkpoint, steps_control(), mask_input(), gr.State(None))
+
+    def first_look(photo: str | None, checkpoint: str, steps: int, request: gr.Request) -> tuple[Any, ...]:
+        """What RLN found, while BRN computes."""
+        if photo is None:
+            return None, None, None, ""
+        view = source.localised(photo, checkpoint, steps, request)
+        last = view.trace.steps[-1]
+        text = f"RLN found this at t = {last.t} after {view.seconds:.2f} s ({view.machine}). BRN is refining it."
+        return compared_with(view), picture_file(to_grey(view.trace.saliency), "localised"), None, text
 
     def detect(photo: str | None, checkpoint: str, steps: int, request: gr.Request) -> tuple[Any, ...]:
         """Find the salient object of a photo.
@@ -81,15 +101,11 @@ def add(passes: Passes, examples: Sequence[str | Path]) -> tuple[Source, Depende
         if photo is None:
             return None, None, None, ""
         view = source.view(photo, checkpoint, steps, request)
-        height, width = view.photo.shape[:2]
-        result = spotlight(view.photo, np.clip(resize_map(view.trace.saliency, height, width), 0, 1))
-        name = Path(photo).stem
-        map_path = picture_file(to_grey(view.trace.saliency), name)
-        pair = (picture_file(view.photo, "original", "jpeg"), picture_file(result, "result"))
+        map_path = picture_file(to_grey(view.trace.saliency), Path(photo).stem)
         share = float((view.trace.saliency > 0.5).mean())
         found = f"The object covers **{share:.0%}** of the photo." if share else "**Nothing stands out** in this photo."
         text = f"{found} One pass of T = {len(view.trace.steps) - 1} took {view.seconds:.2f} s ({view.machine})."
-        return pair, map_path, map_path, text
+        return compared_with(view), map_path, map_path, text
 
     def cut_out(photo: str | None, checkpoint: str, steps: int, request: gr.Request) -> tuple[Any, ...]:
         """Cut the salient object of a photo out.
@@ -111,14 +127,19 @@ def add(passes: Passes, examples: Sequence[str | Path]) -> tuple[Source, Depende
         path = picture_file(cutout(view.trace.photo, view.trace.saliency), f"{Path(photo).stem}_cutout")
         return picture_file(small, "cutout"), path
 
-    found = gr.on(
+    outputs = [compared, saliency, map_file, summary]
+    localised = gr.on(
         [photo.change, checkpoint.input, source.steps.input],
-        detect,
+        first_look,
         source.inputs,
-        [compared, saliency, map_file, summary],
-        api_name="detect",
+        outputs,
+        api_visibility="private",
         concurrency_limit=2,
+        concurrency_id="pass",
         trigger_mode="always_last",
     )
+    found = localised.success(
+        detect, source.inputs, outputs, api_name="detect", show_progress="hidden", concurrency_id="pass"
+    )
     found.success(cut_out, source.inputs, [cut, cut_file], api_name="cutout", show_progress="minimal")
-    return source, found
+    return source, localised, found

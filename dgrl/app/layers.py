@@ -1,79 +1,12 @@
 """The maps of RLN over the photo, as the Localise tab shows them: what there is, how it is coloured, what it reads."""
 
-from dataclasses import dataclass
-
 import numpy as np
-from numpy.typing import NDArray
 
-from dgrl.app.parts import photo_point, picture_file, reading_table
+from dgrl.app.parts import photo_point, picture_file
 from dgrl.app.passes import View
-from dgrl.figures import (
-    SALIENCY,
-    SIGNED,
-    WEIGHTS,
-    changes,
-    colour,
-    largest,
-    overlay,
-    pale,
-    resize_map,
-    shrink,
-    weight_limit,
-)
-from dgrl.images import RGB
-from dgrl.rln import LEVELS
-from dgrl.trace import Trace
+from dgrl.figures import KINDS, layer, pale, reading_table, shrink
 
-PREDICTION, CHANGE = "prediction", "change"
-KINDS = (*LEVELS, PREDICTION, CHANGE)
 THUMBNAIL = 240
-
-
-@dataclass(frozen=True)
-class Layer:
-    """One map and how it is coloured; `aligned` says how it is sized up (see `resize_map`)."""
-
-    values: NDArray[np.float32]
-    low: float
-    high: float
-    colour_map: str
-    label: str
-    aligned: bool = False
-
-    def over(self, photo: RGB, opacity: float) -> RGB:
-        """The map in colours over the photo."""
-        height, width = photo.shape[:2]
-        values = resize_map(self.values, height, width, self.aligned)
-        return overlay(photo, colour(values, self.low, self.high, self.colour_map), opacity)
-
-    def at(self, x: float, y: float) -> float:
-        """The map's value at a point of the photo, both coordinates from 0 to 1; bilinear, as the map is drawn."""
-        height, width = self.values.shape
-        column, row = (x * (width - 1), y * (height - 1)) if self.aligned else (x * width - 0.5, y * height - 0.5)
-        column, row = min(max(column, 0), width - 1), min(max(row, 0), height - 1)
-        left, top = int(column), int(row)
-        corners = self.values[top : top + 2, left : left + 2]
-        along = np.array([1 - (column - left), column - left])[: corners.shape[1]]
-        down = np.array([1 - (row - top), row - top])[: corners.shape[0]]
-        return float(down @ corners @ along)
-
-
-def layer(trace: Trace, t: int, kind: str) -> Layer | None:
-    """A map of time step `t`; None where there is none: no change before t = 1, no weight maps without CWM."""
-    step = trace.steps[t]
-    if kind == PREDICTION:
-        return Layer(step.saliency, 0, 1, SALIENCY, f"prediction at t = {t}")
-    if kind == CHANGE:
-        if t == 0:
-            return None
-        differences = changes(trace)
-        limit = largest(*differences)
-        return Layer(differences[t - 1], -limit, limit, SIGNED, f"t = {t} minus t = {t - 1}")
-    if kind not in step.weight_maps:
-        return None
-    height, width = step.weight_maps[kind].shape
-    label = f"weight at {kind}, t = {t} ({width}×{height}, mean 1)"
-    return Layer(step.weight_maps[kind], 0, weight_limit(trace, kind), WEIGHTS, label, aligned=True)
 
 
 def grid(view: View, opacity: float) -> list[tuple[str, str]]:

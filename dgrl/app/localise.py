@@ -6,20 +6,21 @@ from typing import Any
 import gradio as gr
 from gradio.events import Dependency
 
-from dgrl.app.layers import KINDS, brightest, grid, layer, readings
+from dgrl.app.layers import brightest, grid, readings
 from dgrl.app.parts import (
     LATEX,
     MOST_STEPS,
     Source,
+    Wanted,
     inside,
-    legend,
     map_image,
     photo_point,
     picture_file,
     picture_point,
+    wanted_point,
 )
 from dgrl.app.passes import View
-from dgrl.figures import mark
+from dgrl.figures import KINDS, layer, legend, mark
 
 WHAT_IT_IS = (
     "At each **time step** the network looks at the photo again, with feedback from the step before. At three "
@@ -38,6 +39,16 @@ Feedback (section 3.3): at $t \ge 1$ block $k$ receives $f_{k-1}(t) + \mathrm{up
 SECONDS_PER_STEP = 1.2
 
 
+@dataclass(frozen=True)
+class Looking:
+    """The controls that say what is looked at in this tab: time step, level or other map, column and row."""
+
+    step: gr.Radio
+    kind: gr.Radio
+    x: gr.Number
+    y: gr.Number
+
+
 @dataclass
 class Handlers:
     """What happens on the tab's events. The first three arguments are always the values of `source.inputs`."""
@@ -52,6 +63,7 @@ class Handlers:
         step: int,
         kind: str,
         opacity: float,
+        wanted: Wanted | None,
         request: gr.Request,
     ) -> tuple[Any, ...]:
         """Show what the network looked at: the CWM weight maps, predictions and changes of every time step.
@@ -70,8 +82,8 @@ class Handlers:
         """
         if photo is None:
             return None, None, "", "", None, None
-        view = self.source.view(photo, checkpoint, steps, request)
-        x, y = brightest(view)
+        view = self.source.localised(photo, checkpoint, steps, request)
+        x, y = wanted_point(view, photo, wanted) or brightest(view)
         large = self._draw(view, step, kind, opacity, x, y)
         return grid(view, opacity), *large, x, y
 
@@ -95,14 +107,14 @@ class Handlers:
         """The large picture again, with other settings or another point."""
         if photo is None:
             return None, "", ""
-        view = self.source.view(photo, checkpoint, steps, request)
+        view = self.source.localised(photo, checkpoint, steps, request)
         return self._draw(view, step, kind, opacity, *inside(view, x or 0, y or 0))
 
     def redraw_grid(
         self, photo: str | None, checkpoint: str, steps: int, opacity: float, request: gr.Request
     ) -> list[tuple[str, str]] | None:
         """The grid again, with another opacity."""
-        return None if photo is None else grid(self.source.view(photo, checkpoint, steps, request), opacity)
+        return None if photo is None else grid(self.source.localised(photo, checkpoint, steps, request), opacity)
 
     def click(
         self,
@@ -116,7 +128,7 @@ class Handlers:
         event: gr.SelectData,
     ) -> tuple[Any, ...]:
         """The large picture again, with the point where it was clicked."""
-        view = self.source.view(photo, checkpoint, steps, request)
+        view = self.source.localised(photo, checkpoint, steps, request)
         x, y = photo_point(view, event.index, view.photo.shape)
         return *self._draw(view, step, kind, opacity, x, y), x, y
 
@@ -145,7 +157,7 @@ class Handlers:
 
     def _last(self, photo: str | None, checkpoint: str, steps: int, request: gr.Request) -> int:
         """T of the pass that is looked at."""
-        return 0 if photo is None else len(self.source.view(photo, checkpoint, steps, request).trace.steps) - 1
+        return 0 if photo is None else len(self.source.localised(photo, checkpoint, steps, request).trace.steps) - 1
 
     def _draw(self, view: View, t: int, kind: str, opacity: float, x: int, y: int) -> tuple[str, str, str]:
         """The large picture with its point marked, its colour scale, and the readings at the point."""
@@ -158,8 +170,8 @@ class Handlers:
         return file, scale, readings(view, x, y, t)
 
 
-def add(source: Source, found: Dependency) -> None:
-    """Lay the tab out inside the current `gr.Blocks`; it is drawn after `found`, the event of a new pass."""
+def add(source: Source, localised: Dependency) -> Looking:
+    """Lay the tab out inside the current `gr.Blocks`; it is drawn after `localised`, the event of a new pass of RLN."""
     gr.Markdown(WHAT_IT_IS)
     source.steps.render()  # type: ignore[no-untyped-call]
     with gr.Row():
@@ -199,8 +211,15 @@ def add(source: Source, found: Dependency) -> None:
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
     latest = {**quiet, "trigger_mode": "always_last"}
     drawn = [gallery, *large, x, y]
-    counted = found.success(on.times, time, step, **quiet)
-    counted.success(on.localise, controls, drawn, api_name="localise", show_progress="hidden", concurrency_limit=4)
+    counted = localised.success(on.times, time, step, **quiet)
+    counted.success(
+        on.localise,
+        [*controls, source.wanted],
+        drawn,
+        api_name="localise",
+        show_progress="hidden",
+        concurrency_limit=4,
+    )
     redraw_on = [step.change, kind.change, opacity.input, x.submit, y.submit]
     gr.on(redraw_on, on.redraw, [*controls, x, y], large, **latest)
     gr.on([opacity.input], on.redraw_grid, [*source.inputs, opacity], gallery, **latest)
@@ -210,3 +229,4 @@ def add(source: Source, found: Dependency) -> None:
     forward.click(on.forward, time, step, **quiet)
     play.click(on.play, None, [step, clock], **quiet)
     clock.tick(on.tick, time, [step, clock], **quiet)
+    return Looking(step, kind, x, y)

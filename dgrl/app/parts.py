@@ -1,8 +1,9 @@
 """What the tabs share: the controls that say which pass is looked at, pictures as files, legends and tables."""
 
-import html
 import io
-from collections.abc import Mapping
+import os
+import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,8 @@ from gradio.utils import get_upload_folder
 from numpy.typing import NDArray
 from PIL import Image
 
-from dgrl.app.passes import AS_TRAINED, Passes, View
-from dgrl.figures import SIGNED, colour, luminance, number
-from dgrl.images import RGB, ImageError
+from dgrl.app.passes import AS_TRAINED, MAX_PIXELS, Passes, View
+from dgrl.images import RGB, ImageError, read_mask
 
 MOST_STEPS = 4
 LATEX: list[dict[str, str | bool]] = [
@@ -26,7 +26,7 @@ LATEX: list[dict[str, str | bool]] = [
 
 
 def photo_input() -> gr.Image:
-    """Where the photo comes in. It reaches Python as the very file the visitor gave: `read_image` does the rest."""
+    """Where the photo comes in."""
     photo = gr.Image(
         label="Photo",
         type="filepath",
@@ -38,19 +38,56 @@ def photo_input() -> gr.Image:
         alt_text="the photo you chose",
         elem_id="photo",
     )
-    # Gradio's own opens the file first, to refuse what is no picture with a traceback. `read_image` says what is wrong.
-    photo.preprocess = lambda payload: None if payload is None else payload.path  # type: ignore[method-assign]
-    return photo
+    return _as_given(photo)
+
+
+def mask_input() -> gr.Image:
+    """Where the ground truth of the photo comes in. The Measure tab renders it; any tab may read it."""
+    mask = gr.Image(
+        label="Ground-truth mask",
+        type="filepath",
+        image_mode=None,
+        sources=["upload", "clipboard"],
+        height=300,
+        buttons=["fullscreen"],
+        alt_text="the ground-truth mask you chose",
+        elem_id="mask",
+        render=False,
+    )
+    return _as_given(mask)
+
+
+def _as_given(image: gr.Image) -> gr.Image:
+    """The file reaches Python as the very one the visitor gave: `read_image` does the rest.
+
+    Gradio's own way opens it first, to refuse what is no picture with a traceback. `read_image` says what is wrong.
+    """
+    image.preprocess = lambda payload: None if payload is None else payload.path  # type: ignore[method-assign]
+    return image
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The pixel of a photo (the file's path) that a shared link points at."""
+
+    photo: str
+    x: int
+    y: int
 
 
 @dataclass
 class Source:
-    """The three controls that say which pass is looked at. Their values come first in every handler's arguments."""
+    """The three controls that say which pass is looked at. Their values come first in every handler's arguments.
+
+    `mask` is the photo's ground truth, for the tabs that have a use for it. `wanted` holds a `Wanted`, or None.
+    """
 
     passes: Passes
     photo: gr.Image
     checkpoint: gr.Dropdown
     steps: gr.Radio
+    mask: gr.Image
+    wanted: gr.State
 
     @property
     def inputs(self) -> list[Any]:
@@ -59,17 +96,46 @@ class Source:
 
     def view(self, photo: str | None, checkpoint: str, steps: int, request: gr.Request | None) -> View:
         """The pass; a message to the visitor if there is no photo or it cannot be used."""
+        return self._ask(self.passes.view, photo, checkpoint, steps, request)
+
+    def localised(self, photo: str | None, checkpoint: str, steps: int, request: gr.Request | None) -> View:
+        """Like `view`, as soon as RLN has run."""
+        return self._ask(self.passes.localised, photo, checkpoint, steps, request)
+
+    def _ask(
+        self, run: Callable[..., View], photo: str | None, checkpoint: str, steps: int, request: gr.Request | None
+    ) -> View:
         if photo is None:
             raise gr.Error("Choose a photo first.", title="No photo", print_exception=False)
         visitor = request.session_hash if request is not None else None
         try:
-            return self.passes.view(photo, checkpoint, steps, visitor)
+            return run(photo, checkpoint, steps, visitor)
         except ImageError as error:
-            # The visitor knows the file by its name, not by where the server put it.
-            message = str(error).replace(photo, Path(photo).name)
-            raise gr.Error(message, title="This picture cannot be used", print_exception=False) from error
+            raise refusal(error, photo, "This picture cannot be used") from error
         except FloatingPointError as error:
             raise gr.Error(str(error), title="No result", print_exception=False) from error
+
+
+def refusal(error: ImageError, path: str, title: str) -> gr.Error:
+    """The message to a visitor about a file of theirs, which they know by its name, not by where the server put it."""
+    return gr.Error(str(error).replace(path, Path(path).name), title=title, print_exception=False)
+
+
+def ground_truth(mask: str, view: View) -> NDArray[np.uint8]:
+    """The mask file as (H, W) of 0 and 1, the photo's size; a message to the visitor if it is not of this photo."""
+    title = "This mask cannot be used"
+    try:
+        truth = read_mask(mask, MAX_PIXELS)
+    except ImageError as error:
+        raise refusal(error, mask, title) from error
+    (height, width), (mask_height, mask_width) = view.trace.photo.shape[:2], truth.shape
+    if truth.shape != (height, width):
+        message = f"The mask has {mask_width}×{mask_height} pixels and the photo {width}×{height}; they must be alike."
+        raise gr.Error(message, title=title, print_exception=False)
+    if not truth.any():
+        message = "The mask is empty: none of its pixels is brighter than half, so there is no object to compare with."
+        raise gr.Error(message, title=title, print_exception=False)
+    return truth
 
 
 def steps_control() -> gr.Radio:
@@ -105,11 +171,18 @@ def picture_file(picture: RGB | Image.Image, name: str, suffix: str = "png") -> 
         image.save(buffer, "png", compress_level=1)
     else:
         image.save(buffer, suffix, quality=92)
-    content = buffer.getvalue()
-    folder = Path(get_upload_folder()) / hash_bytes(content)
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{name}.{suffix}"
-    path.write_bytes(content)
+    return served_file(buffer.getvalue(), f"{name}.{suffix}")
+
+
+def served_file(content: bytes, name: str) -> str:
+    """Write a file where Gradio serves its files, and later deletes them; the path."""
+    path = Path(get_upload_folder()) / hash_bytes(content) / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Two visitors may be given the same file at once: nobody may see half of one.
+    handle, partial = tempfile.mkstemp(dir=path.parent)
+    with os.fdopen(handle, "wb") as file:
+        file.write(content)
+    Path(partial).replace(path)
     return str(path)
 
 
@@ -131,6 +204,11 @@ def inside(view: View, x: float, y: float) -> tuple[int, int]:
     return min(max(int(x), 0), width - 1), min(max(int(y), 0), height - 1)
 
 
+def wanted_point(view: View, photo: str, wanted: Wanted | None) -> tuple[int, int] | None:
+    """The pixel that a link points at, kept inside the photo; None if there is none for this photo."""
+    return inside(view, wanted.x, wanted.y) if wanted is not None and wanted.photo == photo else None
+
+
 def checked_point(view: View, x: float | None, y: float | None) -> tuple[int, int]:
     """Column and row as whole numbers; a message to the visitor if they are outside the photo."""
     height, width = view.trace.photo.shape[:2]
@@ -138,44 +216,3 @@ def checked_point(view: View, x: float | None, y: float | None) -> tuple[int, in
         message = f"The photo has columns 0 to {width - 1} and rows 0 to {height - 1}."
         raise gr.Error(message, title="Outside the photo", print_exception=False)
     return int(x), int(y)
-
-
-def legend(colour_map: str, low: float, high: float, label: str) -> str:
-    """A colour bar with its ends and its meaning, as HTML."""
-    stops = ",".join(_css(rgb) for rgb in colour(np.linspace(0, 1, 17)[None], 0, 1, colour_map)[0])
-    middle = f"<span>{html.escape(label)}</span>"
-    bar = f'<span class="legend-bar" style="background:linear-gradient(to right,{stops})"></span>'
-    return f'<div class="legend"><span>{number(low)}</span>{bar}<span>{number(high)}</span>{middle}</div>'
-
-
-def number_grid(caption: str, values: NDArray[np.float64], low: float, high: float, colour_map: str = SIGNED) -> str:
-    """An n×n window as an HTML table: every number, on its colour; offsets from the centre as headings."""
-    half = len(values) // 2
-    offsets = [f"{offset:+d}" if offset else "0" for offset in range(-half, half + 1)]
-    colours = colour(values, low, high, colour_map)
-    rows = ["<tr><th></th>" + "".join(f'<th scope="col">{offset}</th>' for offset in offsets) + "</tr>"]
-    for row, offset in enumerate(offsets):
-        cells = []
-        for column, value in enumerate(values[row]):
-            ink = "black" if luminance(colours[row, column]) > 0.5 else "white"
-            centre = ' class="centre"' if row == column == half else ""
-            style = f"background:{_css(colours[row, column])};color:{ink}"
-            cells.append(f'<td{centre} style="{style}">{number(value)}</td>')
-        rows.append(f'<tr><th scope="row">{offset}</th>{"".join(cells)}</tr>')
-    return f'<table class="numbers"><caption>{html.escape(caption)}</caption>{"".join(rows)}</table>'
-
-
-def reading_table(caption: str, columns: list[str], rows: Mapping[str, list[str]], chosen: str) -> str:
-    """Readings as an HTML table, a row for each key; the chosen row is bold."""
-    head = "".join(f'<th scope="col">{html.escape(column)}</th>' for column in columns)
-    body = []
-    for name, cells in rows.items():
-        mark = ' class="chosen"' if name == chosen else ""
-        values = "".join(f"<td>{cell}</td>" for cell in cells)
-        body.append(f'<tr{mark}><th scope="row">{html.escape(name)}</th>{values}</tr>')
-    table = f"<caption>{html.escape(caption)}</caption><tr><th></th>{head}</tr>{''.join(body)}"
-    return f'<div class="scroll"><table class="numbers">{table}</table></div>'
-
-
-def _css(rgb: NDArray[np.uint8]) -> str:
-    return "#" + bytes(rgb).hex()

@@ -3,13 +3,16 @@
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
+from dgrl.app import halves
 from dgrl.device import choose_precision, in_use, inference
 from dgrl.figures import fit
 from dgrl.images import RGB, read_image
 from dgrl.model import DGRL
+from dgrl.sizing import Sizing
+from dgrl.taps import Edit
 from dgrl.trace import Trace
 
 try:
@@ -22,6 +25,8 @@ CAPACITY = 2 * 2**30
 IDLE_SECONDS = 3600
 AS_TRAINED = -1
 DRAWN_LENGTH = 960
+GPU_SECONDS = 15  # of ZeroGPU, for half a pass: those who ask for little wait less
+Key = tuple[str, str, int, tuple[Edit, ...]]  # photo, checkpoint, steps, edits
 
 
 @dataclass(frozen=True)
@@ -29,16 +34,23 @@ class View:
     """What the tabs draw from.
 
     Attributes:
-        trace: everything the pass computed.
+        trace: everything the pass computed; RLN's part of it while BRN has not run.
         photo: the photo to draw on, 960 pixels long: the browser can tell clicks only where it need not enlarge.
         seconds: how long the pass took.
         machine: device and precision, e.g. "cpu, fp32".
+        sizing: how the network's maps come to the photo's size.
     """
 
     trace: Trace
     photo: RGB
     seconds: float
     machine: str
+    sizing: Sizing
+
+    @property
+    def whole(self) -> bool:
+        """Whether BRN has run."""
+        return "brn.refined" in self.trace.taps
 
 
 @dataclass
@@ -52,7 +64,7 @@ class _Entry:
 class Passes:
     """Runs the networks and keeps recent passes in bounded memory.
 
-    A pass is known by photo, checkpoint and number of steps. Visitors who look at the same file share it. It is
+    A pass is known by photo, checkpoint, number of steps and edits. Visitors who look at the same file share it. It is
     dropped when all of them have left, when nobody has looked for an hour, or, least recently used first, when all
     passes together outgrow `capacity`. A dropped pass is computed again when somebody asks for it.
 
@@ -62,7 +74,7 @@ class Passes:
         capacity: bytes to keep at most; the newest pass is kept whatever its size.
 
     Attributes:
-        count: how many times a network has run.
+        count: how many passes have been started, that is how many times RLN has run; BRN runs at most once for each.
     """
 
     def __init__(self, models: Mapping[str, DGRL], precision: str = "auto", capacity: int = CAPACITY) -> None:
@@ -71,40 +83,72 @@ class Passes:
         self.names = list(models)
         self.capacity = capacity
         self.count = 0
-        self._entries: OrderedDict[tuple[str, str, int], _Entry] = OrderedDict()
+        self._entries: OrderedDict[Key, _Entry] = OrderedDict()
         self._lock = threading.Lock()
-        self._one_pass = threading.Lock()
+        self._one_half = threading.Lock()
 
-        # A closure, not a method: ZeroGPU sends the arguments to another process, and locks cannot travel.
-        def run(checkpoint: str, photo: RGB, steps: int) -> tuple[Trace, float, str]:
+        # Closures, not methods: ZeroGPU sends the arguments to another process, and locks cannot travel.
+        def localise(checkpoint: str, photo: RGB, steps: int, edits: Sequence[Edit]) -> View:
             model = models[checkpoint]
             chosen = choose_precision(precision, model.device)
             start = time.perf_counter()
             with inference(model.device, chosen):
-                trace = model.trace(photo, None if steps == AS_TRAINED else steps)
-            return trace, time.perf_counter() - start, in_use(model.device, chosen)
+                trace = halves.localise(model, photo, None if steps == AS_TRAINED else steps, edits)
+            seconds = time.perf_counter() - start
+            return View(trace, fit(photo, DRAWN_LENGTH), seconds, in_use(model.device, chosen), model.sizing)
 
-        self._run = run if spaces is None else spaces.GPU(run)
+        def refine(checkpoint: str, localised: View, edits: Sequence[Edit]) -> View:
+            model = models[checkpoint]
+            start = time.perf_counter()
+            with inference(model.device, choose_precision(precision, model.device)):
+                trace = halves.refine(model, localised.trace, edits)
+            return replace(localised, trace=trace, seconds=localised.seconds + time.perf_counter() - start)
 
-    def view(self, photo: str, checkpoint: str, steps: int, visitor: str | None = None) -> View:
+        on_gpu = (lambda run: run) if spaces is None else spaces.GPU(duration=GPU_SECONDS)
+        self._localise, self._refine = on_gpu(localise), on_gpu(refine)
+
+    def localised(self, photo: str, checkpoint: str, steps: int, visitor: str | None = None) -> View:
+        """Like `view`, as soon as RLN has run: BRN's part of the trace may be missing."""
+        return self._get((photo, checkpoint, steps, ()), visitor, whole=False)
+
+    def view(
+        self, photo: str, checkpoint: str, steps: int, visitor: str | None = None, edits: Sequence[Edit] = ()
+    ) -> View:
         """The pass over the file `photo`, computed now if it is not kept.
+
+        Args:
+            photo: path of the picture.
+            checkpoint: one of `names`.
+            steps: T, or AS_TRAINED.
+            visitor: who is looking; the pass is kept until they leave.
+            edits: alterations of the pass, hashable and picklable as those of `dgrl.edits` are.
 
         Raises:
             ImageError: the picture cannot be used.
+            ValueError: an edit names no tap of this pass, or does not fit.
             FloatingPointError: the network gave NaN or infinite values.
         """
-        key = (photo, checkpoint, steps)
-        kept = self._find(key, visitor)
-        if kept is not None:
-            return kept
-        # One pass at a time. Whoever waited for the same picture finds it afterwards.
-        with self._one_pass:
+        return self._get((photo, checkpoint, steps, tuple(edits)), visitor, whole=True)
+
+    def _get(self, key: Key, visitor: str | None, whole: bool) -> View:
+        view = self._find(key, visitor)
+        if view is not None and (view.whole or not whole):
+            return view
+        photo, checkpoint, steps, edits = key
+        # One half at a time. Whoever waited for the same picture finds it afterwards.
+        with self._one_half:
+            view = self._find(key, visitor)
+            if view is None:
+                view = self._localise(checkpoint, read_image(photo, MAX_PIXELS), steps, edits)
+                self.count += 1
+                self._keep(key, view, visitor)
+        if view.whole or not whole:
+            return view
+        with self._one_half:
             kept = self._find(key, visitor)
-            if kept is not None:
+            if kept is not None and kept.whole:
                 return kept
-            trace, seconds, machine = self._run(checkpoint, read_image(photo, MAX_PIXELS), steps)
-            self.count += 1
-            view = View(trace, fit(trace.photo, DRAWN_LENGTH), seconds, machine)
+            view = self._refine(checkpoint, view, edits)
             self._keep(key, view, visitor)
             return view
 
@@ -122,7 +166,7 @@ class Passes:
         """The size of the arrays of all kept passes."""
         return sum(entry.bytes for entry in self._entries.values())
 
-    def _find(self, key: tuple[str, str, int], visitor: str | None) -> View | None:
+    def _find(self, key: Key, visitor: str | None) -> View | None:
         with self._lock:
             entry = self._entries.get(key)
             if entry is None:
@@ -133,12 +177,13 @@ class Passes:
                 entry.visitors.add(visitor)
             return entry.view
 
-    def _keep(self, key: tuple[str, str, int], view: View, visitor: str | None) -> None:
+    def _keep(self, key: Key, view: View, visitor: str | None) -> None:
         size = view.trace.photo.nbytes + view.trace.saliency.nbytes + view.photo.nbytes
         size += sum(values.nbytes for values in view.trace.taps.values())
-        entry = _Entry(view, size, time.monotonic(), {visitor} if visitor else set())
         with self._lock:
-            self._entries[key] = entry
+            before = self._entries.pop(key, None)
+            visitors = before.visitors if before is not None else set()
+            self._entries[key] = _Entry(view, size, time.monotonic(), visitors | ({visitor} if visitor else set()))
             oldest_allowed = time.monotonic() - IDLE_SECONDS
             # Least recently used first: the first entry that may stay ends the search.
             for other, candidate in list(self._entries.items())[:-1]:

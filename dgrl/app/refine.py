@@ -1,28 +1,28 @@
 """The Refine tab: how BRN recomputes every pixel from its neighbours."""
 
-import dataclasses
 from typing import Any
 
 import gradio as gr
 import numpy as np
 from gradio.events import Dependency
 
+from dgrl.app.one_pixel import explanation, numbers
 from dgrl.app.parts import (
     LATEX,
     Source,
+    Wanted,
     checked_point,
-    legend,
     map_image,
-    number_grid,
     photo_point,
     picture_file,
     picture_point,
+    wanted_point,
 )
 from dgrl.app.passes import View
-from dgrl.figures import SALIENCY, SIGNED, SPREAD, Map, arithmetic, arrow_picture, colour, largest, mark, resize_map
+from dgrl.figures import SALIENCY, SIGNED, Map, colour, largest, legend, mark, resize_map
 from dgrl.images import RGB
+from dgrl.kernel_figures import Arrows, Scale, arrow_picture, kernel_scale
 from dgrl.report import striking_pixels
-from dgrl.trace import PixelTrace
 
 WHAT_IT_IS = (
     "The localised map has soft edges. The **Boundary Refinement Network** (BRN) gives every pixel a small **kernel** "
@@ -36,9 +36,18 @@ section 4):
 $$ \mathrm{foreground}_i = \sum_d v_{di}\, s_{di}, \qquad \mathrm{background}_i = \sum_d v_{di}\,(1 - s_{di}), \qquad
 \hat s_i = \sigma(\mathrm{foreground}_i - \mathrm{background}_i) $$
 
-The coefficients are signed and need not sum to 1. **Centre**: the coefficient of the pixel itself. **Spread**: how far,
-root mean square, a pixel draws from. **Arrows**: the mean displacement of where it draws from.
+The coefficients are signed and need not sum to 1. The kernel field weighs each place of a window by its share of the
+sum of absolute coefficients, with $o_d$ the way from the pixel to its neighbour $d$, in pixels of BRN's map:
+
+$$ p_{di} = \frac{|v_{di}|}{\sum_e |v_{ei}|}, \qquad
+\mathrm{spread}_i = \sqrt{\textstyle\sum_d p_{di} \|o_d\|^2}, \qquad \mathrm{arrow}_i = \sum_d p_{di}\, o_d $$
 """
+WHAT_THE_FIELD_IS = (
+    "**Arrows**, along edges: where a pixel looks on average, in pixels of BRN's map.\n\n"
+    "**Centre coefficient**: how much of its own value a pixel keeps.\n\n"
+    "**Spread**: how far around itself a pixel looks, root mean square, in pixels of BRN's map.\n\n"
+    "Coefficients can be negative, so arrows and spread count |v|: where a pixel looks, whichever way it then votes."
+)
 
 
 def as_drawn(view: View, values: Map, low: float, high: float, colour_map: str) -> RGB:
@@ -53,31 +62,27 @@ def most_changed(view: View) -> tuple[int, int]:
     return pixel.x, pixel.y
 
 
-def explanation(pixel: PixelTrace) -> str:
-    """The pixel's window as four tables of numbers, and the arithmetic that gives its refined value, as HTML."""
-    limit = largest(pixel.coefficients)
-    tables = [
-        number_grid("coefficients v", pixel.coefficients, -limit, limit),
-        number_grid("neighbours s", pixel.neighbours, 0, 1, SALIENCY),
-        number_grid("foreground v · s", pixel.foreground_products, -limit, limit),
-        number_grid("background v · (1 − s)", pixel.background_products, -limit, limit),
-    ]
-    foreground, background, refined, before = arithmetic(pixel)
+def scale_legend(scale: Scale, label: str) -> str:
+    """The colour bar of a map of kernels."""
+    return legend(scale.colour_map, scale.low, scale.high, f"{label}; the ends are the 1st and the 99th percentile")
+
+
+def arrows_legend(arrows: Arrows) -> str:
+    """What the arrows say, and their scale."""
+    if not len(arrows.x):
+        return "The map has no edge, so there are no arrows."
     return (
-        f"<p>Column {pixel.x}, row {pixel.y} of the photo is column {pixel.column}, row {pixel.row} of BRN's map.</p>"
-        f'<div class="tables">{"".join(tables)}</div>'
-        f'<div class="arithmetic">{foreground}<br>{background}<br><strong>{refined}</strong><br>{before}</div>'
+        f"From its dot each of the {len(arrows.x)} arrows points to where that pixel looks. An arrow as long as the "
+        f"one in the corner means {arrows.unit:g} pixels of BRN's map; the longest here means {arrows.longest:.2f}."
     )
 
 
-def numbers(pixel: PixelTrace) -> dict[str, Any]:
-    """The pixel's trace as JSON: arrays become lists of rows."""
-    fields = dataclasses.asdict(pixel)
-    return {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in fields.items()}
+def add(source: Source, found: Dependency) -> tuple[gr.Number, gr.Number]:
+    """Lay the tab out inside the current `gr.Blocks`; it is drawn after `found`, the event of a new pass.
 
-
-def add(source: Source, found: Dependency) -> None:
-    """Lay the tab out inside the current `gr.Blocks`; it is drawn after `found`, the event of a new pass."""
+    Returns:
+        Where column and row of the pixel are given.
+    """
 
     gr.Markdown(WHAT_IT_IS)
     with gr.Row():
@@ -102,21 +107,24 @@ def add(source: Source, found: Dependency) -> None:
                 x = gr.Number(label="Column x", precision=0, minimum=0, min_width=80, elem_id="pixel-x")
                 y = gr.Number(label="Row y", precision=0, minimum=0, min_width=80, elem_id="pixel-y")
                 ask = gr.Button("Show its kernel", size="md", min_width=120)
-        with gr.Column(scale=3, min_width=320):
-            kernel = gr.HTML(elem_id="kernel")
             with gr.Accordion("All digits", open=False):
                 digits = gr.JSON(label="The pixel in numbers", open=True)
+        with gr.Column(scale=3, min_width=320):
+            kernel = gr.HTML(elem_id="kernel")
     gr.Markdown("### All kernels at a glance")
     with gr.Row():
-        with gr.Column(min_width=280):
-            centre = map_image("Centre coefficient", "centre", pick=True)
-            centre_scale = gr.HTML()
-        with gr.Column(min_width=280):
-            spread = map_image("Spread", "spread", pick=True)
-            spread_scale = gr.HTML()
-        with gr.Column(min_width=280):
-            arrows = map_image("Where edge pixels draw from", "arrows", pick=True)
+        with gr.Column(min_width=320):
+            arrows = map_image("Where pixels on edges look", "arrows", pick=True)
+        with gr.Column(min_width=320):
+            gr.Markdown(WHAT_THE_FIELD_IS)
             arrows_scale = gr.HTML()
+    with gr.Row():
+        with gr.Column(min_width=320):
+            centre = map_image("Centre coefficient over the photo", "centre", pick=True)
+            centre_scale = gr.HTML()
+        with gr.Column(min_width=320):
+            spread = map_image("Spread over the photo", "spread", pick=True)
+            spread_scale = gr.HTML()
     with gr.Accordion("The equations", open=False):
         gr.Markdown(EQUATION, latex_delimiters=LATEX)
 
@@ -124,9 +132,11 @@ def add(source: Source, found: Dependency) -> None:
         explained = view.trace.pixel(x, y)
         picture = as_drawn(view, view.trace.refined, 0, 1, SALIENCY)
         marked = mark(picture, *picture_point(view, x, y, picture))
-        return numbers(explained), explanation(explained), picture_file(marked, "refined"), x, y
+        return numbers(explained), explanation(view.trace, explained), picture_file(marked, "refined"), x, y
 
-    def refine(photo: str | None, checkpoint: str, steps: int, request: gr.Request) -> tuple[Any, ...]:
+    def refine(
+        photo: str | None, checkpoint: str, steps: int, wanted: Wanted | None, request: gr.Request
+    ) -> tuple[Any, ...]:
         """Show what the Boundary Refinement Network did: before, after, change, and the field of kernels.
 
         Args:
@@ -143,21 +153,21 @@ def add(source: Source, found: Dependency) -> None:
         view = source.view(photo, checkpoint, steps, request)
         trace, field = view.trace, view.trace.kernel_field
         change = trace.refined - trace.prior
-        limit, strongest, widest = largest(change), largest(field.centre), largest(field.spread)
+        limit, centres, spreads = largest(change), kernel_scale(field.centre), kernel_scale(field.spread)
         before, after = (as_drawn(view, values, 0, 1, SALIENCY) for values in (trace.prior, trace.refined))
-        edges, longest = arrow_picture(trace, view.photo)
+        drawn, edges = arrow_picture(trace, view.photo)
         return (
             (picture_file(before, "before"), picture_file(after, "after")),
             legend(SALIENCY, 0, 1, "saliency"),
             picture_file(as_drawn(view, change, -limit, limit, SIGNED), "change"),
             legend(SIGNED, -limit, limit, f"after − before, mean |change| {np.abs(change).mean():.4f}"),
-            picture_file(as_drawn(view, field.centre, -strongest, strongest, SIGNED), "centre"),
-            legend(SIGNED, -strongest, strongest, "coefficient"),
-            picture_file(as_drawn(view, field.spread, 0, widest, SPREAD), "spread"),
-            legend(SPREAD, 0, widest, "pixels of BRN's map"),
-            picture_file(edges, "arrows"),
-            f"The longest displacement is {longest:.2f} pixels of BRN's map; arrows are drawn much longer.",
-            *show(view, *most_changed(view)),
+            picture_file(centres.over(view.photo, field.centre), "centre"),
+            scale_legend(centres, "coefficient"),
+            picture_file(spreads.over(view.photo, field.spread), "spread"),
+            scale_legend(spreads, "pixels of BRN's map"),
+            picture_file(drawn, "arrows"),
+            arrows_legend(edges),
+            *show(view, *(wanted_point(view, photo, wanted) or most_changed(view))),
         )
 
     def pixel(
@@ -188,7 +198,7 @@ def add(source: Source, found: Dependency) -> None:
     one_pixel = [digits, kernel, picked, x, y]
     found.success(
         refine,
-        source.inputs,
+        [*source.inputs, source.wanted],
         [*maps, *field_maps, *one_pixel],
         api_name="refine",
         show_progress="hidden",
@@ -198,3 +208,4 @@ def add(source: Source, found: Dependency) -> None:
     gr.on([ask.click, x.submit, y.submit], pixel, [*source.inputs, x, y], one_pixel, api_name="pixel", **quiet)
     clickable = [image.select for image in (picked, changed, centre, spread, arrows)]
     gr.on(clickable, click, source.inputs, one_pixel, api_visibility="private", **quiet)
+    return x, y

@@ -12,7 +12,7 @@ THEME = gr.themes.Base(
 )
 
 CSS = """
-.gradio-container { max-width: 1280px !important; margin: 0 auto; }
+.gradio-container { max-width: 1280px !important; min-width: 0; margin: 0 auto; }
 
 /* A picture's label stands above it instead of on it. */
 .map > label[data-testid="block-label"] { position: static; width: auto; border: 0; box-shadow: none; background: none;
@@ -44,8 +44,21 @@ table.numbers th { font-weight: 400; padding: .15em .5em; text-align: right; whi
 table.numbers td { padding: .3em .5em; text-align: right; border: 1px solid var(--border-color-primary) !important; }
 table.numbers td.centre { box-shadow: inset 0 0 0 2px black, inset 0 0 0 3px white; }
 table.numbers tr.chosen th, table.numbers tr.chosen td { font-weight: 700; }
+img.figure { display: block; width: 100%; max-width: 640px; height: auto; background: white; }
 @media (max-width: 500px) {
+  .gradio-container .main.app { padding: 12px !important; }
   table.numbers th, table.numbers td { padding: .3em .25em; font-size: .9em; }
+  table.numbers th[scope=col] { white-space: normal; }
 }
 .arithmetic { line-height: 1.8; margin-top: .8em; font-variant-numeric: tabular-nums; }
 """
+
+# Gradio gives some pictures no text of their own: in a slider they get its label, among the examples the file's name.
+NAME_PICTURES = """() => {
+  const name = () => document.querySelectorAll('img[alt=""]').forEach(image => {
+    const label = image.closest('.block')?.querySelector('[data-testid=block-label]')?.textContent.trim();
+    image.alt = label || decodeURIComponent(image.src).split('/').pop().split('.')[0];
+  });
+  new MutationObserver(name).observe(document.body, { childList: true, subtree: true });
+  name();
+}"""

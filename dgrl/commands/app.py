@@ -13,8 +13,9 @@ def app(
         int | None, typer.Option(min=1, max=65535, help="By default the first that is free, from 7860 on.")
     ] = None,
     share: Annotated[bool, typer.Option("--share", help="Also give a public link, through Gradio's servers.")] = False,
+    mcp: Annotated[bool, typer.Option("--mcp", help="Also serve every action as an MCP tool.")] = False,
 ) -> None:
     """Serve the app in your browser: drop a photo, see the object found, and how."""
     from dgrl.app import launch
 
-    launch(weights=weights, port=port, share=share)
+    launch(weights=weights, port=port, share=share, mcp=mcp)

@@ -36,6 +36,17 @@ def photo_files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return files
 
 
+@pytest.fixture(scope="session")
+def mask_files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Their ground truth."""
+    folder = tmp_path_factory.mktemp("masks")
+    files = {}
+    for seed, (name, size) in enumerate({"wide": (120, 200), "high": (210, 140)}.items()):
+        files[name] = folder / f"{name}_mask.png"
+        Image.fromarray(draw_photo(*size, seed=seed)[1]).save(files[name])
+    return files
+
+
 @pytest.fixture
 def new_photo(tmp_path: Path) -> Path:
     """A photograph that no other test has shown to the app."""
@@ -57,25 +68,32 @@ class Served:
     Attributes:
         url: its address.
         network: the network behind it.
-        passes: one entry for each forward pass since the start.
+        passes: one entry for each time that RLN has run since the start.
+        refinements: the same for BRN.
     """
 
     url: str
     network: DGRL
     passes: list[int]
+    refinements: list[int]
 
 
 @pytest.fixture(scope="session")
 def served(network: DGRL) -> Iterator[Served]:
     passes: list[int] = []
-    counting = network.register_forward_hook(lambda *_: passes.append(len(passes)))
+    refinements: list[int] = []
+    counting = [
+        half.register_forward_hook(lambda *_, runs=runs: runs.append(len(runs)))
+        for half, runs in ((network.rln, passes), (network.brn, refinements))
+    ]
     app = build(
         {"tiny": network, "other": filled(DGRL(replace(TINY, context=False, kernel_size=3, steps=1)))}, precision="fp32"
     )
     _, url, _ = app.launch(prevent_thread_lock=True, quiet=True, **launch_settings())
-    yield Served(url, network, passes)
+    yield Served(url, network, passes, refinements)
     app.close()
-    counting.remove()
+    for hook in counting:
+        hook.remove()
 
 
 @pytest.fixture
@@ -114,7 +132,7 @@ def visit(browser: Browser, url: str, width: int = 1280, height: int = 900) -> V
     seen = Visit(page, [], [])
     page.on("console", lambda message: seen.errors.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: seen.errors.append(str(error)))
-    local = (url, "data:", "blob:")
+    local = (url.partition("?")[0], "data:", "blob:")
     page.on("request", lambda request: None if request.url.startswith(local) else seen.outside.append(request.url))
     page.goto(url)
     page.get_by_role("tab", name="Detect").wait_for()

@@ -16,8 +16,9 @@ from dgrl import DGRL
 from dgrl.app.passes import AS_TRAINED
 from dgrl.images import to_grey
 from tests.app.conftest import Served
+from tests.networks import draw_photo
 
-ENDPOINTS = {"/detect", "/cutout", "/localise", "/refine", "/pixel"}
+ENDPOINTS = {"/detect", "/cutout", "/localise", "/refine", "/pixel", "/what_if", "/attribute", "/measure", "/report"}
 
 
 def call(
@@ -101,7 +102,7 @@ def test_pixel_is_the_trace_s_pixel(
 
 
 def test_one_pass_serves_every_tab_and_every_click(client: Client, served: Served, new_photo: Path) -> None:
-    before = len(served.passes)
+    before, refined = len(served.passes), len(served.refinements)
     call(client, "/detect", new_photo)
     assert len(served.passes) == before + 1
     call(client, "/cutout", new_photo)
@@ -111,8 +112,38 @@ def test_one_pass_serves_every_tab_and_every_click(client: Client, served: Serve
     for x in (3, 50, 99):
         call(client, "/pixel", new_photo, x, x)
     assert len(served.passes) == before + 1
+    assert len(served.refinements) == refined + 1
     call(client, "/detect", new_photo, steps=4)
     assert len(served.passes) == before + 2
+
+
+def test_where_it_looks_needs_no_refinement(client: Client, served: Served, new_photo: Path) -> None:
+    refined = len(served.refinements)
+    call(client, "/localise", new_photo, 2, "conv4", 0.5)
+    assert len(served.refinements) == refined
+    passes = len(served.passes)
+    call(client, "/detect", new_photo)
+    assert (len(served.passes), len(served.refinements)) == (passes, refined + 1)
+
+
+def test_twenty_visitors_at_once_all_get_their_own_result(served: Served, tmp_path: Path) -> None:
+    photos = [tmp_path / f"photo{number}.png" for number in range(20)]
+    for number, path in enumerate(photos):
+        Image.fromarray(draw_photo(60 + number, 80, seed=number)[0]).save(path)
+    before = len(served.passes)
+    visitors = [Client(served.url, verbose=False) for _ in photos]
+    jobs = [
+        visitor.submit(handle_file(photo), "tiny", AS_TRAINED, api_name="/detect")
+        for visitor, photo in zip(visitors, photos, strict=True)
+    ]
+    for job, photo in zip(jobs, photos, strict=True):
+        _, saliency, *_ = job.result(timeout=120)
+        expected = np.asarray(to_grey(served.network.detect(photo)))
+        np.testing.assert_allclose(np.asarray(Image.open(saliency)).astype(int), expected.astype(int), atol=1)
+    # `detect` above ran each once more.
+    assert len(served.passes) == before + 2 * len(photos)
+    for visitor in visitors:
+        visitor.close()
 
 
 def test_another_checkpoint_without_context_module_and_with_a_smaller_kernel(

@@ -1,7 +1,9 @@
 """The app as a person uses it, in Debian's chromium."""
 
 import re
+import threading
 import time
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,10 +11,14 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from dgrl import Trace
+from dgrl.data import Pair
+from dgrl.evaluation import METRICS, evaluate
 from dgrl.figures import number
 from tests.app.conftest import Served, Visit, visit
 
 pytestmark = pytest.mark.browser
+TABS = ("Detect", "Localise", "Refine", "What if", "Why", "Measure")
+DESKTOP, PHONE = (1280, 900), (390, 844)
 expect.set_options(timeout=30_000)
 
 
@@ -51,12 +57,14 @@ def assert_clean(seen: Visit) -> None:
 
 
 @pytest.fixture
-def seen(browser: Browser, served: Served) -> Iterator[Visit]:
-    opened = visit(browser, served.url)
+def seen(browser: Browser, served: Served, request: pytest.FixtureRequest) -> Iterator[Visit]:
+    """A visit, on a desktop unless the test says otherwise."""
+    opened = visit(browser, served.url, *getattr(request, "param", DESKTOP))
     yield opened
     opened.page.close()
 
 
+@pytest.mark.parametrize("seen", [DESKTOP, PHONE], ids=["desktop", "phone"], indirect=True)
 def test_upload_walk_the_steps_click_a_pixel(
     seen: Visit, served: Served, photo_files: dict[str, Path], wide_trace: Trace
 ) -> None:
@@ -111,6 +119,118 @@ def point_of(element: Locator, near: tuple[int, int]) -> tuple[int, int]:
     found = pattern.search(element.inner_text())
     assert found is not None
     return int(found.group(1)), int(found.group(2))
+
+
+def test_rln_s_maps_are_there_while_brn_computes(seen: Visit, served: Served, new_photo: Path) -> None:
+    page = seen.page
+    go_on = threading.Event()
+    held = served.network.brn.register_forward_pre_hook(lambda *_: go_on.wait(60) and None)
+    try:
+        page.set_input_files("#photo input[type=file]", new_photo)
+        expect(page.locator("#summary")).to_contain_text("BRN is refining")
+        expect(page.locator("#saliency img")).to_be_visible()
+        page.get_by_role("tab", name="Localise").click()
+        expect(page.locator("#maps img")).to_have_count(15)
+        page.get_by_role("button", name="Next").click()
+        expect(page.locator("#values tr.chosen th")).to_have_text("t = 1")
+    finally:
+        go_on.set()
+        held.remove()
+    page.get_by_role("tab", name="Detect").click()
+    expect(page.locator("#summary")).to_contain_text("One pass")
+    assert_clean(seen)
+
+
+@pytest.mark.parametrize("seen", [DESKTOP, PHONE], ids=["desktop", "phone"], indirect=True)
+def test_a_mask_is_measured_and_a_wrong_one_is_explained(
+    seen: Visit, served: Served, photo_files: dict[str, Path], mask_files: dict[str, Path]
+) -> None:
+    page = seen.page
+    upload(page, photo_files["wide"])
+    passes = len(served.passes)
+    page.get_by_role("tab", name="Measure").click()
+    page.set_input_files("#mask input[type=file]", mask_files["high"])
+    expect(page.locator("#scores")).to_contain_text("The mask has 140×210 pixels and the photo 200×120")
+    page.locator("#mask").get_by_label("Remove Image").click()
+    expect(page.locator("#scores")).to_contain_text("Give a mask")
+    page.set_input_files("#mask input[type=file]", mask_files["wide"])
+    expect(page.locator("#curve img")).to_have_attribute("alt", re.compile("t = 0: .*after BRN: "))
+    pair = Pair(photo_files["wide"], mask_files["wide"])
+    scores = evaluate(served.network, [pair], stretch=True).scores
+    for row, metric in enumerate(METRICS):
+        cells = page.locator("#scores tr").nth(row + 1).locator("td").all_inner_texts()
+        assert [float(cell) for cell in cells] == pytest.approx([kind[metric] for kind in scores.values()], abs=2e-3)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download the scores").click()
+    assert download.value.suggested_filename == "wide_scores.csv"
+    # `evaluate` above ran the network; the tab has not.
+    assert len(served.passes) == passes + 1
+    page.get_by_role("tab", name="Detect").click()
+    page.locator("#photo").get_by_label("Remove Image").click()
+    page.get_by_role("tab", name="Measure").click()
+    expect(page.locator("#mask img")).to_have_count(0)  # a mask belongs to one photo
+    assert_clean(seen)
+
+
+def test_an_example_has_a_mask_to_try(seen: Visit) -> None:
+    page = seen.page
+    page.get_by_role("tab", name="Measure").click()
+    page.get_by_role("tabpanel").locator("tr.tr-body, button.gallery-item").last.click()
+    expect(page.locator("#curve img")).to_be_visible()
+    expect(page.locator("#mask img")).to_be_visible()
+    expect(page.locator("#scores tr")).to_have_count(1 + len(METRICS))
+    assert_clean(seen)
+
+
+def test_everything_is_one_click(seen: Visit, photo_files: dict[str, Path]) -> None:
+    upload(seen.page, photo_files["high"])
+    with seen.page.expect_download(timeout=120_000) as download:
+        seen.page.get_by_role("button", name="Download everything").click()
+    assert download.value.suggested_filename == "high_dgrl.zip"
+    with zipfile.ZipFile(download.value.path()) as packed:
+        assert "high_dgrl/trace.npz" in packed.namelist()
+    assert_clean(seen)
+
+
+def test_a_link_restores_example_tab_step_level_and_pixel(browser: Browser, seen: Visit, served: Served) -> None:
+    page = seen.page
+    page.locator("button.gallery-item").nth(1).click()
+    expect(page.locator("#summary")).to_contain_text("One pass")
+    page.get_by_role("tab", name="Localise").click()
+    expect(page.locator("#maps img")).to_have_count(15)
+    page.locator("#maps img").nth(13).click()
+    expect(page.locator("#values tr.chosen th")).to_have_text("t = 2")
+    expect(page.locator("#kind").get_by_label("prediction")).to_be_checked()
+    page.get_by_role("tab", name="Refine").click()
+    page.locator("#pixel-x").get_by_label("Column x").fill("123")
+    page.locator("#pixel-y").get_by_label("Row y").fill("45")
+    page.locator("#pixel-y").get_by_label("Row y").press("Enter")
+    expect(page.locator("#kernel")).to_contain_text("Column 123, row 45 of the photo")
+    page.get_by_role("button", name="Copy link").click()
+    expect(page.locator("#link textarea, #link input")).to_have_value(re.compile(r"^http.*x=123&y=45"))
+    link = page.locator("#link textarea, #link input").input_value()
+    assert link.startswith(served.url)
+    assert_clean(seen)
+
+    other = visit(browser, link)
+    expect(other.page.get_by_role("tab", name="Refine")).to_have_attribute("aria-selected", "true")
+    expect(other.page.locator("#kernel")).to_contain_text("Column 123, row 45 of the photo")
+    assert other.page.locator("#kernel .arithmetic").inner_text() == page.locator("#kernel .arithmetic").inner_text()
+    other.page.get_by_role("tab", name="Localise").click()
+    expect(other.page.locator("#values tr.chosen th")).to_have_text("t = 2")
+    expect(other.page.locator("#kind").get_by_label("prediction")).to_be_checked()
+    expect(other.page.locator("#values caption")).to_contain_text("column 123, row 45")
+    assert_clean(other)
+    other.page.close()
+
+
+def test_a_link_says_when_the_photo_stays_behind(seen: Visit, photo_files: dict[str, Path]) -> None:
+    upload(seen.page, photo_files["wide"])
+    seen.page.get_by_role("button", name="Copy link").click()
+    expect(seen.page.locator("#link-note")).to_contain_text("not your photo")
+    link = seen.page.locator("#link textarea, #link input").input_value()
+    assert "wide" not in link
+    assert "tab=detect" in link
 
 
 def test_play_walks_to_the_last_step_and_stops(seen: Visit, photo_files: dict[str, Path]) -> None:
@@ -197,27 +317,40 @@ def test_two_visitors_see_their_own_pictures(
         page.close()
 
 
+@pytest.mark.parametrize("theme", ["light", "dark"])
 def test_a_phone_shows_every_tab_without_sweeping_sideways(
-    browser: Browser, served: Served, photo_files: dict[str, Path]
+    browser: Browser, served: Served, photo_files: dict[str, Path], theme: str
 ) -> None:
-    seen = visit(browser, served.url, 390, 844)
+    seen = visit(browser, f"{served.url}?__theme={theme}", *PHONE)
     upload(seen.page, photo_files["wide"])
-    for tab, last in (("Detect", "#cutout img"), ("Localise", "#shown img"), ("Refine", "#picked img")):
+    for tab in TABS:
         seen.page.get_by_role("tab", name=tab).click()
-        expect(seen.page.locator(last)).to_be_visible()
         seen.page.wait_for_timeout(300)
-        assert seen.page.evaluate("document.documentElement.scrollWidth") <= 390, tab
+        assert seen.page.evaluate("document.documentElement.scrollWidth") <= PHONE[0], tab
     seen.page.close()
 
 
-def test_every_control_has_a_name(seen: Visit, photo_files: dict[str, Path]) -> None:
+def test_every_control_and_picture_has_a_name(seen: Visit, photo_files: dict[str, Path]) -> None:
     upload(seen.page, photo_files["wide"])
-    for tab in ("Detect", "Localise", "Refine"):
+    for tab in TABS:
         seen.page.get_by_role("tab", name=tab).click()
         seen.page.wait_for_timeout(500)
         nameless = seen.page.evaluate(
             """() => [...document.querySelectorAll('input, select, textarea')].filter(e => e.offsetParent)
               .filter(e => !(e.labels?.length || e.ariaLabel || e.getAttribute('aria-labelledby') || e.title))
-              .map(e => e.outerHTML)"""
+              .concat([...document.querySelectorAll('button, [role=tab]')].filter(e => e.offsetParent)
+                .filter(e => !(e.ariaLabel || e.title || e.textContent.trim() || e.querySelector('img[alt]'))))
+              .concat([...document.images].filter(e => e.offsetParent && !e.alt && !e.closest('button')))
+              .map(e => e.outerHTML.slice(0, 200))"""
         )
         assert nameless == [], tab
+
+
+def test_tabs_can_be_opened_by_keyboard(seen: Visit) -> None:
+    page = seen.page
+    page.get_by_role("tab", name="Detect").focus()
+    for tab in TABS[1:]:
+        page.keyboard.press("Tab")
+        expect(page.get_by_role("tab", name=tab)).to_be_focused()
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("tab", name=tab)).to_have_attribute("aria-selected", "true")

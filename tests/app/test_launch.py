@@ -1,18 +1,36 @@
 """Which checkpoints the app offers, and that it starts the way people and Hugging Face Spaces start it."""
 
+import importlib.metadata
+import json
 import os
+import pickle
 import re
+import resource
+import shutil
+import socket
 import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import numpy as np
 import pytest
+from gradio_client import Client, handle_file
+from huggingface_hub.repocard import metadata_load
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from PIL import Image
 
 import dgrl.app
 from dgrl import DGRL, CheckpointError
-from dgrl.app import checkpoints, load
+from dgrl.app import build, checkpoints, launch_settings, load
+from dgrl.app import passes as passes_module
+from dgrl.app.passes import AS_TRAINED, Passes
+from dgrl.edits import paint_map, scale_feedback
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -48,25 +66,149 @@ def test_a_checkpoint_that_is_none_is_said_so(tmp_path: Path) -> None:
         load([str(tmp_path)], "cpu")
 
 
-@pytest.mark.parametrize(
-    "program",
-    [["app.py"], ["-c", "import dgrl.app, os; dgrl.app.launch(weights=os.environ['DGRL_CHECKPOINTS'], port=None)"]],
-    ids=["app.py", "launch"],
-)
-def test_the_app_starts_prints_its_address_and_answers(checkpoint: Path, program: list[str]) -> None:
-    environment = {**os.environ, "DGRL_CHECKPOINTS": str(checkpoint), "PYTHONUNBUFFERED": "1", "PYTHONPATH": str(ROOT)}
+def address_of(server: "subprocess.Popen[str]") -> str:
+    """What the app prints when it is ready."""
+    assert server.stdout is not None
+    printed = ""
+    deadline = time.monotonic() + 180
+    while (found := re.search(r"http://[\d.]+:\d+", printed)) is None:
+        assert server.poll() is None, f"the app ended: {printed}"
+        assert time.monotonic() < deadline, f"no address after three minutes: {printed}"
+        printed += server.stdout.readline()
+    return found.group()
+
+
+def test_launch_prints_its_address_and_answers(checkpoint: Path) -> None:
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONPATH": str(ROOT)}
     environment.pop("GRADIO_SERVER_PORT", None)
-    server = subprocess.Popen([sys.executable, *program], cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
+    program = f"import dgrl.app; dgrl.app.launch(weights={str(checkpoint)!r})"
+    command = [sys.executable, "-c", program]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            with urllib.request.urlopen(address_of(server), timeout=60) as answer:
+                assert b"DGRL" in answer.read()
+        finally:
+            server.terminate()
+
+
+@pytest.fixture
+def space(tmp_path: Path) -> tuple[Path, Path]:
+    """What a Space has: a copy of the repository's files, and the packages of requirements.txt with what they need."""
+    repository, packages = tmp_path / "space", tmp_path / "packages"
+    listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(listing, cwd=ROOT, capture_output=True, check=False)
+    if listed.returncode != 0:
+        pytest.skip("git cannot say which files are the repository's")
+    for name in filter(None, listed.stdout.decode().split("\0")):
+        if (ROOT / name).is_file():
+            (repository / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, repository / name)
+    packages.mkdir()
+    needed, found = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines(), set()
+    while needed:
+        requirement = Requirement(needed.pop())
+        name = re.sub(r"[-_.]+", "-", requirement.name).lower()
+        if name in found or not (requirement.marker is None or requirement.marker.evaluate({"extra": ""})):
+            continue
+        found.add(name)
+        distribution = importlib.metadata.distribution(name)
+        needed += distribution.requires or []
+        for top in {file.parts[0] for file in distribution.files or []} - {"..", "__pycache__"}:
+            if not (packages / top).exists():
+                (packages / top).symlink_to(distribution.locate_file(top))
+    return repository, packages
+
+
+def test_a_space_starts_with_its_requirements_alone(space: tuple[Path, Path]) -> None:
+    repository, packages = space
+    assert not (packages / "pytest").exists()
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("DGRL_", "GRADIO_"))}
+    environment |= {"GRADIO_SERVER_PORT": str(port), "PYTHONPATH": str(packages), "PYTHONUNBUFFERED": "1"}
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    # -S: without the installed packages, this one among them.
+    command = [sys.executable, "-S", "app.py"]
+    with subprocess.Popen(command, cwd=repository, env=environment, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            address = address_of(server)
+            assert address.endswith(f":{port}")
+            client = Client(address, verbose=False)
+            example = repository / "examples" / "cat.jpg"
+            checkpoint = Path(repository / "weights" / "dgrl-lite").name
+            _, shown, *_ = client.predict(handle_file(example), checkpoint, 0, 0, "conv4", 0.5, api_name="/localise")
+            assert Image.open(shown).size == (960, 639)
+            client.close()
+        finally:
+            server.terminate()
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    # Seconds of one processor, so that a busy machine changes nothing. Alone on two, a start takes less than that.
+    spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    assert spent < 40, f"starting and one answer took {spent:.0f} s of processor time"
+
+
+def test_the_readme_tells_a_space_how_to_start() -> None:
+    front = metadata_load(ROOT / "README.md")
+    assert front["sdk"] == "gradio"
+    assert (ROOT / front["app_file"]).is_file()
+    lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    wanted = {requirement.name: requirement.specifier for requirement in map(Requirement, lines)}
+    assert front["sdk_version"] in wanted["gradio"]
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    said = dict(re.findall(r'^(requires-python|license) = "(.+)"', project, re.MULTILINE))
+    assert front["python_version"] in SpecifierSet(said["requires-python"])
+    assert front["license"] == said["license"].lower()
+    assert len(front["short_description"]) <= 60
+
+
+def test_zerogpu_runs_each_half_in_its_own_process(
+    network: DGRL, photo_files: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`spaces.GPU` as ZeroGPU has it: arguments and results travel by pickle, and time on the GPU is asked for."""
+    asked: list[int] = []
+
+    def gpu(duration: int) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+        def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+            def elsewhere(*arguments: Any) -> Any:
+                asked.append(duration)
+                return pickle.loads(pickle.dumps(function(*pickle.loads(pickle.dumps(arguments)))))
+
+            return elsewhere
+
+        return decorate
+
+    monkeypatch.setattr(passes_module, "spaces", SimpleNamespace(GPU=gpu))
+    passes = Passes({"tiny": network}, "fp32")
+    photo = str(photo_files["wide"])
+    edits = [scale_feedback("conv5", 0), paint_map("conv4", np.eye(4), 3.0)]
+    for chosen in ((), edits):
+        view = passes.view(photo, "tiny", AS_TRAINED, edits=chosen)
+        np.testing.assert_array_equal(view.trace.saliency, network.trace(photo, edits=chosen).saliency)
+    assert len(asked) == 4
+    assert max(asked) <= 30
+
+
+def test_without_the_mcp_package_a_sentence_says_what_to_install(
+    checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(RuntimeError, match=r"pip install 'gradio\[mcp\]'"):
+        dgrl.app.launch(checkpoint, mcp=True)
+
+
+def test_every_endpoint_is_an_mcp_tool(network: DGRL) -> None:
+    pytest.importorskip("mcp", reason="needs gradio[mcp]")
+    app = build({"tiny": network}, precision="fp32")
+    _, url, _ = app.launch(prevent_thread_lock=True, quiet=True, mcp_server=True, **launch_settings())
     try:
-        assert server.stdout is not None
-        printed = ""
-        deadline = time.monotonic() + 120
-        while (found := re.search(r"http://[\d.]+:\d+", printed)) is None:
-            assert server.poll() is None, f"the app ended: {printed}"
-            assert time.monotonic() < deadline, f"no address after two minutes: {printed}"
-            printed += server.stdout.readline()
-        with urllib.request.urlopen(found.group(), timeout=30) as answer:
-            assert b"DGRL" in answer.read()
+        with urllib.request.urlopen(f"{url}gradio_api/mcp/schema", timeout=60) as answer:
+            tools = json.load(answer)
+        with urllib.request.urlopen(f"{url}gradio_api/info", timeout=60) as answer:
+            endpoints = json.load(answer)["named_endpoints"]
     finally:
-        server.terminate()
-        server.wait(30)
+        app.close()
+    assert len(tools) == len(endpoints) > 5
+    for tool in tools:
+        assert {"photo", "checkpoint", "steps"} <= set(tool["inputSchema"]["properties"])
+        assert len(tool["description"]) > 40

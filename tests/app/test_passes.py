@@ -1,14 +1,20 @@
 """One pass per picture, kept in bounded memory, shared by those who look at it, dropped when they have left."""
 
+import copy
 import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from dgrl import DGRL, ImageError
+from dgrl.app import halves
 from dgrl.app import passes as passes_module
 from dgrl.app.passes import AS_TRAINED, Passes
+from dgrl.edits import flatten_map, mean_kernels, scale_feedback
+from dgrl.images import read_image
+from dgrl.taps import Edit
 
 
 @pytest.fixture
@@ -37,6 +43,55 @@ def test_another_photo_or_number_of_steps_is_another_pass(passes: Passes, wide: 
     assert lengths == [3, 1, 5]
     passes.view(high, "tiny", 0)
     assert passes.count == 4
+
+
+def test_the_first_half_is_there_before_the_second(passes: Passes, network: DGRL, wide: str) -> None:
+    first = passes.localised(wide, "tiny", AS_TRAINED, "ann")
+    assert not first.whole
+    assert len(first.trace.steps) == 3
+    alone = passes.kept_bytes
+    second = passes.view(wide, "tiny", AS_TRAINED)
+    assert second.whole
+    assert second.seconds > first.seconds
+    assert passes.count == 1
+    assert passes.kept_bytes > alone
+    assert passes.localised(wide, "tiny", AS_TRAINED) is second
+    passes.leave("ann")  # whoever began it holds the whole of it
+    assert passes.kept_bytes == 0
+
+
+@pytest.mark.parametrize("steps", [None, 0, 4])
+def test_both_halves_are_the_library_s_trace(network: DGRL, wide: str, steps: int | None) -> None:
+    photo = read_image(wide)
+    edits = (scale_feedback("conv4", 0.5), flatten_map("conv5"), mean_kernels()) if steps else ()
+    expected = network.trace(photo, steps, edits)
+    localised = halves.localise(network, photo, steps, edits)
+    trace = halves.refine(network, localised, edits)
+    assert list(trace.taps) == list(expected.taps)
+    for name, values in expected.taps.items():
+        np.testing.assert_array_equal(trace.taps[name], values, err_msg=name)
+    np.testing.assert_array_equal(trace.saliency, expected.saliency)
+    assert localised.saliency.shape == expected.saliency.shape
+    assert set(localised.taps) == {name for name in expected.taps if name.startswith("rln.")}
+
+
+def test_an_edit_of_either_half_that_meets_no_tap_is_an_error(network: DGRL, wide: str) -> None:
+    photo = read_image(wide)
+    with pytest.raises(ValueError, match=r"rln\.t9"):
+        halves.localise(network, photo, 1, [Edit("rln.t9.logits", 0.0)])
+    with pytest.raises(ValueError, match=r"brn\.nothing"):
+        halves.refine(network, halves.localise(network, photo, 0), [Edit("brn.nothing", 0.0)])
+
+
+def test_nothing_that_is_not_finite_is_kept(network: DGRL, wide: str) -> None:
+    broken = copy.deepcopy(network)
+    with torch.no_grad():
+        broken.brn.layers[-1].bias.fill_(torch.nan)
+    passes = Passes({"tiny": broken})
+    assert np.isfinite(passes.localised(wide, "tiny", 0).trace.saliency).all()
+    with pytest.raises(FloatingPointError, match="NaN"):
+        passes.view(wide, "tiny", 0)
+    assert not passes.localised(wide, "tiny", 0).whole
 
 
 def test_two_who_ask_at_once_wait_for_one_pass(passes: Passes, wide: str) -> None:

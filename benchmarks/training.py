@@ -1,0 +1,81 @@
+"""How fast RLN trains: `python -m benchmarks.training [--backbone NAME] [--size S] [--batch-size B] …`.
+
+Prints a Markdown table: pictures/s of forward pass, backward pass and update on pictures that are already in memory,
+the arithmetic that takes, and what share it is of the matrix product's rate on the same device in the same run.
+"""
+
+import argparse
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from benchmarks.inference import seconds
+from dgrl.config import DGRLConfig
+from dgrl.device import choose_device
+from dgrl.model import DGRL
+from dgrl.stages import make_stage
+from dgrl.training import make_optimiser
+from dgrl.training_config import TrainingConfig
+
+DTYPES = {"no": torch.float32, "bf16": torch.bfloat16}
+
+
+def matrix_rate(device: torch.device, dtype: torch.dtype) -> float:
+    """FLOP/s of a large matrix product."""
+    side = 8192 if device.type == "cuda" else 2048
+    a, b = (torch.randn(side, side, device=device, dtype=dtype) for _ in range(2))
+    return 2 * side**3 / seconds(lambda: a @ b)
+
+
+def main() -> None:
+    """Measure what the command line names."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--backbone", default="resnet50")
+    parser.add_argument("--size", type=int, default=384)
+    parser.add_argument("--batch-size", type=int, nargs="+", default=[16])
+    parser.add_argument("--steps", type=int, default=2)
+    parser.add_argument("--precision", choices=DTYPES, default="bf16")
+    parser.add_argument("--device", default="auto")
+    options = parser.parse_args()
+    device = choose_device(options.device)
+    rate = matrix_rate(device, DTYPES[options.precision])
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU, {torch.get_num_threads()} threads"
+    print(f"{options.backbone}, {options.size}×{options.size}, T = {options.steps}, {options.precision}, {name}")
+    print(f"torch {torch.__version__}, matrix product {rate / 1e12:.2f} TFLOP/s\n")
+    print("| batch | compiled | pictures/s | GFLOP per picture | share of the matrix rate |\n|---|---|---|---|---|")
+    for batch_size in options.batch_size:
+        for compiled in (False, True):
+            print(row(options, device, rate, batch_size, compiled), flush=True)
+
+
+def row(options: argparse.Namespace, device: torch.device, rate: float, batch_size: int, compiled: bool) -> str:
+    """One line of the table."""
+    config = TrainingConfig(size=options.size, steps=options.steps, precision=options.precision)
+    model = DGRL(DGRLConfig(backbone=options.backbone, steps=options.steps)).to(device)
+    stage = make_stage(model, config).train().to(memory_format=torch.channels_last)
+    optimiser = make_optimiser(stage, config)
+    images = torch.rand(batch_size, 3, options.size, options.size, device=device)
+    images = images.to(memory_format=torch.channels_last)
+    masks = (torch.rand(batch_size, 1, options.size, options.size, device=device) > 0.8).float()
+
+    def update() -> None:
+        with torch.autocast(device.type, DTYPES[options.precision], enabled=options.precision != "no"):
+            loss = stage(images, masks)
+        loss.backward()
+        optimiser.step()
+        optimiser.zero_grad()
+
+    with FlopCounterMode(display=False) as counter:
+        update()
+    if compiled:
+        model.rln.compile()
+    taken = seconds(update)
+    flops = counter.get_total_flops()
+    return (
+        f"| {batch_size} | {'yes' if compiled else 'no'} | {batch_size / taken:.1f} | {flops / batch_size / 1e9:.0f} "
+        f"| {flops / taken / rate:.0%} |"
+    )
+
+
+if __name__ == "__main__":
+    main()

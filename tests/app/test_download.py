@@ -1,0 +1,79 @@
+"""Download everything: a zip whose numbers are the pass's, that needs no pickle, and leaves nothing behind."""
+
+import io
+import tempfile
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+from PIL import Image
+
+from dgrl import DGRL, Trace
+from dgrl.images import to_grey
+from dgrl.report import guide
+from tests.app.conftest import Served
+
+
+@pytest.fixture(scope="module")
+def downloaded(served: Served, photo_files: dict[str, Path]) -> Path:
+    """The zip file of the wide photo, with one time step."""
+    before = set(Path(tempfile.gettempdir()).glob("dgrl-*"))
+    client = Client(served.url, verbose=False)
+    path = client.predict(handle_file(photo_files["wide"]), "tiny", 1, api_name="/report")
+    client.close()
+    assert set(Path(tempfile.gettempdir()).glob("dgrl-*")) <= before, "temporary files stayed"
+    return Path(path)
+
+
+def test_the_zip_holds_report_numbers_and_png_alone(downloaded: Path) -> None:
+    assert downloaded.name == "wide_dgrl.zip"
+    with zipfile.ZipFile(downloaded) as packed:
+        assert packed.testzip() is None
+        names = packed.namelist()
+    assert {name.split("/")[0] for name in names} == {"wide_dgrl"}
+    inside = {name.removeprefix("wide_dgrl/") for name in names}
+    assert {"report.html", "README.txt", "trace.npz", "saliency.png", "maps/rln.t1.conv4.weight_map.png"} <= inside
+    assert {Path(name).suffix for name in inside} == {".html", ".txt", ".npz", ".png"}
+    assert not any("t2" in name for name in inside)
+
+
+def test_its_numbers_are_those_of_the_pass(downloaded: Path, network: DGRL, photo_files: dict[str, Path]) -> None:
+    expected = network.trace(photo_files["wide"], steps=1)
+    with zipfile.ZipFile(downloaded) as packed:
+        numbers = io.BytesIO(packed.read("wide_dgrl/trace.npz"))
+        saliency = Image.open(io.BytesIO(packed.read("wide_dgrl/saliency.png")))
+        page = packed.read("wide_dgrl/report.html").decode()
+        readme = packed.read("wide_dgrl/README.txt").decode()
+    np.testing.assert_array_equal(np.asarray(saliency), np.asarray(to_grey(expected.saliency)))
+    with np.load(numbers, allow_pickle=False) as arrays:
+        assert set(arrays) == {"photo", "saliency", "about", *expected.taps}
+        for name, values in expected.taps.items():
+            np.testing.assert_allclose(arrays[name], values, atol=1e-5, err_msg=name)
+        # Every key is documented, with its shape.
+        for name in arrays:
+            assert f"  {name} " in readme, name
+        assert f"  {'brn.coefficients':<28}{'25×80×80':<14}" in readme
+    assert "wide.png" in page
+    assert "http" not in page.replace("http://www.w3.org", "")
+
+
+def test_every_key_has_a_meaning(wide_trace: Trace) -> None:
+    lines = guide(wide_trace).splitlines()
+    assert "  rln.t2.conv5.feedback" in "\n".join(lines)
+    assert any("into conv5 at time step 2" in line for line in lines)
+    assert not any("{" in line for line in lines)
+
+
+def test_the_same_pass_is_packed_into_the_same_bytes(
+    client: Client, downloaded: Path, photo_files: dict[str, Path]
+) -> None:
+    again = client.predict(handle_file(photo_files["wide"]), "tiny", 1, api_name="/report")
+    assert Path(again).read_bytes() == downloaded.read_bytes()
+
+
+def test_without_a_photo_there_is_a_message(client: Client) -> None:
+    with pytest.raises(AppError, match="Choose a photo first"):
+        client.predict(None, "tiny", -1, api_name="/report")

@@ -1,0 +1,276 @@
+"""The Why tab: it explains the number that was asked for, as the library does, and stops when it is told to."""
+
+import pickle
+import re
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+from PIL import Image
+from playwright.sync_api import Browser, Page, expect
+
+from dgrl import DGRL, Trace, attribution_methods
+from dgrl.app import why
+from dgrl.app.explanations import LAST, chosen_target, draw_choice, words
+from dgrl.app.passes import AS_TRAINED, Passes, View
+from dgrl.attribution import Attribution, CellTarget, ObjectTarget, PixelTarget, attribute
+from dgrl.attribution_figures import attribution_layer, attributions
+from dgrl.evidence import Target
+from tests.app.conftest import Served, visit
+from tests.app.test_browser import click_at, upload
+
+expect.set_options(timeout=30_000)
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Integrated Gradients in one piece; the app runs in this process."""
+    monkeypatch.setattr(attribution_methods, "CUTS", (0.0, 1.0))
+    monkeypatch.setattr(attribution_methods, "MOST_POINTS", attribution_methods.POINTS)
+
+
+@pytest.fixture
+def view(network: DGRL, photo_files: dict[str, Path]) -> View:
+    return Passes({"tiny": network}, "fp32").view(str(photo_files["wide"]), "tiny", AS_TRAINED)
+
+
+def ask(client: Client, photo: Path, checkpoint: str = "tiny", steps: int = AS_TRAINED, **settings: Any) -> Any:
+    """The endpoint's answer; by default Grad-CAM, which takes one pass."""
+    given = {"x": 70, "y": 40, "method": "grad_cam", **settings}
+    return client.predict(handle_file(photo), checkpoint, steps, **given, api_name="/attribute")
+
+
+QUESTIONS: dict[str, tuple[dict[str, Any], Target, dict[str, Any]]] = {
+    "pixel": ({}, PixelTarget(70, 40), {}),
+    "pixel of a step": ({"step": 1, "block": "conv2", "block_step": 0}, PixelTarget(70, 40, 1), {"block_step": 0}),
+    "pixel after BRN": ({"refined": True, "step": 1}, PixelTarget(70, 40, refined=True), {}),
+    "object": ({"target": "object", "block": "conv4"}, ObjectTarget(), {}),
+    # conv3's map has 6×6 cells at 96²; the photo has 200×120 pixels, and corner cells lie on its corners.
+    "cell": ({"target": "cell", "level": "conv3", "block": "conv1"}, CellTarget("conv3", 2, 2), {}),
+    "corner": ({"target": "cell", "level": "conv3", "x": 199, "y": 0, "block": "conv3"}, CellTarget("conv3", 0, 5), {}),
+}
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_the_endpoint_explains_what_the_library_explains(
+    client: Client, served: Served, photo_files: dict[str, Path], wide_trace: Trace, name: str
+) -> None:
+    settings, target, library_settings = QUESTIONS[name]
+    picture, scale, said, numbers = ask(client, photo_files["wide"], **settings)
+    block = settings.get("block", "conv5")
+    expected = attribute(served.network, photo_files["wide"], target, "grad_cam", block=block, **library_settings)
+    assert numbers["value"] == pytest.approx(expected.value, abs=1e-4)
+    assert {field: numbers[field] for field in vars(target)} == vars(target)
+    found = wide_trace.saliency > 0.5
+    assert numbers["share_inside"] == pytest.approx(expected.share_inside(found), abs=0.02)
+    assert numbers["object_share"] == pytest.approx(found.mean(), abs=0.01)
+    assert numbers["completeness_error"] is None
+    assert f"**{expected.value:.2f}**" in said
+    assert f"**{numbers['share_inside']:.0%}**" in said
+    assert Image.open(picture).size == (960, 576)
+    assert Image.open(picture).format == "PNG"
+    assert "share of the strongest place" in scale
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("method", ["integrated_gradients", "occlusion"])
+def test_methods_with_a_baseline(client: Client, served: Served, photo_files: dict[str, Path], method: Any) -> None:
+    picture, scale, said, numbers = ask(client, photo_files["wide"], method=method, target="object", baseline="grey")
+    expected = attribute(served.network, photo_files["wide"], ObjectTarget(), method, baseline="grey")
+    assert numbers["value"] == pytest.approx(expected.value, abs=1e-4)
+    assert numbers["baseline_value"] == pytest.approx(expected.baseline_value, abs=1e-4)
+    assert f"Without the photo it would be {expected.baseline_value:.2f}." in said
+    if method == "integrated_gradients":
+        assert numbers["completeness_error"] == pytest.approx(expected.completeness_error, rel=0.01)
+        assert numbers["sum"] == pytest.approx(expected.square.sum(), rel=0.01)
+        assert "added by 1 % of the photo" in scale
+    else:
+        assert "completeness_error" in numbers
+        assert f"<span>{np.abs(expected.square).max():.2f}</span>" in scale
+    assert Path(picture).stem == f"why_{method}"
+
+
+REFUSED: dict[str, tuple[dict[str, Any], str]] = {
+    "outside": ({"x": 200}, "columns 0 to 199 and rows 0 to 119"),
+    "no pixel": ({"x": None}, "columns 0 to 199 and rows 0 to 119"),
+    "later step": ({"step": 4}, "There is no time step 4: this pass has t = 0 to 2."),
+    "block's later step": ({"step": 0, "block_step": 1}, "The target is of time step 0"),
+    "block above": ({"target": "cell", "level": "conv3", "block": "conv5"}, "no influence on conv3's weight map"),
+    "no weight maps": ({"checkpoint": "other", "target": "cell"}, "no Contextual Weighting Module"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_cannot_be_explained_is_said_in_words(client: Client, photo_files: dict[str, Path], name: str) -> None:
+    settings, message = REFUSED[name]
+    with pytest.raises(AppError, match=message):
+        ask(client, photo_files["wide"], **settings)
+    ask(client, photo_files["wide"])
+
+
+def still(served: Served) -> int:
+    """The number of passes, once none has been run for two seconds."""
+    deadline = time.monotonic() + 60
+    before = -1
+    while before != len(served.passes) and time.monotonic() < deadline:
+        before = len(served.passes)
+        time.sleep(2)
+    return before
+
+
+def test_cancelling_stops_the_computation(client: Client, served: Served, photo_files: dict[str, Path]) -> None:
+    start = still(served)
+    given = {"x": 70, "y": 40, "method": "occlusion"}
+    job = client.submit(handle_file(photo_files["wide"]), "tiny", AS_TRAINED, **given, api_name="/attribute")
+    while len(served.passes) < start + 10:
+        time.sleep(0.01)
+    job.cancel()
+    assert still(served) < start + 50, "all 49 windows and the rest were computed nevertheless"
+    value = ask(client, photo_files["wide"])[3]["value"]
+    assert value == pytest.approx(attribute(served.network, photo_files["wide"], PixelTarget(70, 40), "grad_cam").value)
+
+
+def test_a_zero_gpu_lends_itself(network: DGRL, monkeypatch: pytest.MonkeyPatch, photo_files: dict[str, Path]) -> None:
+    """What goes to the other process and comes back is sent as `spaces` sends it; the networks are there already."""
+    sent: list[int] = []
+
+    def gpu(duration: int) -> Callable[[Callable[..., Iterator[Any]]], Callable[..., Iterator[Any]]]:
+        def lend(run: Callable[..., Iterator[Any]]) -> Callable[..., Iterator[Any]]:
+            def in_another_process(*positional: Any, **named: Any) -> Iterator[Any]:
+                positional, named = pickle.loads(pickle.dumps((positional, named)))
+                for news in run(*positional, **named):
+                    sent.append(len(pickle.dumps(news)))
+                    yield pickle.loads(pickle.dumps(news))
+
+            return in_another_process
+
+        return lend
+
+    monkeypatch.setattr(why, "spaces", SimpleNamespace(GPU=gpu))
+    explain = why.explainer({"tiny": network})
+    photo = np.asarray(Image.open(photo_files["wide"]))
+    *shares, found = explain("tiny", photo, PixelTarget(70, 40), "grad_cam", block="conv4")
+    assert shares == [0.0, 1.0]
+    expected = attribute(network, photo, PixelTarget(70, 40), "grad_cam", block="conv4")
+    np.testing.assert_array_equal(found.square, expected.square)
+    assert max(sent) < 100_000
+
+
+def test_a_click_means_the_cell_it_shows(view: View) -> None:
+    """The cell chosen at a pixel is the one whose frame, as drawn, is around the pixel."""
+    for x, y in [(0, 0), (70, 40), (99, 60), (199, 119), (21, 119)]:
+        target = chosen_target(view, "cell", x, y, LAST, False, "conv3")
+        assert isinstance(target, CellTarget)
+        frame = draw_choice(view, "cell", x, y, LAST, False, "conv3")
+        frame_elsewhere = draw_choice(view, "cell", (x + 100) % 200, y, LAST, False, "conv3")
+        black = (frame == 0).all(2) & ~(frame_elsewhere == 0).all(2)
+        columns = np.nonzero(black.any(0))[0]
+        drawn_x = (x + 0.5) * 960 / 200
+        if target.column > 0:
+            assert columns.min() - 3 <= drawn_x
+        if target.column < 5:
+            assert columns.max() + 3 >= drawn_x
+        assert columns.max() - columns.min() <= 960 / 5 + 4
+
+
+def test_red_speaks_for_it_and_blue_against(view: View) -> None:
+    square = np.zeros((96, 96), np.float32)
+    square[:, :32], square[:, 64:] = 2.0, -2.0
+    found = Attribution(square, (120, 200), ObjectTarget(), "occlusion", 1.0, 0.0, None, 0.0)
+    layer = attribution_layer(found)
+    assert layer.limit == 2
+    left, middle, right = layer.over(view.photo)[288, [100, 480, 860]].astype(int)
+    assert left[0] > left[2] + 50
+    assert right[2] > right[0] + 50
+    assert middle.max() - middle.min() < 12
+    np.testing.assert_allclose(attribution_layer(replace_method(found, "grad_cam")).values, square / 2)
+    figure = attributions(view.trace.photo, [found, replace_method(found, "grad_cam")])
+    assert [ax.get_title() for ax in figure.axes[:3]] == ["photo", "Occlusion", "Layer Grad-CAM"]
+
+
+def replace_method(found: Attribution, method: Any) -> Attribution:
+    return Attribution(found.square, found.photo_size, found.target, method, 1.0, 0.0, None, 0.0)
+
+
+def test_smoothing_keeps_the_sum() -> None:
+    square = np.zeros((96, 96), np.float32)
+    square[40, 50] = 3.0
+    found = Attribution(square, (96, 96), ObjectTarget(), "integrated_gradients", 3.0, 0.0, 0.0, 0.0)
+    assert attribution_layer(found).values.mean() * 100 == pytest.approx(3.0, rel=1e-4)
+
+
+def test_an_attribution_that_does_not_add_up_is_pointed_out() -> None:
+    square = np.ones((4, 4), np.float32)
+    for error, warned in [(0.04, False), (0.06, True)]:
+        found = Attribution(square, (4, 4), ObjectTarget(), "integrated_gradients", 3.0, 1.0, error, 2.0)
+        assert ("too much" in words(found, None, 0.0, 2)) == warned
+
+
+@pytest.fixture
+def page(browser: Browser, served: Served, photo_files: dict[str, Path]) -> Iterator[Page]:
+    seen = visit(browser, served.url)
+    upload(seen.page, photo_files["wide"])
+    seen.page.get_by_role("tab", name="Why").click()
+    expect(seen.page.locator("#why-chosen img")).to_be_visible()
+    yield seen.page
+    assert seen.errors == seen.outside == []
+    seen.page.close()
+
+
+def point(page: Page) -> tuple[int, int]:
+    x, y = (page.locator(f"#why-{axis} input").input_value() for axis in "xy")
+    return int(x), int(y)
+
+
+@pytest.mark.browser
+def test_click_a_pixel_and_ask_why(page: Page, served: Served, photo_files: dict[str, Path]) -> None:
+    passes = still(served)
+    page.get_by_label("Layer Grad-CAM").check()
+    before = page.locator("#why-chosen img").get_attribute("src") or ""
+    click_at(page, "#why-chosen", 0.25, 0.5)
+    expect(page.locator("#why-chosen img")).not_to_have_attribute("src", before)
+    x, y = point(page)
+    assert abs(x - 50) <= 1
+    assert abs(y - 60) <= 1
+    assert len(served.passes) == passes, "a click ran the network"
+    page.get_by_role("button", name="Explain", exact=True).click()
+    expected = attribute(served.network, photo_files["wide"], PixelTarget(x, y), "grad_cam")
+    place = rf"at column {x}, row {y} of the photo is {re.escape(f'{expected.value:.2f}')}, a probability"
+    expect(page.locator("#why-words")).to_contain_text(re.compile(place))
+    expect(page.locator("#why-drawn img")).to_be_visible()
+
+
+@pytest.mark.browser
+def test_click_a_cell_and_ask_why(page: Page, served: Served, photo_files: dict[str, Path]) -> None:
+    page.get_by_label("one cell of a weight map").check()
+    page.get_by_label("Layer Grad-CAM").check()
+    page.get_by_label("conv3").first.check()
+    expect(page.get_by_label("conv4")).to_have_count(1)  # the level: as a block it is not offered, being above conv3
+    before = page.locator("#why-chosen img").get_attribute("src") or ""
+    click_at(page, "#why-chosen", 0.42, 0.58)
+    expect(page.locator("#why-chosen img")).not_to_have_attribute("src", before)
+    page.get_by_role("button", name="Explain", exact=True).click()
+    target = CellTarget("conv3", 3, 2)
+    expected = attribute(served.network, photo_files["wide"], target, "grad_cam", block="conv3")
+    said = f"The weight of row 3, column 2 of conv3's map at t = 2 is {expected.value:.2f}"
+    expect(page.locator("#why-words")).to_contain_text(said)
+
+
+@pytest.mark.browser
+def test_stop_stops_it_and_the_next_question_is_answered(page: Page, served: Served) -> None:
+    start = still(served)
+    page.get_by_label("Occlusion").check()
+    page.get_by_role("button", name="Explain", exact=True).click()
+    expect(page.locator("#why-drawn")).to_contain_text("Occlusion")
+    page.get_by_role("button", name="Stop").click()
+    expect(page.locator("#why-words")).to_contain_text("Stopped")
+    assert still(served) < start + 50
+    page.get_by_label("Layer Grad-CAM").check()
+    page.get_by_role("button", name="Explain", exact=True).click()
+    expect(page.locator("#why-words")).to_contain_text("a probability of")
