@@ -48,7 +48,7 @@ def main() -> None:
         page.get_by_role("button", name="Paint the found object").click()
         page.wait_for_timeout(1500)
         page.get_by_role("button", name="Run the altered pass").click()
-        page.locator("#change table").wait_for()
+        page.locator("#change table").first.wait_for()
         shoot(page, "what-if")
         page.get_by_role("tab", name="Why").click()
         page.locator("#explain").click()

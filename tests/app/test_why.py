@@ -186,8 +186,8 @@ def test_red_speaks_for_it_and_blue_against(view: View) -> None:
     layer = attribution_layer(found)
     assert layer.limit == 2
     left, middle, right = layer.over(view.photo)[288, [100, 480, 860]].astype(int)
-    assert left[0] > left[2] + 50
-    assert right[2] > right[0] + 50
+    assert left[0] > left[2] + 30
+    assert right[2] > right[0] + 30
     assert middle.max() - middle.min() < 12
     np.testing.assert_allclose(attribution_layer(replace_method(found, "grad_cam")).values, square / 2)
     figure = attributions(view.trace.photo, [found, replace_method(found, "grad_cam")])
@@ -264,13 +264,14 @@ def test_click_a_cell_and_ask_why(page: Page, served: Served, photo_files: dict[
 
 @pytest.mark.browser
 def test_stop_stops_it_and_the_next_question_is_answered(page: Page, served: Served) -> None:
-    start = still(served)
     page.get_by_label("Occlusion").check()
     page.get_by_role("button", name="Explain", exact=True).click()
     expect(page.locator("#why-drawn")).to_contain_text("Occlusion")
     page.get_by_role("button", name="Stop").click()
     expect(page.locator("#why-words")).to_contain_text("Stopped")
-    assert still(served) < start + 50
+    stopped_at = still(served)
+    time.sleep(2)
+    assert len(served.passes) == stopped_at, "the network still runs"
     page.get_by_label("Layer Grad-CAM").check()
     page.get_by_role("button", name="Explain", exact=True).click()
     expect(page.locator("#why-words")).to_contain_text("a probability of")
