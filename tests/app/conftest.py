@@ -96,9 +96,14 @@ def served(network: DGRL) -> Iterator[Served]:
         hook.remove()
 
 
+def connect(url: str) -> Client:
+    """A client that waits a while: the machine may be busy."""
+    return Client(url, verbose=False, httpx_kwargs={"timeout": 60})
+
+
 @pytest.fixture
 def client(served: Served) -> Iterator[Client]:
-    connected = Client(served.url, verbose=False)
+    connected = connect(served.url)
     yield connected
     connected.close()
 

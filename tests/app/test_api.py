@@ -15,7 +15,7 @@ from PIL import Image
 from dgrl import DGRL
 from dgrl.app.passes import AS_TRAINED
 from dgrl.images import to_grey
-from tests.app.conftest import Served
+from tests.app.conftest import Served, connect
 from tests.networks import draw_photo
 
 ENDPOINTS = {"/detect", "/cutout", "/localise", "/refine", "/pixel", "/what_if", "/attribute", "/measure", "/report"}
@@ -131,7 +131,7 @@ def test_twenty_visitors_at_once_all_get_their_own_result(served: Served, tmp_pa
     for number, path in enumerate(photos):
         Image.fromarray(draw_photo(60 + number, 80, seed=number)[0]).save(path)
     before = len(served.passes)
-    visitors = [Client(served.url, verbose=False) for _ in photos]
+    visitors = [connect(served.url) for _ in photos]
     jobs = [
         visitor.submit(handle_file(photo), "tiny", AS_TRAINED, api_name="/detect")
         for visitor, photo in zip(visitors, photos, strict=True)
@@ -157,13 +157,13 @@ def test_another_checkpoint_without_context_module_and_with_a_smaller_kernel(
 
 def test_what_a_visitor_looked_at_is_freed_when_they_leave(served: Served, new_photo: Path) -> None:
     before = len(served.passes)
-    leaving = Client(served.url, verbose=False)
+    leaving = connect(served.url)
     call(leaving, "/detect", new_photo)
     leaving.close()
     deadline = time.monotonic() + 60
     while len(served.passes) == before + 1 and time.monotonic() < deadline:
         time.sleep(1)
-        later = Client(served.url, verbose=False)
+        later = connect(served.url)
         call(later, "/detect", new_photo)
         later.close()
     assert len(served.passes) > before + 1, "the pass was kept although its visitor had left"

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from gradio_client import Client, handle_file
+from gradio_client import handle_file
 from huggingface_hub.repocard import metadata_load
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
@@ -31,6 +31,7 @@ from dgrl.app import build, checkpoints, launch_settings, load
 from dgrl.app import passes as passes_module
 from dgrl.app.passes import AS_TRAINED, Passes
 from dgrl.edits import paint_map, scale_feedback
+from tests.app.conftest import connect
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -134,7 +135,7 @@ def test_a_space_starts_with_its_requirements_alone(space: tuple[Path, Path]) ->
         try:
             address = address_of(server)
             assert address.endswith(f":{port}")
-            client = Client(address, verbose=False)
+            client = connect(address)
             example = repository / "examples" / "cat.jpg"
             checkpoint = Path(repository / "weights" / "dgrl-lite").name
             _, shown, *_ = client.predict(handle_file(example), checkpoint, 0, 0, "conv4", 0.5, api_name="/localise")
