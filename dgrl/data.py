@@ -100,13 +100,15 @@ def file_of_stem(folder: Path) -> dict[str, Path]:
     return {stem: paths[0] for stem, paths in files.items()}
 
 
-def augmentation(size: int, smallest_crop: float = 0.6) -> v2.Transform:
-    """Random crop to a square of `size`, flip, and colour: the `default` preset's paired augmentation."""
+def augmentation(size: int, smallest_crop: float = 0.4) -> v2.Transform:
+    """Random crop to a square of `size`, flip, colour and blur: the `default` preset's paired augmentation."""
     return v2.Compose(
         [
-            v2.RandomResizedCrop(size, scale=(smallest_crop, 1.0), ratio=(0.7, 1.4), antialias=True),
+            v2.RandomResizedCrop(size, scale=(smallest_crop, 1.0), ratio=(0.65, 1.5), antialias=True),
             v2.RandomHorizontalFlip(),
-            v2.ColorJitter(brightness=0.3, contrast=0.3, saturation=0.3),
+            v2.ColorJitter(brightness=0.4, contrast=0.4, saturation=0.4, hue=0.05),
+            v2.RandomGrayscale(0.05),
+            v2.RandomApply([v2.GaussianBlur(5, (0.5, 1.5))], 0.1),
         ]
     )
 
@@ -126,29 +128,40 @@ class SaliencyData(Dataset[tuple[Tensor, ...]]):
         pairs: the files.
         transform: a paired v2 transform that ends with a square picture.
         seed: seed of the augmentation.
+        paste_share: on which share of the pictures the object of another one is pasted, both augmented; the mask is
+            then the union of theirs. Backgrounds repeat less than their objects do.
 
     Attributes:
         epoch: set by the training loop; changes the augmentation.
     """
 
-    def __init__(self, pairs: Sequence[Pair], transform: v2.Transform, seed: int = 0) -> None:
+    def __init__(self, pairs: Sequence[Pair], transform: v2.Transform, seed: int = 0, paste_share: float = 0.0) -> None:
         self.pairs = list(pairs)
         self.transform = transform
         self.seed = seed
+        self.paste_share = paste_share
         self.epoch = 0
 
     def __len__(self) -> int:
         return len(self.pairs)
 
     def __getitem__(self, index: int) -> tuple[Tensor, ...]:
+        with torch.random.fork_rng(devices=[]):
+            # `torch.manual_seed` would seed GPUs too, which nothing would undo.
+            torch.default_generator.manual_seed(hash((self.seed, self.epoch, index)))
+            image, mask = self.augmented(index)
+            if torch.rand(()) < self.paste_share:
+                other, shape = self.augmented(int(torch.randint(len(self), ())))
+                image, mask = torch.where(shape > 0, other, image), torch.maximum(mask, shape)
+        return image, mask
+
+    def augmented(self, index: int) -> tuple[Tensor, Tensor]:
+        """One pair as tensors, augmented by PyTorch's current random state."""
         pair = self.pairs[index]
         image = torch.from_numpy(read_image(pair.image)).permute(2, 0, 1)  # (3, H, W)
         mask = torch.from_numpy(pair.truth())[None] * 255  # (1, H, W)
         if image.shape[-2:] != mask.shape[-2:]:
             raise ImageError(f"{pair.mask}: the mask's size differs from that of {pair.image.name}")
-        with torch.random.fork_rng(devices=[]):
-            # `torch.manual_seed` would seed GPUs too, which nothing would undo.
-            torch.default_generator.manual_seed(hash((self.seed, self.epoch, index)))
-            image, mask = self.transform(tv_tensors.Image(image), tv_tensors.Mask(mask))
+        image, mask = self.transform(tv_tensors.Image(image), tv_tensors.Mask(mask))
         # Masks are resized by nearest neighbour in torchvision, so they stay 0 and 255.
         return image.as_subclass(Tensor).float() / 255, (mask.as_subclass(Tensor) > 127).float()

@@ -32,7 +32,8 @@ class TrainingConfig:
         accumulate: in how many pieces, one after the other, an update's pictures are computed.
         size: side in pixels of RLN's training input; BRN trains at the network's own size.
         steps: T in training; by default the network's.
-        augment: random crops, flips and colours (departure; published: none).
+        augment: random crops, flips, colours and blur (departure; published: none).
+        paste_share: on which share of RLN's pictures another one's object is pasted (departure; published: 0).
         crop: side in pixels of BRN's training crops (departure; published: whole pictures, None).
         crops_per_picture: crops taken of each picture.
         boundary_share: share of the crops that lie on an object's boundary; the others lie anywhere.
@@ -68,6 +69,7 @@ class TrainingConfig:
     size: int = 256
     steps: int | None = None
     augment: bool = True
+    paste_share: float = 0.0
     crop: int | None = 96
     crops_per_picture: int = 4
     boundary_share: float = 0.5
@@ -111,6 +113,7 @@ class TrainingConfig:
             "steps must be 0 or more": self.steps is None or self.steps >= 0,
             "crop must be 16 or more": self.crop is None or self.crop >= 16,
             "boundary_share must be from 0 to 1": 0 <= self.boundary_share <= 1,
+            "paste_share must be from 0 to 1": 0 <= self.paste_share <= 1,
             "optimiser must be adamw or sgd": self.optimiser in ("adamw", "sgd"),
             "schedule must be cosine or constant": self.schedule in ("cosine", "constant"),
             "learning rates must be positive": min(self.learning_rate, self.backbone_learning_rate) > 0,

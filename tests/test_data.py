@@ -145,7 +145,7 @@ def test_image_and_mask_move_together_and_masks_stay_binary(tmp_path):
     Image.fromarray(mask).save(tmp_path / "mask" / "a.png")
     transform = augmentation(64)
     assert isinstance(transform, v2.Compose)
-    moves = v2.Compose(transform.transforms[:-1])  # without the colours
+    moves = v2.Compose(transform.transforms[:2])  # without colours and blur
     data = SaliencyData(find_pairs(tmp_path / "image", tmp_path / "mask"), moves)
     shares = set()
     for data.epoch in range(12):
@@ -155,6 +155,24 @@ def test_image_and_mask_move_together_and_masks_stay_binary(tmp_path):
         assert differing < 0.05, "only the rim may differ, by rounding"
         shares.add(round(mask.mean().item(), 3))
     assert len(shares) > 6, "the crops are all alike"
+
+
+def test_objects_of_other_pictures_are_pasted(pairs):
+    """Without crops and colours, every pixel comes from the picture, or from within another one's mask."""
+    plain = SaliencyData(pairs, plain_resize(48))
+    data = SaliencyData(pairs, plain_resize(48), seed=3, paste_share=0.5)
+    changed = 0
+    for data.epoch in range(12):
+        (own, own_mask), (image, mask) = plain[1], data[1]
+        grown = mask > own_mask
+        assert torch.equal(mask.maximum(own_mask), mask), "the picture's own object still counts"
+        assert any(
+            torch.equal(image, torch.where(shape > 0, other, own)) and torch.equal(mask, own_mask.maximum(shape))
+            for other, shape in [(own, own_mask), *plain]
+        )
+        changed += bool(grown.any())
+        assert torch.equal(data[1][0], image), "it is not always the same one in an epoch"
+    assert 0 < changed < 12
 
 
 def test_flips_happen(tmp_path):

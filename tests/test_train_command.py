@@ -65,6 +65,7 @@ def test_trains_a_new_network(dgrl, drawn, tmp_path):
         (("--no-context",), {"context": False}),
         (("--share-heads",), {"share_heads": True}),
         (("--kernel-size", "7"), {"kernel_size": 7}),
+        (("--rln-size", "96"), {"rln_size": 96}),
     ],
 )
 def test_what_the_paper_ablates_is_one_option_each(dgrl, drawn, tmp_path, option, setting):

@@ -47,6 +47,7 @@ def train(
     context: Annotated[bool | None, typer.Option(help="Whether CWM weights the side outputs of a new network.")] = None,
     share_heads: Annotated[bool | None, typer.Option(help="Whether a new network has one head for all steps.")] = None,
     kernel_size: Annotated[int | None, typer.Option(help="n of a new BRN: 3, 5, 7, …")] = None,
+    rln_size: Annotated[int | None, typer.Option(help="Side of what a new RLN sees in use; 384.")] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help=f"Passes over the pictures; {OfPreset}.")] = None,
     max_updates: Annotated[int | None, typer.Option(min=1, help="End after so many updates.")] = None,
     batch_size: Annotated[
@@ -58,6 +59,11 @@ def train(
     crops_per_picture: Annotated[int | None, typer.Option(min=1, help="BRN's crops of each picture.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help=f"Peak, new layers; {OfPreset}.")] = None,
     backbone_learning_rate: Annotated[float | None, typer.Option(help=f"Peak, backbone; {OfPreset}.")] = None,
+    augment: Annotated[bool | None, typer.Option(help=f"Random crops, flips, colours and blur; {OfPreset}.")] = None,
+    paste_share: Annotated[
+        float | None, typer.Option(help=f"Share of pictures with another one's object pasted on; {OfPreset}.")
+    ] = None,
+    region_weight: Annotated[float | None, typer.Option(help=f"Of the soft-IoU term; {OfPreset}.")] = None,
     attention_weight: Annotated[
         float | None, typer.Option(help=f"Of the term that asks weight maps to favour the object; {OfPreset}.")
     ] = None,
@@ -82,15 +88,17 @@ def train(
         return
     if out is None:
         raise typer.BadParameter("name the run's folder with --out, or the run to go on with by --resume")
-    if init is not None and (backbone != "resnet50" or context is not None or share_heads is not None):
+    if init is not None and any(
+        (backbone != "resnet50", context is not None, share_heads is not None, rln_size is not None)
+    ):
         raise typer.BadParameter(
-            "--backbone, --context and --share-heads are for a new network, not for that of --init"
+            "--backbone, --context, --share-heads and --rln-size are for a new network, not for that of --init"
         )
     if init is not None and kernel_size is not None and not new_brn:
         raise typer.BadParameter("--kernel-size changes BRN: with --init it needs --new-brn")
     fields = {field.name for field in dataclasses.fields(TrainingConfig)} - {"stage", "steps"}
     changes = {name: value for name, value in options.items() if name in fields and value is not None}
-    network = {"context": context, "share_heads": share_heads, "kernel_size": kernel_size}
+    network = {"context": context, "share_heads": share_heads, "kernel_size": kernel_size, "rln_size": rln_size}
     settings = {
         "images": [str(folder) for folder in images or []],
         "masks": [str(folder) for folder in masks or []],

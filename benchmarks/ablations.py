@@ -1,0 +1,127 @@
+"""What each part of DGRL adds: `python -m benchmarks.ablations DUTS-TR RUNS [--train NAME …]`.
+
+Trains small networks that differ in one thing each, with the same budget, measures them on the 400 validation pictures
+of DUTS-TR (`weights/dgrl-lite/validation_DUTS-TR.txt`), and prints Markdown tables. DUTS-TR holds `image` and `mask`;
+each run goes to a folder of RUNS. What is there already is not done again, and what was interrupted is resumed.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+SHIPPED = Path(__file__).parent.parent / "weights" / "dgrl-lite"
+VALIDATION = SHIPPED / "validation_DUTS-TR.txt"
+
+UPDATES, PICTURES, SIDE = 600, 8, 192
+RLN = f"""--stage rln --backbone tf_efficientnet_lite0 --rln-size {SIDE} --size {SIDE} --batch-size {PICTURES}
+    --max-updates {UPDATES} --pictures-every 0 --workers 1"""
+RLN_RUNS = {
+    "full": ("everything, T = 2", ""),
+    "full-seed1": ("everything, T = 2, another seed", "--seed 1"),
+    "no-attention-term": ("no term on the weight maps", "--attention-weight 0"),
+    "no-context": ("no CWM", "--no-context"),
+    "one-pass": ("no recurrence, T = 0", "--steps 0"),
+    "shared-heads": ("one head for all steps", "--share-heads"),
+    "no-region-term": ("cross-entropy alone", "--region-weight 0"),
+    "no-augmentation": ("no augmentation", "--no-augment"),
+    "pasting": ("another picture's object on every fifth", "--paste-share 0.2"),
+}
+"""Trainings of RLN from ImageNet weights: label and what differs from the first."""
+
+CROPS_UPDATES = 150
+BRN = f"""--stage brn --init {SHIPPED} --new-brn --batch-size 4 --crops-per-picture 2 --max-updates {CROPS_UPDATES}
+    --pictures-every 0 --workers 1 --precision bf16"""
+BRN_RUNS = {f"brn{n}": (f"BRN, n = {n}", f"--kernel-size {n}") for n in (3, 5, 7)}
+"""Trainings of BRN on the maps of the shipped RLN."""
+
+
+def main() -> None:
+    """Train what is missing, measure it, print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path, metavar="DUTS-TR")
+    parser.add_argument("runs", type=Path, metavar="RUNS")
+    parser.add_argument("--train", nargs="*", choices=[*RLN_RUNS, *BRN_RUNS], help="these only; by default all")
+    options = parser.parse_args()
+    for name, (_, changes) in (RLN_RUNS | BRN_RUNS).items():
+        if options.train is None or name in options.train:
+            recipe = BRN if name in BRN_RUNS else RLN
+            train(options.data, options.runs / name, f"{recipe} {changes}".split())
+            measure(options.data, options.runs / name, refine=name in BRN_RUNS)
+    print(rln_table(options.runs))
+    print(brn_table(options.runs))
+
+
+def train(data: Path, run: Path, recipe: list[str]) -> None:
+    """The network of a run; nothing if it is there."""
+    if (run / "model.safetensors").is_file():
+        return
+    if any(run.glob("checkpoints/*")):
+        dgrl("train", "--resume", run)
+    else:
+        dgrl("train", *pairs(data), "--without", VALIDATION, "--out", run, *recipe)
+
+
+def measure(data: Path, run: Path, refine: bool) -> None:
+    """`validation.json` of a run; nothing if it is there."""
+    target = run / "validation.json"
+    if not target.is_file():
+        refinement = "--refine" if refine else "--no-refine"
+        dgrl("evaluate", *pairs(data), "--only", VALIDATION, "--weights", run, refinement, "--json", target)
+
+
+def pairs(data: Path) -> list[str | Path]:
+    """The options that name pictures and masks."""
+    return ["--images", data / "image", "--masks", data / "mask"]
+
+
+def dgrl(*arguments: str | Path) -> None:
+    """A command of DGRL; ends this program if it fails."""
+    subprocess.run([sys.executable, "-m", "dgrl", *map(str, arguments)], check=True, stdout=sys.stderr)
+
+
+def measured(runs: Path, names: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """What `measure` wrote, of the runs that are finished."""
+    files = {name: runs / name / "validation.json" for name in names}
+    return {name: json.loads(file.read_text("utf-8")) for name, file in files.items() if file.is_file()}
+
+
+def rln_table(runs: Path) -> str:
+    """RLN's variants: scores of the first and the last time step, and where the last one's weight maps look."""
+    lines = [
+        f"RLN from ImageNet weights, {UPDATES} updates of {PICTURES} pictures at {SIDE}², 400 validation pictures",
+        "",
+        "| variant | MAE t0 | MAE last | maxF t0 | maxF last | S last | map mass on the object, times chance |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name, found in measured(runs, RLN_RUNS).items():
+        scores = list(found["scores"].values())
+        first, last = scores[0], scores[-1]
+        numbers = [first["MAE"], last["MAE"], first["maxF"], last["maxF"], last["S"]]
+        attention = list(found["attention"].values())[-1].values() if found["attention"] else []
+        shares = ", ".join(f"{value:.2f}" for value in attention) or "–"
+        lines.append(f"| {RLN_RUNS[name][0]} | {' | '.join(f'{number:.4f}' for number in numbers)} | {shares} |")
+    return "\n".join([*lines, ""])
+
+
+def brn_table(runs: Path) -> str:
+    """BRN's variants, and the map that all of them refine."""
+    lines = [
+        f"BRN, {CROPS_UPDATES} updates of 8 crops, on the maps of {SHIPPED.name}; 400 validation pictures",
+        "",
+        "| variant | MAE | maxF | S | boundaryF |",
+        "|---|---|---|---|---|",
+    ]
+    for number, (name, found) in enumerate(measured(runs, BRN_RUNS).items()):
+        *_, unrefined, refined = found["scores"].values()
+        rows = {"no BRN": unrefined} if number == 0 else {}
+        for label, row in (rows | {BRN_RUNS[name][0]: refined}).items():
+            numbers = (f"{row[column]:.4f}" for column in ("MAE", "maxF", "S", "boundaryF"))
+            lines.append(f"| {label} | {' | '.join(numbers)} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
