@@ -1,60 +1,156 @@
-"""How long RLN and BRN take: `python -m benchmarks.inference [WEIGHTS]`. Prints a Markdown table."""
+"""How fast RLN and BRN are, beside what else could run them: `python -m benchmarks.inference`. Prints Markdown tables.
 
+Each line is measured in a process of its own, one after the other, on all processors: this package in float32 and bf16,
+the same modules as PyTorch runs them by default, and OpenCV on the published layers (where it is installed). All are
+measured in one run, so that the ratios hold whatever the machine.
+"""
+
+import argparse
+import json
 import platform
+import subprocess
 import sys
-import time
-from collections.abc import Callable
+import tempfile
+from pathlib import Path
+from typing import Any
 
 import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
+from benchmarks.timing import matrix_rate, peak_memory, seconds, table
 from dgrl import DGRL, DGRLConfig
 from dgrl.commands.common import default_weights
-from dgrl.device import Precision, choose_device, in_use, inference, place
+from dgrl.device import choose_device, inference, place
 
-REPEATS = 5
-PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16")
-
-
-def seconds(work: Callable[[], object]) -> float:
-    """The fastest of a few runs, after one to warm up."""
-    work()
-    times = []
-    for _ in range(REPEATS):
-        start = time.perf_counter()
-        work()
-        if torch.cuda.is_available():
-            torch.cuda.synchronize()
-        times.append(time.perf_counter() - start)
-    return min(times)
+NETWORKS = {"published": "ResNet-50 as published", "lite": "dgrl-lite"}
+ENGINES = ("float32", "bf16", "plain", "opencv")
+BATCHES = (1, 4, 16)
+DTYPES = {"float32": torch.float32, "bf16": torch.bfloat16}
 
 
-def measure(model: DGRL, device: torch.device, precision: Precision) -> list[float]:
-    """Seconds for RLN, for BRN, and from a photo's tensor to its map, all with one 640×480 photo."""
-    photo = torch.randint(256, (1, 3, 480, 640), dtype=torch.uint8, device=device)
-    saliency = torch.rand(1, 1, 384, 384, device=device)
-    with inference(device, precision):
-        return [
-            seconds(lambda: model.localise(photo)),
-            seconds(lambda: model.refine(photo, saliency)),
-            seconds(lambda: model(photo)),
-        ]
+def load(network: str) -> DGRL:
+    """The published network with random numbers, or the shipped one."""
+    torch.manual_seed(0)
+    return DGRL(DGRLConfig.published()).eval() if network == "published" else DGRL.from_pretrained(default_weights())
+
+
+def measure(network: str, engine: str) -> dict[str, Any]:
+    """Seconds of RLN and BRN on one picture, their arithmetic, pictures/s of batches, and peak memory in MB."""
+    if engine == "opencv":
+        return measure_opencv()
+    model, device = load(network), choose_device()
+    rln_images, brn_images, saliency = inputs(model, device)
+    if engine == "plain":
+        model.to(device)
+        with torch.no_grad():
+            return times(model, rln_images, brn_images, saliency)
+    place(model, device)
+    with inference(device, "bf16" if engine == "bf16" else "fp32"):
+        found = times(model, rln_images, brn_images, saliency)
+        found["flops"] = [flops(model.rln, rln_images), flops(model.brn, brn_images, saliency)]
+        photos = torch.randint(256, (max(BATCHES), 3, 480, 640), dtype=torch.uint8, device=device)
+        found["memory"] = peak_memory()
+        found["batches"] = [size / seconds(lambda s=size: model(photos[:s]), repeats=2) for size in BATCHES]
+    return found
+
+
+def inputs(model: DGRL, device: torch.device) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """What RLN and BRN take for one photo."""
+    rln_images, brn_images = (torch.rand(1, 3, side, side) for side in (model.config.rln_size, model.config.brn_size))
+    return rln_images.to(device), brn_images.to(device), torch.rand_like(brn_images[:, :1]).to(device)
+
+
+def times(model: DGRL, rln_images: torch.Tensor, brn_images: torch.Tensor, saliency: torch.Tensor) -> dict[str, Any]:
+    """Seconds of RLN and BRN, as the network runs them."""
+    rln, brn = (seconds(work) for work in (lambda: model.localise(rln_images), lambda: model.brn(brn_images, saliency)))
+    return {"rln": rln, "brn": brn}
+
+
+def flops(module: nn.Module, *arguments: torch.Tensor) -> int:
+    """Floating-point operations of one pass; a multiplication with its addition counts as two."""
+    with FlopCounterMode(display=False) as counter:
+        module(*arguments)
+    return counter.get_total_flops()
+
+
+def measure_opencv() -> dict[str, Any]:
+    """The published layers in OpenCV's Caffe engine, with all its optimisations."""
+    import cv2
+    import numpy as np
+
+    from tests.caffe.files import open_opencv, write_model
+    from tests.caffe.network import COPIES, Sizes, brn_network, rln_network
+
+    found = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for name, layers, output, shapes in (
+            ("rln", rln_network(Sizes()), "prob-net3", {f"data{copy}": (1, 3, 384, 384) for copy in COPIES}),
+            ("brn", brn_network(), "prob", {"data": (1, 3, 480, 480), "data_sal": (1, 1, 480, 480)}),
+        ):
+            path = Path(folder) / f"{name}.caffemodel"
+            write_model(path, layers)
+            net = open_opencv(path, layers, shapes)
+            for key, shape in shapes.items():
+                net.setInput(np.random.default_rng(0).uniform(0, 1, shape).astype(np.float32), key)
+            found[name] = seconds(lambda net=net, output=output: net.forward(output))
+    return found | {"version": cv2.__version__}
+
+
+def report(results: dict[tuple[str, str], dict[str, Any]], rates: dict[str, float]) -> str:
+    """The tables."""
+    opencv = results.get(("published", "opencv"))
+    lines, batches = [], []
+    for (network, engine), found in results.items():
+        total = found["rln"] + found["brn"]
+        line = [NETWORKS[network], engine, *(f"{found[name]:.2f}" for name in ("rln", "brn"))]
+        plain = results[network, "plain"]
+        line.append(f"{(plain['rln'] + plain['brn']) / total:.1f}")
+        line.append(f"{(opencv['rln'] + opencv['brn']) / total:.1f}" if opencv and network == "published" else "–")
+        line += shares(found, engine, rates)
+        line.append(f"{found['memory']:.0f}" if "memory" in found else "–")
+        lines.append(line)
+        if "batches" in found:
+            batches.append([NETWORKS[network], engine, *(f"{speed:.2f}" for speed in found["batches"])])
+    columns = ["network", "engine", "RLN, s", "BRN, s", "times plain", "times OpenCV"]
+    columns += ["RLN, share of matrix rate", "BRN, share", "peak memory, MB"]
+    headings = ["photos/s", "engine", *(f"batch of {size}" for size in BATCHES)]
+    return f"{table(columns, lines)}\n\n{table(headings, batches)}"
+
+
+def shares(found: dict[str, Any], engine: str, rates: dict[str, float]) -> list[str]:
+    """Which part of the machine's own rate RLN and BRN reach; under bf16 both kinds of arithmetic may occur in RLN."""
+    if "flops" not in found:
+        return ["–", "–"]
+    return [
+        f"{count / found[name] / rates[engine]:.0%}" for count, name in zip(found["flops"], ("rln", "brn"), strict=True)
+    ]
 
 
 def main() -> None:
-    """Measure the shipped network and the published one (random weights) in float32 and bf16."""
-    device = choose_device("auto")
-    networks = {
-        "shipped": DGRL.from_pretrained(sys.argv[1] if len(sys.argv) > 1 else default_weights()),
-        "ResNet-50, random weights": DGRL(DGRLConfig()).eval(),
-    }
-    machine = f"{torch.get_num_threads()} threads of {platform.machine()}"
-    print(f"{machine}, {in_use(device, 'fp32')}, torch {torch.__version__}\n")
-    print("| network | precision | RLN, s | BRN, s | photo to map, s |\n|---|---|---|---|---|")
-    for name, model in networks.items():
-        place(model, device)
-        for precision in PRECISIONS:
-            times = " | ".join(f"{value:.2f}" for value in measure(model, device, precision))
-            print(f"| {name} | {precision} | {times} |", flush=True)
+    """Measure everything, or one line of it as JSON (`--only NETWORK ENGINE`)."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", nargs=2, metavar=("NETWORK", "ENGINE"))
+    only = parser.parse_args().only
+    if only:
+        print(json.dumps(measure(*only)))
+        return
+    results = {}
+    for network in NETWORKS:
+        for engine in ENGINES:
+            if engine == "opencv" and network != "published":
+                continue
+            command = [sys.executable, "-m", "benchmarks.inference", "--only", network, engine]
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            if done.returncode:
+                print(f"{network}, {engine}: {done.stderr.strip().splitlines()[-1]}", file=sys.stderr)
+                continue
+            results[network, engine] = json.loads(done.stdout.splitlines()[-1])
+    device = choose_device()
+    rates = {name: matrix_rate(device, dtype) for name, dtype in DTYPES.items()}
+    print(f"{device}, {torch.get_num_threads()} threads of {platform.machine()}, torch {torch.__version__};")
+    print(f"matrix product {rates['float32'] / 1e9:.0f} GFLOP/s in float32, {rates['bf16'] / 1e9:.0f} in bf16.\n")
+    print(report(results, rates))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import argparse
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.inference import seconds
+from benchmarks.timing import matrix_rate, seconds
 from dgrl.config import DGRLConfig
 from dgrl.device import choose_device
 from dgrl.model import DGRL
@@ -18,13 +18,6 @@ from dgrl.training import make_optimiser
 from dgrl.training_config import TrainingConfig
 
 DTYPES = {"no": torch.float32, "bf16": torch.bfloat16}
-
-
-def matrix_rate(device: torch.device, dtype: torch.dtype) -> float:
-    """FLOP/s of a large matrix product."""
-    side = 8192 if device.type == "cuda" else 2048
-    a, b = (torch.randn(side, side, device=device, dtype=dtype) for _ in range(2))
-    return 2 * side**3 / seconds(lambda: a @ b)
 
 
 def main() -> None:

@@ -83,9 +83,7 @@ class DGRL(
 
     def localise(self, images: Tensor, steps: int | None = None) -> RLNOutput:
         """Stage one: RLN on the images (B, 3, H, W), resized to `config.rln_size`."""
-        # In float32 under autocast too: half precision moves RLN's edges visibly, and most of the work is BRN's.
-        with torch.autocast(images.device.type, enabled=False):
-            output: RLNOutput = self.rln(self.sizing.for_rln(images, self.config.rln_size), steps)
+        output: RLNOutput = self.rln(self.sizing.for_rln(images, self.config.rln_size), steps)
         return output
 
     def refine(self, images: Tensor, saliency: Tensor) -> BRNOutput:

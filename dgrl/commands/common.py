@@ -50,16 +50,20 @@ def load_model(
         CheckpointError: the checkpoint cannot be loaded.
         DeviceError: the device or precision cannot be had.
     """
-    from dgrl.device import choose_device, choose_precision, in_use, inference, place
+    from dgrl.device import VISIBLE, choose_device, choose_precision, in_use, inference, place, settle_precision
     from dgrl.model import DGRL
 
     chosen = choose_device(device)
-    chosen_precision = choose_precision(precision, chosen)
+    choose_precision(precision, chosen)  # an unknown one is refused before anything is loaded
     name = weights or default_weights()
     model = DGRL.from_pretrained(name)
     place(model, chosen)
-    typer.echo(f"{Path(name).name} on {in_use(chosen, chosen_precision)}")
-    return model, inference(chosen, chosen_precision)
+    settled, difference = settle_precision(model, precision)
+    apart = f" (maps within {difference:.3f} of fp32)" if settled != "fp32" else ""
+    typer.echo(f"{Path(name).name} on {in_use(chosen, settled)}{apart}")
+    if difference > VISIBLE:
+        log.warning("dgrl: %s moves this network's maps visibly; --precision fp32 does not", settled)
+    return model, inference(chosen, settled)
 
 
 def refuse(error: Exception) -> None:

@@ -146,16 +146,22 @@ def tile_weights(layers: Iterable[Layer]) -> bytes:
     )
 
 
-def run_opencv(
-    model: Path, layers: list[Layer], inputs: dict[str, np.ndarray], outputs: list[str]
-) -> dict[str, np.ndarray]:
-    """What OpenCV's Caffe importer computes at the named outputs, without its approximations."""
+def open_opencv(model: Path, layers: list[Layer], shapes: dict[str, tuple[int, ...]]) -> cv2.dnn.Net:
+    """The network in OpenCV's Caffe importer, for inputs of these shapes; writes beside and to the model file."""
     definition = model.with_suffix(".prototxt")
-    definition.write_text(prototxt(layers, {name: value.shape for name, value in inputs.items()}))
+    definition.write_text(prototxt(layers, shapes))
     with model.open("ab") as file:
         file.write(tile_weights(layers))
     net = cv2.dnn.readNetFromCaffe(str(definition), str(model))
     net.setPreferableBackend(cv2.dnn.DNN_BACKEND_OPENCV)
+    return net
+
+
+def run_opencv(
+    model: Path, layers: list[Layer], inputs: dict[str, np.ndarray], outputs: list[str]
+) -> dict[str, np.ndarray]:
+    """What OpenCV's Caffe importer computes at the named outputs, without its approximations."""
+    net = open_opencv(model, layers, {name: value.shape for name, value in inputs.items()})
     net.enableFusion(False)
     net.enableWinograd(False)
     for name, value in inputs.items():
