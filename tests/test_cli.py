@@ -449,3 +449,19 @@ def test_bf16_maps_are_close_to_fp32():
     assert 0 < difference < 0.02
     pixel = traces["bf16"].pixel(60, 45)
     assert 1 / (1 + np.exp(pixel.background - pixel.foreground)) == pytest.approx(pixel.refined, abs=1e-6)
+
+
+def test_processes_share_the_photos(here, checkpoint):
+    """What `torchrun` starts twice does the work once."""
+    for index in range(5):
+        photo(Path("in", f"{index}.png"))
+    (here / "in" / "bad.png").write_bytes(b"no picture")
+    environment = os.environ | {"DGRL_WEIGHTS": str(checkpoint), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "dgrl"]
+    done = subprocess.run([*command, "detect", "in", "-o", "out", "--device", "cpu"], capture_output=True, text=True,
+                          env=environment, check=False)  # fmt: skip
+    assert sorted(path.name for path in (here / "out").iterdir()) == [f"{index}.png" for index in range(5)]
+    assert sorted(line.split(" -> ")[0] for line in done.stdout.splitlines() if " -> " in line) == [
+        str(Path("in") / f"{index}.png") for index in range(5)
+    ]
+    assert done.stderr.count("bad.png: this is not a picture") == 1

@@ -1,12 +1,12 @@
 """Options that `dgrl train` and `dgrl evaluate` share: which pictures, which masks."""
 
-import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from dgrl.commands.common import log, one_line
+from dgrl.commands.processes import is_main_process
 from dgrl.data import DataError, Pair
 from dgrl.datasets import KNOWN_SETS, folders_of, known_set
 from dgrl.pairing import Checked, Folders, check
@@ -102,8 +102,3 @@ def tell(line: str) -> None:
     """Print a line, once however many processes there are."""
     if is_main_process():
         typer.echo(one_line(line))
-
-
-def is_main_process() -> bool:
-    """Whether this process is to speak; of those that `torchrun` or `accelerate launch` start only the first is."""
-    return os.environ.get("RANK", "0") == "0"

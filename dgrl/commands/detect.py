@@ -3,11 +3,18 @@
 import contextlib
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dgrl.commands.common import Device, Precision, Steps, Weights, load_model, log, one_line, refuse, replacing
+from dgrl.commands.processes import is_main_process, join_processes, leave_processes, process_count, process_number
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from dgrl import images
 
 
 def detect(
@@ -24,46 +31,56 @@ def detect(
     """Find the salient object of photos: STEM.png is a grey map of each photo's size, white where the object is.
 
     Photos are never overwritten; maps of an earlier run are. A photo that cannot be read is reported, the rest done.
+    Several processes, or GPUs, share the photos: `torchrun --nproc-per-node N -m dgrl detect …`.
     """
     from tqdm import tqdm
     from tqdm.contrib.logging import logging_redirect_tqdm
 
     from dgrl import images
+    from dgrl.commands.beside import Behind, ahead
     from dgrl.commands.photos import cutout_path, find_photos
 
     refused: list[Exception] = []
-    done = 0
+    written: list[Path] = []
 
     def turn_down(error: Exception) -> None:
         refused.append(error)
         refuse(error)
 
-    found = find_photos(photos, turn_down)
+    def write(path: Path, photo: "images.RGB", saliency: "NDArray[np.float32]") -> None:
+        with replacing(maps[path]) as partial:
+            images.to_grey(saliency).save(partial, "PNG")
+        if cutout:
+            with replacing(cutout_path(maps[path])) as partial:
+                images.cutout(photo, saliency).save(partial, "PNG", compress_level=3)  # level 6 takes twice as long
+        written.append(path)
+        if not show_bar:
+            typer.echo(one_line(f"{path} -> {maps[path]}"))
+
+    share, device = join_processes(device)
+    found = find_photos(photos, turn_down if is_main_process() else refused.append)
     maps = map_paths(found, out)
-    show_bar = sys.stderr.isatty() and len(found) > 1
+    mine = found[process_number() :: process_count()] if share else found
+    show_bar = sys.stderr.isatty() and len(found) > 1 and not share
     with contextlib.ExitStack() as stack:
-        if found:
+        if mine:
             model, running = load_model(weights, device, precision)
             stack.enter_context(running)
         if show_bar:
             stack.enter_context(logging_redirect_tqdm([log]))
-        for path in tqdm(found, unit="photo", disable=not show_bar):
+        writer = stack.enter_context(Behind())
+        read = stack.enter_context(contextlib.closing(ahead(images.read_image, mine)))
+        for path, reading in tqdm(read, total=len(mine), unit="photo", disable=not show_bar):
             try:
-                photo = images.read_image(path)
+                photo = reading.result()
             except images.ImageError as error:
                 turn_down(error)
                 continue
-            saliency = model.detect(photo, steps)
-            with replacing(maps[path]) as partial:
-                images.to_grey(saliency).save(partial, "PNG")
-            if cutout:
-                with replacing(cutout_path(maps[path])) as partial:
-                    images.cutout(photo, saliency).save(partial, "PNG", compress_level=3)  # level 6 takes twice as long
-            done += 1
-            if not show_bar:
-                typer.echo(one_line(f"{path} -> {maps[path]}"))
+            writer.submit(write, path, photo, model.detect(photo, steps))
     if show_bar:
-        typer.echo(f"{done} of {len(found)} maps are in {one_line(str(out))}")
+        typer.echo(f"{len(written)} of {len(found)} maps are in {one_line(str(out))}")
+    if share:
+        leave_processes()
     if refused:
         raise typer.Exit(2)
 

@@ -4,7 +4,6 @@ import contextlib
 import csv
 import io
 import json
-import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -21,9 +20,9 @@ from dgrl.commands.data import (
     SkipBad,
     Without,
     checked_pairs,
-    is_main_process,
     tell,
 )
+from dgrl.commands.processes import is_main_process, join_processes, leave_processes
 from dgrl.evaluation import Evaluation, evaluate_maps
 from dgrl.evaluation import evaluate as run
 from dgrl.metrics import CURVES, METRICS, THRESHOLDS
@@ -90,28 +89,9 @@ def evaluate(
         raise typer.Exit(2)
 
 
-def join_processes(device: str) -> tuple[bool, str]:
-    """Whether this is one of several processes, and its device: of several GPUs each process takes its own."""
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
-        return False, device
-    from accelerate import PartialState
-
-    state = PartialState(cpu=device == "cpu")
-    return True, str(state.device) if device in ("auto", "cuda") else device
-
-
-def leave_processes() -> None:
-    """Wait until the first process has written everything: `torchrun` ends it with the others."""
-    from accelerate import PartialState
-
-    state = PartialState()
-    state.wait_for_everyone()
-    state.destroy_process_group()
-
-
 def write_report(folder: Path, result: Evaluation) -> None:
     """`table.md`, `metrics.json`, `pictures.csv`, `curves.csv`, `curves.png` and `worst.png` in `folder`."""
-    from dgrl.curves import contact_sheet, curves_figure
+    from dgrl.figures.evaluation import contact_sheet, curves_figure
 
     write(folder / "table.md", result.table() + "\n")
     write(folder / "metrics.json", json.dumps(result.summary(), indent=2, ensure_ascii=False))
