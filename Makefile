@@ -21,9 +21,8 @@ format: $(VENV)/ready-dev ## mend what can be mended
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(VENV)/ready-dev ## measure speed, print the table
-	$(BIN)/python -m benchmarks.inference
-	$(BIN)/python -m benchmarks.app_latency
+bench: $(VENV)/ready-dev ## measure speed and write the tables of benchmarks/README.md
+	$(BIN)/python -m benchmarks
 
 notebooks: $(VENV)/ready-dev ## execute every notebook from top to bottom and keep its outputs
 	DGRL_SMALL=1 $(BIN)/python -m notebooks.execute

@@ -106,6 +106,8 @@ def _read_file(path: Path, max_pixels: int) -> RGB:
     try:
         if path.is_dir():
             raise ImageError(f"{path}: this is a folder, not a picture")
+        if path.exists() and not path.is_file():  # to open a pipe would wait for somebody to write to it
+            raise ImageError(f"{path}: this is a device or a pipe, not a picture")
         with path.open("rb") as file, _open(file) as image:
             _check_size(image.size, str(path), max_pixels)
             if image.format in _FOREIGN_FORMATS:

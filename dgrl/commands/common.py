@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dgrl.shipped import WEIGHTS
+
 if TYPE_CHECKING:
     from dgrl.model import DGRL
 
 log = logging.getLogger("dgrl.cli")
 
-SHIPPED_WEIGHTS = Path(__file__).resolve().parents[2] / "weights" / "dgrl-lite"
+SHIPPED_WEIGHTS = WEIGHTS / "dgrl-lite"
 HUB_WEIGHTS: str | None = None  # the Hub id of the same weights, once they are published there
 
 Weights = Annotated[

@@ -1,0 +1,45 @@
+"""Measures everything anew and writes `benchmarks/README.md`: `python -m benchmarks [SECTION …]`.
+
+With names only those sections are measured again; the others stay as they are.
+"""
+
+import argparse
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+PAGE = Path(__file__).parent / "README.md"
+SECTIONS = {
+    "inference": ["benchmarks.inference"],
+    "app": ["benchmarks.app_latency"],
+    "start": ["benchmarks.start"],
+    "folder": ["benchmarks.folder"],
+    "data": ["benchmarks.data"],
+    "training": ["benchmarks.training"],
+}
+"""What is run for each section of the page, between its marks."""
+
+
+def replaced(page: str, section: str, text: str) -> str:
+    """The page with what a command printed in place of what stood between the section's marks."""
+    start, end = f"<!-- {section} -->", f"<!-- end of {section} -->"
+    pattern = re.compile(f"{re.escape(start)}.*?{re.escape(end)}", re.DOTALL)
+    if not pattern.search(page):
+        raise SystemExit(f"{PAGE.name} has no place for {section}: {start} … {end}")
+    return pattern.sub(lambda _: f"{start}\n{text.strip()}\n{end}", page)
+
+
+def main() -> None:
+    """Run the sections' commands one after the other."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("sections", nargs="*", choices=[[], *SECTIONS], metavar="SECTION", help=", ".join(SECTIONS))
+    for section in parser.parse_args().sections or SECTIONS:
+        print(f"{section} …", flush=True)
+        done = subprocess.run([sys.executable, "-m", *SECTIONS[section]], stdout=subprocess.PIPE, text=True, check=True)
+        print(done.stdout)
+        PAGE.write_text(replaced(PAGE.read_text("utf-8"), section, done.stdout), "utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,72 @@
+"""How long it takes to start: `python -m benchmarks.start`. Prints a Markdown table.
+
+Each is started once before it is measured, so that files are in memory.
+"""
+
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmarks.timing import table
+
+ROOT = Path(__file__).parent.parent
+REPEATS = 3
+HEAVY = ("gradio", "captum", "matplotlib")
+
+
+def command(*words: str) -> float:
+    """Seconds until a Python command has ended."""
+    start = time.perf_counter()
+    subprocess.run([sys.executable, *words], check=True, stdout=subprocess.DEVNULL)
+    return time.perf_counter() - start
+
+
+def app_ready() -> float:
+    """Seconds until the app prints its address."""
+    start = time.perf_counter()
+    with subprocess.Popen(
+        [sys.executable, "-u", "-m", "dgrl", "app", "--port", "7987"], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        try:
+            for line in process.stdout:
+                if re.search(r"http://\S+", line):
+                    return time.perf_counter() - start
+        finally:
+            process.terminate()
+    raise SystemExit("the app did not start")
+
+
+def imported() -> list[str]:
+    """Which heavy packages `from dgrl import DGRL` brings along."""
+    code = f"import sys; from dgrl import DGRL; print(*(name for name in {HEAVY} if name in sys.modules))"
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+
+
+def main() -> None:
+    """Measure and print."""
+    example = str(next((ROOT / "examples").glob("*.jpg")))
+    out = tempfile.mkdtemp()
+    works: dict[str, Callable[[], float]] = {
+        "import torch": lambda: command("-c", "import torch"),
+        "import dgrl": lambda: command("-c", "import dgrl"),
+        "from dgrl import DGRL": lambda: command("-c", "from dgrl import DGRL"),
+        "dgrl --help": lambda: command("-m", "dgrl", "--help"),
+        "dgrl detect, one photo": lambda: command("-m", "dgrl", "detect", example, "-o", out),
+        "dgrl app, until it prints its address": app_ready,
+    }
+    rows = []
+    for name, work in works.items():
+        work()
+        rows.append([name, f"{statistics.median(work() for _ in range(REPEATS)):.1f}"])
+    print(table(["from nothing running", "seconds"], rows))
+    print(f"\n`from dgrl import DGRL` imports of {', '.join(HEAVY)}: {', '.join(imported()) or 'none'}.")
+
+
+if __name__ == "__main__":
+    main()
