@@ -2,8 +2,6 @@
 
 import json
 import math
-import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -200,16 +198,20 @@ class Trace:
         Raises:
             ValueError: the file is not a trace.
         """
-        try:
-            with np.load(path, allow_pickle=False) as file:
-                arrays = dict(file)
-            about = json.loads(str(arrays.pop("about")))
-            if about["format"] != FORMAT:
-                raise ValueError(f"its format is {about['format']}")
-            return cls(arrays.pop("photo"), arrays.pop("saliency"), arrays, about["prior"])
-        # A lone array has no `with`; a damaged archive fails in zipfile or zlib.
-        except (KeyError, ValueError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-            raise ValueError(f"{path} is not a trace: {error}") from error
+        with Path(path).open("rb") as opened:
+            try:
+                with np.load(opened, allow_pickle=False) as file:
+                    arrays = dict(file)
+                about = json.loads(str(arrays.pop("about")))
+                if about["format"] != FORMAT:
+                    raise ValueError(f"its format is {about['format']}")
+                photo, saliency = arrays.pop("photo"), arrays.pop("saliency")
+                if photo.dtype != np.uint8 or photo.shape != (*saliency.shape, 3):
+                    raise ValueError(f"photo {photo.shape} and map {saliency.shape} do not go together")
+                return cls(photo, saliency, arrays, about["prior"])
+            # A lone array has no `with`; damaged archives fail in NumPy, zipfile and zlib, in ways that nobody lists.
+            except Exception as error:
+                raise ValueError(f"{path} is not a trace: {' '.join(str(error).split())}") from error
 
 
 def _sigmoid(values: Array) -> Array:

@@ -1,0 +1,22 @@
+import importlib.util
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SECONDS = 4
+
+
+@pytest.mark.skipif(importlib.util.find_spec("atheris") is None, reason="needs atheris")
+@pytest.mark.parametrize("door", ["caffe", "image", "trace"])
+def test_fuzzing_finds_nothing(door, tmp_path):
+    command = [sys.executable, "-W", "ignore", "-m", "tests.fuzz", door, str(SECONDS)]
+    environment = {"PYTHONPATH": str(Path(__file__).parents[1]), "PATH": "/usr/bin:/bin"}
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment, check=False)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    assert not list(tmp_path.glob("crash-*"))
+    tried = re.search(r"number_of_executed_units: (\d+)", done.stderr)
+    assert tried, done.stderr[-2000:]
+    assert int(tried.group(1)) > 50
