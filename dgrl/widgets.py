@@ -1,4 +1,4 @@
-"""The notebook explorer: one pass, or two side by side, under the hand. Needs ipywidgets, and nothing else.
+"""The notebook explorer: one pass, or two side by side, under the hand. Needs ipywidgets (8, or 7.7 as in Colab) alone.
 
 Sliders and buttons work wherever ipywidgets do: JupyterLab, Notebook, VS Code, Colab. ipywidgets knows no click on an
 image, so a click is a small handler in the picture's own HTML that hands the place to a hidden text field. A front end
@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from dgrl import figures
-from dgrl.figures import KINDS, REFINED, REFINEMENT, SALIENCY, Layer, number_grid
+from dgrl.figures import KINDS, REFINED, REFINEMENT, Layer
 from dgrl.images import RGB
 from dgrl.report import striking_pixels
 from dgrl.trace import PixelTrace, Trace
@@ -34,11 +34,12 @@ STYLE = """<style>
 .dgrl-explorer .tables { display: flex; flex-wrap: wrap; gap: .8em 1.2em; }
 .dgrl-explorer table.numbers { border-collapse: collapse; font-variant-numeric: tabular-nums; line-height: 1.35; }
 .dgrl-explorer table.numbers caption { text-align: left; font-weight: 600; padding: .5em 0 .3em; white-space: nowrap; }
-.dgrl-explorer table.numbers th { font-weight: 400; padding: .1em .4em; text-align: right; white-space: nowrap; }
-.dgrl-explorer table.numbers td { padding: .2em .4em; text-align: right; border: 1px solid #888; }
+.dgrl-explorer table.numbers th { font-weight: 400; padding: .1em .3em; text-align: right; white-space: nowrap; }
+.dgrl-explorer table.numbers td { padding: .2em .3em; text-align: right; border: 1px solid #888; }
 .dgrl-explorer table.numbers td.centre { box-shadow: inset 0 0 0 2px black, inset 0 0 0 3px white; }
 .dgrl-explorer table.numbers tr.chosen { font-weight: 700; }
 .dgrl-explorer .arithmetic { margin-top: .6em; line-height: 1.5; font-variant-numeric: tabular-nums; }
+.dgrl-explorer .arithmetic strong { white-space: nowrap; }
 </style>"""
 # The time makes a second click on the same place news. A click is "across down time", across and down from 0 to 1.
 ON_CLICK = """
@@ -170,28 +171,15 @@ class Panel:
         scale = figures.legend(layer.colour_map, layer.low, layer.high, layer.label) if layer else ""
         label = layer.label if layer else f"no {kind} at t = {t}"
         self.picture.value = f"{self._title}{_image(marked, label)}{scale or html.escape(f'There is {label}.')}"
-        self.numbers.value = self._readings(t, x, y, across, down) + _explanation(self.trace.pixel(x, y))
-
-    def _readings(self, chosen: int, x: int, y: int, across: float, down: float) -> str:
-        rows = {}
-        for step in self.trace.steps:
-            layers = [figures.layer(self.trace, step.t, kind) for kind in KINDS]
-            rows[f"t = {step.t}"] = [figures.number(found.at(across, down), 3) if found else "–" for found in layers]
-        return figures.reading_table(f"At column {x}, row {y} of the photo", list(KINDS), rows, f"t = {chosen}")
+        self.numbers.value = figures.readings(self.trace, x, y, t) + _explanation(self.trace.pixel(x, y))
 
 
 def _explanation(pixel: PixelTrace) -> str:
     """The pixel's window in numbers, and the arithmetic that gives its refined value."""
-    limit = figures.largest(pixel.coefficients)
-    tables = [
-        number_grid("coefficients v", pixel.coefficients, -limit, limit),
-        number_grid("neighbours s", pixel.neighbours, 0, 1, SALIENCY),
-        number_grid("foreground v · s", pixel.foreground_products, -limit, limit),
-        number_grid("background v · (1 − s)", pixel.background_products, -limit, limit),
-    ]
     foreground, background, refined, before = figures.arithmetic(pixel)
-    lines = f"{foreground}<br>{background}<br><strong>{refined}</strong><br>{before}"
-    return f'<div class="tables">{"".join(tables)}</div><div class="arithmetic">{lines}</div>'
+    sum_of_both, _, result = refined.rpartition(" = ")
+    lines = f"{foreground}<br>{background}<br>{sum_of_both} <strong>= {result}</strong><br>{before}"
+    return f'{figures.pixel_tables(pixel)}<div class="arithmetic">{lines}</div>'
 
 
 def _image(picture: RGB, label: str) -> str:

@@ -15,10 +15,10 @@ import torch
 from PIL import Image
 
 from dgrl import DGRL, ImageError, cli, sizing
-from dgrl.curves import contact_sheet, curves_figure
 from dgrl.data import DataError, Pair
 from dgrl.device import place
 from dgrl.evaluation import METRICS, Scores, concentration, evaluate, evaluate_maps, run
+from dgrl.figures.evaluation import contact_sheet, curves_figure
 from dgrl.metrics import contour_band, measure
 from dgrl.tally import WORST
 from tests.networks import TINY, draw_photo, filled, write_pairs

@@ -1,7 +1,9 @@
-"""Every picture of a trace: its size, its colours, its titles and units."""
+"""Every picture of the project: its size, its colours, its titles and units."""
 
 import io
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -9,11 +11,15 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
 from dgrl import DGRL, Trace, figures
+from dgrl.attribution import Attribution, ObjectTarget
+from dgrl.figures.attribution import attributions
+from dgrl.figures.evaluation import precision_recall
 from tests.networks import TINY, draw_photo, filled
 
 PAGES: dict[str, Callable[[Trace], Figure]] = {
@@ -267,3 +273,52 @@ def test_number_grid_and_readings_are_tables() -> None:
     readings = figures.reading_table("at a pixel", ["x"], {"t = 0": ["1.0"], "t = 1": ["2.0"]}, chosen="t = 1")
     assert re.search(r'class="chosen"><th scope="row">t = 1</th><td>2.0</td>', readings)
     assert "-2.50" in figures.legend(figures.SIGNED, -2.5, 2.5, "change")
+
+
+def test_readings_of_a_pixel_are_those_of_its_layers(trace: Trace) -> None:
+    table = figures.readings(trace, 70, 40, chosen=1)
+    cells = np.array(re.findall(r"<td>(.*?)</td>", table)).reshape(3, len(figures.KINDS))
+    for t, row in enumerate(cells):
+        for kind, cell in zip(figures.KINDS, row, strict=True):
+            layer = figures.layer(trace, t, kind)
+            assert cell == (figures.number(layer.at(70.5 / 200, 40.5 / 120), 3) if layer else "–")
+    assert "column 70, row 40" in table
+    assert re.search(r'class="chosen"><th scope="row">t = 1</th>', table)
+
+
+def test_the_tables_of_a_pixel_hold_its_window(trace: Trace) -> None:
+    pixel = trace.pixel(70, 40)
+    window = [pixel.coefficients, pixel.neighbours, pixel.foreground_products, pixel.background_products]
+    expected = [figures.number(value) for values in window for value in values.ravel()]
+    assert re.findall(r"<td[^>]*>(.*?)</td>", figures.pixel_tables(pixel)) == expected
+
+
+def test_precision_over_recall_ends_in_a_solid_line() -> None:
+    steps = np.linspace(0, 1, 256)
+    curves = {name: {"recall": steps, "precision": 1 - k * steps / 9} for k, name in enumerate("abcdef")}
+    figure = precision_recall(curves)
+    lines = figure.axes[0].lines
+    for line, (name, curve) in zip(lines, curves.items(), strict=True):
+        assert line.get_label() == name
+        np.testing.assert_array_equal(line.get_ydata(), curve["precision"])
+    assert len({str(line._dash_pattern) for line in lines}) == len(lines)  # told apart in grey
+    assert len({line.get_color() for line in lines}) == len(lines)
+    assert (lines[-1].get_color(), lines[-1].get_linestyle()) == ("black", "-")
+    assert b"<svg" in figures.svg(figure)
+
+
+def test_long_labels_of_colour_bars_touch_nothing(trace: Trace) -> None:
+    found = Attribution(np.ones((96, 96), np.float32), (120, 200), ObjectTarget(), "occlusion", 1.0, 0.0, None, 0.0)
+    figure = attributions(trace.photo, [found, found])
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    figure.draw(renderer)
+    left, right = (ax.xaxis.label.get_window_extent(renderer) for ax in figure.axes if ax.get_xlabel())
+    assert left.x1 < right.x0
+    assert figure.texts[0].get_window_extent(renderer).y1 < left.y0, "the caption is below"
+
+
+def test_importing_figures_brings_no_more_than_drawing_needs() -> None:
+    more = ["matplotlib.pyplot", "captum", "py_sod_metrics", "ipywidgets", "gradio"]
+    code = f"import sys, dgrl.figures; print([name for name in {more} if name in sys.modules])"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"

@@ -23,8 +23,11 @@ def outputs(notebook: Any) -> list[Any]:
     return [output for cell in code_cells(notebook) for output in cell.outputs]
 
 
-def test_there_are_notebooks() -> None:
-    assert {"explore.ipynb", "equations.ipynb", "evaluate.ipynb"} <= {path.name for path in NOTEBOOKS}
+def test_there_are_five_notebooks_and_the_readme_names_them() -> None:
+    named = {"explore", "equations", "train", "evaluate", "attribution"}
+    assert {path.stem for path in NOTEBOOKS} == named
+    readme = (FOLDER.parent / "README.md").read_text(encoding="utf-8")
+    assert not [name for name in named if f"(notebooks/{name}.ipynb)" not in readme]
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

@@ -1,11 +1,13 @@
-"""Every picture of a trace, for the app, the notebooks and the reports alike.
+"""Every picture of the project, for the app, the notebooks and the reports alike.
 
 | file | what it gives |
 |---|---|
 | `pixels` | (H, W, 3) uint8 arrays in milliseconds: the app and the explorer redraw with them |
 | `layers` | the maps of a time step, each with its scale and colours |
 | `tables` | numbers on their colours and colour scales, as HTML |
+| `kernels` | BRN's kernels over the photo, and a pixel close up |
 | `localise`, `refine`, `compare` | Matplotlib figures with colour bars, units and captions, ready for a page |
+| `attribution`, `evaluation` | the same of an attribution or evaluation; imported by name, they bring more |
 | `page` | what all figures share, and `save` |
 
 All are pure functions. None uses pyplot, so threads may draw at once.
@@ -25,7 +27,7 @@ from dgrl.figures.layers import (
     weight_limit,
 )
 from dgrl.figures.localise import time_steps, weight_maps
-from dgrl.figures.page import jpeg, png, save
+from dgrl.figures.page import jpeg, png, save, svg
 from dgrl.figures.pixels import (
     SALIENCY,
     SIGNED,
@@ -49,7 +51,7 @@ from dgrl.figures.refine import (
     kernel_field,
     refinement,
 )
-from dgrl.figures.tables import legend, number_grid, reading_table
+from dgrl.figures.tables import legend, number_grid, pixel_tables, reading_table, readings
 
 __all__ = [
     "CHANGE",
@@ -83,13 +85,16 @@ __all__ = [
     "overlay",
     "overview",
     "pale",
+    "pixel_tables",
     "png",
     "reading_table",
+    "readings",
     "refinement",
     "resize_map",
     "save",
     "shrink",
     "side_by_side",
+    "svg",
     "time_steps",
     "weight_limit",
     "weight_maps",

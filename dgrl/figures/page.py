@@ -74,6 +74,7 @@ def colour_bar(
     else:
         place = (left + 0.05 * (right - left), bottom - 0.24 / height, 0.9 * (right - left), 0.12 / height)
     scale = ScalarMappable(Normalize(low, high), colour_map)
+    label = label if beside else textwrap.fill(label, max(20, int(14 * (right - left) * width)))
     figure.colorbar(scale, cax=figure.add_axes(place), orientation="vertical" if beside else "horizontal", label=label)
 
 
@@ -102,6 +103,13 @@ def jpeg(figure: Figure, dpi: int = 80) -> bytes:
     """The figure as a JPEG file: a fifth of the PNG where photographs are in it."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="jpeg", dpi=dpi, pil_kwargs={"quality": 88})
+    return buffer.getvalue()
+
+
+def svg(figure: Figure) -> bytes:
+    """The figure as an SVG file: sharp at every size."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="svg", metadata={"Date": None})
     return buffer.getvalue()
 
 

@@ -5,6 +5,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
+from dgrl.figures.kernels import edge_arrows, kernel_scale
 from dgrl.figures.page import DRAWN_LENGTH, caption, colour_bar, grid, show, show_map
 from dgrl.figures.pixels import SALIENCY, SIGNED, colour, largest, luminance, number, pale, shrink
 from dgrl.trace import PixelTrace, Trace
@@ -61,8 +62,6 @@ def kernel(pixel: PixelTrace) -> Figure:
 
 def kernel_field(trace: Trace) -> Figure:
     """All kernels at a glance: centre weight, spread, and along edges arrows to where a pixel draws from."""
-    from dgrl.kernel_figures import edge_arrows, kernel_scale  # it draws with the colours of this package
-
     photo = shrink(trace.photo, DRAWN_LENGTH)
     field = trace.kernel_field
     figure, axes = grid(photo, 1, 3)

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from dgrl.figures.pixels import SIGNED, colour, luminance, number
+from dgrl.figures.layers import KINDS, layer
+from dgrl.figures.pixels import SALIENCY, SIGNED, colour, largest, luminance, number
+from dgrl.trace import PixelTrace, Trace
 
 
 def legend(colour_map: str, low: float, high: float, label: str) -> str:
@@ -44,6 +46,29 @@ def reading_table(caption: str, columns: list[str], rows: Mapping[str, list[str]
         body.append(f'<tr{mark}><th scope="row">{html.escape(name)}</th>{values}</tr>')
     table = f"<caption>{html.escape(caption)}</caption><tr><th></th>{head}</tr>{''.join(body)}"
     return f'<div class="scroll"><table class="numbers">{table}</table></div>'
+
+
+def readings(trace: Trace, x: int, y: int, chosen: int) -> str:
+    """All maps' values at the photo's pixel (x, y), a row for each time step; that of step `chosen` is bold."""
+    height, width = trace.photo.shape[:2]
+    across, down = (x + 0.5) / width, (y + 0.5) / height
+    rows = {}
+    for step in trace.steps:
+        layers = [layer(trace, step.t, kind) for kind in KINDS]
+        rows[f"t = {step.t}"] = [number(found.at(across, down), 3) if found else "–" for found in layers]
+    return reading_table(f"At column {x}, row {y} of the photo", list(KINDS), rows, f"t = {chosen}")
+
+
+def pixel_tables(pixel: PixelTrace) -> str:
+    """The pixel's n×n window: coefficients, neighbours and products, a table each."""
+    limit = largest(pixel.coefficients)
+    tables = [
+        number_grid("coefficients v", pixel.coefficients, -limit, limit),
+        number_grid("neighbours s", pixel.neighbours, 0, 1, SALIENCY),
+        number_grid("foreground v · s", pixel.foreground_products, -limit, limit),
+        number_grid("background v · (1 − s)", pixel.background_products, -limit, limit),
+    ]
+    return f'<div class="tables">{"".join(tables)}</div>'
 
 
 def _css(rgb: NDArray[np.uint8]) -> str:

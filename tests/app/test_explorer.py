@@ -1,5 +1,6 @@
 """The notebook explorer as a person uses it: JupyterLab in Debian's chromium."""
 
+import json
 import os
 import re
 import subprocess
@@ -43,6 +44,10 @@ def lab(tmp_path: Path, wide_trace: Trace) -> Iterator[str]:
         "JUPYTERLAB_WORKSPACES_DIR",
     )
     environment = os.environ | {name: str(tmp_path / name.lower()) for name in own} | {"PYTHONUNBUFFERED": "1"}
+    settings = Path(environment["JUPYTERLAB_SETTINGS_DIR"], "@jupyterlab/apputils-extension")
+    settings.mkdir(parents=True)
+    # Else it asks, over the page, whether it may fetch news.
+    (settings / "notification.jupyterlab-settings").write_text('{"fetchNews": "false"}')
     options = ["--no-browser", "--ip=127.0.0.1", f"--port={PORT}", "--IdentityProvider.token=", "--allow-root"]
     log = tmp_path / "log"
     with log.open("w") as file:
@@ -69,6 +74,31 @@ def wait_for_address(log: Path, server: "subprocess.Popen[bytes]") -> str:
     raise AssertionError(f"JupyterLab did not start:\n{log.read_text()}")
 
 
+def wait_for_kernel(page: Page, lab: str) -> None:
+    """Wait until the notebook's kernel is idle and JupyterLab knows it."""
+    end = time.monotonic() + PATIENCE / 1000
+    kernels = []
+    # The page alone cannot be asked: before there is a kernel, it says "idle" too.
+    while not any(kernel["execution_state"] == "idle" and kernel["connections"] for kernel in kernels):
+        assert time.monotonic() < end, f"no kernel is ready: {kernels}"
+        page.wait_for_timeout(200)
+        with urllib.request.urlopen(f"{lab}/api/kernels", timeout=30) as answer:
+            kernels = json.load(answer)
+    idle = page.locator(".jp-NotebookPanel-toolbar .jp-Notebook-ExecutionIndicator[data-status=idle]")
+    expect(idle).to_be_visible(timeout=PATIENCE)
+
+
+def run_the_cell(page: Page) -> None:
+    """Run the notebook's only cell, and see that JupyterLab took it: it drops a run that comes too early."""
+    prompt = page.locator(".jp-CodeCell .jp-InputPrompt")
+    end = time.monotonic() + PATIENCE / 1000
+    while prompt.inner_text() == "[ ]:":
+        assert time.monotonic() < end, "JupyterLab did not run the cell"
+        page.locator(".jp-CodeCell .cm-content").click()
+        page.keyboard.press("Control+Enter")  # unlike Shift+Enter it stays in the cell, and may be pressed again
+        page.wait_for_timeout(2000)
+
+
 def numbers_of(page: Page, table: int) -> list[str]:
     """The cells of one of the explorer's tables, row by row."""
     return page.locator(".dgrl-explorer table.numbers").nth(table).locator("td").all_inner_texts()
@@ -78,8 +108,8 @@ def test_the_explorer_in_jupyterlab(browser: Browser, lab: str, wide_trace: Trac
     page = browser.new_page(viewport={"width": 1280, "height": 1100})
     page.set_default_timeout(PATIENCE)
     page.goto(f"{lab}/doc/tree/explore.ipynb")
-    page.locator(".jp-CodeCell .cm-content").click()
-    page.keyboard.press("Shift+Enter")
+    wait_for_kernel(page, lab)
+    run_the_cell(page)
     image = page.locator(".dgrl-explorer img")
     expect(image).to_be_visible(timeout=PATIENCE)
     caption = page.locator(".dgrl-explorer .numbers caption").first

@@ -14,7 +14,7 @@ from dgrl import Trace
 from dgrl.app.one_pixel import explanation, in_words, place
 from dgrl.app.refine import arrows_legend
 from dgrl.figures import SIGNED, SPREAD, number
-from dgrl.kernel_figures import APART, INK, LENGTH, Arrows, arrow_picture, edge_arrows, kernel_scale, surroundings
+from dgrl.figures.kernels import APART, INK, LENGTH, Arrows, arrow_picture, edge_arrows, kernel_scale, surroundings
 
 SIZE = 80
 PHOTO = np.full((160, 240, 3), 90, np.uint8)
@@ -113,11 +113,11 @@ def test_without_an_edge_there_are_no_arrows_and_no_key() -> None:
 
 
 @pytest.mark.parametrize(
-    ("longest", "unit"), [(0, 0.001), (0.004, 0.005), (0.02, 0.02), (0.21, 0.5), (1, 1), (1.3, 2), (2.8, 5)]
+    ("usual", "unit"), [(0, 0.001), (0.004, 0.005), (0.02, 0.02), (0.21, 0.5), (1, 1), (1.3, 2), (2.8, 5)]
 )
-def test_the_arrows_scale_is_a_round_number(longest: float, unit: float) -> None:
-    shift = np.array([0, longest], np.float32)
-    arrows = Arrows(np.array([1, 2]), np.array([1, 2]), shift, shift * 0)
+def test_the_arrows_scale_is_a_round_number_long_for_most(usual: float, unit: float) -> None:
+    shift = np.array([*[usual / 2] * 4, *[usual] * 6, 10 * usual], np.float32)  # one of eleven sticks out
+    arrows = Arrows(np.arange(11), np.arange(11), shift * 0, shift)
     assert arrows.unit == pytest.approx(unit)
     assert f"means {unit:g} pixels" in arrows_legend(arrows)
 

@@ -1,6 +1,7 @@
-"""Figures of an evaluation: precision-recall and F-measure curves, and the worst pictures as a contact sheet."""
+"""Figures of an evaluation: precision-recall and F-measure curves of maps, the worst pictures as a contact sheet."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -13,7 +14,7 @@ from dgrl.tally import Worst
 
 # Okabe and Ito's colours, told apart by colour-blind people too; with the line's style they are told apart in grey.
 COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#000000", "#d55e00")
-STYLES = ("-", "--", "-.", ":")
+STYLES: tuple[Any, ...] = ("-", "--", "-.", ":", (0, (8, 2, 1, 2)), (0, (1, 3)))
 THUMBNAIL = 240
 COLUMNS = 2
 
@@ -48,6 +49,21 @@ def _axes(ax: Axes, across: str, up: str, lowest: float) -> None:
     ax.set(xlabel=across, ylabel=up, ylim=(np.floor(lowest * 10) / 10, 1))
     ax.grid(alpha=0.3)
     ax.legend(fontsize="small")
+
+
+def precision_recall(curves: Mapping[str, Mapping[str, Curve]]) -> Figure:
+    """Precision over recall at 256 thresholds, a line for each map by its name; the last is solid and black."""
+    figure = Figure(figsize=(6, 4.6), layout="constrained")
+    axes = figure.subplots()
+    for index, (name, curve) in enumerate(curves.items(), start=1):
+        dashed = 1 + index % (len(STYLES) - 1)
+        ink, style = ("black", "-") if index == len(curves) else (COLOURS[dashed - 1], STYLES[dashed])
+        axes.plot(curve["recall"], curve["precision"], color=ink, linestyle=style, linewidth=1.8, label=name)
+    axes.set(xlabel="recall", ylabel="precision", xlim=(-0.01, 1.01), ylim=(-0.01, 1.02))
+    axes.grid(color="0.9")
+    axes.set_axisbelow(True)
+    figure.legend(loc="outside upper center", ncols=4, frameon=False)
+    return figure
 
 
 def contact_sheet(worst: Sequence[Worst]) -> Figure:

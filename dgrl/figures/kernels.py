@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from torch.nn import functional as F
 
-from dgrl.figures import SALIENCY, SIGNED, SPREAD, Map, colour, overlay, pale, resize_map
+from dgrl.figures.pixels import SALIENCY, SIGNED, SPREAD, Map, colour, overlay, pale, resize_map
 from dgrl.images import RGB
 from dgrl.trace import PixelTrace, Trace
 
@@ -78,10 +78,11 @@ class Arrows:
 
     @property
     def unit(self) -> float:
-        """The displacement that is drawn 30 pixels long: 1, 2 or 5 times a power of ten, not below the longest."""
-        longest = max(self.longest, 1e-3)
-        power: float = 10.0 ** math.floor(math.log10(longest) + 1e-6)
-        return next(step * power for step in (1, 2, 5, 10) if step * power >= longest * (1 - 1e-6))
+        """The displacement that is drawn 30 pixels long: 1, 2 or 5 times a power of ten, and long for most arrows."""
+        # Not the longest: one arrow far longer than the others would shrink them all to dots.
+        usual = max(float(np.percentile(self.lengths, 90)), 1e-3) if len(self.x) else 1e-3
+        power: float = 10.0 ** math.floor(math.log10(usual) + 1e-6)
+        return next(step * power for step in (1, 2, 5, 10) if step * power >= usual * (1 - 1e-6))
 
 
 def edge_arrows(trace: Trace) -> Arrows:

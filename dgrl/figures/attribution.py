@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from torchvision.transforms import functional as transforms
 
 from dgrl.attribution import Attribution, CellTarget
-from dgrl.figures import SIGNED, colour, largest, pale, resize_map, shrink
 from dgrl.figures.page import DRAWN_LENGTH, caption, colour_bar, grid, show
+from dgrl.figures.pixels import SIGNED, colour, largest, pale, resize_map, shrink
 from dgrl.images import RGB
 
 SMOOTHING = 1 / 96
@@ -72,5 +72,5 @@ def attributions(photo: RGB, found: Sequence[Attribution], titles: Sequence[str]
         layer = attribution_layer(attribution)
         show(ax, layer.over(photo), title)
         colour_bar(figure, ax, SIGNED, -layer.limit, layer.limit, layer.label)
-    caption(figure, "Which places speak for the number that is explained (red), and which against it (blue).")
+    caption(figure, "Red places speak for the number that is explained, blue ones against it.")
     return figure
