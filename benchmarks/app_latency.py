@@ -50,9 +50,9 @@ TAB = """async (name) => {
   const frame = () => new Promise(requestAnimationFrame), start = performance.now();
   const tab = [...document.querySelectorAll('[role=tab]')].find(tab => tab.textContent.trim() === name);
   tab.click();
-  const panel = document.getElementById(tab.getAttribute('aria-controls'));
+  const panel = () => document.getElementById(tab.getAttribute('aria-controls'));  // made when the tab is first opened
   const missing = image => image.getBoundingClientRect().top < innerHeight && !image.complete;
-  do { await frame(); } while (!panel.offsetParent || [...panel.querySelectorAll('img')].some(missing));
+  do { await frame(); } while (!panel()?.offsetParent || [...panel().querySelectorAll('img')].some(missing));
   await frame();
   return (performance.now() - start) / 1000;
 }"""
@@ -164,7 +164,7 @@ def print_table(title: str, times: Times) -> None:
         [what, f"{statistics.median(measured):.2f}", f"{max(measured):.2f}", str(WANTED.get(what, "–"))]
         for what, measured in times.items()
     ]
-    print(f"\n{table([title, 'median, s', 'slowest, s', 'wanted, s'], rows)}")
+    print(f"\n{table([title, 'median, s', 'slowest, s', 'wanted, s'], rows)}", flush=True)
 
 
 def main() -> None:

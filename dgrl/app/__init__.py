@@ -16,8 +16,8 @@ from dgrl.app.style import CSS, NAME_PICTURES, THEME
 from dgrl.commands.common import SHIPPED_WEIGHTS, default_weights
 from dgrl.device import choose_device, place
 from dgrl.model import DGRL
+from dgrl.shipped import EXAMPLES
 
-EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 MAX_UPLOAD = "40mb"
 HEADING = """
 # DGRL: saliency detection that shows its work

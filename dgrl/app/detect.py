@@ -70,8 +70,8 @@ def add(passes: Passes, examples: Sequence[str | Path]) -> tuple[Source, Depende
         saliency = map_image("Saliency map: white is salient", "saliency")
         cut = map_image("Cut-out on transparency", "cutout")
     with gr.Row():
-        map_file = gr.DownloadButton("Download the saliency map (PNG)", size="md")
-        cut_file = gr.DownloadButton("Download the cut-out (PNG)", size="md")
+        map_file = gr.DownloadButton("Download the saliency map (PNG)", size="md", min_width=280)
+        cut_file = gr.DownloadButton("Download the cut-out (PNG)", size="md", min_width=280)
     with gr.Accordion("The equation", open=False):
         gr.Markdown(EQUATION, latex_delimiters=LATEX)
 
@@ -139,7 +139,20 @@ def add(passes: Passes, examples: Sequence[str | Path]) -> tuple[Source, Depende
         trigger_mode="always_last",
     )
     found = localised.success(
-        detect, source.inputs, outputs, api_name="detect", show_progress="hidden", concurrency_id="pass"
+        detect,
+        source.inputs,
+        outputs,
+        api_name="detect",
+        show_progress="hidden",
+        concurrency_id="pass",
+        trigger_mode="always_last",
     )
-    found.success(cut_out, source.inputs, [cut, cut_file], api_name="cutout", show_progress="minimal")
+    found.success(
+        cut_out,
+        source.inputs,
+        [cut, cut_file],
+        api_name="cutout",
+        show_progress="minimal",
+        trigger_mode="always_last",
+    )
     return source, localised, found

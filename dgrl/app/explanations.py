@@ -10,9 +10,9 @@ from dgrl.app.detect import spotlight
 from dgrl.app.parts import picture_file, picture_point
 from dgrl.app.passes import View
 from dgrl.attribution import Attribution, CellTarget, ObjectTarget, PixelTarget
-from dgrl.attribution_figures import attribution_layer
 from dgrl.evidence import Target
 from dgrl.figures import SIGNED, layer, legend, mark, resize_map
+from dgrl.figures.attribution import attribution_layer
 from dgrl.images import RGB
 
 LAST = -1

@@ -1,10 +1,10 @@
-"""The maps of RLN over the photo, as the Localise tab shows them: what there is, how it is coloured, what it reads."""
+"""The maps of RLN over the photo, as the Localise tab shows them: what there is, how it is coloured."""
 
 import numpy as np
 
 from dgrl.app.parts import photo_point, picture_file
 from dgrl.app.passes import View
-from dgrl.figures import KINDS, layer, pale, reading_table, shrink
+from dgrl.figures import KINDS, layer, pale, shrink
 
 THUMBNAIL = 240
 
@@ -20,17 +20,6 @@ def grid(view: View, opacity: float) -> list[tuple[str, str]]:
             caption = f"t = {step.t} · {kind}" if found else f"t = {step.t} · no {kind}"
             pictures.append((picture_file(drawn, f"t{step.t}_{kind}"), caption))
     return pictures
-
-
-def readings(view: View, x: int, y: int, chosen: int) -> str:
-    """A table of all maps' values at the photo's pixel (x, y)."""
-    height, width = view.trace.photo.shape[:2]
-    across, down = (x + 0.5) / width, (y + 0.5) / height
-    rows = {}
-    for step in view.trace.steps:
-        layers = [layer(view.trace, step.t, kind) for kind in KINDS]
-        rows[f"t = {step.t}"] = [f"{found.at(across, down):.3f}" if found else "–" for found in layers]
-    return reading_table(f"At column {x}, row {y} of the photo", list(KINDS), rows, f"t = {chosen}")
 
 
 def brightest(view: View) -> tuple[int, int]:

@@ -6,10 +6,12 @@ from typing import Any
 import gradio as gr
 from gradio.events import Dependency
 
-from dgrl.app.layers import brightest, grid, readings
+from dgrl.app.layers import brightest, grid
 from dgrl.app.parts import (
+    CLICK,
     LATEX,
     MOST_STEPS,
+    QUIET,
     Source,
     Wanted,
     inside,
@@ -20,7 +22,7 @@ from dgrl.app.parts import (
     wanted_point,
 )
 from dgrl.app.passes import View
-from dgrl.figures import KINDS, layer, legend, mark
+from dgrl.figures import KINDS, layer, legend, mark, readings
 
 WHAT_IT_IS = (
     "At each **time step** the network looks at the photo again, with feedback from the step before. At three "
@@ -167,7 +169,7 @@ class Handlers:
         file = picture_file(mark(picture, *picture_point(view, x, y, picture)), f"t{t}_{kind}")
         nothing = f"There is no {kind} at t = {t}: here is the photo."
         scale = legend(chosen.colour_map, chosen.low, chosen.high, chosen.label) if chosen else nothing
-        return file, scale, readings(view, x, y, t)
+        return file, scale, readings(view.trace, x, y, t)
 
 
 def add(source: Source, localised: Dependency) -> Looking:
@@ -208,10 +210,8 @@ def add(source: Source, localised: Dependency) -> Looking:
 
     on = Handlers(source)
     controls, large, time = [*source.inputs, step, kind, opacity], [shown, scale, values], [*source.inputs, step]
-    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
-    latest = {**quiet, "trigger_mode": "always_last"}
     drawn = [gallery, *large, x, y]
-    counted = localised.success(on.times, time, step, **quiet)
+    counted = localised.success(on.times, time, step, **QUIET)
     counted.success(
         on.localise,
         [*controls, source.wanted],
@@ -219,14 +219,15 @@ def add(source: Source, localised: Dependency) -> Looking:
         api_name="localise",
         show_progress="hidden",
         concurrency_limit=4,
+        trigger_mode="always_last",
     )
     redraw_on = [step.change, kind.change, opacity.input, x.submit, y.submit]
-    gr.on(redraw_on, on.redraw, [*controls, x, y], large, **latest)
-    gr.on([opacity.input], on.redraw_grid, [*source.inputs, opacity], gallery, **latest)
-    shown.select(on.click, controls, [*large, x, y], **latest)
-    gallery.select(on.choose, None, [step, kind], **quiet)
-    back.click(on.back, time, step, **quiet)
-    forward.click(on.forward, time, step, **quiet)
-    play.click(on.play, None, [step, clock], **quiet)
-    clock.tick(on.tick, time, [step, clock], **quiet)
+    gr.on(redraw_on, on.redraw, [*controls, x, y], large, **QUIET)
+    gr.on([opacity.input], on.redraw_grid, [*source.inputs, opacity], gallery, **QUIET)
+    shown.select(on.click, controls, [*large, x, y], **CLICK)
+    gallery.select(on.choose, None, [step, kind], **CLICK)
+    back.click(on.back, time, step, **QUIET)
+    forward.click(on.forward, time, step, **QUIET)
+    play.click(on.play, None, [step, clock], **QUIET)
+    clock.tick(on.tick, time, [step, clock], **QUIET)
     return Looking(step, kind, x, y)

@@ -13,17 +13,19 @@ from gradio.events import Dependency
 from torch import Tensor
 
 from dgrl import metrics, sizing
-from dgrl.app.curves import curves_figure, curves_table, name_of, scores_table, svg
+from dgrl.app.curves import curves_table, name_of, scores_table
 from dgrl.app.parts import LATEX, Source, ground_truth, served_file
 from dgrl.app.passes import View
 from dgrl.evaluation import REFINED
-from dgrl.figures import number, reading_table
+from dgrl.figures import number, reading_table, svg
+from dgrl.figures.evaluation import precision_recall
 from dgrl.metrics import METRICS, Measured
 
 Scored = Mapping[str, Mapping[str, float]]
 WHAT_IT_IS = (
     "With a **ground-truth mask**, a picture of the photo's size that is white on the object and black elsewhere, "
-    "every map of the pass is measured: RLN's prediction at each time step, and the map after BRN."
+    "every map of the pass is measured: RLN's prediction at each time step, and the map after BRN. **MAE** is an "
+    "error: less is better. Of all the other scores, more is."
 )
 WHAT_THEY_MEAN = rf"""
 - **MAE**, mean absolute error: how far the map is from the mask on average. 0 is perfect; for all others 1 is.
@@ -32,7 +34,8 @@ WHAT_THEY_MEAN = rf"""
   where they are.
 - **S**, structure measure: likeness of regions and of the object as a whole.
 - **E**, enhanced alignment: single pixels and the whole picture at once, mean over 256 thresholds.
-- **boundaryF**: meanF of the pixels near the mask's contour alone, {metrics.BAND} pixels on either side.
+- **boundaryF**: meanF of the pixels within {metrics.BAND} pixels of the true contour and of no others: how well the
+  edge is drawn.
 - **Precision** is the share of what was found that is the object, **recall** the share of the object that was found:
 
 $$ F_\beta = \frac{{(1 + \beta^2)\,\mathrm{{precision}} \cdot \mathrm{{recall}}}}
@@ -136,7 +139,8 @@ def add(source: Source, found: Dependency, examples: Sequence[str | Path]) -> No
             measured[kind] = metrics.measure(saliency, truth, stretch)
             scores = {kind: one.results() for kind, one in measured.items()}
             yield scores, scores_html(scores), *[gr.skip()] * 4
-        figure, stem = svg(curves_figure(measured)), Path(str(photo)).stem
+        drawn = precision_recall({name_of(kind): one.curves() for kind, one in measured.items()})
+        figure, stem = svg(drawn), Path(str(photo)).stem
         yield (
             scores,
             scores_html(scores),
@@ -157,10 +161,15 @@ def add(source: Source, found: Dependency, examples: Sequence[str | Path]) -> No
 
     outputs = [digits, shown, curve, scores_file, curve_file, figure_file]
     inputs = [*source.inputs, source.mask, stretch]
-    settings: dict[str, Any] = {"concurrency_limit": 2, "concurrency_id": "measure", "show_progress_on": shown}
-    stretch.input(measure, inputs, outputs, api_name="measure", trigger_mode="always_last", **settings)
+    settings: dict[str, Any] = {
+        "concurrency_limit": 2,
+        "concurrency_id": "measure",
+        "show_progress_on": shown,
+        "trigger_mode": "always_last",
+    }
+    stretch.input(measure, inputs, outputs, api_name="measure", **settings)
     private: dict[str, Any] = {"api_visibility": "private", **settings}
-    source.mask.change(show, inputs, outputs, trigger_mode="always_last", **private)
+    source.mask.change(show, inputs, outputs, **private)
     # A mask belongs to one photo; with another number of steps or checkpoint it is measured again.
     pair = [source.photo, source.mask]
     source.photo.change(kept_mask, pair, source.mask, queue=False, api_visibility="private")

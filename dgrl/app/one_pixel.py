@@ -8,21 +8,14 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from dgrl.figures import SALIENCY, largest, number, number_grid
+from dgrl.figures import number, pixel_tables
+from dgrl.figures.kernels import surroundings
 from dgrl.images import RGB
-from dgrl.kernel_figures import surroundings
 from dgrl.trace import PixelTrace, Trace
 
 
 def explanation(trace: Trace, pixel: PixelTrace) -> str:
     """The pixel close up, its window as four tables of numbers, and the arithmetic of its refined value, as HTML."""
-    limit = largest(pixel.coefficients)
-    tables = [
-        number_grid("coefficients v", pixel.coefficients, -limit, limit),
-        number_grid("neighbours s", pixel.neighbours, 0, 1, SALIENCY),
-        number_grid("foreground v · s", pixel.foreground_products, -limit, limit),
-        number_grid("background v · (1 − s)", pixel.background_products, -limit, limit),
-    ]
     around = surroundings(trace, pixel)
     close = [
         close_up(around.photo, "photo, made square", "Close-up of the photo around the pixel"),
@@ -34,7 +27,7 @@ def explanation(trace: Trace, pixel: PixelTrace) -> str:
         f"<p>Column {pixel.x}, row {pixel.y} of the photo is column {pixel.column}, row {pixel.row} of BRN's map.</p>"
         f'<div class="tables">{"".join(close)}</div>'
         f"<div>The outlined {n}×{n} pixels of BRN's map are the pixel's window; here they are in numbers.</div>"
-        f'<div class="tables">{"".join(tables)}</div>'
+        f"{pixel_tables(pixel)}"
         f'<div class="arithmetic">{"<br>".join(in_words(pixel))}</div>'
     )
 
@@ -71,7 +64,7 @@ def close_up(picture: RGB, caption: str, alternative: str) -> str:
     Image.fromarray(picture).save(buffer, "png", compress_level=1)
     data = base64.b64encode(buffer.getvalue()).decode()
     image = f'<img src="data:image/png;base64,{data}" alt="{alternative}" style="width: 100%">'
-    style = "margin: 0; flex: 1 1 90px; max-width: 200px"
+    style = "margin: 0; flex: 1 1 80px; max-width: 200px"
     return f'<figure style="{style}">{image}<figcaption>{caption}</figcaption></figure>'
 
 

@@ -19,6 +19,15 @@ from dgrl.app.passes import AS_TRAINED, MAX_PIXELS, Passes, View
 from dgrl.images import RGB, ImageError, read_mask
 
 MOST_STEPS = 4
+QUIET: dict[str, Any] = {
+    "show_progress": "hidden",
+    "api_visibility": "private",
+    "concurrency_limit": None,
+    "trigger_mode": "always_last",  # Gradio's own choice drops what is asked while the answer before is on its way
+}
+"""For events that only redraw."""
+CLICK: dict[str, Any] = {**QUIET, "trigger_mode": "multiple"}
+"""For clicks in pictures: "always_last" would answer the last one with the place of the one before."""
 LATEX: list[dict[str, str | bool]] = [
     {"left": "$$", "right": "$$", "display": True},
     {"left": "$", "right": "$", "display": False},
@@ -160,6 +169,7 @@ def map_image(label: str, elem_id: str, pick: bool = False) -> gr.Image:
         alt_text=label,
         elem_classes="map pick" if pick else "map",
         elem_id=elem_id,
+        min_width=280,
     )
 
 

@@ -22,6 +22,7 @@ except ImportError:
 
 MAX_PIXELS = 25_000_000
 CAPACITY = 2 * 2**30
+MOST_PER_VISITOR = 8
 IDLE_SECONDS = 3600
 AS_TRAINED = -1
 DRAWN_LENGTH = 960
@@ -65,8 +66,9 @@ class Passes:
     """Runs the networks and keeps recent passes in bounded memory.
 
     A pass is known by photo, checkpoint, number of steps and edits. Visitors who look at the same file share it. It is
-    dropped when all of them have left, when nobody has looked for an hour, or, least recently used first, when all
-    passes together outgrow `capacity`. A dropped pass is computed again when somebody asks for it.
+    dropped when all of them have left or gone on to eight others, when nobody has looked for an hour, or, least
+    recently used first, when all passes together outgrow `capacity`. A dropped pass is computed again when somebody
+    asks for it.
 
     Args:
         models: networks by the name that the app shows.
@@ -84,6 +86,7 @@ class Passes:
         self.capacity = capacity
         self.count = 0
         self._entries: OrderedDict[Key, _Entry] = OrderedDict()
+        self._present: set[str] = set()  # visitors who have asked for something since they left, if they ever did
         self._lock = threading.Lock()
         self._one_half = threading.Lock()
 
@@ -131,6 +134,8 @@ class Passes:
         return self._get((photo, checkpoint, steps, tuple(edits)), visitor, whole=True)
 
     def _get(self, key: Key, visitor: str | None, whole: bool) -> View:
+        if visitor is not None:
+            self._present.add(visitor)
         view = self._find(key, visitor)
         if view is not None and (view.whole or not whole):
             return view
@@ -155,11 +160,8 @@ class Passes:
     def leave(self, visitor: str) -> None:
         """Drop what nobody but this visitor was looking at."""
         with self._lock:
-            for key, entry in list(self._entries.items()):
-                if visitor in entry.visitors:
-                    entry.visitors.remove(visitor)
-                    if not entry.visitors:
-                        del self._entries[key]
+            self._present.discard(visitor)
+            self._let_go(visitor, keep=0)
 
     @property
     def kept_bytes(self) -> int:
@@ -173,8 +175,7 @@ class Passes:
                 return None
             self._entries.move_to_end(key)
             entry.used = time.monotonic()
-            if visitor is not None:
-                entry.visitors.add(visitor)
+            self._hold(entry, visitor)
             return entry.view
 
     def _keep(self, key: Key, view: View, visitor: str | None) -> None:
@@ -182,11 +183,29 @@ class Passes:
         size += sum(values.nbytes for values in view.trace.taps.values())
         with self._lock:
             before = self._entries.pop(key, None)
-            visitors = before.visitors if before is not None else set()
-            self._entries[key] = _Entry(view, size, time.monotonic(), visitors | ({visitor} if visitor else set()))
+            entry = _Entry(view, size, time.monotonic(), before.visitors if before is not None else set())
+            if not entry.visitors and visitor is not None and visitor not in self._present:
+                return  # they left while it was computed, and nobody else wants it
+            self._entries[key] = entry
+            self._hold(entry, visitor)
             oldest_allowed = time.monotonic() - IDLE_SECONDS
             # Least recently used first: the first entry that may stay ends the search.
             for other, candidate in list(self._entries.items())[:-1]:
                 if self.kept_bytes <= self.capacity and candidate.used >= oldest_allowed:
                     break
                 del self._entries[other]
+
+    def _hold(self, entry: _Entry, visitor: str | None) -> None:
+        """Keep a pass for a visitor, who may hold only so many. Whoever calls this has the lock."""
+        if visitor is not None and visitor in self._present and visitor not in entry.visitors:
+            entry.visitors.add(visitor)
+            self._let_go(visitor, keep=MOST_PER_VISITOR)
+
+    def _let_go(self, visitor: str, keep: int) -> None:
+        """Drop what only this visitor holds, but for the `keep` most recently used. Whoever calls this has the lock."""
+        held = [key for key, entry in self._entries.items() if visitor in entry.visitors]
+        for key in held[: max(len(held) - keep, 0)]:
+            visitors = self._entries[key].visitors
+            visitors.remove(visitor)
+            if not visitors:
+                del self._entries[key]

@@ -8,7 +8,9 @@ from gradio.events import Dependency
 
 from dgrl.app.one_pixel import explanation, numbers
 from dgrl.app.parts import (
+    CLICK,
     LATEX,
+    QUIET,
     Source,
     Wanted,
     checked_point,
@@ -20,8 +22,8 @@ from dgrl.app.parts import (
 )
 from dgrl.app.passes import View
 from dgrl.figures import SALIENCY, SIGNED, Map, colour, largest, legend, mark, resize_map
+from dgrl.figures.kernels import Arrows, Scale, arrow_picture, kernel_scale
 from dgrl.images import RGB
-from dgrl.kernel_figures import Arrows, Scale, arrow_picture, kernel_scale
 from dgrl.report import striking_pixels
 
 WHAT_IT_IS = (
@@ -106,7 +108,7 @@ def add(source: Source, found: Dependency) -> tuple[gr.Number, gr.Number]:
             with gr.Row():
                 x = gr.Number(label="Column x", precision=0, minimum=0, min_width=80, elem_id="pixel-x")
                 y = gr.Number(label="Row y", precision=0, minimum=0, min_width=80, elem_id="pixel-y")
-                ask = gr.Button("Show its kernel", size="md", min_width=120)
+                ask = gr.Button("Show its kernel", size="md", min_width=200)
             with gr.Accordion("All digits", open=False):
                 digits = gr.JSON(label="The pixel in numbers", open=True)
         with gr.Column(scale=3, min_width=320):
@@ -203,9 +205,10 @@ def add(source: Source, found: Dependency) -> tuple[gr.Number, gr.Number]:
         api_name="refine",
         show_progress="hidden",
         concurrency_limit=4,
+        trigger_mode="always_last",
     )
-    quiet: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": None, "trigger_mode": "always_last"}
-    gr.on([ask.click, x.submit, y.submit], pixel, [*source.inputs, x, y], one_pixel, api_name="pixel", **quiet)
+    open_to_all = {**QUIET, "api_visibility": "public"}
+    gr.on([ask.click, x.submit, y.submit], pixel, [*source.inputs, x, y], one_pixel, api_name="pixel", **open_to_all)
     clickable = [image.select for image in (picked, changed, centre, spread, arrows)]
-    gr.on(clickable, click, source.inputs, one_pixel, api_visibility="private", **quiet)
+    gr.on(clickable, click, source.inputs, one_pixel, **CLICK)
     return x, y

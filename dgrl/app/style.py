@@ -9,17 +9,24 @@ THEME = gr.themes.Base(
     font_mono=["ui-monospace", "Consolas", "Menlo", "monospace"],
     text_size="lg",
     radius_size="md",
-)
+).set(checkbox_border_color_dark="*neutral_400")
 
 CSS = """
 .gradio-container { max-width: 1280px !important; min-width: 0; margin: 0 auto; }
+.gradio-container .main.app { padding: min(3vw, 32px) !important; }
 
-/* A picture's label stands above it instead of on it. */
+/* A picture's label and buttons stand above it instead of on it. */
 .map > label[data-testid="block-label"] { position: static; width: auto; border: 0; box-shadow: none; background: none;
-  padding: .5em 2.2em .3em .7em; }
+  padding: .5em 5em .3em .7em; }
+.map .image-container, .map .grid-wrap, .map .gallery-container { position: static; }
+.map .icon-button-wrapper.top-panel { top: .3em; right: .3em; border: 0; box-shadow: none; background: none; }
 .map .image-container, .map .image-frame { height: auto; }
 .map .image-frame, .map .image-frame img, .map .image-container > button { width: 100%; }
 .map .image-frame img { height: auto; max-height: 440px; object-fit: scale-down; display: block; }
+.map.fullscreen .image-frame img { height: calc(100vh - 2.5em); max-height: none; }
+.map.fullscreen:not(.pick) .image-frame img { object-fit: contain; } /* Gradio misplaces clicks in enlarged pictures */
+/* Browsers load pictures below the fold late: most keep their place until then. */
+.map .image-frame { min-height: 9em; }
 .pick img { cursor: crosshair; }
 #cutout img { background: repeating-conic-gradient(#bbb 0% 25%, #eee 0% 50%) 50% / 24px 24px; }
 
@@ -46,10 +53,10 @@ table.numbers td.centre { box-shadow: inset 0 0 0 2px black, inset 0 0 0 3px whi
 table.numbers tr.chosen th, table.numbers tr.chosen td { font-weight: 700; }
 img.figure { display: block; width: 100%; max-width: 640px; height: auto; background: white; }
 @media (max-width: 500px) {
-  .gradio-container .main.app { padding: 12px !important; }
-  table.numbers th, table.numbers td { padding: .3em .25em; font-size: .9em; }
+  table.numbers th, table.numbers td { padding: .3em .2em; font-size: .8em; }
   table.numbers th[scope=col] { white-space: normal; }
 }
+footer .divider { display: none; } /* Gradio puts one after the last link too */
 .arithmetic { line-height: 1.8; margin-top: .8em; font-variant-numeric: tabular-nums; }
 """
 

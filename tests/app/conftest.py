@@ -2,22 +2,33 @@
 
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+from gradio import Blocks
 from gradio_client import Client
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
 os.environ["GRADIO_HEARTBEAT_INTERVAL"] = "0.25"  # a visitor who leaves is noticed at once
+# A server that stops deletes the files it made, and they are named by their content: another one on this machine that
+# was shown the same drawn photos would delete those of these tests.
+os.environ["GRADIO_TEMP_DIR"] = tempfile.mkdtemp(prefix="gradio-")
 
 from dgrl import DGRL, Trace
 from dgrl.app import build, launch_settings
 from tests.networks import TINY, draw_photo, filled
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_files_stay() -> Iterator[None]:
+    yield
+    shutil.rmtree(os.environ["GRADIO_TEMP_DIR"])
 
 
 @pytest.fixture(scope="session")
@@ -66,12 +77,14 @@ class Served:
     """A running app.
 
     Attributes:
+        app: the app itself.
         url: its address.
         network: the network behind it.
         passes: one entry for each time that RLN has run since the start.
         refinements: the same for BRN.
     """
 
+    app: Blocks
     url: str
     network: DGRL
     passes: list[int]
@@ -90,7 +103,7 @@ def served(network: DGRL) -> Iterator[Served]:
         {"tiny": network, "other": filled(DGRL(replace(TINY, context=False, kernel_size=3, steps=1)))}, precision="fp32"
     )
     _, url, _ = app.launch(prevent_thread_lock=True, quiet=True, **launch_settings())
-    yield Served(url, network, passes, refinements)
+    yield Served(app, url, network, passes, refinements)
     app.close()
     for hook in counting:
         hook.remove()

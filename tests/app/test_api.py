@@ -1,6 +1,8 @@
 """The app's endpoints, called as a program calls them, and what bad input does to them."""
 
+import inspect
 import io
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -34,6 +36,38 @@ def test_endpoints_have_stable_names_and_say_what_they_do(client: Client) -> Non
         assert len(endpoint["description"]) > 20
         names = [parameter["parameter_name"] for parameter in endpoint["parameters"]]
         assert names[:3] == ["photo", "checkpoint", "steps"]
+
+
+def test_every_argument_is_typed_and_described(client: Client, served: Served) -> None:
+    named = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
+    described = {fn.api_name: inspect.getdoc(fn.fn) or "" for fn in served.app.fns.values()}
+    for endpoint, facts in named.items():
+        arguments, results = described[endpoint.removeprefix("/")].split("Args:")[1].split("Returns:")
+        for parameter in facts["parameters"]:
+            assert parameter["type"], f"{endpoint} says nothing of the type of {parameter['parameter_name']}"
+            assert re.search(rf"^ +{parameter['parameter_name']}: \S", arguments, re.MULTILINE), (endpoint, parameter)
+        assert len(results) > 20
+
+
+def test_the_last_wish_counts(client: Client) -> None:
+    """By default Gradio drops an event while the answer to the one before is on its way."""
+    events = client.config["dependencies"]
+    dropping = {event["api_name"].rstrip("_0123456789") for event in events if event["trigger_mode"] == "once"}
+    # Long work that a second press must not start again, examples, links, and what happens once.
+    assert dropping == {
+        "attribute",
+        "report",
+        "load_example",
+        "share",
+        "restore",
+        "leave",
+        "lambda",
+        "js_fn",
+        "unnamed",
+    }
+    # A click brings its place along, which "always_last" would mistake.
+    modes = {event["trigger_mode"] for event in events for _, name in event["targets"] if name == "select"}
+    assert modes == {"multiple"}
 
 
 def test_detect_gives_the_map_that_the_library_gives(

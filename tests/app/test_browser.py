@@ -34,10 +34,10 @@ def click_at(page: Page, element: str, across: float, down: float) -> None:
     """Click in the picture of `element`, at a share of its width and height."""
     image = page.locator(f"{element} img")
     image.scroll_into_view_if_needed()
-    # The element may be wider or higher than the picture drawn in it (object-fit: contain).
+    # The element may be wider or higher than the picture drawn in it (object-fit: scale-down).
     drawn = image.evaluate(
         """img => {
-          const scale = Math.min(img.clientWidth / img.naturalWidth, img.clientHeight / img.naturalHeight);
+          const scale = Math.min(1, img.clientWidth / img.naturalWidth, img.clientHeight / img.naturalHeight);
           return [img.clientWidth, img.clientHeight, img.naturalWidth * scale, img.naturalHeight * scale];
         }"""
     )
@@ -102,7 +102,21 @@ def test_upload_walk_the_steps_click_a_pixel(
     assert numbers_of(page, 2) == [number(value) for value in expected.foreground_products.ravel()]
     expect(page.locator("#kernel .arithmetic strong")).to_contain_text(f"= {expected.refined:.4f}")
 
-    assert len(served.passes) == passes, "steps and clicks ran the network again"
+    page.get_by_role("tab", name="Localise").click()
+    before = source_of(page, "#shown")
+    slider = page.get_by_role("slider", name="Opacity of the map over the photo")
+    slider.focus()
+    slider.press("End")
+    expect(page.locator("#shown img")).not_to_have_attribute("src", before)
+
+    assert len(served.passes) == passes, "steps, clicks or sliders ran the network again"
+    travelled = page.evaluate(
+        """() => Promise.all([...document.querySelectorAll('.map img')].filter(image => image.currentSrc)
+          .map(async image => [image.closest('.map').id, (await fetch(image.src)).headers.get('content-type')]))"""
+    )
+    # The one picture that is no map, and not lossless, is the photo itself under the slider.
+    assert [kind for kind in travelled if kind[1] != "image/png"] == [["compared", "image/jpeg"]]
+    assert len(travelled) > 20
     assert_clean(seen)
 
 
@@ -250,20 +264,20 @@ def test_play_walks_to_the_last_step_and_stops(seen: Visit, photo_files: dict[st
 
 def test_the_number_of_steps_is_a_new_pass_for_every_tab(seen: Visit, served: Served, new_photo: Path) -> None:
     page = seen.page
+    passes, refinements = len(served.passes), len(served.refinements)
     upload(page, new_photo)
     page.get_by_role("tab", name="Localise").click()
     expect(page.locator("#maps img")).to_have_count(15)
-    passes = len(served.passes)
+    assert (len(served.passes), len(served.refinements)) == (passes + 1, refinements + 1)
     page.get_by_role("radio", name="4", exact=True).first.check()
     expect(page.locator("#maps img")).to_have_count(25)
     expect(page.locator("#step input")).to_have_count(5)
-    assert len(served.passes) == passes + 1
     page.locator("#maps img").nth(23).click()
     expect(page.locator("#step").get_by_label("4")).to_be_checked()
     expect(page.locator("#kind").get_by_label("prediction")).to_be_checked()
     page.get_by_role("tab", name="Detect").click()
     expect(page.locator("#summary")).to_contain_text("T = 4")
-    assert len(served.passes) == passes + 1
+    assert (len(served.passes), len(served.refinements)) == (passes + 2, refinements + 2)
     assert_clean(seen)
 
 
@@ -276,6 +290,20 @@ def test_a_pixel_can_be_asked_for_by_keyboard(seen: Visit, photo_files: dict[str
     page.locator("#pixel-y").get_by_label("Row y").fill("20")
     page.locator("#pixel-y").get_by_label("Row y").press("Enter")
     expect(page.locator("#kernel .arithmetic strong")).to_contain_text(f"= {wide_trace.pixel(10, 20).refined:.4f}")
+    assert_clean(seen)
+
+
+def test_a_picture_fills_the_screen_and_clicks_still_land(seen: Visit, photo_files: dict[str, Path]) -> None:
+    page = seen.page
+    upload(page, photo_files["wide"])
+    page.get_by_role("tab", name="Localise").click()
+    expect(page.locator("#shown img")).to_be_visible()
+    page.locator("#shown").get_by_label("Fullscreen").click()
+    page.wait_for_function("document.querySelector('#shown img').clientHeight > 800")
+    click_at(page, "#shown", 0.25, 0.5)
+    point_of(page.locator("#values caption"), near=(50, 60))
+    page.keyboard.press("Escape")
+    page.wait_for_function("document.querySelector('#shown img').clientHeight < 500")
     assert_clean(seen)
 
 
@@ -304,7 +332,9 @@ def test_two_visitors_see_their_own_pictures(
     high_trace = served.network.trace(photo_files["high"])
     visits = {"wide": visit(browser, served.url), "high": visit(browser, served.url)}
     for name, seen in visits.items():
-        upload(seen.page, photo_files[name])
+        seen.page.set_input_files("#photo input[type=file]", photo_files[name])
+    for seen in visits.values():
+        expect(seen.page.locator("#summary")).to_contain_text("One pass")
     for name, trace in (("wide", wide_trace), ("high", high_trace)):
         page = visits[name].page
         page.get_by_role("tab", name="Refine").click()
@@ -353,3 +383,42 @@ def test_tabs_can_be_opened_by_keyboard(seen: Visit) -> None:
         expect(page.get_by_role("tab", name=tab)).to_be_focused()
         page.keyboard.press("Enter")
         expect(page.get_by_role("tab", name=tab)).to_have_attribute("aria-selected", "true")
+
+
+CONTROLS = {
+    "Detect": {"Checkpoint", "Download the saliency map (PNG)", "Download the cut-out (PNG)", "raccoon"},
+    "Localise": {
+        "as trained", "◀ Back", "▶ Play", "Next ▶", "conv4", "Opacity of the map over the photo", "Column x", "Row y",
+        "t = 0 · conv3", "The equations",
+    },
+    "Refine": {"Column x", "Row y", "Show its kernel", "All digits", "The equations"},
+    "What if": {
+        "Paint the found object", "conv3", "Strength of the painting", "every step", "Feedback into conv5, times",
+        "as untouched", "as computed", "Run the altered pass", "Reset", "after BRN", "last",
+    },
+    "Why": {"one pixel", "Column x", "After BRN, instead of RLN", "Integrated Gradients", "Explain", "Stop"},
+    "Measure": {"Stretch each map to [0, 1] first", "Download the scores (CSV)", "Download the figure (SVG)"},
+}  # fmt: skip
+FOCUSED = """() => {
+  const it = document.activeElement, label = [...it.labels ?? []].map(label => label.innerText).join(' ');
+  return it.tagName === 'BODY' ? null
+    : [it.ariaLabel, label, it.innerText, it.querySelector('img')?.alt].filter(Boolean).join('|');
+}"""
+
+
+@pytest.mark.parametrize("tab", TABS)
+def test_every_control_is_reached_by_keyboard(seen: Visit, photo_files: dict[str, Path], tab: str) -> None:
+    page = seen.page
+    upload(page, photo_files["wide"])
+    page.get_by_role("tab", name=tab).click()
+    page.wait_for_timeout(500)
+    reached: list[str] = []
+    for _ in range(150):
+        page.keyboard.press("Tab")
+        name = page.evaluate(FOCUSED)
+        if name is None:
+            break
+        reached.append(name)
+    missing = {control for control in CONTROLS[tab] if not any(control in name for name in reached)}
+    assert not missing, reached
+    assert any("Download everything" in name for name in reached), "the focus is caught somewhere"

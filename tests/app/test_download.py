@@ -18,13 +18,15 @@ from tests.app.conftest import Served, connect
 
 
 @pytest.fixture(scope="module")
-def downloaded(served: Served, photo_files: dict[str, Path]) -> Path:
+def downloaded(served: Served, photo_files: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The zip file of the wide photo, with one time step."""
-    before = set(Path(tempfile.gettempdir()).glob("dgrl-*"))
+    temporary = tmp_path_factory.mktemp("temporary")
     client = connect(served.url)
-    path = client.predict(handle_file(photo_files["wide"]), "tiny", 1, api_name="/report")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tempfile, "tempdir", str(temporary))  # this test's own: others may be packing zips too
+        path = client.predict(handle_file(photo_files["wide"]), "tiny", 1, api_name="/report")
     client.close()
-    assert set(Path(tempfile.gettempdir()).glob("dgrl-*")) <= before, "temporary files stayed"
+    assert list(temporary.glob("dgrl-*")) == [], "temporary files stayed"
     return Path(path)
 
 

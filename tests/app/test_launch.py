@@ -128,6 +128,7 @@ def test_a_space_starts_with_its_requirements_alone(space: tuple[Path, Path]) ->
         port = free.getsockname()[1]
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("DGRL_", "GRADIO_"))}
     environment |= {"GRADIO_SERVER_PORT": str(port), "PYTHONPATH": str(packages), "PYTHONUNBUFFERED": "1"}
+    environment["GRADIO_TEMP_DIR"] = str(repository.parent / "files")
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     # -S: without the installed packages, this one among them.
     command = [sys.executable, "-S", "app.py"]

@@ -113,6 +113,41 @@ def test_a_pass_goes_when_the_last_of_its_visitors_leaves(passes: Passes, wide: 
     passes.leave("nobody")
 
 
+@pytest.mark.parametrize("whole", [False, True])
+def test_a_pass_goes_when_its_visitor_leaves_while_it_is_computed(
+    passes: Passes, network: DGRL, wide: str, whole: bool
+) -> None:
+    half = network.brn if whole else network.rln
+    leaving = half.register_forward_pre_hook(lambda *_: passes.leave("ann"))
+    try:
+        passes.view(wide, "tiny", AS_TRAINED, "ann") if whole else passes.localised(wide, "tiny", AS_TRAINED, "ann")
+    finally:
+        leaving.remove()
+    assert passes.kept_bytes == 0
+    passes.view(wide, "tiny", AS_TRAINED, "ann")  # they are back
+    assert passes.kept_bytes > 0
+    passes.leave("ann")
+    assert passes.kept_bytes == 0
+
+
+def test_a_visitor_holds_only_so_many_passes(
+    passes: Passes, wide: str, high: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(passes_module, "MOST_PER_VISITOR", 2)
+    passes.view(high, "tiny", 0, "bob")
+    for photo, steps in ((wide, 0), (high, 0), (wide, 1), (high, 0), (high, 1)):
+        passes.view(photo, "tiny", steps, "ann")
+    assert passes.count == 4
+    assert len(passes._entries) == 2, "ann's older passes are still there"
+    passes.view(high, "tiny", 0, "ann")
+    assert passes.count == 4, "what ann looked at just before is gone"
+    passes.view(wide, "tiny", 1, "ann")
+    passes.view(wide, "tiny", 0, "ann")
+    assert passes.count == 6
+    passes.view(high, "tiny", 0, "bob")
+    assert passes.count == 6, "bob's pass went with ann's"
+
+
 def test_memory_is_bounded_and_the_least_recently_used_goes_first(network: DGRL, wide: str, high: str) -> None:
     one = Passes({"tiny": network})
     one.view(wide, "tiny", 0)

@@ -276,15 +276,6 @@ def test_settings_in_words() -> None:
     assert nothing.objection(last=0, has_maps=False) is None
 
 
-def open_tab(page: Page, name: str) -> None:
-    """A tab by its name; on a phone it may be in the menu of those that did not fit."""
-    tab = page.get_by_role("tab", name=name, exact=True)
-    if not tab.is_visible():
-        page.locator(".overflow-menu > button").click()
-        tab = page.locator(".overflow-dropdown button", has_text=name)
-    tab.click()
-
-
 def stroke(page: Page, width: int, height: int) -> None:
     """A stroke across the middle of the photo that the editor shows."""
     target = page.locator("#editor canvas").first
@@ -316,7 +307,7 @@ def test_paint_cut_and_compare(
     page.on("request", lambda request: asked.append(request.post_data or "") if "queue/join" in request.url else None)
     page.set_input_files("#photo input[type=file]", photo_files["wide"])
     expect(page.locator("#cutout img")).to_be_visible()
-    open_tab(page, "What if")
+    page.get_by_role("tab", name="What if").click()
     expect(page.locator("#editor canvas").first).to_be_visible()
     page.wait_for_timeout(2000)
     passes = len(served.passes)
@@ -378,7 +369,7 @@ def test_the_found_object_can_be_painted_by_keyboard(
     page = seen.page
     page.set_input_files("#photo input[type=file]", photo_files["high"])
     expect(page.locator("#cutout img")).to_be_visible()
-    open_tab(page, "What if")
+    page.get_by_role("tab", name="What if").click()
     expect(page.locator("#editor canvas").first).to_be_visible()
     page.wait_for_timeout(2000)
     page.get_by_role("button", name="Paint the found object").press("Enter")

@@ -16,14 +16,14 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
 from dgrl import DGRL, Trace, attribution_methods
-from dgrl.app import why
+from dgrl.app import explaining
 from dgrl.app.explanations import LAST, chosen_target, draw_choice, words
 from dgrl.app.passes import AS_TRAINED, Passes, View
 from dgrl.attribution import Attribution, CellTarget, ObjectTarget, PixelTarget, attribute
-from dgrl.attribution_figures import attribution_layer, attributions
 from dgrl.evidence import Target
+from dgrl.figures.attribution import attribution_layer, attributions
 from tests.app.conftest import Served, visit
-from tests.app.test_browser import click_at, upload
+from tests.app.test_browser import DESKTOP, PHONE, click_at, upload
 
 expect.set_options(timeout=30_000)
 
@@ -152,8 +152,8 @@ def test_a_zero_gpu_lends_itself(network: DGRL, monkeypatch: pytest.MonkeyPatch,
 
         return lend
 
-    monkeypatch.setattr(why, "spaces", SimpleNamespace(GPU=gpu))
-    explain = why.explainer({"tiny": network})
+    monkeypatch.setattr(explaining, "spaces", SimpleNamespace(GPU=gpu))
+    explain = explaining.explainer({"tiny": network})
     photo = np.asarray(Image.open(photo_files["wide"]))
     *shares, found = explain("tiny", photo, PixelTarget(70, 40), "grad_cam", block="conv4")
     assert shares == [0.0, 1.0]
@@ -213,13 +213,16 @@ def test_an_attribution_that_does_not_add_up_is_pointed_out() -> None:
 
 
 @pytest.fixture
-def page(browser: Browser, served: Served, photo_files: dict[str, Path]) -> Iterator[Page]:
-    seen = visit(browser, served.url)
+def page(
+    browser: Browser, served: Served, photo_files: dict[str, Path], request: pytest.FixtureRequest
+) -> Iterator[Page]:
+    seen = visit(browser, served.url, *getattr(request, "param", DESKTOP))
     upload(seen.page, photo_files["wide"])
     seen.page.get_by_role("tab", name="Why").click()
     expect(seen.page.locator("#why-chosen img")).to_be_visible()
     yield seen.page
     assert seen.errors == seen.outside == []
+    assert seen.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     seen.page.close()
 
 
@@ -229,6 +232,7 @@ def point(page: Page) -> tuple[int, int]:
 
 
 @pytest.mark.browser
+@pytest.mark.parametrize("page", [DESKTOP, PHONE], ids=["desktop", "phone"], indirect=True)
 def test_click_a_pixel_and_ask_why(page: Page, served: Served, photo_files: dict[str, Path]) -> None:
     passes = still(served)
     page.get_by_label("Layer Grad-CAM").check()
@@ -250,8 +254,9 @@ def test_click_a_pixel_and_ask_why(page: Page, served: Served, photo_files: dict
 def test_click_a_cell_and_ask_why(page: Page, served: Served, photo_files: dict[str, Path]) -> None:
     page.get_by_label("one cell of a weight map").check()
     page.get_by_label("Layer Grad-CAM").check()
-    page.get_by_label("conv3").first.check()
-    expect(page.get_by_label("conv4")).to_have_count(1)  # the level: as a block it is not offered, being above conv3
+    page.locator("#why-level").get_by_label("conv3").check()
+    expect(page.locator("#why-block").get_by_label("conv4")).to_have_count(0)  # above conv3: it has no influence
+    expect(page.locator("#why-block").get_by_label("conv3")).to_be_checked()
     before = page.locator("#why-chosen img").get_attribute("src") or ""
     click_at(page, "#why-chosen", 0.42, 0.58)
     expect(page.locator("#why-chosen img")).not_to_have_attribute("src", before)
