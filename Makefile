@@ -4,13 +4,17 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PORT ?= 7860
 
-.PHONY: app test check format bench notebooks screenshots clean
+.PHONY: app test soak check format bench notebooks screenshots clean
 
 app: $(VENV)/ready ## start the app and print its address
 	$(BIN)/dgrl app --port $(PORT)
 
 test: $(VENV)/ready-dev ## every test, those in the browser included (they need Debian's chromium)
 	$(BIN)/python -m pytest
+
+soak: $(VENV)/ready-dev ## what takes long: 2,000 requests by 20 visitors at once, ten minutes of fuzzing
+	$(BIN)/python -m tests.soak
+	for door in caffe image trace; do $(BIN)/python -W ignore -m tests.fuzz $$door 200 || exit 1; done
 
 check: $(VENV)/ready-dev ## lint, format and types
 	$(BIN)/ruff check .
