@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from dgrl.app import halves
-from dgrl.device import choose_precision, in_use, inference
+from dgrl.device import choose_precision, in_use, inference, settle_precision
 from dgrl.figures import fit
 from dgrl.images import RGB, read_image
 from dgrl.model import DGRL
@@ -38,7 +38,7 @@ class View:
         trace: everything the pass computed; RLN's part of it while BRN has not run.
         photo: the photo to draw on, 960 pixels long: the browser can tell clicks only where it need not enlarge.
         seconds: how long the pass took.
-        machine: device and precision, e.g. "cpu, fp32".
+        machine: device, precision, and what the latter changes: "cpu, bf16 (maps within 0.005 of fp32's)".
         sizing: how the network's maps come to the photo's size.
     """
 
@@ -90,20 +90,31 @@ class Passes:
         self._lock = threading.Lock()
         self._one_half = threading.Lock()
 
+        # ZeroGPU has no GPU yet to measure on.
+        settled = {
+            name: settle_precision(model, precision)
+            if spaces is None
+            else (choose_precision(precision, model.device), 0)
+            for name, model in models.items()
+        }
+
         # Closures, not methods: ZeroGPU sends the arguments to another process, and locks cannot travel.
         def localise(checkpoint: str, photo: RGB, steps: int, edits: Sequence[Edit]) -> View:
             model = models[checkpoint]
-            chosen = choose_precision(precision, model.device)
+            chosen, difference = settled[checkpoint]
             start = time.perf_counter()
             with inference(model.device, chosen):
                 trace = halves.localise(model, photo, None if steps == AS_TRAINED else steps, edits)
             seconds = time.perf_counter() - start
-            return View(trace, fit(photo, DRAWN_LENGTH), seconds, in_use(model.device, chosen), model.sizing)
+            machine = in_use(model.device, chosen) + (
+                f" (maps within {difference:.3f} of fp32's)" if difference else ""
+            )
+            return View(trace, fit(photo, DRAWN_LENGTH), seconds, machine, model.sizing)
 
         def refine(checkpoint: str, localised: View, edits: Sequence[Edit]) -> View:
             model = models[checkpoint]
             start = time.perf_counter()
-            with inference(model.device, choose_precision(precision, model.device)):
+            with inference(model.device, settled[checkpoint][0]):
                 trace = halves.refine(model, localised.trace, edits)
             return replace(localised, trace=trace, seconds=localised.seconds + time.perf_counter() - start)
 
