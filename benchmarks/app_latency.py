@@ -36,26 +36,40 @@ SAID = """(words) => {
   return image?.complete && image.naturalWidth > 0 && words.some(word => said.includes(word));
 }"""
 # From the click until the picture that answers it is there and the browser has drawn a frame.
-CLICK = """async ([element, across, down]) => {
+LATE = """
+  const late = (start, what) => { if (performance.now() - start > 30000) throw new Error(`${what} took too long`); };"""
+CLICK = (
+    """async ([element, across, down]) => {"""
+    + LATE
+    + """
   const frame = () => new Promise(requestAnimationFrame), image = () => document.querySelector(`${element} img`);
   const before = image().src, box = image().getBoundingClientRect(), start = performance.now();
   const at = { clientX: box.left + across * box.width, clientY: box.top + down * box.height };
   image().dispatchEvent(new MouseEvent('click', { bubbles: true, ...at }));
-  do { await frame(); } while (image().src === before || !image().complete);
+  do { await frame(); late(start, element); } while (image().src === before || !image().complete);
   await image().decode();
   await frame();
   return (performance.now() - start) / 1000;
 }"""
-TAB = """async (name) => {
+)
+TAB = (
+    """async (name) => {"""
+    + LATE
+    + """
   const frame = () => new Promise(requestAnimationFrame), start = performance.now();
   const tab = [...document.querySelectorAll('[role=tab]')].find(tab => tab.textContent.trim() === name);
+  const panel = () => [...document.querySelectorAll('[role=tabpanel]')].find(panel => panel.offsetParent);
+  const before = panel();
   tab.click();
-  const panel = () => document.getElementById(tab.getAttribute('aria-controls'));  // made when the tab is first opened
-  const missing = image => image.getBoundingClientRect().top < innerHeight && !image.complete;
-  do { await frame(); } while (!panel()?.offsetParent || [...panel().querySelectorAll('img')].some(missing));
+  // Pictures out of sight may be loaded later, or never.
+  const seen = image => image.offsetParent && image.getBoundingClientRect().top < innerHeight;
+  const missing = image => seen(image) && !image.complete;
+  const waiting = () => [before, undefined].includes(panel()) || [...panel().querySelectorAll('img')].some(missing);
+  do { await frame(); late(start, name); } while (waiting());
   await frame();
   return (performance.now() - start) / 1000;
 }"""
+)
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -122,7 +136,7 @@ def in_the_browser(url: str, chromium: str) -> Times:
         first = [page.evaluate(TAB, name) for name in tabs]
         page.wait_for_timeout(3000)  # what the tabs draw when they are first seen
         again = [page.evaluate(TAB, name) for _ in range(3) for name in ("Detect", *tabs)]
-        places = [0.1 + 0.8 * i / CLICKS for i in range(CLICKS)]
+        places = [0.3 + 0.4 * i / CLICKS for i in range(CLICKS)]  # a picture may be narrower than its box
         clicks = {}
         for tab, element in (("Localise", "#shown"), ("Refine", "#picked")):
             page.evaluate(TAB, tab)
