@@ -17,7 +17,8 @@ from tqdm import tqdm
 from dgrl import figures
 from dgrl.checkpoints import Progress, TrainingError
 from dgrl.data import Pair
-from dgrl.images import read_image, to_tensor
+from dgrl.figures.training import loss_curve, rows_of_pictures, seen
+from dgrl.images import RGB, read_image, to_tensor
 from dgrl.model import DGRL
 from dgrl.rln import LEVELS
 
@@ -188,19 +189,6 @@ def in_notebook() -> bool:
     return getattr(get_ipython(), "kernel", None) is not None
 
 
-def loss_curve(losses: list[tuple[int, float]]) -> Figure:
-    """Loss by update, each (thin) and their moving average over a twentieth of the run (thick)."""
-    figure = Figure(figsize=(6, 2.5), layout="constrained")
-    ax = figure.subplots()
-    if losses:
-        updates, values = np.array(losses).T
-        window = max(1, len(values) // 20)
-        ax.plot(updates, values, linewidth=0.5, alpha=0.5)
-        ax.plot(updates[window - 1 :], np.convolve(values, np.ones(window) / window, "valid"), color="C0", linewidth=2)
-    ax.set(xlabel="update", ylabel="loss", title="Training loss")
-    return figure
-
-
 def evenly_spaced(pairs: list[Pair], count: int = LOOKED_AT) -> list[Pair]:
     """A few of the pairs, always the same ones."""
     return pairs[:: max(1, len(pairs) // count)][:count]
@@ -217,17 +205,10 @@ def looks(model: DGRL, pairs: list[Pair], refine: bool) -> Figure:
     rows = [_look(model, pair, refine) for pair in pairs]
     for module, mode in zip((model, model.rln, model.brn), training, strict=True):
         module.train(mode)
-    figure = Figure(figsize=(1.5 * len(rows[0]), 1.5 * len(rows)), layout="constrained")
-    axes = figure.subplots(len(rows), len(rows[0]), squeeze=False)
-    for row, line in zip(axes, rows, strict=True):
-        for ax, (title, picture) in zip(row, line.items(), strict=True):
-            ax.imshow(picture)
-            ax.set_axis_off()
-            ax.set_title(title, fontsize=7)
-    return figure
+    return rows_of_pictures(rows)
 
 
-def _look(model: DGRL, pair: Pair, refine: bool) -> dict[str, Any]:
+def _look(model: DGRL, pair: Pair, refine: bool) -> dict[str, RGB]:
     photo = read_image(pair.image)
     height, width = photo.shape[:2]
     images = to_tensor(photo).to(model.device)
@@ -238,15 +219,9 @@ def _look(model: DGRL, pair: Pair, refine: bool) -> dict[str, Any]:
     if refine:
         refined = model.refine(images, localised.saliency).refined
         maps["refined"] = model.sizing.refined(refined, height, width)[0, 0].float().cpu().numpy()
-    pictures = {"photo": photo} | {name: figures.colour(values, 0, 1) for name, values in maps.items()}
     weight_maps = localised.steps[-1].weight_maps
-    for level in (level for level in LEVELS if level in weight_maps):
-        weights = weight_maps[level][0, 0].float().cpu().numpy()
-        colours = figures.colour(
-            figures.resize_map(weights, height, width, aligned=True), 0, figures.largest(weights), "magma"
-        )
-        pictures[f"{level}, at most {weights.max():.1f}"] = figures.overlay(photo, colours, 0.65)
-    return pictures
+    weights = {level: weight_maps[level][0, 0].float().cpu().numpy() for level in LEVELS if level in weight_maps}
+    return seen(photo, maps, weights)
 
 
 def _whole_lines(path: Path) -> list[str]:

@@ -15,10 +15,11 @@ from PIL import Image
 from dgrl import DGRL
 from dgrl.checkpoints import Progress, TrainingError
 from dgrl.data import SaliencyData
+from dgrl.figures.training import loss_curve
 from dgrl.images import read_image, read_mask
 from dgrl.training import Shuffle, piece_size, set_learning_rates, train
 from dgrl.training_config import TrainingConfig
-from dgrl.watching import Files, loss_curve
+from dgrl.watching import Files
 from tests.networks import TRAINED as NETWORK
 from tests.networks import write_pairs
 

@@ -1,0 +1,45 @@
+"""What is seen of a training run: its loss, and how it comes to see a few pictures."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from dgrl.figures.pixels import Map, colour, largest, overlay, resize_map
+from dgrl.images import RGB
+
+
+def loss_curve(losses: Sequence[tuple[int, float]]) -> Figure:
+    """Loss by update, each (thin) and their moving average over a twentieth of the run (thick)."""
+    figure = Figure(figsize=(6, 2.5), layout="constrained")
+    ax = figure.subplots()
+    if losses:
+        updates, values = np.array(losses).T
+        window = max(1, len(values) // 20)
+        ax.plot(updates, values, linewidth=0.5, alpha=0.5)
+        ax.plot(updates[window - 1 :], np.convolve(values, np.ones(window) / window, "valid"), color="C0", linewidth=2)
+    ax.set(xlabel="update", ylabel="loss", title="Training loss")
+    return figure
+
+
+def seen(photo: RGB, maps: Mapping[str, Map], weight_maps: Mapping[str, Map]) -> dict[str, RGB]:
+    """A row of `rows_of_pictures`: the photo, maps in [0, 1] of its size, and weight maps over it, by title."""
+    height, width = photo.shape[:2]
+    pictures = {"photo": photo} | {title: colour(values, 0, 1) for title, values in maps.items()}
+    for level, weights in weight_maps.items():
+        colours = colour(resize_map(weights, height, width, aligned=True), 0, largest(weights), "magma")
+        pictures[f"{level}, at most {weights.max():.1f}"] = overlay(photo, colours, 0.65)
+    return pictures
+
+
+def rows_of_pictures(rows: Sequence[Mapping[str, NDArray[np.uint8]]]) -> Figure:
+    """Rows of as many pictures each, (H, W, 3) uint8 by title."""
+    figure = Figure(figsize=(1.5 * len(rows[0]), 1.5 * len(rows)), layout="constrained")
+    axes = figure.subplots(len(rows), len(rows[0]), squeeze=False)
+    for row, line in zip(axes, rows, strict=True):
+        for ax, (title, picture) in zip(row, line.items(), strict=True):
+            ax.imshow(picture)
+            ax.set_axis_off()
+            ax.set_title(title, fontsize=7)
+    return figure
