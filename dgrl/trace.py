@@ -211,7 +211,8 @@ class Trace:
                 return cls(photo, saliency, arrays, about["prior"])
             # A lone array has no `with`; damaged archives fail in NumPy, zipfile and zlib, in ways that nobody lists.
             except Exception as error:
-                raise ValueError(f"{path} is not a trace: {' '.join(str(error).split())}") from error
+                reason = " ".join(str(error).split())[:200]  # NumPy quotes whole headers, damaged or not
+                raise ValueError(f"{path} is not a trace: {reason or type(error).__name__}") from error
 
 
 def _sigmoid(values: Array) -> Array:

@@ -1,8 +1,8 @@
 """Coverage-guided fuzzing of the doors that untrusted files come through: `python -m tests.fuzz DOOR SECONDS [FILE …]`.
 
 DOOR is caffe, image or trace. Needs atheris, which is there for Linux. CI runs each for seconds (`tests/test_fuzz.py`),
-`make soak` for minutes. What breaks a door is written to `crash-*` in the working directory; given as FILE it is tried
-again, alone.
+`make soak` for minutes; libFuzzer's own flags may follow. What breaks a door is written to `crash-*` in the working
+directory; given as FILE it is tried again, alone.
 """
 
 import dataclasses
@@ -80,7 +80,8 @@ def write_trace(path: Path) -> None:
 
 def main() -> None:
     """Fuzz one door for so many seconds."""
-    door, seconds, *files = sys.argv[1:]
+    door, seconds, *more = sys.argv[1:]
+    flags, files = [word for word in more if word.startswith("-")], [word for word in more if not word.startswith("-")]
     read = {"caffe": read_caffe, "image": read_image, "trace": read_trace}[door]
     with tempfile.TemporaryDirectory() as folder:
         seeds(door, Path(folder) / "seeds")
@@ -90,7 +91,7 @@ def main() -> None:
             candidate.write_bytes(content)
             read(candidate)
 
-        limits = ["-timeout=10", "-rss_limit_mb=4000", f"-max_len={LONGEST}", "-seed=1", "-verbosity=0"]
+        limits = [*flags, "-timeout=10", "-rss_limit_mb=4000", f"-max_len={LONGEST}", "-seed=1", "-verbosity=0"]
         corpus = files or [f"-max_total_time={seconds}", str(Path(folder) / "seeds")]
         atheris.Setup([sys.argv[0], *limits, "-print_final_stats=1", *corpus], try_it)
         atheris.Fuzz()
