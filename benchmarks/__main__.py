@@ -11,12 +11,12 @@ from pathlib import Path
 
 PAGE = Path(__file__).parent / "README.md"
 SECTIONS = {
-    "inference": ["benchmarks.inference"],
-    "app": ["benchmarks.app_latency"],
-    "start": ["benchmarks.start"],
-    "folder": ["benchmarks.folder"],
-    "data": ["benchmarks.data"],
-    "training": ["benchmarks.training"],
+    "inference": "benchmarks.inference",
+    "app": "benchmarks.app_latency",
+    "start": "benchmarks.start",
+    "folder": "benchmarks.folder",
+    "data": "benchmarks.data",
+    "training": "benchmarks.training",
 }
 """What is run for each section of the page, between its marks."""
 
@@ -36,7 +36,7 @@ def main() -> None:
     parser.add_argument("sections", nargs="*", choices=[[], *SECTIONS], metavar="SECTION", help=", ".join(SECTIONS))
     for section in parser.parse_args().sections or SECTIONS:
         print(f"{section} …", flush=True)
-        done = subprocess.run([sys.executable, "-m", *SECTIONS[section]], stdout=subprocess.PIPE, text=True, check=True)
+        done = subprocess.run([sys.executable, "-m", SECTIONS[section]], stdout=subprocess.PIPE, text=True, check=True)
         print(done.stdout)
         PAGE.write_text(replaced(PAGE.read_text("utf-8"), section, done.stdout), "utf-8")
 

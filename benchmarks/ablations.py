@@ -12,10 +12,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from benchmarks.timing import table
+
 SHIPPED = Path(__file__).parent.parent / "weights" / "dgrl-lite"
 VALIDATION = SHIPPED / "validation_DUTS-TR.txt"
 
-UPDATES, PICTURES, SIDE = 600, 8, 192
+UPDATES, PICTURES, SIDE = 300, 8, 192
 RLN = f"""--stage rln --backbone tf_efficientnet_lite0 --rln-size {SIDE} --size {SIDE} --batch-size {PICTURES}
     --max-updates {UPDATES} --pictures-every 0 --workers 1"""
 RLN_RUNS = {
@@ -90,37 +92,36 @@ def measured(runs: Path, names: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 def rln_table(runs: Path) -> str:
     """RLN's variants: scores of the first and the last time step, and where the last one's weight maps look."""
-    lines = [
-        f"RLN from ImageNet weights, {UPDATES} updates of {PICTURES} pictures at {SIDE}², 400 validation pictures",
-        "",
-        "| variant | MAE t0 | MAE last | maxF t0 | maxF last | S last | map mass on the object, times chance |",
-        "|---|---|---|---|---|---|---|",
+    title = f"RLN from ImageNet weights, {UPDATES} updates of {PICTURES} pictures at {SIDE}², 400 validation pictures"
+    columns = [
+        "variant",
+        "MAE t0",
+        "MAE last",
+        "maxF t0",
+        "maxF last",
+        "S last",
+        "map mass on the object, times chance",
     ]
+    rows = []
     for name, found in measured(runs, RLN_RUNS).items():
         scores = list(found["scores"].values())
         first, last = scores[0], scores[-1]
         numbers = [first["MAE"], last["MAE"], first["maxF"], last["maxF"], last["S"]]
         attention = list(found["attention"].values())[-1].values() if found["attention"] else []
         shares = ", ".join(f"{value:.2f}" for value in attention) or "–"
-        lines.append(f"| {RLN_RUNS[name][0]} | {' | '.join(f'{number:.4f}' for number in numbers)} | {shares} |")
-    return "\n".join([*lines, ""])
+        rows.append([RLN_RUNS[name][0], *(f"{number:.4f}" for number in numbers), shares])
+    return f"{title}\n\n{table(columns, rows)}\n"
 
 
 def brn_table(runs: Path) -> str:
     """BRN's variants, and the map that all of them refine."""
-    lines = [
-        f"BRN, {CROPS_UPDATES} updates of 8 crops, on the maps of {SHIPPED.name}; 400 validation pictures",
-        "",
-        "| variant | MAE | maxF | S | boundaryF |",
-        "|---|---|---|---|---|",
-    ]
-    for number, (name, found) in enumerate(measured(runs, BRN_RUNS).items()):
-        *_, unrefined, refined = found["scores"].values()
-        rows = {"no BRN": unrefined} if number == 0 else {}
-        for label, row in (rows | {BRN_RUNS[name][0]: refined}).items():
-            numbers = (f"{row[column]:.4f}" for column in ("MAE", "maxF", "S", "boundaryF"))
-            lines.append(f"| {label} | {' | '.join(numbers)} |")
-    return "\n".join(lines)
+    title = f"BRN, {CROPS_UPDATES} updates of 8 crops, on the maps of {SHIPPED.name}; 400 validation pictures"
+    columns = ["MAE", "maxF", "S", "boundaryF"]
+    scores: dict[str, Any] = {}
+    for name, found in measured(runs, BRN_RUNS).items():
+        *_, scores["no BRN"], scores[BRN_RUNS[name][0]] = found["scores"].values()
+    rows = [[label, *(f"{row[column]:.4f}" for column in columns)] for label, row in scores.items()]
+    return f"{title}\n\n{table(['variant', *columns], rows)}"
 
 
 if __name__ == "__main__":

@@ -35,13 +35,11 @@ SAID = """(words) => {
   const image = document.querySelector('#saliency img'), said = document.querySelector('#summary')?.textContent ?? '';
   return image?.complete && image.naturalWidth > 0 && words.some(word => said.includes(word));
 }"""
+LATE = """window.late = (start, what) => {
+  if (performance.now() - start > 30000) throw new Error(`${what} took too long`);
+};"""
 # From the click until the picture that answers it is there and the browser has drawn a frame.
-LATE = """
-  const late = (start, what) => { if (performance.now() - start > 30000) throw new Error(`${what} took too long`); };"""
-CLICK = (
-    """async ([element, across, down]) => {"""
-    + LATE
-    + """
+CLICK = """async ([element, across, down]) => {
   const frame = () => new Promise(requestAnimationFrame), image = () => document.querySelector(`${element} img`);
   const before = image().src, box = image().getBoundingClientRect(), start = performance.now();
   const at = { clientX: box.left + across * box.width, clientY: box.top + down * box.height };
@@ -51,11 +49,7 @@ CLICK = (
   await frame();
   return (performance.now() - start) / 1000;
 }"""
-)
-TAB = (
-    """async (name) => {"""
-    + LATE
-    + """
+TAB = """async (name) => {
   const frame = () => new Promise(requestAnimationFrame), start = performance.now();
   const tab = [...document.querySelectorAll('[role=tab]')].find(tab => tab.textContent.trim() === name);
   const panel = () => [...document.querySelectorAll('[role=tabpanel]')].find(panel => panel.offsetParent);
@@ -69,7 +63,6 @@ TAB = (
   await frame();
   return (performance.now() - start) / 1000;
 }"""
-)
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -152,6 +145,7 @@ def open_page(browser: Browser, url: str) -> Page:
     """A new visitor's page."""
     page = browser.new_page(viewport={"width": 1280, "height": 900})
     page.set_default_timeout(120_000)
+    page.add_init_script(LATE)
     page.goto(url)
     page.get_by_role("tab", name="Detect").wait_for()
     return page

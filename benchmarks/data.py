@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader
 
+from benchmarks.timing import table
 from dgrl.data import Pair, SaliencyData, augmentation, find_pairs
 
 PICTURES = 200
@@ -61,10 +62,8 @@ def main() -> None:
         else:
             pairs = draw(Path(folder))
         print(f"{len(pairs)} pictures, one worker, torch {torch.__version__}\n")
-        print("| size | pictures/s | pictures per second of processor time |\n|---|---|---|")
-        for size in SIZES:
-            speed, own = measure(pairs, size)
-            print(f"| {size} | {speed:.0f} | {own:.0f} |", flush=True)
+        rows = [[str(size), *(f"{speed:.0f}" for speed in measure(pairs, size))] for size in SIZES]
+        print(table(["size", "pictures/s", "pictures per second of processor time"], rows))
 
 
 if __name__ == "__main__":

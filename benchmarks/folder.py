@@ -4,7 +4,6 @@ Runs `dgrl detect` on a folder of COUNT (1,000) drawn photos with cut-outs, and 
 memory already. Prints both times, and how the memory of the process grew from the hundredth photo to the last.
 """
 
-import os
 import subprocess
 import sys
 import tempfile
@@ -14,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from benchmarks.timing import seconds, table
+from benchmarks.timing import held_memory, seconds, table
 from dgrl.commands.common import load_model
 from dgrl.images import read_image, to_tensor
 
@@ -35,12 +34,6 @@ def draw(folder: Path, count: int) -> None:
         Image.fromarray(photo).save(folder / f"{index:05d}.jpg", quality=90)
 
 
-def memory(process: int) -> float:
-    """What a process holds, in MB."""
-    pages = int(Path(f"/proc/{process}/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
-
-
 def run(folder: Path, count: int) -> tuple[float, list[float]]:
     """Seconds from the first map to the last, and the memory after each map, of one command over the folder."""
     command = [sys.executable, "-m", "dgrl", "detect", str(folder), "-o", str(folder / "out"), "--cutout"]
@@ -51,7 +44,7 @@ def run(folder: Path, count: int) -> tuple[float, list[float]]:
         for line in process.stdout:
             if " -> " in line:
                 begin = begin or time.perf_counter()
-                held.append(memory(process.pid))
+                held.append(held_memory(process.pid))
         taken = time.perf_counter() - begin
     if len(held) != count:
         raise SystemExit(f"{len(held)} maps instead of {count}")
@@ -65,7 +58,7 @@ def main() -> None:
         draw(Path(folder), count)
         taken, held = run(Path(folder), count)
         photo = to_tensor(read_image(Path(folder) / "00000.jpg"))
-    model, running = load_model(None)
+    model, running, _ = load_model(None)
     with running:
         alone = seconds(lambda: model(photo), repeats=15)
     settled = min(SETTLED, count // 2)

@@ -3,7 +3,6 @@
 Each is started once before it is measured, so that files are in memory.
 """
 
-import re
 import statistics
 import subprocess
 import sys
@@ -26,22 +25,6 @@ def command(*words: str) -> float:
     return time.perf_counter() - start
 
 
-def app_ready() -> float:
-    """Seconds until the app prints its address."""
-    start = time.perf_counter()
-    with subprocess.Popen(
-        [sys.executable, "-u", "-m", "dgrl", "app", "--port", "7987"], stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout is not None
-        try:
-            for line in process.stdout:
-                if re.search(r"http://\S+", line):
-                    return time.perf_counter() - start
-        finally:
-            process.terminate()
-    raise SystemExit("the app did not start")
-
-
 def imported() -> list[str]:
     """Which heavy packages `from dgrl import DGRL` brings along."""
     code = f"import sys; from dgrl import DGRL; print(*(name for name in {HEAVY} if name in sys.modules))"
@@ -58,7 +41,6 @@ def main() -> None:
         "from dgrl import DGRL": lambda: command("-c", "from dgrl import DGRL"),
         "dgrl --help": lambda: command("-m", "dgrl", "--help"),
         "dgrl detect, one photo": lambda: command("-m", "dgrl", "detect", example, "-o", out),
-        "dgrl app, until it prints its address": app_ready,
     }
     rows = []
     for name, work in works.items():

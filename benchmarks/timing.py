@@ -4,6 +4,7 @@ import resource
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import torch
 
@@ -31,6 +32,12 @@ def matrix_rate(device: torch.device, dtype: torch.dtype) -> float:
 def peak_memory() -> float:
     """The most memory that this process has held so far, in MB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def held_memory(process: int) -> float:
+    """What a process holds now, in MB (Linux)."""
+    pages = int(Path(f"/proc/{process}/statm").read_text().split()[1])
+    return pages * resource.getpagesize() / 2**20
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

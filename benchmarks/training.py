@@ -11,7 +11,7 @@ import argparse
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.timing import matrix_rate, seconds
+from benchmarks.timing import matrix_rate, seconds, table
 from dgrl.config import DGRLConfig
 from dgrl.device import choose_device
 from dgrl.model import DGRL
@@ -37,14 +37,16 @@ def main() -> None:
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU, {torch.get_num_threads()} threads"
     print(f"{options.backbone}, {options.size}×{options.size}, T = {options.steps}, {options.precision}, {name}")
     print(f"torch {torch.__version__}, matrix product {rate / 1e12:.2f} TFLOP/s\n")
-    print("| batch | compiled | pictures/s | GFLOP per picture | share of the matrix rate |\n|---|---|---|---|---|")
-    for batch_size in options.batch_size:
-        for compiled in (False, True):
-            print(row(options, device, rate, batch_size, compiled), flush=True)
+    rows = [
+        row(options, device, rate, batch_size, compiled)
+        for batch_size in options.batch_size
+        for compiled in (False, True)
+    ]
+    print(table(["batch", "compiled", "pictures/s", "GFLOP per picture", "share of the matrix rate"], rows))
 
 
-def row(options: argparse.Namespace, device: torch.device, rate: float, batch_size: int, compiled: bool) -> str:
-    """One line of the table."""
+def row(options: argparse.Namespace, device: torch.device, rate: float, batch_size: int, compiled: bool) -> list[str]:
+    """One row of the table."""
     config = TrainingConfig(size=options.size, steps=options.steps, precision=options.precision)
     model = DGRL(DGRLConfig(backbone=options.backbone, steps=options.steps)).to(device)
     stage = make_stage(model, config).train().to(memory_format=torch.channels_last)
@@ -66,10 +68,13 @@ def row(options: argparse.Namespace, device: torch.device, rate: float, batch_si
         model.rln.compile()
     taken = seconds(update)
     flops = counter.get_total_flops()
-    return (
-        f"| {batch_size} | {'yes' if compiled else 'no'} | {batch_size / taken:.1f} | {flops / batch_size / 1e9:.0f} "
-        f"| {flops / taken / rate:.0%} |"
-    )
+    return [
+        str(batch_size),
+        "yes" if compiled else "no",
+        f"{batch_size / taken:.1f}",
+        f"{flops / batch_size / 1e9:.0f}",
+        f"{flops / taken / rate:.0%}",
+    ]
 
 
 if __name__ == "__main__":
