@@ -198,12 +198,16 @@ def _check_cell(target: CellTarget, last: RLNStep) -> None:
         raise ValueError(f"{place} is outside {target.level}'s weight map of {columns}×{rows} cells")
 
 
+def blurred(pictures: Tensor, deviation: float) -> Tensor:
+    """Pictures (..., H, W) under a Gaussian of this standard deviation in pixels, cut at three of them."""
+    width = 2 * round(3 * deviation) + 1
+    return transforms.gaussian_blur(pictures, [width, width], [deviation, deviation])
+
+
 def _baseline(picture: Tensor, kind: Baseline) -> Tensor:
     """(1, 3, S, S), or what broadcasts to it: what is seen of a picture (1, 3, S, S) where nothing is."""
     if kind == "blurred":
-        deviation = picture.shape[-1] * BLUR
-        width = 2 * round(3 * deviation) + 1
-        return transforms.gaussian_blur(picture, [width, width], [deviation, deviation])
+        return blurred(picture, picture.shape[-1] * BLUR)
     if kind == "grey":
         return picture.mean().expand_as(picture)
     if kind == "black":

@@ -1,7 +1,5 @@
 """What one pass saw, as files to keep: PNGs of every map, and a page that explains them and needs nothing else."""
 
-import base64
-import io
 from collections.abc import Mapping
 from html import escape
 from pathlib import Path
@@ -86,20 +84,20 @@ def report_html(trace: Trace, facts: Mapping[str, str], drawn: Mapping[str, byte
     photo = figures.shrink(trace.photo, LONGEST)
     saliency = figures.resize_map(trace.saliency, *photo.shape[:2]).clip(0, 1)
     pixels = striking_pixels(trace)
-    ringed = _png(Image.fromarray(mark_all(photo, trace, pixels)))
+    ringed = figures.png_file(mark_all(photo, trace, pixels))
     parts = {
         "title": escape(facts.get("photo", "A photo")),
         "found": escape(found(trace)),
-        "photo": _image(ringed, "The photo, with rings around the pixels of section 5"),
-        "saliency": _image(_png(to_grey(saliency)), "Saliency map"),
-        "cutout": _image(_png(cutout(photo, saliency)), "The object, cut out"),
+        "photo": figures.embedded(ringed, "The photo, with rings around the pixels of section 5"),
+        "saliency": figures.embedded(figures.png_file(to_grey(saliency)), "Saliency map"),
+        "cutout": figures.embedded(figures.png_file(cutout(photo, saliency)), "The object, cut out"),
         "last": str(len(trace.steps) - 1),
         "n": str(trace.kernel_size),
         "kernels": "\n".join(_kernel(number, pixel, drawn) for number, pixel in enumerate(pixels, start=1)),
         "facts": "\n".join(_row(name, value) for name, value in (dict(facts) | own_facts(trace)).items()),
     }
     for name in ("time_steps", "weight_maps", "refinement", "kernel_field"):
-        parts[name] = _image(drawn[name], name.replace("_", " ").capitalize())
+        parts[name] = figures.embedded(drawn[name], name.replace("_", " ").capitalize())
     page = PAGE.read_text(encoding="utf-8")
     for name, value in parts.items():
         page = page.replace(f"<!--{name}-->", value)
@@ -206,19 +204,8 @@ def own_facts(trace: Trace) -> dict[str, str]:
 
 def _kernel(number: int, pixel: PixelTrace, drawn: Mapping[str, bytes]) -> str:
     text = f"Pixel ({pixel.x}, {pixel.y}): {pixel.prior:.3f} before, {pixel.refined:.3f} after"
-    return f"<h3>{text}</h3>\n{_image(drawn[f'kernel_{number}'], f'The kernel of {text}')}"
+    return f"<h3>{text}</h3>\n{figures.embedded(drawn[f'kernel_{number}'], f'The kernel of {text}')}"
 
 
 def _row(name: str, value: str) -> str:
     return f"<tr><th scope=row>{escape(name)}</th><td>{escape(value)}</td></tr>"
-
-
-def _image(png: bytes, alternative: str) -> str:
-    data = base64.b64encode(png).decode()
-    return f'<img src="data:image/png;base64,{data}" alt="{escape(alternative)}">'
-
-
-def _png(image: Image.Image) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG")
-    return buffer.getvalue()

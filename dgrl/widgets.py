@@ -8,12 +8,10 @@ Where no widget can run at all (GitHub, nbviewer) the notebook shows `Explorer.f
 
 import base64
 import html
-import io
 from typing import Any
 
 import ipywidgets
 from matplotlib.figure import Figure
-from PIL import Image
 
 from dgrl import figures
 from dgrl.figures import KINDS, REFINED, REFINEMENT, Layer
@@ -184,13 +182,10 @@ def _explanation(pixel: PixelTrace) -> str:
 
 def _image(picture: RGB, label: str) -> str:
     """The picture inside HTML that tells where it is clicked."""
-    buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, "png", compress_level=1)
-    data = base64.b64encode(buffer.getvalue()).decode()
     # With width and height given, the page does not jump while the next picture is decoded.
     size = f'width="{picture.shape[1]}" height="{picture.shape[0]}"'
     handler = html.escape(" ".join(ON_CLICK.split()))
-    return f'<img {size} alt="{html.escape(label)}" onclick="{handler}" src="data:image/png;base64,{data}">'
+    return figures.embedded(figures.png_file(picture), label, f'{size} onclick="{handler}"')
 
 
 def _slider(kind: Any, description: str, last: float, value: float, **settings: Any) -> Any:

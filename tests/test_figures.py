@@ -18,6 +18,7 @@ from PIL import Image
 
 from dgrl import DGRL, Trace, figures
 from dgrl.attribution import Attribution, ObjectTarget
+from dgrl.figures import kernels
 from dgrl.figures.attribution import attributions
 from dgrl.figures.evaluation import precision_recall
 from tests.networks import TINY, draw_photo, filled
@@ -256,7 +257,8 @@ def test_layers_of_two_passes_share_a_scale(trace: Trace) -> None:
 
 
 def test_number_grid_and_readings_are_tables() -> None:
-    grid = figures.number_grid("a < b", np.array([[0.5, -0.001, 1], [2, 3, 4], [5, 6, -7.125]]), -8, 8)
+    values = np.array([[0.5, -0.001, 1], [2, 3, 4], [5, 6, -7.125]])
+    grid = figures.number_grid(kernels.Window("a < b", "", values, kernels.Scale(-8, 8, figures.SIGNED)))
     assert "a &lt; b" in grid
     assert re.findall(r">(-?\d\.\d\d)</td>", grid) == [
         "0.50",

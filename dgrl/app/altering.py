@@ -8,7 +8,7 @@ import gradio as gr
 
 from dgrl.app.alterations import Alterations
 from dgrl.app.painting import Canvas, canvas, read_painting
-from dgrl.app.parts import Source, ground_truth
+from dgrl.app.parts import Source, ground_truth, objection, visitor
 from dgrl.app.passes import View
 from dgrl.app.side_by_side import draw, table
 from dgrl.comparison import FOUND, compare
@@ -95,9 +95,9 @@ class Handlers:
         flat, paint = ([level for level in LEVELS if level in chosen] for chosen in (flattened, painted))
         wanted = Alterations(flat, coverage, paint, strength, maps_at, factors, feedback_at, kernels)
         last = altered_steps if altered_steps != AS_UNTOUCHED else len(view.trace.steps) - 1
-        objection = wanted.objection(last, bool(view.trace.steps[0].weight_maps))
-        if objection:
-            raise gr.Error(objection, title="This cannot be altered", print_exception=False)
+        reason = wanted.objection(last, bool(view.trace.steps[0].weight_maps))
+        if reason:
+            raise gr.Error(reason, title="This cannot be altered", print_exception=False)
         run = Run(photo, checkpoint, steps, altered_steps, tuple(wanted.edits))
         altered = self._altered(run, request)
         compared = compare(view.trace, altered.trace, truth, view.sizing)
@@ -133,13 +133,11 @@ class Handlers:
 
     def _altered(self, run: Run, request: gr.Request | None) -> View:
         """The altered pass; a message to the visitor if it cannot be."""
-        visitor = request.session_hash if request is not None else None
         steps = run.steps if run.altered_steps == AS_UNTOUCHED else run.altered_steps
         try:
-            return self.source.passes.view(run.photo, run.checkpoint, steps, visitor, run.edits)
+            return self.source.passes.view(run.photo, run.checkpoint, steps, visitor(request), run.edits)
         except (ValueError, FloatingPointError) as error:
-            message = str(error)[:1].upper() + str(error)[1:] + "."
-            raise gr.Error(message, title="This cannot be altered", print_exception=False) from error
+            raise objection(error, "This cannot be altered") from error
 
 
 def summary(wanted: Alterations, view: View, altered: View) -> str:

@@ -6,9 +6,9 @@ from typing import Any
 
 import gradio as gr
 
-from dgrl.app.explanations import LAST, answer, chosen_target, draw_choice
+from dgrl.app.explanations import LAST, answer, chosen_target, picture_of_choice
 from dgrl.app.layers import brightest
-from dgrl.app.parts import Source, checked_point, photo_point, picture_file
+from dgrl.app.parts import Source, checked_point, objection, photo_point
 from dgrl.attribution import Attribution, attribute_in_batches
 from dgrl.figures.attribution import TITLES
 from dgrl.images import RGB
@@ -97,8 +97,7 @@ class Handlers:
                     progress(news, desc=TITLES[method])
                     yield gr.skip()  # where Gradio can stop it
         except (ValueError, FloatingPointError) as error:
-            message = str(error)[:1].upper() + str(error)[1:] + "."
-            raise gr.Error(message, title="This cannot be explained", print_exception=False) from error
+            raise objection(error, "This cannot be explained") from error
 
     def choice(
         self,
@@ -117,7 +116,7 @@ class Handlers:
         if photo is None:
             return None
         view = self.source.view(photo, checkpoint, steps, request)
-        return picture_file(draw_choice(view, target, *checked_point(view, x, y), step, refined, level), "chosen")
+        return picture_of_choice(view, target, *checked_point(view, x, y), step, refined, level)
 
     def click(
         self,
@@ -136,7 +135,7 @@ class Handlers:
         """The same, where the picture was clicked."""
         view = self.source.view(photo, checkpoint, steps, request)
         x, y = photo_point(view, event.index, view.photo.shape)
-        return x, y, picture_file(draw_choice(view, target, x, y, step, refined, level), "chosen")
+        return x, y, picture_of_choice(view, target, x, y, step, refined, level)
 
     def fresh(
         self,
@@ -155,4 +154,4 @@ class Handlers:
             return None, None, None, *nothing
         view = self.source.view(photo, checkpoint, steps, request)
         x, y = brightest(view)
-        return x, y, picture_file(draw_choice(view, target, x, y, step, refined, level), "chosen"), *nothing
+        return x, y, picture_of_choice(view, target, x, y, step, refined, level), *nothing

@@ -58,6 +58,11 @@ def draw_choice(view: View, target: str, x: int, y: int, step: int, refined: boo
     return np.asarray(image)
 
 
+def picture_of_choice(view: View, target: str, x: int, y: int, step: int, refined: bool, level: str) -> str:
+    """`draw_choice` as a file that Gradio serves."""
+    return picture_file(draw_choice(view, target, x, y, step, refined, level), "chosen")
+
+
 def answer(view: View, found: Attribution) -> tuple[Any, ...]:
     """The attribution as picture, colour scale, words and numbers."""
     drawn = attribution_layer(found)

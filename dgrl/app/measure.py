@@ -1,6 +1,5 @@
 """The Measure tab: how good every map of the pass is, against a ground-truth mask."""
 
-import base64
 import html
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -17,7 +16,7 @@ from dgrl.app.curves import curves_table, name_of, scores_table
 from dgrl.app.parts import LATEX, Source, ground_truth, served_file
 from dgrl.app.passes import View
 from dgrl.evaluation import REFINED
-from dgrl.figures import number, reading_table, svg
+from dgrl.figures import embedded, number, reading_table, svg
 from dgrl.figures.evaluation import precision_recall
 from dgrl.metrics import METRICS, Measured
 
@@ -71,8 +70,7 @@ def figure_html(figure: bytes, scores: Scored) -> str:
     """The figure of the curves, an SVG file, with words for those who cannot see it."""
     best = ", ".join(f"{name_of(kind)}: {row['maxF']:.3f}" for kind, row in scores.items())
     text = f"Precision over recall, a curve for each map. The largest F-measure on each: {best}."
-    data = base64.b64encode(figure).decode()
-    return f'<img class="figure" src="data:image/svg+xml;base64,{data}" alt="{html.escape(text)}">'
+    return embedded(figure, text, 'class="figure"', "svg+xml")
 
 
 def kept_mask(photo: str | None, mask: str | None) -> str | None:

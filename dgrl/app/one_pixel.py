@@ -1,14 +1,11 @@
 """How BRN made one pixel, in close-ups, numbers and words, as the Refine tab shows it."""
 
-import base64
 import dataclasses
-import io
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
-from dgrl.figures import number, pixel_tables
+from dgrl.figures import embedded, number, pixel_tables, png_file
 from dgrl.figures.kernels import surroundings
 from dgrl.images import RGB
 from dgrl.trace import PixelTrace, Trace
@@ -60,10 +57,7 @@ def place(row: int, column: int, n: int) -> str:
 
 def close_up(picture: RGB, caption: str, alternative: str) -> str:
     """A small picture with its caption, as HTML."""
-    buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, "png", compress_level=1)
-    data = base64.b64encode(buffer.getvalue()).decode()
-    image = f'<img src="data:image/png;base64,{data}" alt="{alternative}" style="width: 100%">'
+    image = embedded(png_file(picture), alternative, 'style="width: 100%"')
     style = "margin: 0; flex: 1 1 80px; max-width: 200px"
     return f'<figure style="{style}">{image}<figcaption>{caption}</figcaption></figure>'
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dgrl.app.passes import AS_TRAINED, MAX_PIXELS, Passes, View
+from dgrl.figures import png_file
 from dgrl.images import RGB, ImageError, read_mask
 
 MOST_STEPS = 4
@@ -49,7 +50,7 @@ def photo_input() -> gr.Image:
         alt_text="the photo you chose",
         elem_id="photo",
     )
-    return _as_given(photo)
+    return as_given(photo)
 
 
 def mask_input() -> gr.Image:
@@ -65,10 +66,10 @@ def mask_input() -> gr.Image:
         elem_id="mask",
         render=False,
     )
-    return _as_given(mask)
+    return as_given(mask)
 
 
-def _as_given(image: gr.Image) -> gr.Image:
+def as_given(image: gr.Image) -> gr.Image:
     """The file reaches Python as the very one the visitor gave: `read_image` does the rest.
 
     Gradio's own way opens it first, to refuse what is no picture with a traceback. `read_image` says what is wrong.
@@ -118,9 +119,8 @@ class Source:
     ) -> View:
         if photo is None:
             raise gr.Error("Choose a photo first.", title="No photo", print_exception=False)
-        visitor = request.session_hash if request is not None else None
         try:
-            return run(photo, checkpoint, steps, visitor)
+            return run(photo, checkpoint, steps, visitor(request))
         except ImageError as error:
             raise refusal(error, photo, "This picture cannot be used") from error
         except FloatingPointError as error:
@@ -130,6 +130,17 @@ class Source:
 def refusal(error: ImageError, path: str, title: str) -> gr.Error:
     """The message to a visitor about a file of theirs, which they know by its name, not by where the server put it."""
     return gr.Error(str(error).replace(path, Path(path).name), title=title, print_exception=False)
+
+
+def objection(error: Exception, title: str) -> gr.Error:
+    """The message to a visitor about what was asked for."""
+    text = str(error)
+    return gr.Error(f"{text[:1].upper()}{text[1:]}.", title=title, print_exception=False)
+
+
+def visitor(request: gr.Request | None) -> str | None:
+    """Who asks; None if nobody's browser does."""
+    return request.session_hash if request is not None else None
 
 
 def ground_truth(mask: str, view: View) -> NDArray[np.uint8]:
@@ -177,12 +188,11 @@ def map_image(label: str, elem_id: str, pick: bool = False) -> gr.Image:
 
 def picture_file(picture: RGB | Image.Image, name: str, suffix: str = "png") -> str:
     """Write a picture where Gradio serves its files; the path. PNG is written fast rather than small."""
-    image = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
-    buffer = io.BytesIO()
     if suffix == "png":
-        image.save(buffer, "png", compress_level=1)
-    else:
-        image.save(buffer, suffix, quality=92)
+        return served_file(png_file(picture), f"{name}.png")
+    buffer = io.BytesIO()
+    image = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
+    image.save(buffer, suffix, quality=92)
     return served_file(buffer.getvalue(), f"{name}.{suffix}")
 
 

@@ -72,7 +72,7 @@ class Passes:
 
     Args:
         models: networks by the name that the app shows.
-        precision: of BRN (see `dgrl.device`).
+        precision: in which the networks run (see `dgrl.device.settle_precision`).
         capacity: bytes to keep at most; the newest pass is kept whatever its size.
 
     Attributes:
@@ -90,13 +90,10 @@ class Passes:
         self._lock = threading.Lock()
         self._one_half = threading.Lock()
 
-        # ZeroGPU has no GPU yet to measure on.
-        settled = {
-            name: settle_precision(model, precision)
-            if spaces is None
-            else (choose_precision(precision, model.device), 0)
-            for name, model in models.items()
-        }
+        if spaces is None:
+            settled = {name: settle_precision(model, precision) for name, model in models.items()}
+        else:  # ZeroGPU has no GPU yet to measure on.
+            settled = {name: (choose_precision(precision, model.device), 0.0) for name, model in models.items()}
 
         # Closures, not methods: ZeroGPU sends the arguments to another process, and locks cannot travel.
         def localise(checkpoint: str, photo: RGB, steps: int, edits: Sequence[Edit]) -> View:
@@ -106,9 +103,7 @@ class Passes:
             with inference(model.device, chosen):
                 trace = halves.localise(model, photo, None if steps == AS_TRAINED else steps, edits)
             seconds = time.perf_counter() - start
-            machine = in_use(model.device, chosen) + (
-                f" (maps within {difference:.3f} of fp32's)" if difference else ""
-            )
+            machine = in_use(model.device, chosen, difference)
             return View(trace, fit(photo, DRAWN_LENGTH), seconds, machine, model.sizing)
 
         def refine(checkpoint: str, localised: View, edits: Sequence[Edit]) -> View:

@@ -6,7 +6,7 @@ from gradio.events import Dependency
 from dgrl.app.alterations import BLOCKS, EVERY_STEP, KERNELS, STRENGTH, STRONGEST
 from dgrl.app.altering import AS_UNTOUCHED, NOTHING_YET, Handlers
 from dgrl.app.painting import BRUSH, BRUSH_OPACITY, painting_file
-from dgrl.app.parts import LATEX, MOST_STEPS, QUIET, Source, map_image
+from dgrl.app.parts import LATEX, MOST_STEPS, QUIET, Source, as_given, map_image
 from dgrl.app.side_by_side import LAST, SHOWN
 from dgrl.rln import LEVELS
 
@@ -101,8 +101,7 @@ def add(source: Source, found: Dependency) -> None:
         digits = gr.JSON(label="The readings in numbers", open=True)
     with gr.Accordion("The equations", open=False):
         gr.Markdown(EQUATION, latex_delimiters=LATEX)
-    painting = gr.Image(type="filepath", image_mode=None, label="Painting", visible=False)
-    painting.preprocess = lambda payload: None if payload is None else payload.path  # type: ignore[method-assign]
+    painting = as_given(gr.Image(type="filepath", image_mode=None, label="Painting", visible=False))
     last, painted_on = gr.State(None), gr.State(None)
 
     on = Handlers(source)

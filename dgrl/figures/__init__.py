@@ -43,6 +43,7 @@ from dgrl.figures.pixels import (
     number,
     overlay,
     pale,
+    png_file,
     resize_map,
     shrink,
 )
@@ -52,7 +53,7 @@ from dgrl.figures.refine import (
     kernel_field,
     refinement,
 )
-from dgrl.figures.tables import legend, number_grid, pixel_tables, reading_table, readings
+from dgrl.figures.tables import embedded, legend, number_grid, pixel_tables, reading_table, readings
 
 __all__ = [
     "CHANGE",
@@ -71,6 +72,7 @@ __all__ = [
     "changes",
     "colour",
     "comparison",
+    "embedded",
     "fit",
     "jpeg",
     "kernel",
@@ -88,6 +90,7 @@ __all__ = [
     "pale",
     "pixel_tables",
     "png",
+    "png_file",
     "reading_table",
     "readings",
     "refinement",

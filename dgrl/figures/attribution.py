@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from torchvision.transforms import functional as transforms
 
 from dgrl.attribution import Attribution, CellTarget
+from dgrl.evidence import blurred
 from dgrl.figures.page import DRAWN_LENGTH, caption, colour_bar, grid, show
 from dgrl.figures.pixels import SIGNED, colour, largest, pale, resize_map, shrink
 from dgrl.images import RGB
@@ -50,10 +50,8 @@ def attribution_layer(attribution: Attribution) -> AttributionLayer:
     unit = "weight" if isinstance(attribution.target, CellTarget) else "log-odds"
     values = attribution.square
     if attribution.method == "integrated_gradients":
-        deviation = SMOOTHING * len(values)
-        width = 2 * round(3 * deviation) + 1
-        smooth = transforms.gaussian_blur(torch.from_numpy(values)[None], [width, width], [deviation, deviation])
-        values = smooth[0].numpy() * (values.size / 100)
+        smooth = blurred(torch.from_numpy(values)[None], SMOOTHING * len(values))
+        values = smooth[0].numpy() * np.float32(values.size / 100)
         label = f"{unit} added by 1 % of the photo's area"
         # A few pixels beyond the scale, so that the others show.
         return AttributionLayer(values, float(np.quantile(np.abs(values), 0.998)) or largest(values), label)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from torch.nn import functional as F
 
-from dgrl.figures.pixels import SALIENCY, SIGNED, SPREAD, Map, colour, overlay, pale, resize_map
+from dgrl.figures.pixels import SALIENCY, SIGNED, SPREAD, Map, colour, largest, overlay, pale, resize_map
 from dgrl.images import RGB
 from dgrl.trace import PixelTrace, Trace
 
@@ -160,6 +160,33 @@ def _key(pen: ImageDraw.ImageDraw, height: int, length: float, text: str, thick:
     start = np.array([room, middle])
     _arrow(pen, start, start + np.array([length, 0.0]), INK, thick, 0)
     pen.text((length + 3 * room - left, middle - (top + bottom) / 2), text, fill=INK, font=font)
+
+
+@dataclass(frozen=True)
+class Window:
+    """One quantity in a pixel's n×n window: its values (n, n), what they are, and their colours."""
+
+    title: str
+    unit: str
+    values: NDArray[np.float64]
+    scale: Scale
+
+    @property
+    def colours(self) -> RGB:
+        """(n, n, 3)."""
+        return colour(self.values, self.scale.low, self.scale.high, self.scale.colour_map)
+
+
+def windows(pixel: PixelTrace) -> list[Window]:
+    """The pixel's window: coefficients, neighbours and both products; the three that are signed share one scale."""
+    limit = largest(pixel.coefficients)
+    signed, saliency = Scale(-limit, limit, SIGNED), Scale(0, 1, SALIENCY)
+    return [
+        Window("coefficients v", "coefficient", pixel.coefficients, signed),
+        Window("neighbours s", "saliency", pixel.neighbours, saliency),
+        Window("foreground v · s", "product", pixel.foreground_products, signed),
+        Window("background v · (1 − s)", "product", pixel.background_products, signed),
+    ]
 
 
 @dataclass(frozen=True)

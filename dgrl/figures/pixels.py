@@ -1,5 +1,6 @@
 """Maps as pixels: arrays (H, W, 3) uint8, drawn in milliseconds."""
 
+import io
 from typing import Any
 
 import matplotlib
@@ -89,8 +90,21 @@ def number(value: float, decimals: int = 2) -> str:
     return f"{round(float(value), decimals) + 0.0:.{decimals}f}"
 
 
+def ink_on(rgb: NDArray[np.uint8]) -> str:
+    """Which of black and white is legible on a colour (3,)."""
+    return "black" if luminance(rgb) > 0.5 else "white"
+
+
+def png_file(picture: RGB | Image.Image) -> bytes:
+    """The picture as a PNG, written fast rather than small."""
+    image = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
+    buffer = io.BytesIO()
+    image.save(buffer, "png", compress_level=1)
+    return buffer.getvalue()
+
+
 def luminance(rgb: NDArray[np.uint8]) -> float:
-    """How light a colour (3,) is, in [0, 1]: whether black or white is legible on it."""
+    """How light a colour (3,) is, in [0, 1]."""
     return float(rgb @ np.array([0.2126, 0.7152, 0.0722]) / 255)
 
 

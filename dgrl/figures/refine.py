@@ -5,9 +5,9 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from dgrl.figures.kernels import edge_arrows, kernel_scale
+from dgrl.figures.kernels import edge_arrows, kernel_scale, windows
 from dgrl.figures.page import DRAWN_LENGTH, caption, colour_bar, grid, show, show_map
-from dgrl.figures.pixels import SALIENCY, SIGNED, colour, largest, luminance, number, pale, shrink
+from dgrl.figures.pixels import SALIENCY, SIGNED, ink_on, largest, number, pale, shrink
 from dgrl.trace import PixelTrace, Trace
 
 ARROW_INK = "#0b3d91"
@@ -35,26 +35,19 @@ def refinement(trace: Trace) -> Figure:
 def kernel(pixel: PixelTrace) -> Figure:
     """How BRN made one pixel: coefficients, neighbours and products in the n×n window, with every number."""
     n = len(pixel.coefficients)
-    limit = largest(pixel.coefficients)
-    panels = [
-        ("coefficients v", "coefficient", pixel.coefficients, SIGNED, -limit, limit),
-        ("neighbours s", "saliency", pixel.neighbours, SALIENCY, 0.0, 1.0),
-        ("foreground v · s", "product", pixel.foreground_products, SIGNED, -limit, limit),
-        ("background v · (1 − s)", "product", pixel.background_products, SIGNED, -limit, limit),
-    ]
     side = max(2.6, 0.55 * n)
     figure = Figure(figsize=(4 * side, side + 1.5), layout="constrained")
     offsets = [f"{d:+d}" if d else "0" for d in range(-(n // 2), n // 2 + 1)]
-    for ax, (title, unit, values, colour_map, low, high) in zip(figure.subplots(1, 4), panels, strict=True):
-        colours = colour(values, low, high, colour_map)
-        show(ax, colours, title)
+    for ax, window in zip(figure.subplots(1, 4), windows(pixel), strict=True):
+        colours, scale = window.colours, window.scale
+        show(ax, colours, window.title)
         ax.set_xticks(range(n), offsets)
         ax.set_yticks(range(n), offsets)
-        for (row, column), value in np.ndenumerate(values):
-            ink = "black" if luminance(colours[row, column]) > 0.5 else "white"
+        for (row, column), value in np.ndenumerate(window.values):
+            ink = ink_on(colours[row, column])
             ax.text(column, row, number(value), ha="center", va="center", color=ink, fontsize=8)
-        scale = ScalarMappable(Normalize(low, high), colour_map)
-        figure.colorbar(scale, ax=ax, location="bottom", label=unit, shrink=0.9)
+        mappable = ScalarMappable(Normalize(scale.low, scale.high), scale.colour_map)
+        figure.colorbar(mappable, ax=ax, location="bottom", label=window.unit, shrink=0.9)
     figure.suptitle(f"Pixel ({pixel.x}, {pixel.y}) of the photo, ({pixel.column}, {pixel.row}) of BRN's map")
     figure.supxlabel("    ".join(arithmetic(pixel)), fontsize=9)
     return figure

@@ -1,13 +1,15 @@
 """Numbers and colour scales as HTML, for the app and the notebook explorer. Each brings its own style sheet."""
 
+import base64
 import html
 from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dgrl.figures.kernels import Window, windows
 from dgrl.figures.layers import KINDS, layer
-from dgrl.figures.pixels import SALIENCY, SIGNED, colour, largest, luminance, number
+from dgrl.figures.pixels import colour, ink_on, number
 from dgrl.trace import PixelTrace, Trace
 
 
@@ -19,21 +21,26 @@ def legend(colour_map: str, low: float, high: float, label: str) -> str:
     return f'<div class="legend"><span>{number(low)}</span>{bar}<span>{number(high)}</span>{middle}</div>'
 
 
-def number_grid(caption: str, values: NDArray[np.float64], low: float, high: float, colour_map: str = SIGNED) -> str:
+def embedded(image: bytes, alternative: str, attributes: str = "", kind: str = "png") -> str:
+    """An image file of `kind` (png, svg+xml) inside HTML, with words for those who cannot see it."""
+    data = base64.b64encode(image).decode()
+    return f'<img src="data:image/{kind};base64,{data}" alt="{html.escape(alternative)}" {attributes}>'
+
+
+def number_grid(window: Window) -> str:
     """An n×n window: every number, on its colour; offsets from the centre as headings."""
-    half = len(values) // 2
+    half = len(window.values) // 2
     offsets = [f"{offset:+d}" if offset else "0" for offset in range(-half, half + 1)]
-    colours = colour(values, low, high, colour_map)
+    colours = window.colours
     rows = ["<tr><th></th>" + "".join(f'<th scope="col">{offset}</th>' for offset in offsets) + "</tr>"]
     for row, offset in enumerate(offsets):
         cells = []
-        for column, value in enumerate(values[row]):
-            ink = "black" if luminance(colours[row, column]) > 0.5 else "white"
+        for column, value in enumerate(window.values[row]):
             centre = ' class="centre"' if row == column == half else ""
-            style = f"background:{_css(colours[row, column])};color:{ink}"
+            style = f"background:{_css(colours[row, column])};color:{ink_on(colours[row, column])}"
             cells.append(f'<td{centre} style="{style}">{number(value)}</td>')
         rows.append(f'<tr><th scope="row">{offset}</th>{"".join(cells)}</tr>')
-    return f'<table class="numbers"><caption>{html.escape(caption)}</caption>{"".join(rows)}</table>'
+    return f'<table class="numbers"><caption>{html.escape(window.title)}</caption>{"".join(rows)}</table>'
 
 
 def reading_table(caption: str, columns: list[str], rows: Mapping[str, list[str]], chosen: str) -> str:
@@ -61,14 +68,7 @@ def readings(trace: Trace, x: int, y: int, chosen: int) -> str:
 
 def pixel_tables(pixel: PixelTrace) -> str:
     """The pixel's n×n window: coefficients, neighbours and products, a table each."""
-    limit = largest(pixel.coefficients)
-    tables = [
-        number_grid("coefficients v", pixel.coefficients, -limit, limit),
-        number_grid("neighbours s", pixel.neighbours, 0, 1, SALIENCY),
-        number_grid("foreground v · s", pixel.foreground_products, -limit, limit),
-        number_grid("background v · (1 − s)", pixel.background_products, -limit, limit),
-    ]
-    return f'<div class="tables">{"".join(tables)}</div>'
+    return f'<div class="tables">{"".join(number_grid(window) for window in windows(pixel))}</div>'
 
 
 def _css(rgb: NDArray[np.uint8]) -> str:
