@@ -19,6 +19,7 @@ import numpy as np
 from gradio_client import Client, handle_file
 from PIL import Image
 
+from benchmarks.timing import held_memory
 from dgrl import DGRL
 from dgrl.images import to_grey
 from tests.networks import TINY, draw_photo, filled
@@ -63,8 +64,7 @@ class Load:
         with self.lock:
             self.done += 1
             if self.done % 20 == 0:
-                pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
-                self.memory.append((self.done, pages * os.sysconf("SC_PAGE_SIZE") / 2**20))
+                self.memory.append((self.done, held_memory(self.pid)))
 
 
 def ask(load: Load, network: DGRL, folder: Path, number: int, requests: int) -> None:

@@ -2,10 +2,11 @@
 
 import logging
 import os
+import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -18,6 +19,9 @@ log = logging.getLogger("dgrl.cli")
 
 SHIPPED_WEIGHTS = WEIGHTS / "dgrl-lite"
 HUB_WEIGHTS: str | None = None  # the Hub id of the same weights, once they are published there
+
+PARTIAL = ".dgrl-{}.partial"
+STALE_SECONDS = 3600  # nothing takes so long to write
 
 Weights = Annotated[
     str | None,
@@ -43,16 +47,22 @@ def default_weights() -> str:
     raise CheckpointError("no checkpoint ships with this installation; name a folder or a Hub id with --weights")
 
 
-def load_model(
-    weights: str | None, device: str = "auto", precision: str = "auto"
-) -> tuple["DGRL", AbstractContextManager[None]]:
-    """The network on its device, and the context in which to run it; says which is in use.
+class Loaded(NamedTuple):
+    """A network on its device, the context in which to run it, and what is in use, in words."""
+
+    model: "DGRL"
+    running: AbstractContextManager[None]
+    machine: str
+
+
+def load_model(weights: str | None, device: str = "auto", precision: str = "auto") -> Loaded:
+    """The network, ready to run; says what is in use.
 
     Raises:
         CheckpointError: the checkpoint cannot be loaded.
         DeviceError: the device or precision cannot be had.
     """
-    from dgrl.device import VISIBLE, choose_device, choose_precision, in_use, inference, place, settle_precision
+    from dgrl.device import choose_device, choose_precision, in_use, inference, place, settle_precision
     from dgrl.model import DGRL
 
     chosen = choose_device(device)
@@ -61,9 +71,9 @@ def load_model(
     model = DGRL.from_pretrained(name)
     place(model, chosen)
     settled, difference = settle_precision(model, precision)
-    apart = f" (maps within {difference:.3f} of fp32's{', a visible change' if difference > VISIBLE else ''})"
-    typer.echo(f"{Path(name).name} on {in_use(chosen, settled)}{apart if settled != 'fp32' else ''}")
-    return model, inference(chosen, settled)
+    machine = in_use(chosen, settled, difference)
+    typer.echo(f"{Path(name).name} on {machine}")
+    return Loaded(model, inference(chosen, settled), machine)
 
 
 def refuse(error: Exception) -> None:
@@ -81,9 +91,19 @@ def one_line(text: str) -> str:
 def replacing(path: Path) -> Iterator[Path]:
     """A path beside `path` to write to; the file takes its place when it is whole, and not at all after an error."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".dgrl-{os.getpid()}.partial")
+    partial = path.with_name(PARTIAL.format(os.getpid()))
     try:
         yield partial
         partial.replace(path)
+    except OSError as error:  # few of them say which file they are about
+        raise OSError(f"{path}: it cannot be written ({error.strerror or error})") from error
     finally:
         partial.unlink(missing_ok=True)
+
+
+def sweep(folder: Path) -> None:
+    """Delete what runs that were killed, an hour ago or more, have left of their `replacing` in `folder`."""
+    for partial in folder.glob(PARTIAL.format("*")):
+        with suppress(OSError):
+            if time.time() - partial.stat().st_mtime > STALE_SECONDS:
+                partial.unlink()

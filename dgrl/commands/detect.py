@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dgrl.commands.common import Device, Precision, Steps, Weights, load_model, log, one_line, refuse, replacing
+from dgrl.commands.common import Device, Precision, Steps, Weights, load_model, log, one_line, refuse, replacing, sweep
 from dgrl.commands.processes import is_main_process, join_processes, leave_processes, process_count, process_number
 
 if TYPE_CHECKING:
@@ -60,11 +60,13 @@ def detect(
     share, device = join_processes(device)
     found = find_photos(photos, turn_down if is_main_process() else refused.append)
     maps = map_paths(found, out)
-    mine = found[process_number() :: process_count()] if share else found
+    for folder in {path.parent for path in maps.values()}:
+        sweep(folder)
+    mine = found[process_number() :: process_count()]
     show_bar = sys.stderr.isatty() and len(found) > 1 and not share
     with contextlib.ExitStack() as stack:
         if mine:
-            model, running = load_model(weights, device, precision)
+            model, running, _ = load_model(weights, device, precision)
             stack.enter_context(running)
         if show_bar:
             stack.enter_context(logging_redirect_tqdm([log]))

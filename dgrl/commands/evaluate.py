@@ -71,7 +71,7 @@ def evaluate(
         result = evaluate_maps(maps, checked.pairs, stretch, turn_down, **settings)
     else:
         with contextlib.redirect_stdout(sys.stdout if is_main_process() else io.StringIO()):
-            model, running = load_model(weights, device, precision)
+            model, running, _ = load_model(weights, device, precision)
         with running:
             result = run(model, checked.pairs, steps, stretch, refine, turn_down, **settings)
     if is_main_process():

@@ -24,7 +24,6 @@ def trace(
     saliency.png, and every map and figure as PNG.
     """
     from dgrl import __version__, images
-    from dgrl.device import choose_precision, in_use
     from dgrl.report import write_report
 
     try:
@@ -36,14 +35,14 @@ def trace(
     if folder.exists() and not folder.is_dir():
         raise typer.BadParameter(f"{folder} is a file; name a folder", param_hint="--out")
     weights = weights or default_weights()
-    model, running = load_model(weights, device, precision)
+    model, running, machine = load_model(weights, device, precision)
     with running:
         traced = model.trace(picture, steps)
     facts = {
         "photo": photo.name,
         "checkpoint": Path(weights).name,
         "backbone": model.config.backbone,
-        "ran on": in_use(model.device, choose_precision(precision, model.device)),
+        "ran on": machine,
         "program": f"dgrl {__version__}",
     }
     folder.mkdir(parents=True, exist_ok=True)
