@@ -4,13 +4,18 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PORT ?= 7860
 
-.PHONY: app test soak check format bench notebooks screenshots clean
+.PHONY: app test oldest soak check format bench notebooks screenshots clean
 
 app: $(VENV)/ready ## start the app and print its address
 	$(BIN)/dgrl app --port $(PORT)
 
 test: $(VENV)/ready-dev ## every test, those in the browser included (they need Debian's chromium)
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+
+oldest: ## every test with the oldest versions of the dependencies
+	mkdir -p .venv-oldest
+	sed -n 's/>=/==/p' requirements.txt > .venv-oldest/constraints.txt
+	PIP_CONSTRAINT=$(CURDIR)/.venv-oldest/constraints.txt $(MAKE) test VENV=.venv-oldest
 
 soak: $(VENV)/ready-dev ## what takes long: 2,000 requests by 20 visitors at once, ten minutes of fuzzing
 	$(BIN)/python -m tests.soak
@@ -35,7 +40,7 @@ screenshots: $(VENV)/ready-dev ## take the README's pictures of the app anew
 	$(BIN)/python docs/screenshots.py
 
 clean: ## remove the virtual environment and what tools left
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .venv-oldest build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
 
 $(VENV)/ready: requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "DGRL needs Python 3.10 or newer; try make PYTHON=python3.12")'
