@@ -1,5 +1,7 @@
 """Where a network runs, and in which precision. Programs choose; model code never does."""
 
+import ctypes
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal
@@ -17,6 +19,7 @@ VISIBLE = 0.02
 """By how much, in saliency, half precision may move a map: about 5 of 255 grey levels."""
 PROBE_SIDE = 128
 
+_MALLOC_SETTINGS = {-3: 2**30, -1: 2**31 - 1}  # M_MMAP_THRESHOLD and M_TRIM_THRESHOLD of malloc.h, in bytes
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -60,11 +63,29 @@ def choose_precision(name: str, device: torch.device) -> Precision:
 def place(model: "DGRL", device: torch.device) -> None:
     """Move the network to `device` and make it ready for inference there; it cannot be saved afterwards.
 
-    Its convolutions get the memory layout that devices are fastest with, and take in the batch-norms after them.
+    Its convolutions get the memory layout that devices are fastest with, and take in the batch-norms after them. On a
+    CPU the whole process keeps freed memory from then on (`keep_freed_memory`).
     """
+    if device.type == "cpu":
+        keep_freed_memory()
     model.to(device=device)
     model.rln.backbone = folded(model.rln.backbone)
     model.to(memory_format=torch.channels_last)
+
+
+def keep_freed_memory() -> None:
+    """Let the C library keep what tensors free for the next ones (glibc; elsewhere nothing changes).
+
+    By default it returns large pieces to the kernel, and a CPU then spends up to a third of its time on fetching them
+    anew, page by page. The process goes on holding the most that it has needed. Only the main thread gains: what other
+    threads allocate in large pieces is returned all the same.
+    """
+    if sys.platform != "linux":
+        return
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "mallopt"):
+        for setting, value in _MALLOC_SETTINGS.items():
+            libc.mallopt(setting, value)
 
 
 def settle_precision(model: "DGRL", name: str) -> tuple[Precision, float]:

@@ -19,6 +19,7 @@ from torch.utils.data import DataLoader, Sampler
 
 from dgrl.checkpoints import Progress, TrainingError, check_unused, load_checkpoint, save_checkpoint
 from dgrl.data import Pair, SaliencyData
+from dgrl.device import keep_freed_memory
 from dgrl.model import DGRL
 from dgrl.stages import make_data, make_stage, parameter_groups
 from dgrl.training_config import TrainingConfig
@@ -104,7 +105,11 @@ def make_accelerator(config: TrainingConfig) -> Accelerator:
     try:
         # Batches are split over the processes, so that the same recipe makes the same updates on any number of them.
         splitting = DataLoaderConfiguration(split_batches=True)
-        return Accelerator(mixed_precision=config.precision, dataloader_config=splitting)
+        # Without a GPU Accelerate must be told so, or several processes would each train alone.
+        cpu = not torch.accelerator.is_available()
+        if cpu:
+            keep_freed_memory()
+        return Accelerator(mixed_precision=config.precision, cpu=cpu, dataloader_config=splitting)
     except ValueError as error:
         raise TrainingError(f"precision {config.precision} cannot be had here: {error}") from error
 

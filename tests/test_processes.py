@@ -27,7 +27,7 @@ def test_two_processes_train_as_one_does(tmp_path, capsys):
     done = subprocess.run(
         [*launch, "-m", "tests.distributed_training", str(tmp_path / "drawn"), str(tmp_path / "two")],
         cwd=ROOT,
-        env=os.environ | {"OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"},
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
         timeout=300,
@@ -69,3 +69,23 @@ def test_one_process_trains_in_the_notebook_itself(tmp_path):
     model = train_on(1, DGRL(TRAINED), pairs, tmp_path / "run", config)
     loaded = DGRL.from_pretrained(tmp_path / "run").state_dict()
     assert all(torch.equal(value, loaded[name]) for name, value in model.state_dict().items())
+
+
+def test_two_processes_of_the_command_are_one_run(tmp_path):
+    write_pairs(tmp_path / "drawn", 6)
+    DGRL(TRAINED).save_pretrained(tmp_path / "network")
+    folders = ["--images", tmp_path / "drawn" / "image", "--masks", tmp_path / "drawn" / "mask"]
+    recipe = ["--size", "64", "--batch-size", "2", "--max-updates", "2", "--workers", "0", "--pictures-every", "0"]
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "dgrl"]
+    done = subprocess.run(
+        [*launch, "train", *folders, *recipe, "--init", tmp_path / "network", "--out", tmp_path / "run"],
+        cwd=ROOT,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.splitlines().count("Training rln on cpu, 2 processes with 6 pictures") == 1
+    assert (tmp_path / "run" / "log.jsonl").read_text().count("\n") == 2

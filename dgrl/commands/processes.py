@@ -22,9 +22,11 @@ def join_processes(device: str) -> tuple[bool, str]:
     """Whether this is one of several processes, and its device: of several GPUs each process takes its own."""
     if process_count() == 1:
         return False, device
+    import torch
     from accelerate import PartialState
 
-    state = PartialState(cpu=device == "cpu")
+    # Without a GPU Accelerate must be told so, or each process would be alone.
+    state = PartialState(cpu=device == "cpu" or not torch.accelerator.is_available())
     return True, str(state.device) if device in ("auto", "cuda") else device
 
 

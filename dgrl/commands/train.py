@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from accelerate import PartialState
 from accelerate.utils import set_seed
 
 from dgrl.checkpoints import TrainingError, check_unused
 from dgrl.commands.data import Data, Download, Images, Masks, Only, SkipBad, Without, pairs_of
+from dgrl.commands.processes import is_main_process
 from dgrl.config import DGRLConfig
 from dgrl.model import DGRL, WEIGHTS_FILE
 from dgrl.training import train as run
@@ -60,6 +60,9 @@ def train(
     learning_rate: Annotated[float | None, typer.Option(help=f"Peak, new layers; {OfPreset}.")] = None,
     backbone_learning_rate: Annotated[float | None, typer.Option(help=f"Peak, backbone; {OfPreset}.")] = None,
     augment: Annotated[bool | None, typer.Option(help=f"Random crops, flips, colours and blur; {OfPreset}.")] = None,
+    smallest_crop: Annotated[
+        float | None, typer.Option(help=f"Share of the picture that a random crop keeps at least; {OfPreset}.")
+    ] = None,
     paste_share: Annotated[
         float | None, typer.Option(help=f"Share of pictures with another one's object pasted on; {OfPreset}.")
     ] = None,
@@ -131,10 +134,11 @@ def start(out: Path, settings: dict[str, Any], resume: bool, download: bool = Fa
         # Written once everything has been read: a run that cannot start leaves nothing to resume.
         check_unused(out)
         out.mkdir(parents=True, exist_ok=True)
-        if PartialState().is_main_process:
+        if is_main_process():
             (out / RUN_FILE).write_text(json.dumps(settings, indent=2), encoding="utf-8")
     run(model, pairs, out, recipe, resume, tensorboard)
-    if not (out / WEIGHTS_FILE).is_file():
+    # The first process writes it, perhaps on another machine.
+    if is_main_process() and not (out / WEIGHTS_FILE).is_file():
         raise typer.Exit(1)
 
 

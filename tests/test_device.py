@@ -1,0 +1,34 @@
+"""Memory that tensors free stays with the process: fetching it anew costs a page fault for every 4 KB."""
+
+import platform
+import subprocess
+import sys
+
+import pytest
+
+FAULTS = """
+import resource, sys, torch
+from dgrl.device import keep_freed_memory
+if sys.argv[1] == "keep":
+    keep_freed_memory()
+torch.set_num_threads(1)
+for _ in range(4):
+    torch.ones(30_000_000)  # 120 MB
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(3):
+    torch.ones(30_000_000)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+def faults(keep):
+    run = subprocess.run([sys.executable, "-c", FAULTS, keep], capture_output=True, text=True, check=True)
+    return int(run.stdout)
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc gives freed memory back so soon")
+def test_freed_memory_is_kept():
+    kept, returned = faults("keep"), faults("return")
+    huge = 2**21
+    assert returned > 3 * 120e6 / huge / 2, "there is nothing to keep: even with huge pages there would be more faults"
+    assert kept < returned / 10
