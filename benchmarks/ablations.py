@@ -19,7 +19,7 @@ VALIDATION = SHIPPED / "validation_DUTS-TR.txt"
 
 UPDATES, PICTURES, SIDE = 300, 8, 192
 RLN = f"""--stage rln --backbone tf_efficientnet_lite0 --rln-size {SIDE} --size {SIDE} --batch-size {PICTURES}
-    --max-updates {UPDATES} --pictures-every 0 --workers 1"""
+    --max-updates {UPDATES} --smallest-crop 0.4 --pictures-every 0 --workers 1"""
 RLN_RUNS = {
     "full": ("everything, T = 2", ""),
     "full-seed1": ("everything, T = 2, another seed", "--seed 1"),

@@ -100,8 +100,11 @@ def file_of_stem(folder: Path) -> dict[str, Path]:
     return {stem: paths[0] for stem, paths in files.items()}
 
 
-def augmentation(size: int, smallest_crop: float = 0.4) -> v2.Transform:
-    """Random crop to a square of `size`, flip, colour and blur: the `default` preset's paired augmentation."""
+def augmentation(size: int, smallest_crop: float = 0.6) -> v2.Transform:
+    """Random crop to a square of `size`, flip, colour and blur: the `default` preset's paired augmentation.
+
+    A crop keeps at least the share `smallest_crop` of the picture's area.
+    """
     return v2.Compose(
         [
             v2.RandomResizedCrop(size, scale=(smallest_crop, 1.0), ratio=(0.65, 1.5), antialias=True),

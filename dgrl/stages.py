@@ -89,7 +89,7 @@ def make_stage(model: DGRL, config: TrainingConfig) -> TrainingStage:
 def make_data(model: DGRL, pairs: Sequence[Pair], config: TrainingConfig) -> SaliencyData:
     """What the stage reads: pictures of RLN's training size, or pictures of BRN's size with windows to cut."""
     size = config.size if config.stage == "rln" else model.config.brn_size
-    transform = augmentation(size) if config.augment else plain_resize(size)
+    transform = augmentation(size, config.smallest_crop) if config.augment else plain_resize(size)
     if config.stage == "rln":
         return SaliencyData(pairs, transform, config.seed, config.paste_share)
     return CropData(pairs, transform, config.seed, config.crop or size, config.crops_per_picture, config.boundary_share)

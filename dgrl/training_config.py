@@ -33,6 +33,7 @@ class TrainingConfig:
         size: side in pixels of RLN's training input; BRN trains at the network's own size.
         steps: T in training; by default the network's.
         augment: random crops, flips, colours and blur (departure; published: none).
+        smallest_crop: share of a picture's area that those crops keep at least.
         paste_share: on which share of RLN's pictures another one's object is pasted (departure; published: 0).
         crop: side in pixels of BRN's training crops (departure; published: whole pictures, None).
         crops_per_picture: crops taken of each picture.
@@ -69,6 +70,7 @@ class TrainingConfig:
     size: int = 256
     steps: int | None = None
     augment: bool = True
+    smallest_crop: float = 0.6
     paste_share: float = 0.0
     crop: int | None = 96
     crops_per_picture: int = 4
@@ -113,6 +115,7 @@ class TrainingConfig:
             "steps must be 0 or more": self.steps is None or self.steps >= 0,
             "crop must be 16 or more": self.crop is None or self.crop >= 16,
             "boundary_share must be from 0 to 1": 0 <= self.boundary_share <= 1,
+            "smallest_crop must be above 0 and at most 1": 0 < self.smallest_crop <= 1,
             "paste_share must be from 0 to 1": 0 <= self.paste_share <= 1,
             "optimiser must be adamw or sgd": self.optimiser in ("adamw", "sgd"),
             "schedule must be cosine or constant": self.schedule in ("cosine", "constant"),
