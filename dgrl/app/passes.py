@@ -25,7 +25,7 @@ CAPACITY = 2 * 2**30
 MOST_PER_VISITOR = 8
 IDLE_SECONDS = 3600
 AS_TRAINED = -1
-DRAWN_LENGTH = 960
+DRAWN_LENGTH = 800
 GPU_SECONDS = 15  # of ZeroGPU, for half a pass: those who ask for little wait less
 Key = tuple[str, str, int, tuple[Edit, ...]]  # photo, checkpoint, steps, edits
 
@@ -36,7 +36,8 @@ class View:
 
     Attributes:
         trace: everything the pass computed; RLN's part of it while BRN has not run.
-        photo: the photo to draw on, 960 pixels long: the browser can tell clicks only where it need not enlarge.
+        photo: the photo to draw on, 800 pixels long: no page shows it larger, and a browser can tell clicks only where
+            it need not enlarge.
         seconds: how long the pass took.
         machine: device, precision, and what the latter changes: "cpu, bf16 (maps within 0.005 of fp32's)".
         sizing: how the network's maps come to the photo's size.

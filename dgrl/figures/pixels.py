@@ -56,15 +56,15 @@ def largest(*maps: Map) -> float:
 def colour(values: Map, low: float, high: float, colour_map: str = SALIENCY) -> RGB:
     """A map (H, W) as colours (H, W, 3); `low` and `high` are the ends of the scale, values beyond them are clipped."""
     span = high - low if high > low else 1.0
-    index = np.clip((values - low) / span * 256, 0, 255).astype(np.uint8)
+    index = np.clip((values - low) * np.float32(256 / span), 0, 255).astype(np.uint8)
     colours: RGB = _palette(colour_map)[index]
     return colours
 
 
 def overlay(photo: RGB, colours: RGB, opacity: float) -> RGB:
     """Colours (H, W, 3) over the photo in grey, so that every colour seen is the map's."""
-    grey = np.asarray(Image.fromarray(photo).convert("L"), dtype=np.float32)[:, :, None]
-    blended: RGB = np.rint(grey * (1 - opacity) + colours * opacity).astype(np.uint8)
+    grey = Image.fromarray(photo).convert("L").convert("RGB")
+    blended: RGB = np.asarray(Image.blend(grey, Image.fromarray(colours), opacity))
     return blended
 
 
@@ -77,11 +77,13 @@ def mark(picture: RGB, x: int, y: int) -> RGB:
     """A copy of the picture with a ring around pixel (x, y), black in white, to be seen on anything."""
     height, width = picture.shape[:2]
     radius = max(6, max(height, width) // 60)
-    rows, columns = np.ogrid[:height, :width]
-    distance = np.hypot(columns - x, rows - y)
+    top, left = max(y - 2 * radius, 0), max(x - 2 * radius, 0)
     marked: RGB = picture.copy()
-    marked[np.abs(distance - radius) < radius / 3] = 255
-    marked[np.abs(distance - radius) < radius / 7] = 0
+    around = marked[top : y + 2 * radius, left : x + 2 * radius]
+    rows, columns = np.ogrid[: around.shape[0], : around.shape[1]]
+    distance = np.hypot(columns + left - x, rows + top - y)
+    around[np.abs(distance - radius) < radius / 3] = 255
+    around[np.abs(distance - radius) < radius / 7] = 0
     return marked
 
 

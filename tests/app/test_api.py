@@ -78,7 +78,7 @@ def test_detect_gives_the_map_that_the_library_gives(
     for path in (saliency, download):
         assert path.endswith(".png")
         np.testing.assert_array_equal(np.asarray(Image.open(path)), expected)
-    assert [Image.open(path).size for path in pair] == [(640, 960)] * 2
+    assert [Image.open(path).size for path in pair] == [(533, 800)] * 2
     assert "cpu, fp32" in text
 
 
@@ -118,7 +118,7 @@ def test_refine_gives_before_after_and_kernels(client: Client, photo_files: dict
     assert [Path(path).stem for path in pictures] == [
         "before", "after", "change", "centre", "spread", "arrows", "refined",
     ]  # fmt: skip
-    assert {Image.open(path).size for path in pictures} == {(960, 576)}
+    assert {Image.open(path).size for path in pictures} == {(800, 480)}
 
 
 @pytest.mark.parametrize(("x", "y"), [(0, 0), (199, 119), (70, 40)])

@@ -140,7 +140,7 @@ def test_a_space_starts_with_its_requirements_alone(space: tuple[Path, Path]) ->
             example = repository / "examples" / "cat.jpg"
             checkpoint = Path(repository / "weights" / "dgrl-lite").name
             _, shown, *_ = client.predict(handle_file(example), checkpoint, 0, 0, "conv4", 0.5, api_name="/localise")
-            assert Image.open(shown).size == (960, 639)
+            assert Image.open(shown).size == (800, 532)
             client.close()
         finally:
             server.terminate()

@@ -113,7 +113,7 @@ def test_the_endpoint_gives_what_the_library_gives(
     assert [Path(path).stem for path in drawn[::2]] == [
         "untouched_after_BRN", "altered_after_BRN", "difference_after_BRN",
     ]  # fmt: skip
-    assert {Image.open(path).size for path in drawn[::2]} == {(960, 576)}
+    assert {Image.open(path).size for path in drawn[::2]} == {(800, 480)}
     cells = re.findall(r"<td>([^<]*)</td>", tables)
     before, after = expected.refined
     assert cells[6:9] == [f"{before.inside:.4f}", f"{after.inside:.4f}", f"{after.inside - before.inside:+.4f}"]
@@ -325,8 +325,8 @@ def test_paint_cut_and_compare(
     (sent,) = {path for body in asked for path in re.findall(r'"path":\s*"([^"]*/painting\.png)"', body)}
     coverage = read_painting(sent)
     rows, columns = np.nonzero(coverage > 0.5)
-    assert coverage.shape == (576, 960)
-    assert max(abs(rows.mean() - 288), abs(columns.mean() - 480)) < 15, "the paint is not where the mouse was"
+    assert coverage.shape == (480, 800)
+    assert max(abs(rows.mean() - 240), abs(columns.mean() - 400)) < 15, "the paint is not where the mouse was"
     assert columns.std() > 3 * rows.std()
     edits = [*(paint_map(level, coverage, 4) for level in LEVELS), scale_feedback("conv5", 0)]
     expected = compare(wide_trace, served.network.trace(photo_files["wide"], edits=edits))

@@ -73,7 +73,7 @@ def test_the_endpoint_explains_what_the_library_explains(
     assert numbers["completeness_error"] is None
     assert f"**{expected.value:.2f}**" in said
     assert f"**{numbers['share_inside']:.0%}**" in said
-    assert Image.open(picture).size == (960, 576)
+    assert Image.open(picture).size == (800, 480)
     assert Image.open(picture).format == "PNG"
     assert "share of the strongest place" in scale
 
@@ -171,12 +171,12 @@ def test_a_click_means_the_cell_it_shows(view: View) -> None:
         frame_elsewhere = draw_choice(view, "cell", (x + 100) % 200, y, LAST, False, "conv3")
         black = (frame == 0).all(2) & ~(frame_elsewhere == 0).all(2)
         columns = np.nonzero(black.any(0))[0]
-        drawn_x = (x + 0.5) * 960 / 200
+        drawn_x = (x + 0.5) * 800 / 200
         if target.column > 0:
             assert columns.min() - 3 <= drawn_x
         if target.column < 5:
             assert columns.max() + 3 >= drawn_x
-        assert columns.max() - columns.min() <= 960 / 5 + 4
+        assert columns.max() - columns.min() <= 800 / 5 + 4
 
 
 def test_red_speaks_for_it_and_blue_against(view: View) -> None:
