@@ -1,6 +1,8 @@
 """The authors' weights: from two `.caffemodel` files to a checkpoint folder."""
 
+import contextlib
 import hashlib
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,12 +10,13 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 from torch import Tensor
 
 from dgrl.caffe_backbone import UNITS
 from dgrl.caffe_format import Blob, CaffeError, read_layers
 from dgrl.config import DGRLConfig
-from dgrl.model import CARD_FILE, DGRL
+from dgrl.model import CARD_FILE, CONFIG_FILE, DGRL, WEIGHTS_FILE
 
 __all__ = ["CaffeError", "brn_layers", "import_caffe", "read_brn", "read_rln", "rln_layers"]
 
@@ -45,16 +48,17 @@ def import_caffe(rln: str | Path, brn: str | Path, out: str | Path) -> DGRL:
 
     Raises:
         CaffeError: a file cannot be read, or a layer is missing, left over, misshapen, not finite, or differs between
-            copies; nothing is written then.
+            copies.
+        OSError: the folder cannot be written.
+
+    After an error the folder is as it was before.
     """
     rln, brn, out = Path(rln), Path(brn), Path(out)
     with torch.device("meta"):  # names and shapes; the numbers come from the files
         model = DGRL(DGRLConfig.published())
     tensors = read_rln(rln, model) | read_brn(brn, model)
     model.load_state_dict(tensors, strict=True, assign=True)
-    out.mkdir(parents=True, exist_ok=True)
-    model.save_pretrained(out)
-    (out / CARD_FILE).write_text(_card(rln, brn), encoding="utf-8")
+    _write(model, _card(rln, brn), out)
     del tensors, model
     return DGRL.from_pretrained(out)
 
@@ -207,6 +211,25 @@ def _take(
             found.tensors[target], found.origins[target] = values, name
         elif not torch.equal(values, found.tensors[target]):
             found.faults.append(f"layers {found.origins[target]} and {name} share their parameters but differ")
+
+
+def _write(model: DGRL, card: str, out: Path) -> None:
+    """Fill the checkpoint folder; at no moment does it hold half a checkpoint, or halves of two, that would load."""
+    partial = out / ".import-caffe.partial"
+    shutil.rmtree(partial, ignore_errors=True)  # what one that was killed has left
+    try:
+        partial.mkdir(parents=True)
+        model.save_pretrained(partial)
+        (partial / CARD_FILE).write_text(card, encoding="utf-8")
+        (out / CONFIG_FILE).unlink(missing_ok=True)  # without it a folder is no checkpoint
+        for name in (WEIGHTS_FILE, CARD_FILE, CONFIG_FILE):
+            (partial / name).replace(out / name)
+    except SafetensorError as error:
+        raise OSError(f"{out}: it cannot be written ({error})") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            out.rmdir()  # only if it is empty
 
 
 CARD = """---

@@ -5,6 +5,7 @@ The messages are described here, no further than parameters need (the numbers ar
 """
 
 import math
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,6 +86,9 @@ _CLASSES = _message_classes()
 
 def _read_net(path: Path) -> Any:
     try:
+        # To open a pipe would wait for somebody to write to it, and some devices have no end.
+        if not stat.S_ISREG(path.stat().st_mode) and not path.is_dir():
+            raise CaffeError(f"{path} is a device or a pipe, not a Caffe model")
         if path.stat().st_size > MAX_BYTES:
             raise CaffeError(f"{path} is larger than the 2 GiB that a Caffe model may have")
         net = _CLASSES["NET"].FromString(path.read_bytes())

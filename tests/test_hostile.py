@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from dgrl import DGRL, cli
+from dgrl.caffe_format import CaffeError, read_layers
 from dgrl.images import ImageError, read_image
 from tests import hostile
 from tests.networks import TINY, draw_photo, filled
@@ -145,3 +146,25 @@ def test_train_and_evaluate_list_them_and_go_on(pairs, checkpoint, tmp_path, cap
     )
     assert code == 2
     assert any(line.startswith("| t0 |") for line in out)
+
+
+def test_none_is_a_caffe_model(files):
+    for path in files:
+        start = time.monotonic()
+        with pytest.raises(CaffeError) as refusal:
+            list(read_layers(path))
+        reason = str(refusal.value).removeprefix(str(path))
+        assert 5 < len(reason) < 200, reason
+        assert "\n" not in reason
+        assert time.monotonic() - start < PATIENCE, path
+
+
+def test_import_caffe_refuses_in_one_line(files, tmp_path, capsys):
+    links = [path for path in files if not path.is_file() or path.is_symlink()]
+    for path in (*files[::40], *links):
+        start = time.monotonic()
+        code, out, err = run(capsys, "import-caffe", path, path, tmp_path / "out")
+        assert (code, out, len(err)) == (2, [], 1)
+        assert err[0].startswith("dgrl: ")
+        assert time.monotonic() - start < PATIENCE, path
+    assert not (tmp_path / "out").exists()

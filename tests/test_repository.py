@@ -51,13 +51,14 @@ def test_requirements_need_no_repository():
 
 
 def test_environment_is_in_step():
-    """Conda's file names every dependency, with the same bounds, in its own part or in pip's."""
-    lines = (ROOT / "environment.yml").read_text(encoding="utf-8").splitlines()
+    """Conda's file names every dependency and no other, with the same bounds, in its own part or in pip's."""
+    lines = (ROOT / "environment.yml").read_text(encoding="utf-8").partition("dependencies:")[2].splitlines()
     entries = [line.strip().removeprefix("- ") for line in lines if line.strip().startswith("- ")]
     entries = [entry for entry in entries if re.fullmatch(r"[A-Za-z][\w-]*([<>=!~]+[\d.]+)?", entry)]
     named = {requirement.name: requirement for requirement in map(Requirement, entries)}
-    for dependency in map(Requirement, PROJECT["dependencies"]):
-        assert dependency.name in named, f"{dependency.name} is not in environment.yml"
+    dependencies = list(map(Requirement, PROJECT["dependencies"]))
+    assert set(named) == {dependency.name for dependency in dependencies} | {"python", "pip"}
+    for dependency in dependencies:
         assert named[dependency.name].specifier == dependency.specifier, dependency.name
     assert str(named["python"].specifier) == PROJECT["requires-python"]
 

@@ -10,7 +10,7 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
 import gradio as gr
 
-from dgrl.app import address, detect, download, localise, measure, refine, what_if, why
+from dgrl.app import address, detect, download, limits, localise, measure, refine, what_if, why
 from dgrl.app.passes import Passes
 from dgrl.app.style import CSS, NAME_PICTURES, THEME
 from dgrl.commands.common import SHIPPED_WEIGHTS, default_weights
@@ -68,6 +68,7 @@ def build(
                 passes.leave(request.session_hash)
 
         app.unload(leave)
+    limits.guard(app)
     return app.queue(default_concurrency_limit=8, max_size=256)
 
 
@@ -132,4 +133,5 @@ def launch_settings() -> dict[str, Any]:
         "max_file_size": MAX_UPLOAD,
         "ssr_mode": False,
         "footer_links": ["api"],
+        "app_kwargs": {"middleware": [(limits.Limits, (), {})]},
     }

@@ -144,6 +144,7 @@ def add(passes: Passes, examples: Sequence[str | Path]) -> tuple[Source, Depende
         outputs,
         api_name="detect",
         show_progress="hidden",
+        concurrency_limit=2,
         concurrency_id="pass",
         trigger_mode="always_last",
     )

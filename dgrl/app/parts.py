@@ -202,9 +202,14 @@ def served_file(content: bytes, name: str) -> str:
     path.parent.mkdir(parents=True, exist_ok=True)
     # Two visitors may be given the same file at once: nobody may see half of one.
     handle, partial = tempfile.mkstemp(dir=path.parent)
-    with os.fdopen(handle, "wb") as file:
-        file.write(content)
-    Path(partial).replace(path)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        Path(partial).replace(path)
+    except OSError as error:
+        Path(partial).unlink()
+        message = f"The server cannot write it ({error.strerror}); please try again later."
+        raise gr.Error(message, title="No result", print_exception=False) from error
     return str(path)
 
 

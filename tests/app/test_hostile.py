@@ -1,0 +1,114 @@
+"""Hostile files as photo, mask and painting of the served app: the right answer, or one sentence."""
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+from PIL import Image
+
+from dgrl import DGRL
+from dgrl.app.passes import MAX_PIXELS
+from dgrl.images import ImageError, read_image, to_grey
+from tests import hostile
+from tests.app.conftest import Served
+
+PATIENCE = 10
+FOLDER = Path(os.environ["GRADIO_TEMP_DIR"])
+SOUND = [  # one of each kind that is a picture, whatever it looks like
+    "mode_CMYK.jpg", "mode_LAB.tif", "mode_LA.png", "mode_I16.png", "mode_F.tif", "palette_alpha.png", "turned6.jpg",
+    "bad_exif.jpg", "moving.gif", "bad_profile.png", "comment.jpg", "line1x1.png", "line1x5000.png", "good_link.png",
+    "reallywebp.jpg", "appended.jp2", "a'b\"c;$(id)`id`.png", "ünïcödé 漢字 🐈.png",
+]  # fmt: skip
+REFUSED = [  # one of each kind that is not
+    "cut0.02.jpg", "cut0.3.png", "cut0.1.gif", "cut0.1.webp", "cut0.1.jp2", "cut0.1.avif", "cut0.1.tif", "bomb.png",
+    "huge.bmp", "huge.gif", "long.ppm", "less_than_it_says.png", "empty0x5.png", "zip.jpg", "tar.png", "empty.jpg",
+    "zeros.png", "random.jpg", "pickle.png", "script.jpg", "html.png", "pdf.jpg", "svg.png", "eps.jpg", "npy.png",
+    "wmf.jpg", "new\nline_.jpg", "x" * 200 + "_.jpg",
+]  # fmt: skip
+
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # Pillow's, of damaged files
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    return {path.name: path for path in hostile.corpus(tmp_path_factory.mktemp("hostile") / "pictures")}
+
+
+def call(client: Client, endpoint: str, *arguments: Any) -> Any:
+    start = time.monotonic()
+    try:
+        return client.predict(*arguments, api_name=endpoint)
+    finally:
+        assert time.monotonic() - start < PATIENCE
+
+
+def reason(path: Path) -> str:
+    """What the library says is wrong with a picture."""
+    with pytest.raises(ImageError) as refusal:
+        read_image(path, MAX_PIXELS)
+    return str(refusal.value).removeprefix(f"{path}: ")
+
+
+def check_sentence(error: AppError, expected: str, folder: Path) -> None:
+    text = str(error)
+    assert text.endswith(expected)
+    assert "\n" not in text.strip()
+    for inside in ("Traceback", str(folder), str(FOLDER), 'File "'):
+        assert inside not in text
+
+
+@pytest.mark.parametrize("name", SOUND)
+def test_what_is_a_picture_gets_its_map(client: Client, network: DGRL, files: dict[str, Path], name: str) -> None:
+    _, saliency, *_ = call(client, "/detect", handle_file(files[name]), "tiny", 0)
+    with Image.open(saliency) as found:
+        np.testing.assert_array_equal(np.asarray(found), np.asarray(to_grey(network.detect(files[name], 0))))
+
+
+def test_what_is_none_gets_one_sentence(client: Client, files: dict[str, Path], photo_files: dict[str, Path]) -> None:
+    """As the photo of each endpoint in turn, as the mask and as the painting."""
+    sound, cell = (
+        handle_file(photo_files["wide"]),
+        ("pixel", 5, 5, -1, False, "conv4", "grad_cam", "blurred", "conv5", -1),
+    )
+    painted = (["conv4"], 4, [], -1, 1, 1, 1, 1, -1, -1, "as computed")
+    shown = ("after BRN", -1)
+    wishes: list[tuple[str, Any]] = [
+        ("/detect", lambda bad: (bad, "tiny", 0)),
+        ("/cutout", lambda bad: (bad, "tiny", 0)),
+        ("/localise", lambda bad: (bad, "tiny", 0, 0, "conv4", 0.5)),
+        ("/refine", lambda bad: (bad, "tiny", 0)),
+        ("/pixel", lambda bad: (bad, "tiny", 0, 5, 5)),
+        ("/attribute", lambda bad: (bad, "tiny", 0, *cell)),
+        ("/report", lambda bad: (bad, "tiny", 0)),
+        ("/measure", lambda bad: (bad, "tiny", 0, sound, True)),
+        ("/measure", lambda bad: (sound, "tiny", 0, bad, True)),
+        ("/what_if", lambda bad: (bad, "tiny", 0, None, *painted, None, *shown)),
+        ("/what_if", lambda bad: (sound, "tiny", 0, bad, *painted, None, *shown)),
+        ("/what_if", lambda bad: (sound, "tiny", 0, None, *painted, bad, *shown)),
+    ]
+    for number, name in enumerate(REFUSED):
+        endpoint, arguments = wishes[number % len(wishes)]
+        with pytest.raises(AppError) as refusal:
+            call(client, endpoint, *arguments(handle_file(files[name])))
+        check_sentence(refusal.value, reason(files[name]), files[name].parent)
+
+
+def test_nothing_is_left_half_written(client: Client, served: Served, files: dict[str, Path]) -> None:
+    """Every file of the app's folder is one that was sent, whole, or a result, whole."""
+    call(client, "/detect", handle_file(files["turned3.jpg"]), "tiny", 0)
+    sent = {path.read_bytes() for path in files.values() if path.is_file() and path.name in (*SOUND, *REFUSED)}
+    results = 0
+    for path in FOLDER.rglob("*"):
+        if path.is_file() and str(path) not in served.app.upload_file_set and path.read_bytes() not in sent:
+            assert not path.name.startswith("tmp"), path
+            if path.suffix in (".png", ".jpeg"):
+                with Image.open(path) as result:
+                    result.load()
+                results += 1
+    assert results > 2
