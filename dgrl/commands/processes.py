@@ -27,7 +27,9 @@ def join_processes(device: str) -> tuple[bool, str]:
 
     # Without a GPU Accelerate must be told so, or each process would be alone.
     state = PartialState(cpu=device == "cpu" or not torch.accelerator.is_available())
-    return True, str(state.device) if device in ("auto", "cuda") else device
+    if device in ("auto", "cuda"):
+        device = "cpu" if state.device.type == "cpu" else str(state.device)  # Accelerate numbers CPUs too
+    return True, device
 
 
 def leave_processes() -> None:
