@@ -63,6 +63,7 @@ def upload(http: httpx.Client, *contents: bytes, name: str = "a.png") -> httpx.R
 @pytest.mark.parametrize(
     "path",
     ["/etc/passwd", f"{FOLDER}/../../etc/passwd", "../../etc/passwd", ROOT / "pyproject.toml", "/proc/self/environ"],
+    ids=["root", "upwards", "relative", "project", "environment"],  # the folder's name differs between processes
 )
 def test_no_file_of_the_server_can_be_read(http: httpx.Client, served: Served, path: object) -> None:
     assert http.get(f"file={path}").status_code in (403, 404)
