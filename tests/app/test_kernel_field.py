@@ -202,7 +202,7 @@ def test_refine_gives_the_field_over_the_photo_with_its_scales(
     texts = [value for value in given if isinstance(value, str)]
     files = {Path(text).stem: text for text in texts if text.endswith(".png")}
     assert {"centre", "spread", "arrows"} <= set(files)
-    assert {Image.open(files[name]).size for name in ("centre", "spread", "arrows")} == {(960, 576)}
+    assert {Image.open(files[name]).size for name in ("centre", "spread", "arrows")} == {(800, 480)}
     for values in (wide_trace.kernel_field.centre, wide_trace.kernel_field.spread):
         scale = kernel_scale(values)
         ends = [text for text in texts if f"<span>{number(scale.low)}</span>" in text]

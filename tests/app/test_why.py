@@ -185,7 +185,7 @@ def test_red_speaks_for_it_and_blue_against(view: View) -> None:
     found = Attribution(square, (120, 200), ObjectTarget(), "occlusion", 1.0, 0.0, None, 0.0)
     layer = attribution_layer(found)
     assert layer.limit == 2
-    left, middle, right = layer.over(view.photo)[288, [100, 480, 860]].astype(int)
+    left, middle, right = layer.over(view.photo)[240, [80, 400, 720]].astype(int)
     assert left[0] > left[2] + 30
     assert right[2] > right[0] + 30
     assert middle.max() - middle.min() < 12
