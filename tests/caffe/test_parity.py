@@ -89,8 +89,9 @@ from dgrl.caffe import import_caffe
 import_caffe(*sys.argv[1:])
 used = resource.getrusage(resource.RUSAGE_SELF)
 # `ru_maxrss` would count the memory of the process that started this one.
-held = re.search(r"VmHWM:\s+(\d+) kB", pathlib.Path("/proc/self/status").read_text())
-print(json.dumps({"bytes": int(held[1]) * 1024, "cpu": used.ru_utime + used.ru_stime,
+status = pathlib.Path("/proc/self/status")
+held = int(re.search(r"VmHWM:\s+(\d+) kB", status.read_text())[1]) if status.exists() else used.ru_maxrss
+print(json.dumps({"bytes": held * 1024, "cpu": used.ru_utime + used.ru_stime,
                   "wall": time.perf_counter() - started}))
 """
 
