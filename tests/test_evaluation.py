@@ -3,10 +3,7 @@
 import csv
 import dataclasses
 import json
-import os
 import shutil
-import subprocess
-import sys
 
 import numpy as np
 import py_sod_metrics
@@ -21,6 +18,7 @@ from dgrl.evaluation import METRICS, Scores, concentration, evaluate, evaluate_m
 from dgrl.figures.evaluation import contact_sheet, curves_figure
 from dgrl.metrics import contour_band, measure
 from dgrl.tally import WORST
+from tests.launching import launch
 from tests.networks import TINY, draw_photo, filled, write_pairs
 
 COUNT = 5
@@ -386,18 +384,9 @@ def test_a_list_limits_the_evaluation(dgrl, tmp_path):
 
 def test_two_processes_give_the_numbers_of_one(tmp_path, folder, pairs, loaded, checkpoint):
     """Five pictures, so that one process has more than the other; gloo."""
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "dgrl"]
-    both = ["--images", str(folder / "image"), "--masks", str(folder / "mask"), "--json", str(tmp_path / "two.json")]
-    settings = ["--weights", str(checkpoint), "--device", "cpu", "--precision", "fp32"]
-    done = subprocess.run(
-        [*launch, "evaluate", *both, *settings, "--report", str(tmp_path / "report")],
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
+    both = ["--images", folder / "image", "--masks", folder / "mask", "--json", tmp_path / "two.json"]
+    settings = ["--weights", checkpoint, "--device", "cpu", "--precision", "fp32"]
+    launch("dgrl", "evaluate", *both, *settings, "--report", tmp_path / "report", processes=2)
     two = json.loads((tmp_path / "two.json").read_text())
     one = evaluate(loaded, pairs)
     assert two["pictures"] == COUNT

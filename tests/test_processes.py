@@ -1,8 +1,5 @@
 """The same recipe on one process and on two."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +11,7 @@ from dgrl.checkpoints import TrainingError
 from dgrl.launching import train_on
 from dgrl.training_config import TrainingConfig
 from tests.distributed_training import main
+from tests.launching import launch
 from tests.networks import TRAINED, write_pairs
 
 ROOT = Path(__file__).parents[1]
@@ -23,19 +21,9 @@ def test_two_processes_train_as_one_does(tmp_path, capsys):
     write_pairs(tmp_path / "drawn", 9)
     main(tmp_path / "drawn", tmp_path / "one")
     AcceleratorState._reset_state(reset_partial_state=True)
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    done = subprocess.run(
-        [*launch, "-m", "tests.distributed_training", str(tmp_path / "drawn"), str(tmp_path / "two")],
-        cwd=ROOT,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert "Training rln on cpu, 2 processes with 9 pictures" in done.stdout
-    assert done.stdout.count("Training") == 6, "every process speaks"
+    said = launch("tests.distributed_training", tmp_path / "drawn", tmp_path / "two", processes=2)
+    assert "Training rln on cpu, 2 processes with 9 pictures" in said
+    assert said.count("Training") == 6, "every process speaks"
     torch.manual_seed(1)
     untrained = DGRL(TRAINED).state_dict()
     for stage in ("rln", "brn", "joint"):
@@ -76,16 +64,7 @@ def test_two_processes_of_the_command_are_one_run(tmp_path):
     DGRL(TRAINED).save_pretrained(tmp_path / "network")
     folders = ["--images", tmp_path / "drawn" / "image", "--masks", tmp_path / "drawn" / "mask"]
     recipe = ["--size", "64", "--batch-size", "2", "--max-updates", "2", "--workers", "0", "--pictures-every", "0"]
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "dgrl"]
-    done = subprocess.run(
-        [*launch, "train", *folders, *recipe, "--init", tmp_path / "network", "--out", tmp_path / "run"],
-        cwd=ROOT,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert done.stdout.splitlines().count("Training rln on cpu, 2 processes with 6 pictures") == 1
+    run = ["--init", tmp_path / "network", "--out", tmp_path / "run"]
+    said = launch("dgrl", "train", *folders, *recipe, *run, processes=2)
+    assert said.splitlines().count("Training rln on cpu, 2 processes with 6 pictures") == 1
     assert (tmp_path / "run" / "log.jsonl").read_text().count("\n") == 2

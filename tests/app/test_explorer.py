@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -82,8 +83,11 @@ def wait_for_kernel(page: Page, lab: str) -> None:
     while not any(kernel["execution_state"] == "idle" and kernel["connections"] for kernel in kernels):
         assert time.monotonic() < end, f"no kernel is ready: {kernels}"
         page.wait_for_timeout(200)
-        with urllib.request.urlopen(f"{lab}/api/kernels", timeout=30) as answer:
-            kernels = json.load(answer)
+        try:
+            with urllib.request.urlopen(f"{lab}/api/kernels", timeout=30) as answer:
+                kernels = json.load(answer)
+        except urllib.error.HTTPError:
+            pass  # jupyter_server lists a kernel a moment before it has a state, and stumbles over it: error 500
     idle = page.locator(".jp-NotebookPanel-toolbar .jp-Notebook-ExecutionIndicator[data-status=idle]")
     expect(idle).to_be_visible(timeout=PATIENCE)
 
