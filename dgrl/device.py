@@ -19,7 +19,9 @@ VISIBLE = 0.02
 """By how much, in saliency, half precision may move a map: about 5 of 255 grey levels."""
 PROBE_SIDE = 128
 
-_MALLOC_SETTINGS = {-3: 2**30, -1: 2**31 - 1}  # M_MMAP_THRESHOLD and M_TRIM_THRESHOLD of malloc.h, in bytes
+_MALLOC_SETTINGS = {-3: 2**30, -1: 2**31 - 1, -8: 1}
+"""M_MMAP_THRESHOLD and M_TRIM_THRESHOLD of malloc.h, in bytes, and M_ARENA_MAX: other arenas cannot grow beyond 64 MB,
+so that threads with one of their own would fetch each large piece anew."""
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -77,8 +79,7 @@ def keep_freed_memory() -> None:
     """Let the C library keep what tensors free for the next ones (glibc; elsewhere nothing changes).
 
     By default it returns large pieces to the kernel, and a CPU then spends up to a third of its time on fetching them
-    anew, page by page. The process goes on holding the most that it has needed. Only the main thread gains: what other
-    threads allocate in large pieces is returned all the same.
+    anew, page by page. The process goes on holding the most that it has needed, and its threads share it.
     """
     if sys.platform != "linux":
         return

@@ -7,28 +7,36 @@ import sys
 import pytest
 
 FAULTS = """
-import resource, sys, torch
+import resource, sys, threading, torch
 from dgrl.device import keep_freed_memory
 if sys.argv[1] == "keep":
     keep_freed_memory()
 torch.set_num_threads(1)
-for _ in range(4):
-    torch.ones(30_000_000)  # 120 MB
-before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-for _ in range(3):
-    torch.ones(30_000_000)
-print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+def allocate():
+    for _ in range(4):
+        torch.ones(30_000_000)  # 120 MB
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(3):
+        torch.ones(30_000_000)
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+if sys.argv[2] == "main":
+    allocate()
+else:
+    thread = threading.Thread(target=allocate)
+    thread.start()
+    thread.join()
 """
 
 
-def faults(keep):
-    run = subprocess.run([sys.executable, "-c", FAULTS, keep], capture_output=True, text=True, check=True)
+def faults(keep, thread):
+    run = subprocess.run([sys.executable, "-c", FAULTS, keep, thread], capture_output=True, text=True, check=True)
     return int(run.stdout)
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc gives freed memory back so soon")
-def test_freed_memory_is_kept():
-    kept, returned = faults("keep"), faults("return")
+@pytest.mark.parametrize("thread", ["main", "another"])
+def test_freed_memory_is_kept(thread):
+    kept, returned = faults("keep", thread), faults("return", thread)
     huge = 2**21
     assert returned > 3 * 120e6 / huge / 2, "there is nothing to keep: even with huge pages there would be more faults"
     assert kept < returned / 10
