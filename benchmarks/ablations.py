@@ -30,8 +30,13 @@ RLN_RUNS = {
     "no-region-term": ("cross-entropy alone", "--region-weight 0"),
     "no-augmentation": ("no augmentation", "--no-augment"),
     "pasting": ("another picture's object on every fifth", "--paste-share 0.2"),
+    "few": ("T = 0, 240 pictures ten times each", "--steps 0 --only FEW"),
+    "few-no-augmentation": ("T = 0, the same 240, no augmentation", "--steps 0 --only FEW --no-augment"),
 }
 """Trainings of RLN from ImageNet weights: label and what differs from the first."""
+
+FEW = UPDATES * PICTURES // 10
+"""Pictures of a training that sees each ten times, as a long one does. FEW in a recipe stands for the list of them."""
 
 CROPS_UPDATES = 150
 BRN = f"""--stage brn --init {SHIPPED} --new-brn --batch-size 4 --crops-per-picture 2 --max-updates {CROPS_UPDATES}
@@ -50,10 +55,22 @@ def main() -> None:
     for name, (_, changes) in (RLN_RUNS | BRN_RUNS).items():
         if options.train is None or name in options.train:
             recipe = BRN if name in BRN_RUNS else RLN
-            train(options.data, options.runs / name, f"{recipe} {changes}".split())
+            words = f"{recipe} {changes}".split()
+            few = str(list_few(options.data, options.runs)) if "FEW" in words else ""
+            train(options.data, options.runs / name, [few if word == "FEW" else word for word in words])
             measure(options.data, options.runs / name, refine=name in BRN_RUNS)
     print(rln_table(options.runs))
     print(brn_table(options.runs))
+
+
+def list_few(data: Path, runs: Path) -> Path:
+    """A file with the stems of `FEW` pictures, spread evenly over the names of those to train with."""
+    kept_out = set(VALIDATION.read_text("utf-8").split())
+    stems = sorted({path.stem for path in (data / "image").iterdir()} - kept_out)
+    target = runs / "few.txt"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text("\n".join(stems[:: len(stems) // FEW][:FEW]), "utf-8")
+    return target
 
 
 def train(data: Path, run: Path, recipe: list[str]) -> None:

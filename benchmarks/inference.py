@@ -11,6 +11,7 @@ import platform
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,10 @@ NETWORKS = {"published": "ResNet-50 as published", "lite": "dgrl-lite"}
 ENGINES = ("float32", "bf16", "plain", "opencv")
 BATCHES = (1, 4, 16)
 DTYPES = {"float32": torch.float32, "bf16": torch.bfloat16}
+WANTED = {"float32": 1.4, "bf16": 3.0}
+"""How many times as fast as OpenCV the published network should be."""
+KINDS = {"convolution": "convolutions", "upsample": "resizing", "copy": "copies and casts"}
+"""PyTorch operators by what is in their names."""
 
 
 def load(network: str) -> DGRL:
@@ -50,6 +55,7 @@ def measure(network: str, engine: str) -> dict[str, Any]:
         found = times(model, rln_images, brn_images, saliency)
         found["flops"] = [flops(model.rln, rln_images), flops(model.brn, brn_images, saliency)]
         photos = torch.randint(256, (max(BATCHES), 3, 480, 640), dtype=torch.uint8, device=device)
+        found["profile"] = profiled(lambda: (model.localise(rln_images), model.brn(brn_images, saliency)))
         found["memory"] = peak_memory()
         found["batches"] = [size / seconds(lambda s=size: model(photos[:s]), repeats=2) for size in BATCHES]
     return found
@@ -72,6 +78,18 @@ def flops(module: nn.Module, *arguments: torch.Tensor) -> int:
     with FlopCounterMode(display=False) as counter:
         module(*arguments)
     return counter.get_total_flops()
+
+
+def profiled(work: Callable[[], object]) -> dict[str, float]:
+    """Share of the time that each kind of operator takes."""
+    with torch.profiler.profile() as profile:
+        work()
+    shares = dict.fromkeys([*KINDS.values(), "all else"], 0.0)
+    for event in profile.key_averages():
+        kind = next((kind for part, kind in KINDS.items() if part in event.key), "all else")
+        shares[kind] += event.self_device_time_total or event.self_cpu_time_total
+    whole = sum(shares.values())
+    return {kind: time / whole for kind, time in shares.items()}
 
 
 def measure_opencv() -> dict[str, Any]:
@@ -115,7 +133,30 @@ def report(results: dict[tuple[str, str], dict[str, Any]], rates: dict[str, floa
     columns = ["network", "engine", "RLN, s", "BRN, s", "times plain", "times OpenCV"]
     columns += ["RLN, share of matrix rate", "BRN, share", "peak memory, MB"]
     headings = ["photos/s", "engine", *(f"batch of {size}" for size in BATCHES)]
-    return f"{table(columns, lines)}\n\n{table(headings, batches)}"
+    return "\n\n".join([table(columns, lines), table(headings, batches), profiles(results), limits(results, rates)])
+
+
+def profiles(results: dict[tuple[str, str], dict[str, Any]]) -> str:
+    """Where the time of RLN and BRN together goes."""
+    rows = [
+        [NETWORKS[network], engine, *(f"{share:.0%}" for share in found["profile"].values())]
+        for (network, engine), found in results.items()
+        if "profile" in found
+    ]
+    return table(["share of the time", "engine", *KINDS.values(), "all else"], rows)
+
+
+def limits(results: dict[tuple[str, str], dict[str, Any]], rates: dict[str, float]) -> str:
+    """The published network beside OpenCV: what was wanted, what is reached, what the matrix rate would allow."""
+    opencv = results.get(("published", "opencv"))
+    rows = []
+    for engine, wanted in WANTED.items():
+        found = results.get(("published", engine))
+        if opencv and found:
+            theirs = opencv["rln"] + opencv["brn"]
+            reached, most = theirs / (found["rln"] + found["brn"]), theirs * rates[engine] / sum(found["flops"])
+            rows.append([engine, f"{wanted:.1f}", f"{reached:.2f}", f"{most:.2f}"])
+    return table(["times OpenCV", "wanted", "reached", "if all ran at the matrix rate"], rows)
 
 
 def shares(found: dict[str, Any], engine: str, rates: dict[str, float]) -> list[str]:

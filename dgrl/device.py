@@ -2,7 +2,7 @@
 
 import ctypes
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal
 
@@ -79,14 +79,25 @@ def keep_freed_memory() -> None:
     """Let the C library keep what tensors free for the next ones (glibc; elsewhere nothing changes).
 
     By default it returns large pieces to the kernel, and a CPU then spends up to a third of its time on fetching them
-    anew, page by page. The process goes on holding the most that it has needed, and its threads share it.
+    anew, page by page. The process goes on holding the most that it has needed, and its threads share it, until
+    `return_freed_memory`.
     """
-    if sys.platform != "linux":
-        return
-    libc = ctypes.CDLL(None)
-    if hasattr(libc, "mallopt"):
+    mallopt = _of_glibc("mallopt")
+    if mallopt is not None:
         for setting, value in _MALLOC_SETTINGS.items():
-            libc.mallopt(setting, value)
+            mallopt(setting, value)
+
+
+def return_freed_memory() -> None:
+    """Give the kernel once what `keep_freed_memory` holds for later, gaps between what is in use included."""
+    malloc_trim = _of_glibc("malloc_trim")
+    if malloc_trim is not None:
+        malloc_trim(0)
+
+
+def _of_glibc(function: str) -> Callable[..., int] | None:
+    """A function of the C library; None where it has none of that name."""
+    return getattr(ctypes.CDLL(None), function, None) if sys.platform == "linux" else None
 
 
 def settle_precision(model: "DGRL", name: str) -> tuple[Precision, float]:

@@ -21,6 +21,7 @@ from PIL import Image
 
 from benchmarks.timing import held_memory
 from dgrl import DGRL
+from dgrl.device import choose_device, place
 from dgrl.images import to_grey
 from tests.networks import TINY, draw_photo, filled
 
@@ -34,7 +35,9 @@ def serve() -> None:
     """The app with a tiny network, until it is ended."""
     from dgrl.app import build, launch_settings
 
-    app = build({"tiny": filled(DGRL(TINY))}, precision="fp32")
+    network = filled(DGRL(TINY))
+    place(network, choose_device("cpu"))  # as the app's own networks are: it decides how memory is kept
+    app = build({"tiny": network}, precision="fp32")
     _, url, _ = app.launch(prevent_thread_lock=True, quiet=True, **launch_settings())
     print(url, flush=True)
     sys.stdin.read()

@@ -40,3 +40,26 @@ def test_freed_memory_is_kept(thread):
     huge = 2**21
     assert returned > 3 * 120e6 / huge / 2, "there is nothing to keep: even with huge pages there would be more faults"
     assert kept < returned / 10
+
+
+GAPS = """
+import torch
+from dgrl.device import keep_freed_memory, return_freed_memory
+def held():
+    return int(open("/proc/self/statm").read().split()[1]) * 4096 / 2**20
+keep_freed_memory()
+tensors = [torch.ones(2**18) for _ in range(400)]  # 1 MB each
+full = held()
+del tensors[::2]
+freed = held()
+return_freed_memory()
+print(full - freed, freed - held())
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries have their own ways")
+def test_freed_memory_is_returned_from_between_what_is_in_use():
+    run = subprocess.run([sys.executable, "-c", GAPS], capture_output=True, text=True, check=True)
+    at_once, when_asked = map(float, run.stdout.split())
+    assert at_once < 20
+    assert when_asked > 150

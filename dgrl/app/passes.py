@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from dgrl.app import halves
-from dgrl.device import choose_precision, in_use, inference, settle_precision
+from dgrl.device import choose_precision, in_use, inference, return_freed_memory, settle_precision
 from dgrl.figures import fit
 from dgrl.images import RGB, read_image
 from dgrl.model import DGRL
@@ -165,10 +165,11 @@ class Passes:
             return view
 
     def leave(self, visitor: str) -> None:
-        """Drop what nobody but this visitor was looking at."""
+        """Drop what nobody but this visitor was looking at, and give its memory back."""
         with self._lock:
             self._present.discard(visitor)
             self._let_go(visitor, keep=0)
+        return_freed_memory()  # else the gaps between what others hold grow with the number of visitors
 
     @property
     def kept_bytes(self) -> int:
