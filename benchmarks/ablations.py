@@ -31,6 +31,8 @@ RLN_RUNS = {
     "no-augmentation": ("no augmentation", "--no-augment"),
     "pasting": ("another picture's object on every fifth", "--paste-share 0.2"),
     "few": ("T = 0, 240 pictures ten times each", "--steps 0 --only FEW"),
+    "few-crops-0.6": ("T = 0, the same 240, crops keep 60 %", "--steps 0 --only FEW --smallest-crop 0.6"),
+    "few-crops-0.9": ("T = 0, the same 240, crops keep 90 %", "--steps 0 --only FEW --smallest-crop 0.9"),
     "few-no-augmentation": ("T = 0, the same 240, no augmentation", "--steps 0 --only FEW --no-augment"),
 }
 """Trainings of RLN from ImageNet weights: label and what differs from the first."""

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import numpy as np
-import py_sod_metrics
 import torch
 from numpy.typing import NDArray
 from torch.nn import functional as F
@@ -76,6 +75,8 @@ def measure(saliency: Bytes, mask: Mask, stretch: bool = True) -> Measured:
         stretch: stretch the map to [0, 1] by its minimum and maximum first, as pysodmetrics and the authors do; a flat
             map stays as it is.
     """
+    import py_sod_metrics  # here and below, not above: the app starts without the seconds that scikit-learn takes
+
     truth = mask.astype(bool)
     prediction = unit(saliency, stretch)
     f = py_sod_metrics.FmeasureV2(
@@ -115,6 +116,8 @@ def unit(saliency: Bytes, stretch: bool) -> Curve:
 
 def mean_f(prediction: Curve, truth: NDArray[np.bool_]) -> float:
     """The mean over 256 thresholds of the F-measure of some pixels (N,)."""
+    import py_sod_metrics
+
     f = py_sod_metrics.FmeasureV2({"F": py_sod_metrics.FmeasureHandler(with_dynamic=True, with_adaptive=False)})
     f.step(prediction, truth, normalize=False)
     return float(f.get_results()["F"]["dynamic"].mean())
