@@ -100,7 +100,7 @@ def file_of_stem(folder: Path) -> dict[str, Path]:
     return {stem: paths[0] for stem, paths in files.items()}
 
 
-def augmentation(size: int, smallest_crop: float = 0.6) -> v2.Transform:
+def augmentation(size: int, smallest_crop: float = 0.9) -> v2.Transform:
     """Random crop to a square of `size`, flip, colour and blur: the `default` preset's paired augmentation.
 
     A crop keeps at least the share `smallest_crop` of the picture's area.

@@ -70,7 +70,7 @@ class TrainingConfig:
     size: int = 256
     steps: int | None = None
     augment: bool = True
-    smallest_crop: float = 0.6
+    smallest_crop: float = 0.9
     paste_share: float = 0.0
     crop: int | None = 96
     crops_per_picture: int = 4

@@ -24,13 +24,13 @@ PYTHON
 
 # One pass first (T = 0): the backbone and its head learn four times as fast without the later steps.
 dgrl train "${pairs[@]}" --stage rln --out "$runs/one-pass-small" --backbone tf_efficientnet_lite0 --steps 0 \
-  --epochs 4 --size 224 --compile
+  --epochs 4 --size 224 --smallest-crop 0.6 --compile
 dgrl train "${pairs[@]}" --stage rln --out "$runs/one-pass" --init "$runs/one-pass-small" \
-  --max-updates 2200 --size 256 --learning-rate 7e-4 --backbone-learning-rate 3e-4 --compile
+  --max-updates 2200 --size 256 --smallest-crop 0.6 --learning-rate 7e-4 --backbone-learning-rate 3e-4 --compile
 
 # Then all three (T = 2): each later head starts from the first one, feedback starts at zero.
 dgrl train "${pairs[@]}" --stage rln --out "$runs/three-passes" --init "$runs/one-pass" --steps 2 \
-  --max-updates 500 --batch-size 8 --size 320 --learning-rate 5e-4 --backbone-learning-rate 1.5e-4
+  --max-updates 500 --batch-size 8 --size 320 --smallest-crop 0.6 --learning-rate 5e-4 --backbone-learning-rate 1.5e-4
 
 # Its first pass again, on harder pictures. By itself this is worse; its average with what it started from is better.
 dgrl train "${pairs[@]}" --stage rln --out "$runs/one-pass-hard" --init "$runs/three-passes" --steps 0 \
@@ -43,7 +43,7 @@ average averaged three-passes-more 0.5 rln
 
 # BRN on crops, on the maps of that RLN.
 dgrl train "${pairs[@]}" --stage brn --out "$runs/brn" --init "$runs/rln" --new-brn \
-  --max-updates 350 --batch-size 4 --crops-per-picture 2 --precision bf16
+  --max-updates 350 --batch-size 4 --crops-per-picture 2 --smallest-crop 0.6 --precision bf16
 
 python - "$runs/brn" "$runs/dgrl-lite" <<'PYTHON'
 import sys
