@@ -37,6 +37,7 @@ def main() -> None:
     out = tempfile.mkdtemp()
     works: dict[str, Callable[[], float]] = {
         "import torch": lambda: command("-c", "import torch"),
+        "import torch, torchvision, gradio": lambda: command("-c", "import torch, torchvision, gradio"),
         "import dgrl": lambda: command("-c", "import dgrl"),
         "from dgrl import DGRL": lambda: command("-c", "from dgrl import DGRL"),
         "dgrl --help": lambda: command("-m", "dgrl", "--help"),
