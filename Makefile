@@ -10,7 +10,7 @@ app: $(VENV)/ready ## start the app and print its address
 	$(BIN)/dgrl app --port $(PORT)
 
 test: $(VENV)/ready-dev ## every test, those in the browser included (they need Debian's chromium)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder --durations 40
 
 oldest: ## every test with the oldest versions of the dependencies
 	mkdir -p .venv-oldest
