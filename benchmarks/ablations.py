@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.timing import table
+from dgrl.commands.data import stems
 
 SHIPPED = Path(__file__).parent.parent / "weights" / "dgrl-lite"
 VALIDATION = SHIPPED / "validation_DUTS-TR.txt"
@@ -67,11 +68,10 @@ def main() -> None:
 
 def list_few(data: Path, runs: Path) -> Path:
     """A file with the stems of `FEW` pictures, spread evenly over the names of those to train with."""
-    kept_out = set(VALIDATION.read_text("utf-8").split())
-    stems = sorted({path.stem for path in (data / "image").iterdir()} - kept_out)
+    names = sorted({path.stem for path in (data / "image").iterdir()} - stems([VALIDATION]))
     target = runs / "few.txt"
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text("\n".join(stems[:: len(stems) // FEW][:FEW]), "utf-8")
+    target.write_text("\n".join(names[:: len(names) // FEW][:FEW]), "utf-8")
     return target
 
 

@@ -28,9 +28,15 @@ else:
 """
 
 
+def printed(code, *arguments):
+    """What a process of its own prints, as numbers."""
+    command = [sys.executable, "-c", code, *arguments]
+    return [float(word) for word in subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()]
+
+
 def faults(keep, thread):
-    run = subprocess.run([sys.executable, "-c", FAULTS, keep, thread], capture_output=True, text=True, check=True)
-    return int(run.stdout)
+    (count,) = printed(FAULTS, keep, thread)
+    return count
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc gives freed memory back so soon")
@@ -43,23 +49,21 @@ def test_freed_memory_is_kept(thread):
 
 
 GAPS = """
-import torch
+import os, torch
+from benchmarks.timing import held_memory
 from dgrl.device import keep_freed_memory, return_freed_memory
-def held():
-    return int(open("/proc/self/statm").read().split()[1]) * 4096 / 2**20
 keep_freed_memory()
 tensors = [torch.ones(2**18) for _ in range(400)]  # 1 MB each
-full = held()
+full = held_memory(os.getpid())
 del tensors[::2]
-freed = held()
+freed = held_memory(os.getpid())
 return_freed_memory()
-print(full - freed, freed - held())
+print(full - freed, freed - held_memory(os.getpid()))
 """
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries have their own ways")
 def test_freed_memory_is_returned_from_between_what_is_in_use():
-    run = subprocess.run([sys.executable, "-c", GAPS], capture_output=True, text=True, check=True)
-    at_once, when_asked = map(float, run.stdout.split())
+    at_once, when_asked = printed(GAPS)
     assert at_once < 20
     assert when_asked > 150

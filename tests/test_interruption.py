@@ -1,15 +1,11 @@
 """SIGKILL, at random moments and while a checkpoint is being written."""
 
-from pathlib import Path
-
 import torch
 
 from dgrl import DGRL
 from tests.killed_training import CONFIG, run
 from tests.launching import launch
 from tests.networks import write_pairs
-
-ROOT = Path(__file__).parents[1]
 
 
 def test_killed_again_and_again_it_ends_with_the_same_weights(tmp_path):

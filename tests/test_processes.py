@@ -1,7 +1,5 @@
 """The same recipe on one process and on two."""
 
-from pathlib import Path
-
 import pytest
 import torch
 from accelerate.state import AcceleratorState
@@ -13,8 +11,6 @@ from dgrl.training_config import TrainingConfig
 from tests.distributed_training import main
 from tests.launching import launch
 from tests.networks import TRAINED, write_pairs
-
-ROOT = Path(__file__).parents[1]
 
 
 def test_two_processes_train_as_one_does(tmp_path, capsys):
