@@ -64,11 +64,12 @@ CLICK = """async ([element, across, down]) => {
 TAB = """async (name) => {
   const frame = () => new Promise(requestAnimationFrame), start = performance.now();
   const tab = [...document.querySelectorAll('[role=tab]')].find(tab => tab.textContent.trim() === name);
-  const panel = () => [...document.querySelectorAll('[role=tabpanel]')].find(panel => panel.offsetParent);
+  const shown = element => element.checkVisibility({visibilityProperty: true});
+  const panel = () => [...document.querySelectorAll('[role=tabpanel]')].find(shown);
   const before = panel();
   tab.click();
   // Pictures out of sight may be loaded later, or never.
-  const seen = image => image.offsetParent && image.getBoundingClientRect().top < innerHeight;
+  const seen = image => shown(image) && image.getBoundingClientRect().top < innerHeight;
   const missing = image => seen(image) && !image.complete;
   const waiting = () => [before, undefined].includes(panel()) || [...panel().querySelectorAll('img')].some(missing);
   do { await frame(); late(start, name); } while (waiting());

@@ -51,7 +51,7 @@ def build(
                 looking = localise.add(source, localised)
             with gr.Tab("Refine", id="refine"):
                 refined = refine.add(source, found)
-            with gr.Tab("What if", id="what-if"):
+            with gr.Tab("What if", id="what-if", elem_id="what-if"):
                 what_if.add(source, found)
             with gr.Tab("Why", id="why"):
                 why.add(source, found, networks)
@@ -69,6 +69,7 @@ def build(
 
         app.unload(leave)
     limits.guard(app)
+    limits.forget(app)
     return app.queue(default_concurrency_limit=8, max_size=256)
 
 

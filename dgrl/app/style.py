@@ -56,6 +56,8 @@ img.figure { display: block; width: 100%; max-width: 640px; height: auto; backgr
   table.numbers th, table.numbers td { padding: .3em .2em; font-size: .8em; }
   table.numbers th[scope=col] { white-space: normal; }
 }
+/* Back from display: none, Gradio's editor draws its canvas anew: three seconds without a GPU. */
+#what-if[style*="none"] { display: flex !important; visibility: hidden; height: 0; overflow: hidden; padding-block: 0; }
 footer .divider { display: none; } /* Gradio puts one after the last link too */
 .arithmetic { line-height: 1.8; margin-top: .8em; font-variant-numeric: tabular-nums; }
 """

@@ -384,5 +384,12 @@ def test_the_found_object_can_be_painted_by_keyboard_and_taken_away_again(
     page.locator("#run").press("Enter")
     expect(page.locator("#altered-words")).to_contain_text("Nothing is altered")
     assert len(served.passes) == passes, "the painting outlived the reset or the cleared canvas"
+
+    editor = page.locator("#editor canvas").first
+    width = editor.bounding_box()["width"]  # type: ignore[index]  # None would be a failure, too
+    page.get_by_role("tab", name="Detect").click()
+    expect(editor).not_to_be_visible()
+    assert page.locator("#what-if").bounding_box()["height"] == 0  # type: ignore[index]
+    assert editor.evaluate("canvas => canvas.getBoundingClientRect().width") == width, "it will be drawn anew"
     assert seen.errors == []
     page.close()
