@@ -1,13 +1,16 @@
 """What a visitor may cost the server: bytes of a request, room on the disk, pixels of a drawing; no addresses."""
 
+import atexit
 import io
 import shutil
+import weakref
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 from gradio.components.image_editor import AcceptBlobs
+from gradio.route_utils import delete_files_created_by_app
 from gradio.utils import get_upload_folder
 from PIL import Image
 
@@ -85,6 +88,20 @@ def guard(app: gr.Blocks) -> None:
 
     app.preprocess_data = checked  # type: ignore[method-assign]
     gr.ImageEditor.accept_blobs = _accept_blobs  # type: ignore[method-assign]
+
+
+def forget(app: gr.Blocks) -> None:
+    """Delete what visitors of `app` left on the disk when the process ends.
+
+    Gradio means to, but gives its server five seconds to end, which it does not while a page is open somewhere.
+    """
+    served = weakref.ref(app)
+
+    def delete() -> None:
+        if (app := served()) is not None:
+            delete_files_created_by_app(app, None)
+
+    atexit.register(delete)
 
 
 def _check_drawing(editor: gr.ImageEditor, value: dict[str, Any]) -> None:

@@ -1,5 +1,6 @@
 """`dgrl app`."""
 
+import signal
 from typing import Annotated
 
 import typer
@@ -18,4 +19,5 @@ def app(
     """Serve the app in your browser: drop a photo, see the object found, and how."""
     from dgrl.app import launch
 
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # service managers ask so; it ends as by Ctrl-C
     launch(weights=weights, port=port, share=share, mcp=mcp)

@@ -79,17 +79,25 @@ def address_of(server: "subprocess.Popen[str]") -> str:
     return found.group()
 
 
-def test_launch_prints_its_address_and_answers(checkpoint: Path) -> None:
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONPATH": str(ROOT)}
+def test_the_app_prints_its_address_answers_and_leaves_no_file(checkpoint: Path, photo_files: dict[str, Path]) -> None:
+    kept = checkpoint / "files"
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1", "GRADIO_TEMP_DIR": str(kept)}
     environment.pop("GRADIO_SERVER_PORT", None)
-    program = f"import dgrl.app; dgrl.app.launch(weights={str(checkpoint)!r})"
-    command = [sys.executable, "-c", program]
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as server:
+    command = [sys.executable, "-m", "dgrl", "app", "--weights", str(checkpoint)]
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as server:
         try:
-            with urllib.request.urlopen(address_of(server), timeout=60) as answer:
+            address = address_of(server)
+            with urllib.request.urlopen(address, timeout=60) as answer:
                 assert b"DGRL" in answer.read()
+            examples = set(kept.rglob("*.*"))
+            client = connect(address)
+            client.predict(handle_file(photo_files["wide"]), api_name="/detect")
+            assert set(kept.rglob("*.*")) > examples
         finally:
-            server.terminate()
+            server.terminate()  # while the client is still there
+        assert server.wait(60) == 0
+    client.close()
+    assert set(kept.rglob("*.*")) == examples
 
 
 @pytest.fixture
