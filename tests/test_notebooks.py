@@ -30,6 +30,7 @@ def test_there_are_five_notebooks_and_the_readme_names_them() -> None:
     assert not [name for name in named if f"(notebooks/{name}.ipynb)" not in readme]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_runs_from_top_to_bottom(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its last cells measure its claim: they fail where it does not hold."""
