@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from dgrl import DGRL, Trace
+from dgrl.images import read_image
 from tests.networks import TINY, draw_photo, filled
 
 ROOT = Path(__file__).parents[1]
@@ -19,11 +20,15 @@ GOLDEN = Path(__file__).with_name("golden.json")
 WEIGHTS = ROOT / "weights" / "dgrl-lite" / "model.safetensors"
 EXAMPLES = ROOT / "examples"
 
+SIDE = TINY.rln_size
+SQUARE = dataclasses.replace(TINY, brn_size=SIDE)
+"""Both halves read the drawn photo as it is: torch's versions round resized bytes differently."""
+
 DRAWN = {
-    "published": TINY,
-    "binary prior, 3x3, shared heads": dataclasses.replace(TINY, prior="binary", kernel_size=3, share_heads=True),
+    "published": SQUARE,
+    "binary prior, 3x3, shared heads": dataclasses.replace(SQUARE, prior="binary", kernel_size=3, share_heads=True),
     "resnet18, one pass, 7x7, no context": dataclasses.replace(
-        TINY, backbone="resnet18", steps=0, kernel_size=7, context=False
+        SQUARE, backbone="resnet18", steps=0, kernel_size=7, context=False
     ),
 }
 
@@ -51,7 +56,7 @@ def _grid(array: np.ndarray) -> list[float]:
 def of_drawn(name: str) -> Slices:
     """A network with drawn weights on the drawn photo, one time step further than it has heads."""
     config = DRAWN[name]
-    return slices(filled(DGRL(config)).trace(draw_photo()[0], config.steps + 1))
+    return slices(filled(DGRL(config)).trace(draw_photo(SIDE, SIDE, seed=1)[0], config.steps + 1))
 
 
 def fingerprint() -> str:
@@ -65,8 +70,11 @@ def examples() -> list[Path]:
 
 
 def of_example(path: Path) -> Slices:
-    """The shipped network on an example photograph."""
-    return slices(DGRL.from_pretrained(WEIGHTS.parent).trace(path))
+    """The shipped network on an example photograph, and what RLN sees of that."""
+    model = DGRL.from_pretrained(WEIGHTS.parent)
+    images = torch.from_numpy(read_image(path)).permute(2, 0, 1)[None]
+    seen = model.sizing.for_rln(images, model.config.rln_size)
+    return slices(model.trace(path)) | {"input": _grid(seen[0].mean(0).numpy())}
 
 
 def main() -> None:

@@ -29,8 +29,11 @@ def make(folder: Path, stop_at: str = "nowhere", end: str = "exit 1") -> tuple[i
     for python in (folder / "python", *folder.glob(".venv/bin/*")):
         python.write_text(PYTHON.format(end=end))
         python.chmod(0o755)
+    command = ["make", "app", "PYTHON=./python"]
+    # The make that runs the tests may hand its own settings on.
+    environment = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKEOVERRIDES")}
     done = subprocess.run(
-        ["make", "app", "PYTHON=./python"], cwd=folder, capture_output=True, check=False, start_new_session=True
+        command, cwd=folder, env=environment, capture_output=True, check=False, start_new_session=True
     )
     calls = (folder / "calls").read_text().splitlines()
     return done.returncode, [step for call in calls for step in STEPS if step in call]
