@@ -84,7 +84,13 @@ def guard(app: gr.Blocks) -> None:
             if isinstance(block, gr.ImageEditor) and isinstance(value, dict):
                 live = state[block._id] if state is not None and block._id in state else block
                 _check_drawing(live, value)
-        return await preprocess(block_fn, inputs, state, *more, **settings)
+        try:
+            return await preprocess(block_fn, inputs, state, *more, **settings)
+        except gr.Error:
+            raise
+        except Exception as error:  # of many kinds; Gradio would answer with no word
+            message = "An argument is of the wrong kind; the link to the API below says what each one may be."
+            raise gr.Error(message, title="This cannot be asked", print_exception=False) from error
 
     app.preprocess_data = checked  # type: ignore[method-assign]
     gr.ImageEditor.accept_blobs = _accept_blobs  # type: ignore[method-assign]

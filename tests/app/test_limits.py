@@ -74,6 +74,14 @@ def test_no_file_of_the_server_can_be_read(http: httpx.Client, served: Served, p
         assert "Traceback" not in str(answer)
 
 
+@pytest.mark.parametrize("data", [[1, "tiny", 0], [[], {}, 0], ["photo.png", "tiny", 0], [None, "tiny", [1]]])
+def test_arguments_of_the_wrong_kind_are_refused_in_words(http: httpx.Client, served: Served, data: list[Any]) -> None:
+    answer = event(http, served, "detect", data)
+    assert not answer["success"]
+    assert len(answer["output"]["error"]) > 20
+    assert "Traceback" not in str(answer)
+
+
 def test_an_upload_lands_in_the_app_s_folder(http: httpx.Client) -> None:
     (path,) = upload(http, b"content", name="../../../evil.png").json()
     assert Path(path).is_relative_to(FOLDER)
