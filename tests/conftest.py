@@ -11,12 +11,6 @@ from dgrl import DGRL, DGRLConfig
 from tests.networks import TINY, draw_photo, filled
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files with slow tests come first: a process that began one last would work on it alone."""
-    slow = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: item.path not in slow)
-
-
 @pytest.fixture(scope="session", autouse=True)
 def _one_thread() -> None:
     # Tiny networks gain nothing from a second thread, and on a busy machine threads wait for each other.

@@ -1,4 +1,4 @@
-"""The notebooks run from top to bottom, and what is committed is what they gave."""
+"""What is committed of the notebooks is what they gave when they ran; `make notebooks`, in CI too, runs them."""
 
 import json
 import re
@@ -8,7 +8,7 @@ from typing import Any
 import nbformat
 import pytest
 
-from notebooks.execute import WIDGET_VIEW, execute
+from notebooks.execute import WIDGET_VIEW
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
@@ -28,17 +28,6 @@ def test_there_are_five_notebooks_and_the_readme_names_them() -> None:
     assert {path.stem for path in NOTEBOOKS} == named
     readme = (FOLDER.parent / "README.md").read_text(encoding="utf-8")
     assert not [name for name in named if f"(notebooks/{name}.ipynb)" not in readme]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_a_notebook_runs_from_top_to_bottom(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its last cells measure its claim: they fail where it does not hold."""
-    monkeypatch.setenv("DGRL_SMALL", "1")
-    notebook = execute(path)
-    counts = [cell.execution_count for cell in code_cells(notebook)]
-    assert counts == list(range(1, len(counts) + 1))
-    assert not [text for text in texts(notebook) if MACHINE_PATH.search(text)]
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
