@@ -31,7 +31,8 @@ def make(folder: Path, stop_at: str = "nowhere", end: str = "exit 1") -> tuple[i
         python.chmod(0o755)
     command = ["make", "app", "PYTHON=./python"]
     # The make that runs the tests may hand its own settings on.
-    environment = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKEOVERRIDES")}
+    handed_on = ("MAKEFLAGS", "MAKEOVERRIDES", "VENV", "PORT")
+    environment = {name: value for name, value in os.environ.items() if name not in handed_on}
     done = subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, check=False, start_new_session=True
     )
