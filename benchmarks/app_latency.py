@@ -139,8 +139,10 @@ def in_the_browser(url: str, chromium: str) -> Times:
         page.set_input_files("#photo input[type=file]", PHOTOS[0])
         page.locator("#cutout img").wait_for()
         tabs = [name for name in page.get_by_role("tab").all_inner_texts() if name != "Detect"]
-        first = [page.evaluate(TAB, name) for name in tabs]
-        page.wait_for_timeout(3000)  # what the tabs draw when they are first seen
+        first = []
+        for name in tabs:
+            first.append(page.evaluate(TAB, name))
+            page.wait_for_timeout(2000)  # the visitor looks, and the tab draws what it draws but once
         again = [page.evaluate(TAB, name) for _ in range(3) for name in ("Detect", *tabs)]
         places = [0.3 + 0.4 * i / CLICKS for i in range(CLICKS)]  # a picture may be narrower than its box
         clicks: dict[str, Sequence[float]] = {}
