@@ -10,7 +10,6 @@ from typing import Any
 
 import gradio as gr
 from gradio.components.image_editor import AcceptBlobs
-from gradio.route_utils import delete_files_created_by_app
 from gradio.utils import get_upload_folder
 from PIL import Image
 
@@ -99,13 +98,17 @@ def guard(app: gr.Blocks) -> None:
 def forget(app: gr.Blocks) -> None:
     """Delete what visitors of `app` left on the disk when the process ends.
 
-    Gradio means to, but gives its server five seconds to end, which it does not while a page is open somewhere.
+    Gradio means to, but gives its server five seconds: too few for thousands of files, or while a page is open.
     """
     served = weakref.ref(app)
 
     def delete() -> None:
-        if (app := served()) is not None:
-            delete_files_created_by_app(app, None)
+        if (app := served()) is None:
+            return
+        kept = {file for block in app.blocks.values() for file in getattr(block, "keep_in_cache", ())}
+        # Copies: Gradio may be at it still.
+        for file in {file for files in list(app.temp_file_sets) for file in list(files)} - kept:
+            Path(file).unlink(missing_ok=True)
 
     atexit.register(delete)
 
