@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from dgrl import DGRL, Trace
-from dgrl.images import read_image
+from dgrl.images import to_tensor
 from tests.networks import TINY, draw_photo, filled
 
 ROOT = Path(__file__).parents[1]
@@ -72,9 +72,9 @@ def examples() -> list[Path]:
 def of_example(path: Path) -> Slices:
     """The shipped network on an example photograph, and what RLN sees of that."""
     model = DGRL.from_pretrained(WEIGHTS.parent)
-    images = torch.from_numpy(read_image(path)).permute(2, 0, 1)[None]
-    seen = model.sizing.for_rln(images, model.config.rln_size)
-    return slices(model.trace(path)) | {"input": _grid(seen[0].mean(0).numpy())}
+    trace = model.trace(path)
+    seen = model.sizing.for_rln(to_tensor(trace.photo), model.config.rln_size)
+    return slices(trace) | {"input": _grid(seen[0].mean(0).numpy())}
 
 
 def main() -> None:
