@@ -44,7 +44,10 @@ FEW = UPDATES * PICTURES // 10
 CROPS_UPDATES = 150
 BRN = f"""--stage brn --init {SHIPPED} --new-brn --batch-size 4 --crops-per-picture 2 --max-updates {CROPS_UPDATES}
     --pictures-every 0 --workers 1 --precision bf16"""
-BRN_RUNS = {f"brn{n}": (f"BRN, n = {n}", f"--kernel-size {n}") for n in (3, 5, 7)}
+BRN_RUNS = {
+    **{f"brn{n}": (f"BRN, n = {n}", f"--kernel-size {n}") for n in (3, 5, 7)},
+    "brn-no-region-term": ("BRN, n = 5, cross-entropy alone", "--region-weight 0"),
+}
 """Trainings of BRN on the maps of the shipped RLN."""
 
 
