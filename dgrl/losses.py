@@ -54,7 +54,7 @@ def attention_loss(weight_maps: dict[str, Tensor], masks: Tensor) -> Tensor:
 
 
 def localisation_loss(output: RLNOutput, masks: Tensor, config: TrainingConfig) -> Tensor:
-    """Each time step's supervision ("three top supervisions", section 3.3): their mean, or sum (published)."""
+    """Each time step's supervision ("three top supervisions", section 3.3): their weighted mean, or sum (published)."""
     losses = []
     for step in output.steps:
         loss = cross_entropy(step.logits, masks, config.summed)
@@ -63,7 +63,9 @@ def localisation_loss(output: RLNOutput, masks: Tensor, config: TrainingConfig) 
         if config.attention_weight and step.weight_maps:
             loss = loss + config.attention_weight * attention_loss(step.weight_maps, masks)
         losses.append(loss)
-    return torch.stack(losses).sum() if config.summed else torch.stack(losses).mean()
+    weights = torch.tensor([config.step_growth**t for t in range(len(losses))], device=masks.device)
+    total = (torch.stack(losses) * weights).sum()
+    return total if config.summed else total / weights.sum()
 
 
 def refinement_loss(evidence: Tensor, masks: Tensor, counted: Tensor, config: TrainingConfig) -> Tensor:

@@ -83,6 +83,8 @@ def crops_loss(
 def make_stage(model: DGRL, config: TrainingConfig) -> TrainingStage:
     """The stage that `config` names."""
     kinds: dict[str, type[TrainingStage]] = {"rln": LocaliseStage, "brn": RefineStage, "joint": JointStage}
+    for number, block in enumerate(model.rln.backbone.children()):
+        block.requires_grad_(number >= config.frozen_blocks)
     return kinds[config.stage](model, config)
 
 

@@ -32,6 +32,9 @@ class TrainingConfig:
         accumulate: in how many pieces, one after the other, an update's pictures are computed.
         size: side in pixels of RLN's training input; BRN trains at the network's own size.
         steps: T in training; by default the network's.
+        frozen_blocks: how many of the backbone's five blocks, from the picture on, keep their weights (published: 0).
+            The first two have the largest maps, and change least.
+        step_growth: how much the loss of a time step weighs, of that of the step before (published: 1).
         augment: random crops, flips, colours and blur (departure; published: none).
         smallest_crop: share of a picture's area that those crops keep at least.
         paste_share: on which share of RLN's pictures another one's object is pasted (departure; published: 0).
@@ -69,6 +72,8 @@ class TrainingConfig:
     accumulate: int = 1
     size: int = 256
     steps: int | None = None
+    frozen_blocks: int = 0
+    step_growth: float = 1.0
     augment: bool = True
     smallest_crop: float = 0.9
     paste_share: float = 0.0
@@ -113,7 +118,9 @@ class TrainingConfig:
             "max_updates must be 1 or more": self.max_updates is None or self.max_updates >= 1,
             "size must be a positive multiple of 32": self.size > 0 and self.size % 32 == 0,
             "steps must be 0 or more": self.steps is None or self.steps >= 0,
+            "frozen_blocks must be from 0 to 5": 0 <= self.frozen_blocks <= 5,
             "crop must be 16 or more": self.crop is None or self.crop >= 16,
+            "step_growth must be positive": self.step_growth > 0,
             "boundary_share must be from 0 to 1": 0 <= self.boundary_share <= 1,
             "smallest_crop must be above 0 and at most 1": 0 < self.smallest_crop <= 1,
             "paste_share must be from 0 to 1": 0 <= self.paste_share <= 1,

@@ -94,6 +94,9 @@ def test_localisation_loss_supervises_every_step():
     torch.testing.assert_close(localisation_loss(RLNOutput(steps), masks, PLAIN), losses.mean())
     summed = localisation_loss(RLNOutput(steps), masks, dataclasses.replace(PLAIN, summed=True))
     torch.testing.assert_close(summed, losses.sum() * 16 * 16)
+    grown = dataclasses.replace(PLAIN, step_growth=2.0)
+    expected = (losses * torch.tensor([1, 2, 4])).sum() / 7
+    torch.testing.assert_close(localisation_loss(RLNOutput(steps), masks, grown), expected)
     region = torch.stack([region_loss(step.saliency, masks) for step in steps]).mean()
     attention = torch.stack([attention_loss(step.weight_maps, masks) for step in steps]).mean()
     loss = localisation_loss(RLNOutput(steps), masks, TrainingConfig(region_weight=2.0, attention_weight=0.5))

@@ -50,6 +50,19 @@ def test_joint_training_reaches_rln_through_the_map_that_brn_refines():
     assert all(parameter.grad is not None for parameter in model.parameters())
 
 
+@pytest.mark.parametrize("steps", [0, 2])
+@pytest.mark.parametrize("name", ["rln", "joint"])
+def test_frozen_blocks_keep_their_weights_and_the_others_learn(name, steps):
+    model, stage = stage_of(name, crop=64, steps=steps, frozen_blocks=2)
+    stage(*BATCH, *([WHOLE] if name == "joint" else [])).backward()
+    blocks = list(model.rln.backbone.children())
+    for number, block in enumerate(blocks):
+        learns = [parameter.grad is not None for parameter in block.parameters()]
+        assert not any(learns) if number < 2 else all(learns), f"conv{number + 1}"
+    make_stage(model, TrainingConfig(stage=name))
+    assert all(parameter.requires_grad for parameter in model.rln.parameters()), "another training starts afresh"
+
+
 def test_every_parameter_has_one_rate():
     for name in ("rln", "brn", "joint"):
         for multipliers in (False, True):

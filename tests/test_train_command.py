@@ -102,7 +102,7 @@ def test_stages_follow_one_another(dgrl, drawn, tmp_path):
 
 
 def test_resume_goes_on_with_the_same_settings(dgrl, drawn, tmp_path):
-    settings = (*drawn, *NEW, *QUICK, "--steps", 0, "--seed", 3, "--checkpoint-every", 1)
+    settings = (*drawn, *NEW, *QUICK, "--steps", 0, "--frozen-blocks", 1, "--seed", 3, "--checkpoint-every", 1)
     assert dgrl(*settings, "--out", tmp_path / "whole")[0] == 0
     assert dgrl(*settings, "--out", tmp_path / "cut")[0] == 0
     (tmp_path / "cut" / "model.safetensors").unlink()

@@ -59,6 +59,12 @@ def train(
     crops_per_picture: Annotated[int | None, typer.Option(min=1, help="BRN's crops of each picture.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help=f"Peak, new layers; {OfPreset}.")] = None,
     backbone_learning_rate: Annotated[float | None, typer.Option(help=f"Peak, backbone; {OfPreset}.")] = None,
+    frozen_blocks: Annotated[
+        int | None, typer.Option(min=0, max=5, help="How many of the backbone's five blocks keep their weights; 0.")
+    ] = None,
+    step_growth: Annotated[
+        float | None, typer.Option(help="Weight of a time step's loss, of that of the step before; 1.")
+    ] = None,
     augment: Annotated[bool | None, typer.Option(help=f"Random crops, flips, colours and blur; {OfPreset}.")] = None,
     smallest_crop: Annotated[
         float | None, typer.Option(help=f"Share of the picture that a random crop keeps at least; {OfPreset}.")
