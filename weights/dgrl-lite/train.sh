@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes weights/dgrl-lite from ImageNet weights, in about seven hours on one CPU core:
+# Makes weights/dgrl-lite from ImageNet weights, in about ten hours on one CPU core:
 #   bash weights/dgrl-lite/train.sh DUTS-TR RUNS
 # DUTS-TR holds the data set as image/*.jpg and mask/*.png; RUNS is where the runs go. The result is RUNS/dgrl-lite.
 set -euo pipefail
@@ -39,11 +39,22 @@ dgrl train "${pairs[@]}" --stage rln --out "$runs/one-pass-hard" --init "$runs/t
 average three-passes one-pass-hard 0.4 averaged
 dgrl train "${pairs[@]}" --stage rln --out "$runs/three-passes-more" --init "$runs/averaged" \
   --max-updates 350 --batch-size 8 --size 320 --smallest-crop 0.7 --learning-rate 2e-4 --backbone-learning-rate 6e-5
-average averaged three-passes-more 0.5 rln
+average averaged three-passes-more 0.5 again
+
+# The first pass twice more, on nearly whole and on smaller crops; the average of all three, and all passes from there.
+dgrl train "${pairs[@]}" --stage rln --out "$runs/one-pass-whole" --init "$runs/again" --steps 0 --frozen-blocks 2 \
+  --max-updates 2400 --size 320 --smallest-crop 0.9 --learning-rate 5e-4 --backbone-learning-rate 2.5e-4 --compile
+dgrl train "${pairs[@]}" --stage rln --out "$runs/one-pass-cropped" --init "$runs/again" --steps 0 --frozen-blocks 2 \
+  --max-updates 2400 --size 320 --smallest-crop 0.75 --learning-rate 5e-4 --backbone-learning-rate 2.5e-4 --seed 2 \
+  --compile
+average one-pass-whole one-pass-cropped 0.5 one-passes
+average again one-passes 0.5 averaged-again
+dgrl train "${pairs[@]}" --stage rln --out "$runs/rln" --init "$runs/averaged-again" --frozen-blocks 2 --step-growth 2 \
+  --max-updates 250 --batch-size 8 --size 320 --learning-rate 2e-4 --backbone-learning-rate 6e-5
 
 # BRN on crops, on the maps of that RLN.
 dgrl train "${pairs[@]}" --stage brn --out "$runs/brn" --init "$runs/rln" --new-brn \
-  --max-updates 350 --batch-size 4 --crops-per-picture 2 --smallest-crop 0.6 --precision bf16
+  --max-updates 350 --batch-size 4 --crops-per-picture 2 --precision bf16
 
 python - "$runs/brn" "$runs/dgrl-lite" <<'PYTHON'
 import sys
