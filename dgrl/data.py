@@ -14,6 +14,7 @@ from torchvision import tv_tensors
 from torchvision.transforms import v2
 
 from dgrl.images import IMAGE_SUFFIXES, ImageError, read_image
+from dgrl.pages import draw_page
 
 
 class DataError(ValueError):
@@ -133,16 +134,25 @@ class SaliencyData(Dataset[tuple[Tensor, ...]]):
         seed: seed of the augmentation.
         paste_share: on which share of the pictures the object of another one is pasted, both augmented; the mask is
             then the union of theirs. Backgrounds repeat less than their objects do.
+        page_share: on which share of the pictures a drawn page of text stands instead, with an empty mask.
 
     Attributes:
         epoch: set by the training loop; changes the augmentation.
     """
 
-    def __init__(self, pairs: Sequence[Pair], transform: v2.Transform, seed: int = 0, paste_share: float = 0.0) -> None:
+    def __init__(
+        self,
+        pairs: Sequence[Pair],
+        transform: v2.Transform,
+        seed: int = 0,
+        paste_share: float = 0.0,
+        page_share: float = 0.0,
+    ) -> None:
         self.pairs = list(pairs)
         self.transform = transform
         self.seed = seed
         self.paste_share = paste_share
+        self.page_share = page_share
         self.epoch = 0
 
     def __len__(self) -> int:
@@ -156,6 +166,9 @@ class SaliencyData(Dataset[tuple[Tensor, ...]]):
             if torch.rand(()) < self.paste_share:
                 other, shape = self.augmented(int(torch.randint(len(self), ())))
                 image, mask = torch.where(shape > 0, other, image), torch.maximum(mask, shape)
+            if torch.rand(()) < self.page_share:
+                page = draw_page(image.shape[-1])
+                image, mask = self.transformed(page, torch.zeros_like(page[:1]))
         return image, mask
 
     def augmented(self, index: int) -> tuple[Tensor, Tensor]:
@@ -165,6 +178,10 @@ class SaliencyData(Dataset[tuple[Tensor, ...]]):
         mask = torch.from_numpy(pair.truth())[None] * 255  # (1, H, W)
         if image.shape[-2:] != mask.shape[-2:]:
             raise ImageError(f"{pair.mask}: the mask's size differs from that of {pair.image.name}")
+        return self.transformed(image, mask)
+
+    def transformed(self, image: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Picture (3, H, W) and mask (1, H, W), uint8, as this set's tensors, by PyTorch's current random state."""
         image, mask = self.transform(tv_tensors.Image(image), tv_tensors.Mask(mask))
         # Masks are resized by nearest neighbour in torchvision, so they stay 0 and 255.
         return image.as_subclass(Tensor).float() / 255, (mask.as_subclass(Tensor) > 127).float()

@@ -93,7 +93,7 @@ def make_data(model: DGRL, pairs: Sequence[Pair], config: TrainingConfig) -> Sal
     size = config.size if config.stage == "rln" else model.config.brn_size
     transform = augmentation(size, config.smallest_crop) if config.augment else plain_resize(size)
     if config.stage == "rln":
-        return SaliencyData(pairs, transform, config.seed, config.paste_share)
+        return SaliencyData(pairs, transform, config.seed, config.paste_share, config.page_share)
     return CropData(pairs, transform, config.seed, config.crop or size, config.crops_per_picture, config.boundary_share)
 
 

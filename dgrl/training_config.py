@@ -38,6 +38,8 @@ class TrainingConfig:
         augment: random crops, flips, colours and blur (departure; published: none).
         smallest_crop: share of a picture's area that those crops keep at least.
         paste_share: on which share of RLN's pictures another one's object is pasted (departure; published: 0).
+        page_share: on which share of RLN's pictures a drawn page of text stands instead, without an object (departure;
+            published: 0).
         crop: side in pixels of BRN's training crops (departure; published: whole pictures, None).
         crops_per_picture: crops taken of each picture.
         boundary_share: share of the crops that lie on an object's boundary; the others lie anywhere.
@@ -77,6 +79,7 @@ class TrainingConfig:
     augment: bool = True
     smallest_crop: float = 0.9
     paste_share: float = 0.0
+    page_share: float = 0.0
     crop: int | None = 96
     crops_per_picture: int = 4
     boundary_share: float = 0.5
@@ -124,6 +127,7 @@ class TrainingConfig:
             "boundary_share must be from 0 to 1": 0 <= self.boundary_share <= 1,
             "smallest_crop must be above 0 and at most 1": 0 < self.smallest_crop <= 1,
             "paste_share must be from 0 to 1": 0 <= self.paste_share <= 1,
+            "page_share must be from 0 to 1": 0 <= self.page_share <= 1,
             "optimiser must be adamw or sgd": self.optimiser in ("adamw", "sgd"),
             "schedule must be cosine or constant": self.schedule in ("cosine", "constant"),
             "learning rates must be positive": min(self.learning_rate, self.backbone_learning_rate) > 0,

@@ -6,6 +6,7 @@ from torchvision.transforms import v2
 
 from dgrl.data import DataError, Pair, SaliencyData, augmentation, find_pairs, plain_resize
 from dgrl.images import ImageError
+from dgrl.pages import draw_page
 from tests.networks import draw_photo, write_pairs
 
 
@@ -173,6 +174,34 @@ def test_objects_of_other_pictures_are_pasted(pairs):
         changed += bool(grown.any())
         assert torch.equal(data[1][0], image), "it is not always the same one in an epoch"
     assert 0 < changed < 12
+
+
+def test_pages_of_text_have_no_object(pairs):
+    plain = SaliencyData(pairs, plain_resize(48))
+    data = SaliencyData(pairs, plain_resize(48), seed=3, page_share=0.5)
+    pages = []
+    for data.epoch in range(12):
+        (own, own_mask), (image, mask) = plain[1], data[1]
+        if torch.equal(image, own):
+            assert torch.equal(mask, own_mask)
+            continue
+        assert image.shape == own.shape
+        assert not mask.any()
+        assert torch.equal(data[1][0], image), "it is not always the same one in an epoch"
+        pages.append(image)
+    assert 0 < len(pages) < 12
+    assert not any(torch.equal(pages[0], page) for page in pages[1:])
+
+
+def test_drawn_pages_show_ink_on_paper_all_over():
+    torch.manual_seed(0)
+    for _ in range(20):
+        page = draw_page(320)
+        assert page.dtype == torch.uint8
+        assert all(320 <= side <= 480 for side in page.shape[1:])
+        middle = page[:, 100:-100, 100:-100].float()
+        for tile in (middle[..., :60, :60], middle[..., -60:, -60:]):
+            assert tile.std() > 8, "there is text in every part"
 
 
 def test_flips_happen(tmp_path):

@@ -103,7 +103,7 @@ def add(passes: Passes, examples: Sequence[str | Path]) -> tuple[Source, Depende
         view = source.view(photo, checkpoint, steps, request)
         map_path = picture_file(to_grey(view.trace.saliency), Path(photo).stem)
         share = float((view.trace.saliency > 0.5).mean())
-        found = f"The object covers **{share:.0%}** of the photo." if share else "**Nothing stands out** in this photo."
+        found = f"The object covers **{share:.0%}** of the photo." if share else "**No salient object** in this photo."
         text = f"{found} One pass of T = {len(view.trace.steps) - 1} took {view.seconds:.2f} s ({view.machine})."
         return compared_with(view), map_path, map_path, text
 

@@ -72,6 +72,9 @@ def train(
     paste_share: Annotated[
         float | None, typer.Option(help=f"Share of pictures with another one's object pasted on; {OfPreset}.")
     ] = None,
+    page_share: Annotated[
+        float | None, typer.Option(help="Share of pictures that are drawn pages of text instead, without an object; 0.")
+    ] = None,
     region_weight: Annotated[float | None, typer.Option(help=f"Of the soft-IoU term; {OfPreset}.")] = None,
     attention_weight: Annotated[
         float | None, typer.Option(help=f"Of the term that asks weight maps to favour the object; {OfPreset}.")
