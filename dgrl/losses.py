@@ -34,7 +34,7 @@ def attention_loss(weight_maps: dict[str, Tensor], masks: Tensor) -> Tensor:
     """How far each weight map is from the mask as a distribution of mass, in nats; mean over levels and pictures.
 
     KL(p ‖ w): w is the map normalised to sum 1, p the mask likewise, with `EVEN_SHARE` of its mass spread over all
-    cells. Masks are (B, 1, H, W) of 0 and 1; an empty one asks for an even map.
+    cells. Masks are (B, 1, H, W) of 0 and 1; where one is empty, nothing is asked.
 
     Departure, `default` preset only: nothing in the published loss asks a weight map to favour the object, and after a
     short training the maps stay flat or light up the corners. Asking for as much mass as possible inside the mask is
@@ -46,11 +46,11 @@ def attention_loss(weight_maps: dict[str, Tensor], masks: Tensor) -> Tensor:
         inside = F.adaptive_avg_pool2d(masks, (height, width)).flatten(1)  # (B, h·w)
         on_object = inside / inside.sum(1, keepdim=True).clamp(min=1e-6)
         wanted = EVEN_SHARE / inside.shape[1] + (1 - EVEN_SHARE) * on_object
-        wanted = wanted / wanted.sum(1, keepdim=True)  # an empty mask leaves the even share alone
         mass = weights.flatten(1).clamp(min=1e-8)
         mass = mass / mass.sum(1, keepdim=True)
-        divergences.append((wanted * (wanted.log() - mass.log())).sum(1).mean())
-    return torch.stack(divergences).mean()
+        divergences.append((wanted * (wanted.log() - mass.log())).sum(1))
+    has_object = masks.flatten(1).any(1)
+    return (torch.stack(divergences) * has_object).mean()
 
 
 def localisation_loss(output: RLNOutput, masks: Tensor, config: TrainingConfig) -> Tensor:

@@ -81,7 +81,15 @@ def test_attention_loss_is_the_divergence_from_the_mask():
     spread = torch.full((1, 1, 4, 4), 0.1)
     spread[..., :2, :2] = (16 - 1.2) / 4
     assert attention_loss({"conv3": hot}, masks) > 4 * attention_loss({"conv3": spread}, masks), "hot spots are cheap"
-    assert attention_loss({"conv3": flat}, torch.zeros_like(masks)) == 0, "no object asks for an even map"
+
+
+def test_attention_loss_asks_nothing_where_there_is_no_object():
+    masks = torch.zeros(2, 1, 8, 8)
+    masks[0, :, :4, :4] = 1
+    maps = torch.rand(2, 1, 4, 4)
+    alone = attention_loss({"conv3": maps[:1]}, masks[:1])
+    assert attention_loss({"conv3": maps[1:]}, masks[1:]) == 0
+    torch.testing.assert_close(attention_loss({"conv3": maps}, masks), alone / 2)
 
 
 def test_localisation_loss_supervises_every_step():

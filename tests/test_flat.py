@@ -1,0 +1,22 @@
+"""Pictures without a salient object, through the weights that ship."""
+
+import pytest
+
+from benchmarks.flat import flat_pictures
+from dgrl import DGRL
+from dgrl.app.detect import object_found
+from dgrl.commands.common import default_weights
+
+PICTURES = dict(flat_pictures())
+
+
+@pytest.fixture(scope="module")
+def network():
+    return DGRL.from_pretrained(default_weights())
+
+
+@pytest.mark.parametrize("kind", PICTURES)
+def test_nothing_is_found(network, kind):
+    saliency = network.detect(PICTURES[kind])
+    assert saliency.mean() < 0.02
+    assert object_found(saliency) == "**No salient object** in this photo."
