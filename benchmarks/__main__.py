@@ -17,6 +17,7 @@ SECTIONS = {
     "folder": "benchmarks.folder",
     "data": "benchmarks.data",
     "training": "benchmarks.training",
+    "flat": "benchmarks.flat",
 }
 """What is run for each section of the page, between its marks."""
 
