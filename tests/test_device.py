@@ -46,6 +46,7 @@ def returned():
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc gives freed memory back so soon")
 @pytest.mark.parametrize("thread", ["main", "another"])
+@pytest.mark.slow
 def test_freed_memory_is_kept(thread, returned):
     (kept,) = printed(FAULTS, "keep", thread)
     assert kept < returned / 10

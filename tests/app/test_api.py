@@ -160,6 +160,7 @@ def test_where_it_looks_needs_no_refinement(client: Client, served: Served, new_
     assert (len(served.passes), len(served.refinements)) == (passes, refined + 1)
 
 
+@pytest.mark.slow
 def test_twenty_visitors_at_once_all_get_their_own_result(served: Served, tmp_path: Path) -> None:
     photos = [tmp_path / f"photo{number}.png" for number in range(20)]
     for number, path in enumerate(photos):
