@@ -7,19 +7,17 @@ those that training draws (`dgrl.pages`). Textures and two scanned pages come fr
 import argparse
 import itertools
 from collections.abc import Iterator
-from pathlib import Path
 
-import matplotlib
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from skimage import data
 
 from benchmarks.timing import table
-from dgrl import DGRL
 from dgrl.app.detect import object_found
-from dgrl.commands.common import default_weights
+from dgrl.commands.common import load_model
 from dgrl.images import RGB
+from dgrl.pages import FONTS
 
 HEIGHT, WIDTH = 240, 320
 COLOURS = {"white": (255, 255, 255), "black": (0, 0, 0), "grey": (128, 128, 128), "red": (200, 30, 30)}
@@ -28,7 +26,7 @@ SLOPES = {"noon": ((70, 120, 210), (190, 210, 240)), "dusk": ((250, 180, 120), (
 SKY = ((90, 140, 220), (255, 255, 255))
 PHOTOS = ("page", "text", "brick", "grass", "gravel")
 FACES = {"sans": None, "roman": "cmr10.ttf", "typewriter": "cmtt10.ttf"}
-"""Files of matplotlib; None is Pillow's own face."""
+"""Files in `FONTS`; None is Pillow's own face."""
 TEXT = (
     "We hold that a picture is looked at twice. First the eye finds what stands out, wherever it may be; then it runs "
     "along the edge of what it has found, and only there asks which side a point belongs to. A page has no such thing: "
@@ -73,8 +71,7 @@ def clouds(random: np.random.Generator) -> NDArray[np.float64]:
 def page(face: str, letters: int, width: int, height: int, columns: int, paper: int, ink: int) -> RGB:
     """A page of text in `columns`, ragged at the right, every tenth line the end of a paragraph."""
     file = FACES[face]
-    folder = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
-    font = ImageFont.truetype(str(folder / file), letters) if file else ImageFont.load_default(letters)
+    font = ImageFont.truetype(str(FONTS / file), letters) if file else ImageFont.load_default(letters)
     sheet = Image.new("RGB", (width, height), (paper,) * 3)
     pencil = ImageDraw.Draw(sheet)
     words = itertools.cycle(TEXT.split())
@@ -93,12 +90,14 @@ def page(face: str, letters: int, width: int, height: int, columns: int, paper: 
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("weights", nargs="?", default=default_weights(), help="folder of weights; default: shipped")
-    model = DGRL.from_pretrained(parser.parse_args().weights)
+    parser.add_argument("weights", nargs="?", help="folder of weights; default: shipped")
+    model, running, _ = load_model(parser.parse_args().weights)
     rows = []
-    for kind, picture in flat_pictures():
-        saliency = model.detect(picture)
-        rows.append([kind, f"{saliency.mean():.3f}", f"{saliency.max():.2f}", object_found(saliency)])
+    with running:
+        for kind, picture in flat_pictures():
+            saliency = model.detect(picture)
+            rows.append([kind, f"{saliency.mean():.3f}", f"{saliency.max():.2f}", object_found(saliency)])
+    print()  # ends the line that says what it runs on
     print(table(["picture", "mean of the map", "its largest value", "what the app says"], rows))
 
 

@@ -14,7 +14,6 @@ from torchvision import tv_tensors
 from torchvision.transforms import v2
 
 from dgrl.images import IMAGE_SUFFIXES, ImageError, read_image
-from dgrl.pages import draw_page
 
 
 class DataError(ValueError):
@@ -167,6 +166,8 @@ class SaliencyData(Dataset[tuple[Tensor, ...]]):
                 other, shape = self.augmented(int(torch.randint(len(self), ())))
                 image, mask = torch.where(shape > 0, other, image), torch.maximum(mask, shape)
             if torch.rand(()) < self.page_share:
+                from dgrl.pages import draw_page  # not above: matplotlib, whose fonts it uses, takes a while to import
+
                 page = draw_page(image.shape[-1])
                 image, mask = self.transformed(page, torch.zeros_like(page[:1]))
         return image, mask
