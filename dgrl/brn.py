@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from dgrl.config import DGRLConfig
 from dgrl.context import fill_gaussian
-from dgrl.taps import Tap
+from dgrl.taps import Tap, name_taps
 
 
 @dataclass
@@ -113,9 +113,10 @@ class BRN(nn.Module):
         identity[config.kernel_size**2 // 2] = config.refinement_gain
         convolution.bias = nn.Parameter(identity)
         self.layers = nn.Sequential(*layers[:-1])  # coefficients are signed: no ReLU after the last
-        self.prior_tap = Tap("brn.prior")
-        self.coefficients_tap = Tap("brn.coefficients")
-        self.refined_tap = Tap("brn.refined")
+        self.prior_tap = Tap("prior")
+        self.coefficients_tap = Tap("coefficients")
+        self.refined_tap = Tap("refined")
+        name_taps(self, "brn")
         self.register_buffer("mean", torch.tensor(config.brn_mean).view(3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(config.brn_std).view(3, 1, 1), persistent=False)
 

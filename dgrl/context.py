@@ -46,18 +46,17 @@ class ContextualWeighting(nn.Module):
 
     Args:
         channels: channels of the level's features f_k.
-        level: "conv3", "conv4" or "conv5"; names the tap.
         context_channels: channels of each context filter (code: 32).
     """
 
-    def __init__(self, channels: int, level: str, context_channels: int = 32) -> None:
+    def __init__(self, channels: int, context_channels: int = 32) -> None:
         super().__init__()
         self.filters = nn.ModuleList(
             nn.Conv2d(channels, context_channels, size, padding=size // 2, bias=False) for size in KERNEL_SIZES
         )
         self.norms = nn.ModuleList(ChannelNorm(context_channels) for _ in KERNEL_SIZES)
         self.mask = nn.Conv2d(len(KERNEL_SIZES) * context_channels, 1, 3, padding=1, bias=False)
-        self.tap = Tap(f"rln.t{{t}}.{level}.weight_map")
+        self.tap = Tap("weight_map")
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 fill_gaussian(module, std=0.01)  # (code)

@@ -11,7 +11,8 @@ from torchvision.transforms import functional as transforms
 
 from dgrl.images import RGB, to_tensor
 from dgrl.model import DGRL
-from dgrl.rln import LEVELS, RLNStep
+from dgrl.rln import RLNStep
+from dgrl.taps import LEVELS
 
 Baseline = Literal["blurred", "grey", "black"]
 BASELINES: tuple[Baseline, ...] = ("blurred", "grey", "black")

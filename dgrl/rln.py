@@ -9,9 +9,7 @@ from torch import Tensor, nn
 from dgrl.backbone import Backbone
 from dgrl.config import DGRLConfig
 from dgrl.context import ContextualWeighting, fill_gaussian, resize
-from dgrl.taps import Tap
-
-LEVELS = ("conv3", "conv4", "conv5")
+from dgrl.taps import LEVELS, Tap, name_taps
 
 
 @dataclass
@@ -70,7 +68,7 @@ class RecurrentStep(nn.Module):
             nn.init.kaiming_normal_(convolution.weight)  # Caffe's "msra" (code)
             self.feedback[f"conv{k}"] = convolution
             # The tap stands before the up-sampling, where the map is small; both are linear, so scaling is the same.
-            self.taps[f"conv{k}"] = Tap(f"rln.t{{t}}.conv{k}.feedback")
+            self.taps[f"conv{k}"] = Tap("feedback")
 
     def forward(self, backbone: Backbone, stem: Tensor, previous: dict[str, Tensor], t: int) -> dict[str, Tensor]:
         """Features f_2 … f_5 of step `t` by block name, from conv1's output and the features of step t − 1."""
@@ -101,10 +99,10 @@ class Head(nn.Module):
         for level, level_channels in zip(LEVELS, channels, strict=True):
             self.side[level] = nn.Conv2d(level_channels, width, 3, padding=1, bias=False)
             if config.context:
-                self.context[level] = ContextualWeighting(level_channels, level, config.context_channels)
+                self.context[level] = ContextualWeighting(level_channels, config.context_channels)
         self.fuse = nn.Conv2d(width, width, 1)
         self.classify = nn.Conv2d(width, 2, 1)
-        self.tap = Tap("rln.t{t}.logits")
+        self.tap = Tap("logits")
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 fill_gaussian(module, std=0.01)  # (code)
@@ -145,6 +143,7 @@ class RLN(nn.Module):
         self.recurrent_step = RecurrentStep(self.backbone)
         head_count = 1 if config.share_heads else config.steps + 1
         self.heads = nn.ModuleList(Head(self.backbone.channels[2:], config) for _ in range(head_count))
+        name_taps(self, "rln.t{t}")
         self.register_buffer("mean", torch.tensor(config.mean).view(3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(config.std).view(3, 1, 1), persistent=False)
 

@@ -12,6 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dgrl.images import RGB
+from dgrl.taps import (
+    BLOCKS,
+    COEFFICIENTS,
+    LEVELS,
+    PRIOR,
+    REFINED,
+    feedback_name,
+    logits_name,
+    weight_map_name,
+)
 
 Array = NDArray[np.float32]
 FORMAT = "dgrl-trace-1"
@@ -101,32 +111,33 @@ class Trace:
     def steps(self) -> list[StepTrace]:
         """The time steps t = 0 … T."""
         steps: list[StepTrace] = []
-        while f"rln.t{len(steps)}.logits" in self.taps:
+        while logits_name(len(steps)) in self.taps:
             t = len(steps)
-            logits = self.taps[f"rln.t{t}.logits"]
+            logits = self.taps[logits_name(t)]
             # The softmax of two classes is the sigmoid of their difference.
             saliency = _sigmoid(logits[1] - logits[0])
-            steps.append(StepTrace(t, saliency, logits, self._of_step(t, "weight_map"), self._of_step(t, "feedback")))
+            weight_maps = self._there({level: weight_map_name(level, t) for level in LEVELS})
+            feedback = self._there({block: feedback_name(block, t) for block in BLOCKS})
+            steps.append(StepTrace(t, saliency, logits, weight_maps, feedback))
         return steps
 
-    def _of_step(self, t: int, kind: str) -> dict[str, Array]:
-        names = {f"conv{k}": f"rln.t{t}.conv{k}.{kind}" for k in (2, 3, 4, 5)}
-        return {block: self.taps[name] for block, name in names.items() if name in self.taps}
+    def _there(self, names: dict[str, str]) -> dict[str, Array]:
+        return {key: self.taps[name] for key, name in names.items() if name in self.taps}
 
     @property
     def prior(self) -> Array:
         """(480, 480) in [0, 1]: RLN's last prediction, which BRN refined."""
-        return self.taps["brn.prior"]
+        return self.taps[PRIOR]
 
     @property
     def coefficients(self) -> Array:
         """(n², 480, 480): BRN's propagation coefficients, signed; d is neighbour (d // n, d % n) of the window."""
-        return self.taps["brn.coefficients"]
+        return self.taps[COEFFICIENTS]
 
     @property
     def refined(self) -> Array:
         """(480, 480) in [0, 1]: the map after BRN."""
-        return self.taps["brn.refined"]
+        return self.taps[REFINED]
 
     @property
     def kernel_size(self) -> int:

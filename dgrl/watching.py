@@ -20,7 +20,7 @@ from dgrl.data import Pair
 from dgrl.figures.training import loss_curve, rows_of_pictures, seen
 from dgrl.images import RGB, read_image, to_tensor
 from dgrl.model import DGRL
-from dgrl.rln import LEVELS
+from dgrl.taps import LEVELS
 
 LOG_FILE = "log.jsonl"
 LOOKED_AT = 3

@@ -26,7 +26,8 @@ from dgrl.attribution import (
 from dgrl.context import resize
 from dgrl.evidence import Evidence, Target
 from dgrl.images import read_image
-from dgrl.rln import LEVELS, RLN
+from dgrl.rln import RLN
+from dgrl.taps import LEVELS
 from tests.networks import TRAINED, filled
 
 SMALLEST = replace(TRAINED, steps=2)

@@ -42,7 +42,7 @@ def test_channel_norm_survives_half_precision():
 
 def test_layers_are_those_of_the_published_network():
     """Caffe's spa.att layers at conv4: three filters 32×1024×k×k, three scales of 32, a mask 1×96×3×3, no bias."""
-    module = ContextualWeighting(1024, "conv4")
+    module = ContextualWeighting(1024)
     assert {name: tuple(value.shape) for name, value in module.named_parameters()} == {
         "filters.0.weight": (32, 1024, 3, 3),
         "filters.1.weight": (32, 1024, 5, 5),
@@ -58,7 +58,7 @@ def test_layers_are_those_of_the_published_network():
 
 @pytest.mark.parametrize(("size", "map_size"), [((12, 12), (6, 6)), ((5, 9), (3, 5)), ((1, 1), (1, 1))])
 def test_weight_maps_are_positive_with_mean_one(size, map_size):
-    module = ContextualWeighting(8, "conv3", context_channels=4)
+    module = ContextualWeighting(8, context_channels=4)
     torch.nn.init.normal_(module.mask.weight, std=0.1)
     weights = module(torch.randn(3, 8, *size), t=0)
     assert weights.shape == (3, 1, *map_size)
@@ -70,7 +70,7 @@ def test_weight_maps_are_positive_with_mean_one(size, map_size):
 
 
 def test_weight_map_from_its_own_layers():
-    module = ContextualWeighting(8, "conv3", context_channels=4)
+    module = ContextualWeighting(8, context_channels=4)
     torch.nn.init.normal_(module.mask.weight, std=0.1)
     features = torch.randn(2, 8, 10, 12)
     half = F.interpolate(features, size=(5, 6), mode="bilinear", align_corners=True)
@@ -85,5 +85,5 @@ def test_weight_map_from_its_own_layers():
 
 def test_a_single_place_weighs_one():
     """A map of a single place has nothing to choose from."""
-    module = ContextualWeighting(8, "conv5", context_channels=4)
+    module = ContextualWeighting(8, context_channels=4)
     assert module(torch.randn(2, 8, 2, 2), t=0).flatten().tolist() == [1.0, 1.0]

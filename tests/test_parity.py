@@ -63,7 +63,7 @@ def test_normalize():
 
 @pytest.mark.parametrize("size", [(12, 12), (7, 10)])
 def test_weight_map(size):
-    module = ContextualWeighting(8, "conv4", context_channels=4)
+    module = ContextualWeighting(8, context_channels=4)
     torch.nn.init.normal_(module.mask.weight, std=0.03)
     x = drawn(8, *size)
     expected = reference.weight_map(x, arrays(module))

@@ -13,8 +13,7 @@ from dgrl.app.passes import View
 from dgrl.app.side_by_side import draw, table
 from dgrl.comparison import FOUND, compare
 from dgrl.figures import resize_map
-from dgrl.rln import LEVELS
-from dgrl.taps import Edit
+from dgrl.taps import LEVELS, Edit
 
 NOTHING_YET = "Alter something, then press **Run the altered pass**."
 AS_UNTOUCHED = -1

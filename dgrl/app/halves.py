@@ -11,8 +11,6 @@ from dgrl.model import DGRL
 from dgrl.taps import Edit, Recorder, listening
 from dgrl.trace import Array, Trace
 
-BRN_TAPS = "brn."
-
 
 @torch.inference_mode()
 def localise(model: DGRL, photo: RGB, steps: int | None = None, edits: Sequence[Edit] = ()) -> Trace:
@@ -28,7 +26,7 @@ def localise(model: DGRL, photo: RGB, steps: int | None = None, edits: Sequence[
         ValueError: an edit names no tap of this pass, or does not fit.
         FloatingPointError: the network gave NaN or infinite values.
     """
-    recorder = Recorder([edit for edit in edits if not edit.tap.startswith(BRN_TAPS)])
+    recorder = Recorder([edit for edit in edits if not edit.is_of_brn])
     with listening(recorder):
         localised = model.localise(to_tensor(photo).to(model.device), steps)
     recorder.check_all_used()
@@ -44,7 +42,7 @@ def refine(model: DGRL, localised: Trace, edits: Sequence[Edit] = ()) -> Trace:
         ValueError: an edit names no tap of this pass, or does not fit.
         FloatingPointError: the network gave NaN or infinite values.
     """
-    recorder = Recorder([edit for edit in edits if edit.tap.startswith(BRN_TAPS)])
+    recorder = Recorder([edit for edit in edits if edit.is_of_brn])
     images = to_tensor(localised.photo).to(model.device)
     logits = torch.from_numpy(localised.steps[-1].logits)[None].to(model.device)
     with listening(recorder):

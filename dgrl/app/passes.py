@@ -12,7 +12,7 @@ from dgrl.figures import fit
 from dgrl.images import RGB, read_image
 from dgrl.model import DGRL
 from dgrl.sizing import Sizing
-from dgrl.taps import Edit
+from dgrl.taps import REFINED, Edit
 from dgrl.trace import Trace
 
 try:
@@ -52,7 +52,7 @@ class View:
     @property
     def whole(self) -> bool:
         """Whether BRN has run."""
-        return "brn.refined" in self.trace.taps
+        return REFINED in self.trace.taps
 
 
 @dataclass
@@ -131,7 +131,7 @@ class Passes:
             checkpoint: one of `names`.
             steps: T, or AS_TRAINED.
             visitor: who is looking; the pass is kept until they leave.
-            edits: alterations of the pass, hashable and picklable as those of `dgrl.edits` are.
+            edits: alterations of the pass, hashable and picklable as those of `dgrl.taps` are.
 
         Raises:
             ImageError: the picture cannot be used.

@@ -12,7 +12,7 @@ from dgrl.app.parts import CLICK, LATEX, MOST_STEPS, QUIET, Source, map_image
 from dgrl.attribution import BASELINES, BLOCKS
 from dgrl.figures.attribution import TITLES
 from dgrl.model import DGRL
-from dgrl.rln import LEVELS
+from dgrl.taps import LEVELS
 
 WHAT_IT_IS = (
     "Choose a number that the network computed, and see which places of the photo it rests on: **red** speaks for it, "

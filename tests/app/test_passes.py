@@ -12,9 +12,8 @@ from dgrl import DGRL, ImageError
 from dgrl.app import halves
 from dgrl.app import passes as passes_module
 from dgrl.app.passes import AS_TRAINED, Passes
-from dgrl.edits import flatten_map, mean_kernels, scale_feedback
 from dgrl.images import read_image
-from dgrl.taps import Edit
+from dgrl.taps import Edit, flatten_map, mean_kernels, scale_feedback
 
 
 @pytest.fixture
