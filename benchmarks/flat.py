@@ -91,12 +91,11 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("weights", nargs="?", help="folder of weights; default: shipped")
-    model, running, _ = load_model(parser.parse_args().weights)
+    model, _ = load_model(parser.parse_args().weights)
     rows = []
-    with running:
-        for kind, picture in flat_pictures():
-            saliency = model.detect(picture)
-            rows.append([kind, f"{saliency.mean():.3f}", f"{saliency.max():.2f}", object_found(saliency)])
+    for kind, picture in flat_pictures():
+        saliency = model.detect(picture)
+        rows.append([kind, f"{saliency.mean():.3f}", f"{saliency.max():.2f}", object_found(saliency)])
     print()  # ends the line that says what it runs on
     print(table(["picture", "mean of the map", "its largest value", "what the app says"], rows))
 

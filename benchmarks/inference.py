@@ -22,7 +22,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks.timing import matrix_rate, peak_memory, seconds, table
 from dgrl import DGRL, DGRLConfig
 from dgrl.commands.common import default_weights
-from dgrl.device import choose_device, inference, place
+from dgrl.device import choose_device, rewrite_for_inference
+from dgrl.memory import keep_freed_memory
+from dgrl.precision import set_precision
 
 NETWORKS = {"published": "ResNet-50 as published", "lite": "dgrl-lite"}
 ENGINES = ("float32", "bf16", "plain", "opencv")
@@ -50,8 +52,11 @@ def measure(network: str, engine: str) -> dict[str, Any]:
         model.to(device)
         with torch.no_grad():
             return times(model, rln_images, brn_images, saliency)
-    place(model, device)
-    with inference(device, "bf16" if engine == "bf16" else "fp32"):
+    if device.type == "cpu":
+        keep_freed_memory()
+    rewrite_for_inference(model, device)
+    set_precision(model, "bf16" if engine == "bf16" else "fp32")
+    with torch.inference_mode():
         found = times(model, rln_images, brn_images, saliency)
         found["flops"] = [flops(model.rln, rln_images), flops(model.brn, brn_images, saliency)]
         photos = torch.randint(256, (max(BATCHES), 3, 480, 640), dtype=torch.uint8, device=device)

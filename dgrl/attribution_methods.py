@@ -10,8 +10,8 @@ import torch
 from captum.attr import IntegratedGradients, LayerGradCam, Occlusion
 from torch import Tensor, nn
 
-from dgrl.context import resize
 from dgrl.evidence import CellTarget, Evidence
+from dgrl.layers import resize
 
 BLOCKS = ("conv1", "conv2", "conv3", "conv4", "conv5")
 

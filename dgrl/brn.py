@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dgrl.config import DGRLConfig
-from dgrl.context import fill_gaussian
+from dgrl.layers import fill_gaussian
 from dgrl.taps import Tap, name_taps
 
 

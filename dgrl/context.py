@@ -1,26 +1,12 @@
 """The Contextual Weighting Module (CWM), section 3.2 of the paper: where, at one level, to look for the object."""
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
+from dgrl.layers import fill_gaussian, resize
 from dgrl.taps import Tap
 
 KERNEL_SIZES = (3, 5, 7)
-
-
-def resize(maps: Tensor, size: Sequence[int]) -> Tensor:
-    """Bilinear with aligned corners, as Caffe's Interp layer: every resizing inside RLN (code)."""
-    return F.interpolate(maps, size=tuple(size), mode="bilinear", align_corners=True)
-
-
-def fill_gaussian(convolution: nn.Conv2d, std: float) -> None:
-    """Initial weights from a Gaussian of mean 0, biases 0 (Caffe's "gaussian" filler)."""
-    nn.init.normal_(convolution.weight, std=std)
-    if convolution.bias is not None:
-        nn.init.zeros_(convolution.bias)
 
 
 class ChannelNorm(nn.Module):

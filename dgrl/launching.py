@@ -7,6 +7,7 @@ from accelerate import notebook_launcher
 
 from dgrl.checkpoints import TrainingError
 from dgrl.data import Pair
+from dgrl.memory import keep_freed_memory
 from dgrl.model import DGRL
 from dgrl.training import train
 from dgrl.training_config import TrainingConfig
@@ -28,6 +29,8 @@ def train_on(
     if processes == 1 or not torch.cuda.is_available():
         if processes > 1:
             raise TrainingError(f"{processes} processes were asked for, but PyTorch sees no GPU here; ask for 1")
+        if not torch.accelerator.is_available():
+            keep_freed_memory()
         return train(model, pairs, out, config, resume)
     if processes > torch.cuda.device_count():
         raise TrainingError(f"{processes} processes were asked for, but there are {torch.cuda.device_count()} GPUs")

@@ -1,6 +1,5 @@
 """The Recurrent Localization Network (RLN): a backbone run over time steps with feedback, section 3 of the paper."""
 
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -8,7 +7,8 @@ from torch import Tensor, nn
 
 from dgrl.backbone import Backbone
 from dgrl.config import DGRLConfig
-from dgrl.context import ContextualWeighting, fill_gaussian, resize
+from dgrl.context import ContextualWeighting
+from dgrl.layers import fill_gaussian, resize
 from dgrl.taps import LEVELS, Tap, name_taps
 
 
@@ -43,15 +43,6 @@ class RLNOutput:
         return self.steps[-1].saliency
 
 
-def exactly(maps: Tensor) -> AbstractContextManager[object]:
-    """Under autocast, float32 within this context, except in training.
-
-    Half precision in the backbone or in CWM moves the edges of RLN's maps for all to see (bf16: by up to 0.8); in side
-    outputs and feedback it does not (bf16: by 0.005). In training such noise averages out.
-    """
-    return nullcontext() if torch.is_grad_enabled() else torch.autocast(maps.device.type, enabled=False)
-
-
 class RecurrentStep(nn.Module):
     """One time step of the backbone, with feedback from the step before (recurrent module, section 3.3).
 
@@ -76,10 +67,9 @@ class RecurrentStep(nn.Module):
         below = stem  # (B, 64, 192, 192)
         for name, convolution in self.feedback.items():
             if t > 0:
-                feedback = self.taps[name](convolution(previous[name]).to(below.dtype), t)
+                feedback = self.taps[name](convolution(previous[name]), t)
                 below = below + resize(feedback, below.shape[-2:])
-            with exactly(below):
-                below = features[name] = backbone.get_submodule(name)(below)
+            below = features[name] = backbone.get_submodule(name)(below)
         return features
 
 
@@ -112,15 +102,13 @@ class Head(nn.Module):
         weight_maps: dict[str, Tensor] = {}
         outputs: list[Tensor] = []
         for level, side in self.side.items():
-            output = side(features[level]).to(features[level].dtype)  # (B, 128, h, w)
+            output = side(features[level])  # (B, 128, h, w)
             if level in self.context:
-                with exactly(output):
-                    weight_maps[level] = self.context[level](features[level], t)
+                weight_maps[level] = self.context[level](features[level], t)
                 output = output * resize(weight_maps[level], output.shape[-2:])
             outputs.append(resize(output, features["conv3"].shape[-2:]))  # (B, 128, 48, 48)
         conv3, conv4, conv5 = outputs
-        with exactly(conv3):
-            logits = self.classify(self.fuse(conv3 + conv4 + conv5))  # (B, 2, 48, 48); no ReLU between (code)
+        logits = self.classify(self.fuse(conv3 + conv4 + conv5))  # (B, 2, 48, 48); no ReLU between (code)
         logits = self.tap(resize(logits.float(), size), t)  # (B, 2, 384, 384)
         return RLNStep(logits, logits.softmax(1)[:, 1:], weight_maps)
 
@@ -160,9 +148,7 @@ class RLN(nn.Module):
         steps = self.steps if steps is None else steps
         if steps < 0:
             raise ValueError(f"steps must be 0 or more, not {steps}")
-        with exactly(images):
-            # No feedback enters conv1: the same at every step.
-            stem = self.backbone.conv1((images - self.mean) / self.std)
+        stem = self.backbone.conv1((images - self.mean) / self.std)  # no feedback enters conv1: the same at every step
         features: dict[str, Tensor] = {}
         outputs: list[RLNStep] = []
         for t in range(steps + 1):

@@ -41,7 +41,8 @@ class RefineStage(nn.Module):
     def forward(self, images: Tensor, masks: Tensor, corners: Tensor) -> Tensor:
         """The loss of a batch: images (B, 3, S, S), masks (B, 1, S, S), and the windows to cut of each (B, K, 2)."""
         (model,) = self.fixed
-        with torch.no_grad():
+        # In float32 also where training lowers precision: these maps are what BRN will see in use.
+        with torch.no_grad(), torch.autocast(images.device.type, enabled=False):
             saliency = model.localise(images, self.config.steps).saliency
             images, prior = model.sizing.for_brn(images, saliency, model.config.brn_size)
         return crops_loss(self.brn, images, prior, masks, corners, self.config)

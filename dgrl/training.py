@@ -19,7 +19,6 @@ from torch.utils.data import DataLoader, Sampler
 
 from dgrl.checkpoints import Progress, TrainingError, check_unused, load_checkpoint, save_checkpoint
 from dgrl.data import Pair, SaliencyData
-from dgrl.device import keep_freed_memory
 from dgrl.model import DGRL
 from dgrl.stages import make_data, make_stage, parameter_groups
 from dgrl.training_config import TrainingConfig
@@ -107,8 +106,6 @@ def make_accelerator(config: TrainingConfig) -> Accelerator:
         splitting = DataLoaderConfiguration(split_batches=True)
         # Without a GPU Accelerate must be told so, or several processes would each train alone.
         cpu = not torch.accelerator.is_available()
-        if cpu:
-            keep_freed_memory()
         return Accelerator(mixed_precision=config.precision, cpu=cpu, dataloader_config=splitting)
     except ValueError as error:
         raise TrainingError(f"precision {config.precision} cannot be had here: {error}") from error

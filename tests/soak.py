@@ -21,8 +21,9 @@ from PIL import Image
 
 from benchmarks.timing import held_memory
 from dgrl import DGRL
-from dgrl.device import choose_device, place
+from dgrl.device import choose_device, rewrite_for_inference
 from dgrl.images import to_grey
+from dgrl.memory import keep_freed_memory
 from tests.networks import TINY, draw_photo, filled
 
 WARM = 0.3
@@ -36,7 +37,8 @@ def serve() -> None:
     from dgrl.app import build, launch_settings
 
     network = filled(DGRL(TINY))
-    place(network, choose_device("cpu"))  # as the app's own networks are: it decides how memory is kept
+    keep_freed_memory()
+    rewrite_for_inference(network, choose_device("cpu"))  # as the app's own networks are
     app = build({"tiny": network}, precision="fp32")
     _, url, _ = app.launch(prevent_thread_lock=True, quiet=True, **launch_settings())
     print(url, flush=True)

@@ -13,7 +13,8 @@ from PIL import Image
 from dgrl import DGRL, Trace, cli
 from dgrl.commands import common
 from dgrl.commands.photos import find_photos, name_maps
-from dgrl.device import DeviceError, choose_device, choose_precision, in_use, inference, place
+from dgrl.device import DeviceError, choose_device, rewrite_for_inference
+from dgrl.precision import choose_precision, in_use, set_precision
 from tests.networks import TINY, draw_photo, filled
 
 
@@ -439,12 +440,12 @@ def test_auto_precision_follows_the_cpu(monkeypatch, capable, expected):
 
 def test_bf16_maps_are_close_to_fp32():
     model = filled(DGRL(TINY))
-    place(model, torch.device("cpu"))
+    rewrite_for_inference(model, torch.device("cpu"))
     picture, _ = draw_photo()
     traces = {}
     for precision in ("fp32", "bf16"):
-        with inference(torch.device("cpu"), precision):
-            traces[precision] = model.trace(picture)
+        set_precision(model, precision)
+        traces[precision] = model.trace(picture)
     difference = np.abs(traces["fp32"].saliency - traces["bf16"].saliency).max()
     assert 0 < difference < 0.02
     pixel = traces["bf16"].pixel(60, 45)

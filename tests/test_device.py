@@ -8,7 +8,7 @@ import pytest
 
 FAULTS = """
 import resource, sys, threading, torch
-from dgrl.device import keep_freed_memory
+from dgrl.memory import keep_freed_memory
 if sys.argv[1] == "keep":
     keep_freed_memory()
 torch.set_num_threads(1)
@@ -55,7 +55,7 @@ def test_freed_memory_is_kept(thread, returned):
 GAPS = """
 import os, torch
 from benchmarks.timing import held_memory
-from dgrl.device import keep_freed_memory, return_freed_memory
+from dgrl.memory import keep_freed_memory, return_freed_memory
 keep_freed_memory()
 tensors = [torch.ones(2**18) for _ in range(400)]  # 1 MB each
 full = held_memory(os.getpid())

@@ -13,7 +13,7 @@ from PIL import Image
 
 from dgrl import DGRL, ImageError, cli, sizing
 from dgrl.data import DataError, Pair
-from dgrl.device import place
+from dgrl.device import rewrite_for_inference
 from dgrl.evaluation import METRICS, Scores, concentration, evaluate, evaluate_maps, run
 from dgrl.figures.evaluation import contact_sheet, curves_figure
 from dgrl.metrics import contour_band, measure
@@ -56,7 +56,7 @@ def checkpoint(tmp_path_factory):
 def loaded(checkpoint):
     """The network as commands run it; another layout in memory moves a few pixels by a grey level."""
     network = DGRL.from_pretrained(checkpoint)
-    place(network, torch.device("cpu"))
+    rewrite_for_inference(network, torch.device("cpu"))
     return network
 
 

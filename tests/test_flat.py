@@ -14,9 +14,7 @@ del PICTURES["`skimage.data.grass`"]  # has a light tuft in it
 
 @pytest.fixture(scope="module")
 def network():
-    model, running, _ = load_model(None, "cpu")
-    with running:
-        yield model
+    return load_model(None, "cpu").model
 
 
 @pytest.mark.parametrize("kind", PICTURES)

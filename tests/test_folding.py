@@ -6,9 +6,9 @@ from torch import nn
 
 from dgrl import DGRL
 from dgrl.backbone import Backbone
-from dgrl.device import VISIBLE, place, settle_precision
+from dgrl.device import rewrite_for_inference
 from dgrl.folding import folded
-from dgrl.rln import RLN
+from dgrl.precision import VISIBLE, InPrecision, set_precision, settle_precision
 from tests.networks import TINY, filled
 
 NETWORKS = ["resnet18", "tf_efficientnet_lite0", "mobilenetv3_small_050", "caffe_resnet50"]
@@ -59,12 +59,12 @@ def test_a_network_that_is_written_in_another_order_is_left_alone():
     assert folded(with_statistics(backbone)) is backbone
 
 
-def test_a_placed_network_gives_the_same_maps():
+def test_a_rewritten_network_gives_the_same_maps():
     model = filled(DGRL(TINY))
     images = torch.rand(1, 3, 90, 120)
     with torch.inference_mode():
         expected = model(images)
-        place(model, torch.device("cpu"))
+        rewrite_for_inference(model, torch.device("cpu"))
         found = model(images)
     assert batch_norms(model) == 0
     torch.testing.assert_close(found.saliency, expected.saliency, rtol=0, atol=1e-4)
@@ -74,25 +74,33 @@ def test_a_placed_network_gives_the_same_maps():
 
 @torch.no_grad()
 def test_half_precision_is_kept_from_what_it_would_harm():
-    """Under autocast bf16 is for side outputs and feedback alone; with gradients, in training, for everything."""
-    rln = filled(RLN(TINY))
+    """bf16 is for side outputs, feedback and BRN alone, with gradients or without; in training for everything."""
+    model = filled(DGRL(TINY))
     kinds = {}
 
     def note(name, output):
         kinds[name] = output.dtype
 
-    for name, module in rln.named_modules():
-        if isinstance(module, nn.Conv2d):
-            module.register_forward_hook(lambda _module, _inputs, output, name=name: note(name, output))
+    def listen():
+        kinds.clear()
+        for name, module in model.named_modules():
+            if isinstance(module, nn.Conv2d):
+                module.register_forward_hook(lambda _module, _inputs, output, name=name: note(name, output))
+
+    listen()
     images = torch.rand(1, 3, 64, 64)
-    with torch.autocast("cpu", torch.bfloat16):
-        rln(images)
-    lowered = {name for name, kind in kinds.items() if kind == torch.bfloat16}
-    assert lowered == {name for name in kinds if ".side." in name or ".feedback." in name}
-    kinds.clear()
     with torch.enable_grad(), torch.autocast("cpu", torch.bfloat16):
-        rln(images)
+        model.rln(images)
     assert set(kinds.values()) == {torch.bfloat16}
+    set_precision(model, "bf16")
+    listen()
+    with torch.enable_grad():
+        graded = model(images)
+    lowered = {name for name, kind in kinds.items() if kind == torch.bfloat16}
+    assert lowered == {name for name in kinds if ".side." in name or ".feedback." in name or name.startswith("brn.")}
+    assert torch.equal(model(images).saliency, graded.saliency), "gradients change what is computed"
+    set_precision(model, "fp32")
+    assert torch.equal(model(images).saliency, filled(DGRL(TINY))(images).saliency)
 
 
 @torch.no_grad()
@@ -113,6 +121,8 @@ def test_precision_is_settled_by_what_it_does_to_the_maps(tiny_model):
 
 
 def test_auto_takes_float32_where_half_precision_shows(tiny_model, monkeypatch):
-    monkeypatch.setattr("dgrl.device._computes_in_bf16", lambda device: True)
+    monkeypatch.setattr("dgrl.precision._computes_in_bf16", lambda device: True)
     assert settle_precision(with_evidence(tiny_model, 0.3), "auto")[0] == "bf16"
-    assert settle_precision(with_evidence(tiny_model, 1e4), "auto") == ("fp32", 0.0)
+    sure = with_evidence(tiny_model, 1e4)
+    assert settle_precision(sure, "auto") == ("fp32", 0.0)
+    assert not any(isinstance(module, InPrecision) for module in sure.modules())

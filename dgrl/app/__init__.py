@@ -14,7 +14,8 @@ from dgrl.app import address, detect, download, limits, localise, measure, refin
 from dgrl.app.passes import Passes
 from dgrl.app.style import CSS, NAME_PICTURES, THEME
 from dgrl.commands.common import SHIPPED_WEIGHTS, default_weights
-from dgrl.device import choose_device, place
+from dgrl.device import choose_device, rewrite_for_inference
+from dgrl.memory import keep_freed_memory
 from dgrl.model import DGRL
 from dgrl.shipped import EXAMPLES
 
@@ -33,7 +34,7 @@ def build(
     Args:
         models: one network, or several by the names to choose from.
         examples: photographs to offer; by default those of the repository.
-        precision: of BRN (see `dgrl.device`).
+        precision: see `dgrl.precision`.
 
     Returns:
         The app, not yet launched: `launch_settings` holds what its `launch` should be given.
@@ -96,10 +97,12 @@ def load(names: Sequence[str], device: str = "auto") -> dict[str, DGRL]:
         DeviceError: the device cannot be had.
     """
     chosen = choose_device(device)
+    if chosen.type == "cpu":
+        keep_freed_memory()
     models: dict[str, DGRL] = {}
     for name in names:
         model = DGRL.from_pretrained(name)
-        place(model, chosen)
+        rewrite_for_inference(model, chosen)
         short = Path(name).name
         # Two checkpoints whose names end alike are shown by their whole names.
         models[name if short in models else short] = model

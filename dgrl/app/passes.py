@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from dgrl.app import halves
-from dgrl.device import choose_precision, in_use, inference, return_freed_memory, settle_precision
 from dgrl.figures import fit
 from dgrl.images import RGB, read_image
+from dgrl.memory import return_freed_memory
 from dgrl.model import DGRL
+from dgrl.precision import choose_precision, in_use, set_precision, settle_precision
 from dgrl.sizing import Sizing
 from dgrl.taps import REFINED, Edit
 from dgrl.trace import Trace
@@ -73,7 +74,7 @@ class Passes:
 
     Args:
         models: networks by the name that the app shows.
-        precision: in which the networks run (see `dgrl.device.settle_precision`).
+        precision: in which the networks run (see `dgrl.precision`).
         capacity: bytes to keep at most; the newest pass is kept whatever its size.
 
     Attributes:
@@ -95,14 +96,15 @@ class Passes:
             settled = {name: settle_precision(model, precision) for name, model in models.items()}
         else:  # ZeroGPU has no GPU yet to measure on.
             settled = {name: (choose_precision(precision, model.device), 0.0) for name, model in models.items()}
+            for name, model in models.items():
+                set_precision(model, settled[name][0])
 
         # Closures, not methods: ZeroGPU sends the arguments to another process, and locks cannot travel.
         def localise(checkpoint: str, photo: RGB, steps: int, edits: Sequence[Edit]) -> View:
             model = models[checkpoint]
             chosen, difference = settled[checkpoint]
             start = time.perf_counter()
-            with inference(model.device, chosen):
-                trace = halves.localise(model, photo, None if steps == AS_TRAINED else steps, edits)
+            trace = halves.localise(model, photo, None if steps == AS_TRAINED else steps, edits)
             seconds = time.perf_counter() - start
             machine = in_use(model.device, chosen, difference)
             return View(trace, fit(photo, DRAWN_LENGTH), seconds, machine, model.sizing)
@@ -110,8 +112,7 @@ class Passes:
         def refine(checkpoint: str, localised: View, edits: Sequence[Edit]) -> View:
             model = models[checkpoint]
             start = time.perf_counter()
-            with inference(model.device, settled[checkpoint][0]):
-                trace = halves.refine(model, localised.trace, edits)
+            trace = halves.refine(model, localised.trace, edits)
             return replace(localised, trace=trace, seconds=localised.seconds + time.perf_counter() - start)
 
         on_gpu = (lambda run: run) if spaces is None else spaces.GPU(duration=GPU_SECONDS)

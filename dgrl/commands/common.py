@@ -4,7 +4,7 @@ import logging
 import os
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
@@ -48,10 +48,9 @@ def default_weights() -> str:
 
 
 class Loaded(NamedTuple):
-    """A network on its device, the context in which to run it, and what is in use, in words."""
+    """A network on its device, and what is in use, in words."""
 
     model: "DGRL"
-    running: AbstractContextManager[None]
     machine: str
 
 
@@ -62,18 +61,22 @@ def load_model(weights: str | None, device: str = "auto", precision: str = "auto
         CheckpointError: the checkpoint cannot be loaded.
         DeviceError: the device or precision cannot be had.
     """
-    from dgrl.device import choose_device, choose_precision, in_use, inference, place, settle_precision
+    from dgrl.device import choose_device, rewrite_for_inference
+    from dgrl.memory import keep_freed_memory
     from dgrl.model import DGRL
+    from dgrl.precision import choose_precision, in_use, settle_precision
 
     chosen = choose_device(device)
     choose_precision(precision, chosen)  # an unknown one is refused before anything is loaded
     name = weights or default_weights()
     model = DGRL.from_pretrained(name)
-    place(model, chosen)
+    if chosen.type == "cpu":
+        keep_freed_memory()
+    rewrite_for_inference(model, chosen)
     settled, difference = settle_precision(model, precision)
     machine = in_use(chosen, settled, difference)
     typer.echo(f"{Path(name).name} on {machine}")
-    return Loaded(model, inference(chosen, settled), machine)
+    return Loaded(model, machine)
 
 
 def refuse(error: Exception) -> None:

@@ -66,8 +66,7 @@ def detect(
     show_bar = sys.stderr.isatty() and len(found) > 1 and not share
     with contextlib.ExitStack() as stack:
         if mine:
-            model, running, _ = load_model(weights, device, precision)
-            stack.enter_context(running)
+            model, _ = load_model(weights, device, precision)
         if show_bar:
             stack.enter_context(logging_redirect_tqdm([log]))
         writer = stack.enter_context(Behind())

@@ -71,9 +71,8 @@ def evaluate(
         result = evaluate_maps(maps, checked.pairs, stretch, turn_down, **settings)
     else:
         with contextlib.redirect_stdout(sys.stdout if is_main_process() else io.StringIO()):
-            model, running, _ = load_model(weights, device, precision)
-        with running:
-            result = run(model, checked.pairs, steps, stretch, refine, turn_down, **settings)
+            model, _ = load_model(weights, device, precision)
+        result = run(model, checked.pairs, steps, stretch, refine, turn_down, **settings)
     if is_main_process():
         typer.echo(result.table())
         if json_file is not None:

@@ -35,9 +35,8 @@ def trace(
     if folder.exists() and not folder.is_dir():
         raise typer.BadParameter(f"{folder} is a file; name a folder", param_hint="--out")
     weights = weights or default_weights()
-    model, running, machine = load_model(weights, device, precision)
-    with running:
-        traced = model.trace(picture, steps)
+    model, machine = load_model(weights, device, precision)
+    traced = model.trace(picture, steps)
     facts = {
         "photo": photo.name,
         "checkpoint": Path(weights).name,

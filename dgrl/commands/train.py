@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from typing import Annotated, Any
 
+import torch
 import typer
 from accelerate.utils import set_seed
 
@@ -12,6 +13,7 @@ from dgrl.checkpoints import TrainingError, check_unused
 from dgrl.commands.data import Data, Download, Images, Masks, Only, SkipBad, Without, pairs_of
 from dgrl.commands.processes import is_main_process
 from dgrl.config import DGRLConfig
+from dgrl.memory import keep_freed_memory
 from dgrl.model import DGRL, WEIGHTS_FILE
 from dgrl.training import train as run
 from dgrl.training_config import NETWORK_SETTINGS, TrainingConfig, preset
@@ -145,6 +147,8 @@ def start(out: Path, settings: dict[str, Any], resume: bool, download: bool = Fa
         out.mkdir(parents=True, exist_ok=True)
         if is_main_process():
             (out / RUN_FILE).write_text(json.dumps(settings, indent=2), encoding="utf-8")
+    if not torch.accelerator.is_available():
+        keep_freed_memory()
     run(model, pairs, out, recipe, resume, tensorboard)
     # The first process writes it, perhaps on another machine.
     if is_main_process() and not (out / WEIGHTS_FILE).is_file():
