@@ -18,6 +18,7 @@ from dgrl.app.detect import object_found
 from dgrl.commands.common import load_model
 from dgrl.images import RGB
 from dgrl.pages import FONTS
+from dgrl.trace import found_in
 
 HEIGHT, WIDTH = 240, 320
 COLOURS = {"white": (255, 255, 255), "black": (0, 0, 0), "grey": (128, 128, 128), "red": (200, 30, 30)}
@@ -95,7 +96,7 @@ def main() -> None:
     rows = []
     for kind, picture in flat_pictures():
         saliency = model.detect(picture)
-        rows.append([kind, f"{saliency.mean():.3f}", f"{saliency.max():.2f}", object_found(saliency)])
+        rows.append([kind, f"{saliency.mean():.3f}", f"{saliency.max():.2f}", object_found(found_in(saliency))])
     print()  # ends the line that says what it runs on
     print(table(["picture", "mean of the map", "its largest value", "what the app says"], rows))
 

@@ -21,7 +21,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.timing import matrix_rate, peak_memory, seconds, table
 from dgrl import DGRL, DGRLConfig
-from dgrl.commands.common import default_weights
+from dgrl.checkpoint import default_weights
 from dgrl.device import choose_device, rewrite_for_inference
 from dgrl.memory import keep_freed_memory
 from dgrl.precision import set_precision

@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from dgrl.brn import propagate
+    from dgrl.checkpoint import CheckpointError
     from dgrl.config import DGRLConfig
     from dgrl.images import ImageError
-    from dgrl.model import DGRL, CheckpointError, DGRLOutput
+    from dgrl.model import DGRL, DGRLOutput
     from dgrl.taps import Edit, tap_names
     from dgrl.trace import PixelTrace, Trace
 
@@ -27,7 +28,7 @@ __version__ = "1.0.0"
 
 _HOMES = {
     "DGRL": "model",
-    "CheckpointError": "model",
+    "CheckpointError": "checkpoint",
     "DGRLConfig": "config",
     "DGRLOutput": "model",
     "Edit": "taps",

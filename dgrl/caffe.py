@@ -15,8 +15,9 @@ from torch import Tensor
 
 from dgrl.caffe_backbone import UNITS
 from dgrl.caffe_format import Blob, CaffeError, read_layers
+from dgrl.checkpoint import CARD_FILE, CONFIG_FILE, WEIGHTS_FILE
 from dgrl.config import DGRLConfig
-from dgrl.model import CARD_FILE, CONFIG_FILE, DGRL, WEIGHTS_FILE
+from dgrl.model import DGRL
 
 __all__ = ["CaffeError", "brn_layers", "import_caffe", "read_brn", "read_rln", "rln_layers"]
 

@@ -3,13 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from dgrl.sizing import Sizing, SmoothSizing
 from dgrl.trace import Array, Trace
-
-FOUND = 0.5
 
 
 @dataclass(frozen=True)
@@ -35,17 +31,14 @@ class Comparison:
     refined: tuple[Reading, Reading]
 
 
-def compare(
-    untouched: Trace, altered: Trace, mask: NDArray[np.uint8] | None = None, sizing: Sizing | None = None
-) -> Comparison:
+def compare(untouched: Trace, altered: Trace, mask: NDArray[np.uint8] | None = None) -> Comparison:
     """How two passes over one photo differ, in the photo's own size and as computed, not stretched.
 
-    The found object is where the untouched pass's refined map is above one half, for all readings alike.
+    The found object is the untouched pass's, for all readings alike.
 
     Args:
         untouched, altered: the passes.
         mask: ground truth (H, W) of 0 and 1, the photo's size.
-        sizing: how RLN's map comes to the photo's size: the network's, `model.sizing`; by default the smooth one.
 
     Raises:
         ValueError: the passes are of different photos, or the mask has another size.
@@ -55,14 +48,10 @@ def compare(
     if mask is not None and mask.shape != untouched.saliency.shape:
         (height, width), (mask_height, mask_width) = untouched.saliency.shape, mask.shape
         raise ValueError(f"the mask has {mask_width}×{mask_height} pixels and the photo {width}×{height}")
-    found = untouched.saliency > FOUND
-    sizing = sizing or SmoothSizing()
+    found = untouched.found()
     localised, refined = [], []
     for trace in (untouched, altered):
-        last = torch.from_numpy(trace.steps[-1].saliency)[None, None]
-        # Bicubic sizing, the published one, overshoots a little.
-        sized = sizing.localised(last, *found.shape).clamp(0, 1)[0, 0].numpy()
-        localised.append(read(sized, found, mask))
+        localised.append(read(trace.sized(-1), found, mask))
         refined.append(read(trace.saliency, found, mask))
     return Comparison((localised[0], localised[1]), (refined[0], refined[1]))
 

@@ -12,7 +12,6 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-from dgrl import sizing
 from dgrl.data import DataError, Pair, file_of_stem
 from dgrl.images import ImageError, read_image, to_tensor
 from dgrl.metrics import METRICS, Bytes, Curve, Map, Mask, Scores
@@ -114,7 +113,7 @@ def evaluate(
 
     def look(pair: Pair) -> Sample:
         truth = pair.truth()
-        localised, maps = run(model, pair, steps, refine)
+        localised, maps = run(model, pair, steps, refine, stretch)
         if maps["t0"].shape[-2:] != truth.shape:
             raise ImageError(f"{pair.mask}: the mask's size differs from that of {pair.image.name}")
         attention = {
@@ -122,7 +121,7 @@ def evaluate(
             for t, step in enumerate(localised.steps)
             if step.weight_maps
         }
-        return Sample(truth, {kind: _saved(values, pair, stretch) for kind, values in maps.items()}, attention)
+        return Sample(truth, {kind: _saved(values, pair) for kind, values in maps.items()}, attention)
 
     return _evaluation(measure_all(look, pairs, stretch, refuse, **settings), stretch)
 
@@ -184,26 +183,27 @@ def _evaluation(tally: Tally, stretch: bool) -> Evaluation:
 
 
 @torch.inference_mode()
-def run(model: DGRL, pair: Pair, steps: int | None, refine: bool) -> tuple[RLNOutput, dict[str, Tensor]]:
+def run(
+    model: DGRL, pair: Pair, steps: int | None, refine: bool, stretch: bool = False
+) -> tuple[RLNOutput, dict[str, Tensor]]:
     """One picture: RLN's output, and every map (1, 1, H, W) float32 in the picture's size, by kind."""
     photo = read_image(pair.image)
     images = to_tensor(photo).to(model.device)
     localised = model.localise(images, steps)
     height, width = photo.shape[:2]
-    maps = {f"t{t}": model.sizing.localised(step.saliency, height, width) for t, step in enumerate(localised.steps)}
+    sized = model.sizing.localised
+    maps = {f"t{t}": sized(step.saliency, height, width, stretch) for t, step in enumerate(localised.steps)}
     if refine:
         refined = model.refine(images, localised.saliency).refined
-        maps[REFINED] = model.sizing.refined(refined, height, width)
+        maps[REFINED] = model.sizing.refined(refined, height, width, stretch)
     return localised, {kind: values.float() for kind, values in maps.items()}
 
 
-def _saved(values: Tensor, pair: Pair, stretch: bool) -> Bytes:
+def _saved(values: Tensor, pair: Pair) -> Bytes:
     """A map (1, 1, H, W) as the PNG (H, W) that would be saved of it."""
     if not torch.isfinite(values).all():
         raise FloatingPointError(f"{pair.image}: the network gave NaN or infinite values; its weights are at fault")
-    # Bicubic sizing, the published one, overshoots a little.
-    unit = sizing.stretch(values) if stretch else values.clamp(0, 1)
-    saved: Bytes = (unit[0, 0] * 255).round().byte().cpu().numpy()
+    saved: Bytes = (values[0, 0] * 255).round().byte().cpu().numpy()
     return saved
 
 

@@ -11,8 +11,10 @@ from torchvision.transforms import functional as transforms
 
 from dgrl.images import RGB, to_tensor
 from dgrl.model import DGRL
+from dgrl.places import carried, contains
 from dgrl.rln import RLNStep
 from dgrl.taps import LEVELS
+from dgrl.trace import FOUND
 
 Baseline = Literal["blurred", "grey", "black"]
 BASELINES: tuple[Baseline, ...] = ("blurred", "grey", "black")
@@ -112,7 +114,7 @@ class Evidence:
         if isinstance(target, PixelTarget):
             self._aim_at_pixel(model, target, baseline, last)
         elif isinstance(target, ObjectTarget):
-            self.object = (last.saliency > 0.5).float()  # (1, 1, 384, 384)
+            self.object = (last.saliency > FOUND).float()  # (1, 1, 384, 384)
             if not self.object.any():
                 raise ValueError(f"nothing stands out at t = {self.step}, so there is no object to explain")
         else:
@@ -157,10 +159,10 @@ class Evidence:
     def _aim_at_pixel(self, model: DGRL, target: PixelTarget, baseline: Baseline, last: RLNStep) -> None:
         """Find the target's pixel in RLN's map, or in BRN's with the window that BRN needs for it."""
         height, width = self.photo.shape[-2:]
-        if not (0 <= target.x < width and 0 <= target.y < height):
+        if not contains(target.x, target.y, (height, width)):
             raise ValueError(f"pixel ({target.x}, {target.y}) is outside the photo of {width}×{height} pixels")
         size = model.config.brn_size if target.refined else self.side
-        self.row, self.column = int((target.y + 0.5) * size / height), int((target.x + 0.5) * size / width)
+        self.column, self.row = carried(target.x, target.y, (height, width), (size, size))
         if target.refined:
             self.brn = _frozen(model.brn)
             self.brn_picture = self.sizing.for_brn(self.photo, last.saliency, size)[0]

@@ -11,7 +11,8 @@ from PIL import Image
 
 from dgrl import figures
 from dgrl.images import RGB, cutout, to_grey
-from dgrl.trace import PixelTrace, Trace
+from dgrl.places import carried
+from dgrl.trace import SMALLEST_OBJECT, PixelTrace, Trace
 
 LONGEST = 960
 PAGE = Path(__file__).with_name("report_page.html")
@@ -83,7 +84,7 @@ def report_html(trace: Trace, facts: Mapping[str, str], drawn: Mapping[str, byte
     drawn = draw_figures(trace) if drawn is None else drawn
     photo = figures.shrink(trace.photo, LONGEST)
     saliency = figures.resize_map(trace.saliency, *photo.shape[:2]).clip(0, 1)
-    pixels = striking_pixels(trace)
+    pixels = trace.most_changed()
     ringed = figures.png_file(mark_all(photo, trace, pixels))
     parts = {
         "title": escape(facts.get("photo", "A photo")),
@@ -112,7 +113,7 @@ def draw_figures(trace: Trace) -> dict[str, bytes]:
         "refinement": figures.refinement(trace),
         "kernel_field": figures.kernel_field(trace),
     }
-    for number, pixel in enumerate(striking_pixels(trace), start=1):
+    for number, pixel in enumerate(trace.most_changed(), start=1):
         drawn[f"kernel_{number}"] = figures.kernel(pixel)
     return {name: figures.png(figure) for name, figure in drawn.items()}
 
@@ -147,39 +148,21 @@ def map_pictures(trace: Trace) -> dict[str, RGB]:
     return pictures
 
 
-def striking_pixels(trace: Trace, count: int = 3) -> list[PixelTrace]:
-    """The pixels that BRN changed most, apart from each other by an eighth of its map."""
-    change = np.abs(trace.refined - trace.prior)
-    rows, columns = change.shape
-    height, width = trace.photo.shape[:2]
-    apart = max(rows, columns) // 8
-    pixels = []
-    for _ in range(count):
-        row, column = np.unravel_index(int(change.argmax()), change.shape)
-        if change[row, column] < 0:
-            break
-        pixels.append(trace.pixel(int((column + 0.5) * width / columns), int((row + 0.5) * height / rows)))
-        change[max(0, row - apart) : row + apart + 1, max(0, column - apart) : column + apart + 1] = -1
-    return pixels
-
-
 def mark_all(photo: RGB, trace: Trace, pixels: list[PixelTrace]) -> RGB:
     """The shrunk photo with a ring around each pixel."""
-    height, width = photo.shape[:2]
     for pixel in pixels:
-        x, y = pixel.x * width // trace.photo.shape[1], pixel.y * height // trace.photo.shape[0]
-        photo = figures.mark(photo, x, y)
+        photo = figures.mark(photo, *carried(pixel.x, pixel.y, trace.photo.shape, photo.shape))
     return photo
 
 
 def found(trace: Trace) -> str:
     """What the map says, in a sentence or two."""
     height, width = trace.saliency.shape
-    rows, columns = np.nonzero(trace.saliency > 0.5)
+    rows, columns = np.nonzero(trace.found())
     if not len(rows):
         return (
-            f"No pixel of this photo of {width}×{height} pixels is salient with a probability above one half; "
-            f"the highest is {trace.saliency.max():.2f}."
+            f"No object stands out in this photo of {width}×{height} pixels: less than {SMALLEST_OBJECT:.1%} of it is "
+            f"salient with a probability above one half; the highest is {trace.saliency.max():.2f}."
         )
     change = np.abs(trace.refined - trace.prior).mean()
     return (

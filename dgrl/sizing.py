@@ -21,12 +21,12 @@ class Sizing(Protocol):
         """The images and RLN's map as BRN's square inputs."""
         ...
 
-    def localised(self, saliency: Tensor, height: int, width: int) -> Tensor:
-        """RLN's map at the photo's size."""
+    def localised(self, saliency: Tensor, height: int, width: int, stretched: bool = False) -> Tensor:
+        """RLN's map, of any time step, at the photo's size: in [0, 1], as it is or stretched (see `stretch`)."""
         ...
 
-    def refined(self, saliency: Tensor, height: int, width: int) -> Tensor:
-        """BRN's map at the photo's size."""
+    def refined(self, saliency: Tensor, height: int, width: int, stretched: bool = False) -> Tensor:
+        """BRN's map likewise."""
         ...
 
 
@@ -41,13 +41,13 @@ class SmoothSizing:
         """See `Sizing`."""
         return square(images, size), to_size(saliency, size, size)
 
-    def localised(self, saliency: Tensor, height: int, width: int) -> Tensor:
+    def localised(self, saliency: Tensor, height: int, width: int, stretched: bool = False) -> Tensor:
         """See `Sizing`."""
-        return to_size(saliency, height, width)
+        return _unit(to_size(saliency, height, width), stretched)
 
-    def refined(self, saliency: Tensor, height: int, width: int) -> Tensor:
+    def refined(self, saliency: Tensor, height: int, width: int, stretched: bool = False) -> Tensor:
         """See `Sizing`."""
-        return to_size(saliency, height, width)
+        return self.localised(saliency, height, width, stretched)
 
 
 class PublishedSizing:
@@ -64,19 +64,25 @@ class PublishedSizing:
 
     def for_brn(self, images: Tensor, saliency: Tensor, size: int) -> tuple[Tensor, Tensor]:
         """See `Sizing`; the map takes the way over the photo's size, where it is stretched."""
-        saliency = stretch(self.localised(saliency, *images.shape[-2:]))
+        height, width = images.shape[-2:]
+        saliency = self.localised(saliency, height, width, stretched=True)
         return as_float(imresize_nearest(images, size, size)), imresize_nearest(saliency, size, size)
 
-    def localised(self, saliency: Tensor, height: int, width: int) -> Tensor:
-        """See `Sizing`; like any bicubic, it may overshoot [0, 1] a little."""
-        return imresize_bicubic(saliency, height, width)
-
-    def refined(self, saliency: Tensor, height: int, width: int) -> Tensor:
+    def localised(self, saliency: Tensor, height: int, width: int, stretched: bool = False) -> Tensor:
         """See `Sizing`."""
-        return imresize_nearest(saliency, height, width)
+        return _unit(imresize_bicubic(saliency, height, width), stretched)
+
+    def refined(self, saliency: Tensor, height: int, width: int, stretched: bool = False) -> Tensor:
+        """See `Sizing`."""
+        return _unit(imresize_nearest(saliency, height, width), stretched)
 
 
 SIZINGS: dict[str, Callable[[], Sizing]] = {"smooth": SmoothSizing, "published": PublishedSizing}
+
+
+def _unit(maps: Tensor, stretched: bool) -> Tensor:
+    """Maps in [0, 1]; a bicubic resizing overshoots a little."""
+    return stretch(maps) if stretched else maps.clamp(0, 1)
 
 
 def stretch(maps: Tensor) -> Tensor:

@@ -101,7 +101,7 @@ def listening(listener: Listener) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Passed:
-    """As a change: what passed another tap earlier in the pass, after that one's edits."""
+    """As a change: what passed another tap earlier in the same half of the pass, after that one's edits."""
 
     tap: str
 
@@ -121,11 +121,6 @@ class Edit:
 
     tap: str
     change: Change
-
-    @property
-    def is_of_brn(self) -> bool:
-        """Whether it alters the second half of a pass."""
-        return self.tap.startswith("brn.")
 
 
 def flatten_map(level: str, t: int | str = EVERY) -> Edit:
@@ -253,32 +248,32 @@ def as_edits(edits: "Sequence[Edit | tuple[str, Change]] | Mapping[str, Change]"
     return [pair if isinstance(pair, Edit) else Edit(*pair) for pair in pairs]
 
 
+def check_edits(edits: Sequence[Edit], names: Sequence[str]) -> None:
+    """ValueError, naming the edit, if none of the taps is meant by it: a typing error must not pass for no effect."""
+    for edit in edits:
+        if not fnmatch.filter(names, edit.tap):
+            raise ValueError(f"no tap named {edit.tap!r} is passed; this pass has {', '.join(names)}")
+
+
 class Recorder:
     """A listener that applies edits and keeps what passed, after the edits.
 
     Attributes:
         values: what passed each recorded tap, detached, by the tap's name.
+        edits: what it applies.
     """
 
     def __init__(self, edits: Sequence[Edit] = ()) -> None:
         self.values: dict[str, Tensor] = {}
-        self._edits = list(edits)
-        self._used = [False] * len(self._edits)
+        self.edits = list(edits)
 
     def __call__(self, name: str, value: Tensor) -> Tensor:
         """Apply the edits of tap `name` to `value`, keep and return the result."""
-        for i, edit in enumerate(self._edits):
+        for edit in self.edits:
             if fnmatch.fnmatchcase(name, edit.tap):
                 value = self._changed(edit.change, name, value)
-                self._used[i] = True
         self.values[name] = value.detach()
         return value
-
-    def check_all_used(self) -> None:
-        """ValueError, naming the edit, if its tap was never passed: a typing error must not pass for an effect."""
-        for edit, used in zip(self._edits, self._used, strict=True):
-            if not used:
-                raise ValueError(f"no tap named {edit.tap!r} was passed; this pass has {', '.join(self.values)}")
 
     def _changed(self, change: Change, name: str, value: Tensor) -> Tensor:
         """`value` as `change` makes it; ValueError if the result has another shape or is not finite."""

@@ -17,8 +17,9 @@ from tqdm import tqdm
 from dgrl import figures
 from dgrl.checkpoints import Progress, TrainingError
 from dgrl.data import Pair
+from dgrl.evaluation import run
 from dgrl.figures.training import loss_curve, rows_of_pictures, seen
-from dgrl.images import RGB, read_image, to_tensor
+from dgrl.images import RGB, read_image
 from dgrl.model import DGRL
 from dgrl.taps import LEVELS
 
@@ -209,19 +210,11 @@ def looks(model: DGRL, pairs: list[Pair], refine: bool) -> Figure:
 
 
 def _look(model: DGRL, pair: Pair, refine: bool) -> dict[str, RGB]:
-    photo = read_image(pair.image)
-    height, width = photo.shape[:2]
-    images = to_tensor(photo).to(model.device)
-    localised = model.localise(images)
-    maps = {"mask": pair.truth().astype(np.float32)}
-    for t, step in enumerate(localised.steps):
-        maps[f"t{t}"] = model.sizing.localised(step.saliency, height, width)[0, 0].float().cpu().numpy()
-    if refine:
-        refined = model.refine(images, localised.saliency).refined
-        maps["refined"] = model.sizing.refined(refined, height, width)[0, 0].float().cpu().numpy()
+    localised, found = run(model, pair, None, refine)
+    maps = {"mask": pair.truth().astype(np.float32)} | {kind: found[kind][0, 0].cpu().numpy() for kind in found}
     weight_maps = localised.steps[-1].weight_maps
     weights = {level: weight_maps[level][0, 0].float().cpu().numpy() for level in LEVELS if level in weight_maps}
-    return seen(photo, maps, weights)
+    return seen(read_image(pair.image), maps, weights)
 
 
 def _whole_lines(path: Path) -> list[str]:

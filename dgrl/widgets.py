@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from dgrl import figures
 from dgrl.figures import KINDS, REFINED, REFINEMENT, Layer
 from dgrl.images import RGB
-from dgrl.report import striking_pixels
+from dgrl.places import pixel_at, shares
 from dgrl.trace import PixelTrace, Trace
 
 CHOICES = (*KINDS, REFINED, REFINEMENT)
@@ -82,7 +82,7 @@ class Explorer:
         first = next(iter(traces.values()))
         height, width = first.photo.shape[:2]
         last = max(len(trace.steps) for trace in traces.values()) - 1
-        striking = striking_pixels(first, count=1)[0]
+        striking = first.most_changed(count=1)[0]
         self.traces = traces
         self._moving = False
         self.step = _slider(ipywidgets.IntSlider, "time step t", last, last)
@@ -120,8 +120,7 @@ class Explorer:
     def _redraw(self, _: Any = None) -> None:
         if self._moving:
             return
-        height, width = self.panels[0].trace.photo.shape[:2]
-        across, down = (self.x.value + 0.5) / width, (self.y.value + 0.5) / height
+        across, down = shares(self.x.value, self.y.value, self.panels[0].trace.photo.shape)
         steps = [min(self.step.value, len(panel.trace.steps) - 1) for panel in self.panels]
         layers = [figures.layer(panel.trace, t, self.kind.value) for panel, t in zip(self.panels, steps, strict=True)]
         for panel, t, layer in zip(self.panels, steps, figures.on_one_scale(layers), strict=True):
@@ -129,14 +128,13 @@ class Explorer:
 
     def _take_click(self, change: Any) -> None:
         """Move to the place that a picture's HTML wrote into the hidden field (see `ON_CLICK`)."""
-        height, width = self.panels[0].trace.photo.shape[:2]
         try:
             across, down = (float(share) for share in change["new"].split()[:2])
-            x, y = int(across * width), int(down * height)
+            x, y = pixel_at(across, down, self.panels[0].trace.photo.shape)
         except (ValueError, OverflowError):  # not two numbers: nobody's click
             return
         self._moving = True  # two sliders, but one redraw
-        self.x.value, self.y.value = min(max(x, 0), width - 1), min(max(y, 0), height - 1)
+        self.x.value, self.y.value = x, y
         self._moving = False
         self._redraw()
 
@@ -162,10 +160,9 @@ class Panel:
 
     def draw(self, layer: Layer | None, t: int, kind: str, opacity: float, across: float, down: float) -> None:
         """Show `layer`, the map `kind` at time step `t`, and the pixel at this share of width and height."""
-        height, width = self.trace.photo.shape[:2]
-        x, y = int(across * width), int(down * height)
+        x, y = pixel_at(across, down, self.trace.photo.shape)
         picture = layer.over(self._photo, opacity) if layer else figures.pale(self._photo)
-        marked = figures.mark(picture, int(across * picture.shape[1]), int(down * picture.shape[0]))
+        marked = figures.mark(picture, *pixel_at(across, down, picture.shape))
         scale = figures.legend(layer.colour_map, layer.low, layer.high, layer.label) if layer else ""
         label = layer.label if layer else f"no {kind} at t = {t}"
         self.picture.value = f"{self._title}{_image(marked, label)}{scale or html.escape(f'There is {label}.')}"

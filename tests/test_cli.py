@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from dgrl import DGRL, Trace, cli
-from dgrl.commands import common
+from dgrl import checkpoint as checkpoints
 from dgrl.commands.photos import find_photos, name_maps
 from dgrl.device import DeviceError, choose_device, rewrite_for_inference
 from dgrl.precision import choose_precision, in_use, set_precision
@@ -276,11 +276,11 @@ def test_checkpoints_that_cannot_be_loaded(dgrl, here, checkpoint, monkeypatch):
     assert (code, len(err)) == (1, 1)
     assert "hollow is not a checkpoint" in err[0]
     monkeypatch.delenv("DGRL_WEIGHTS")
-    monkeypatch.setattr(common, "SHIPPED_WEIGHTS", here / "none")
+    monkeypatch.setattr(checkpoints, "SHIPPED_WEIGHTS", here / "none")
     code, _, err = dgrl("detect", "a.jpg")
     assert (code, len(err)) == (1, 1)
     assert "--weights" in err[0]
-    monkeypatch.setattr(common, "SHIPPED_WEIGHTS", checkpoint)
+    monkeypatch.setattr(checkpoints, "SHIPPED_WEIGHTS", checkpoint)
     code, out, _ = dgrl("detect", "a.jpg")
     assert code == 0
     assert out[0].startswith("tiny on cpu, ")

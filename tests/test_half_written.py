@@ -17,8 +17,8 @@ from PIL import Image
 import dgrl.backbone
 from dgrl import DGRL, CheckpointError, DGRLConfig
 from dgrl.caffe_backbone import caffe_resnet50
-from dgrl.commands.common import PARTIAL, STALE_SECONDS
 from dgrl.commands.photos import find_photos
+from dgrl.files import PARTIAL, STALE_SECONDS
 from tests.caffe.conftest import NARROW
 from tests.caffe.files import write_model
 from tests.caffe.network import brn_network, rln_network

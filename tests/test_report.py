@@ -11,7 +11,7 @@ from PIL import Image
 
 from dgrl import DGRLConfig, Trace
 from dgrl.model import DGRL
-from dgrl.report import found, map_pictures, report_html, striking_pixels, write_report
+from dgrl.report import found, map_pictures, report_html, write_report
 from tests.networks import TINY, filled
 
 VOID = {"meta", "img", "br", "link"}
@@ -68,8 +68,8 @@ def test_pictures_in_the_page_are_pictures(page):
     assert page.count('alt="') == page.count("<img")
 
 
-def test_striking_pixels_are_those_changed_most(trace):
-    pixels = striking_pixels(trace)
+def test_the_most_changed_pixels(trace):
+    pixels = trace.most_changed()
     change = np.abs(trace.refined - trace.prior)
     changes = [abs(pixel.refined - pixel.prior) for pixel in pixels]
     assert len(pixels) == 3
@@ -82,7 +82,7 @@ def test_striking_pixels_are_those_changed_most(trace):
 
 def test_what_was_found(trace):
     saliency = np.zeros((50, 70), np.float32)
-    assert "No pixel" in found(Trace(trace.photo, saliency, trace.taps))
+    assert "No object" in found(Trace(trace.photo, saliency, trace.taps))
     saliency[10:20, 30:35] = 0.9
     text = found(Trace(trace.photo, saliency, trace.taps))
     assert "1.4%" in text

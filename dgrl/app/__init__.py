@@ -13,11 +13,11 @@ import gradio as gr
 from dgrl.app import address, detect, download, limits, localise, measure, refine, what_if, why
 from dgrl.app.passes import Passes
 from dgrl.app.style import CSS, NAME_PICTURES, THEME
-from dgrl.commands.common import SHIPPED_WEIGHTS, default_weights
+from dgrl.checkpoint import SHIPPED_WEIGHTS, default_weights
 from dgrl.device import choose_device, rewrite_for_inference
+from dgrl.files import EXAMPLES
 from dgrl.memory import keep_freed_memory
 from dgrl.model import DGRL
-from dgrl.shipped import EXAMPLES
 
 MAX_UPLOAD = "40mb"
 HEADING = """

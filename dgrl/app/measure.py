@@ -9,7 +9,6 @@ import gradio as gr
 import torch
 from gradio.components import Component
 from gradio.events import Dependency
-from torch import Tensor
 
 from dgrl import metrics, sizing
 from dgrl.app.curves import curves_table, name_of, scores_table
@@ -49,15 +48,10 @@ ASK = "Give a mask, and the scores appear here."
 def maps(view: View, stretch: bool) -> Iterator[tuple[str, metrics.Bytes]]:
     """Every map of the pass by its kind, "t0", "t1", … and "refined", as the PNG (H, W) that would be saved of it."""
 
-    def saved(values: Tensor) -> metrics.Bytes:
-        # Bicubic sizing, the published one, overshoots a little.
-        unit = sizing.stretch(values) if stretch else values.clamp(0, 1)
-        return metrics.as_bytes(unit[0, 0].numpy())
-
-    height, width = view.trace.photo.shape[:2]
     for step in view.trace.steps:
-        yield f"t{step.t}", saved(view.sizing.localised(torch.from_numpy(step.saliency)[None, None], height, width))
-    yield REFINED, saved(torch.from_numpy(view.trace.saliency)[None, None])
+        yield f"t{step.t}", metrics.as_bytes(view.trace.sized(step.t, stretch))
+    refined = torch.from_numpy(view.trace.saliency)[None, None]
+    yield REFINED, metrics.as_bytes((sizing.stretch(refined) if stretch else refined)[0, 0].numpy())
 
 
 def scores_html(scores: Scored) -> str:

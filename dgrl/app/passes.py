@@ -6,14 +6,12 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from dgrl.app import halves
 from dgrl.figures import fit
 from dgrl.images import RGB, read_image
 from dgrl.memory import return_freed_memory
 from dgrl.model import DGRL
 from dgrl.precision import choose_precision, in_use, set_precision, settle_precision
-from dgrl.sizing import Sizing
-from dgrl.taps import REFINED, Edit
+from dgrl.taps import Edit
 from dgrl.trace import Trace
 
 try:
@@ -41,19 +39,12 @@ class View:
             it need not enlarge.
         seconds: how long the pass took.
         machine: device, precision, and what the latter changes: "cpu, bf16 (maps within 0.005 of fp32's)".
-        sizing: how the network's maps come to the photo's size.
     """
 
     trace: Trace
     photo: RGB
     seconds: float
     machine: str
-    sizing: Sizing
-
-    @property
-    def whole(self) -> bool:
-        """Whether BRN has run."""
-        return REFINED in self.trace.taps
 
 
 @dataclass
@@ -104,15 +95,15 @@ class Passes:
             model = models[checkpoint]
             chosen, difference = settled[checkpoint]
             start = time.perf_counter()
-            trace = halves.localise(model, photo, None if steps == AS_TRAINED else steps, edits)
+            trace = model.trace_localised(photo, None if steps == AS_TRAINED else steps, edits)
             seconds = time.perf_counter() - start
             machine = in_use(model.device, chosen, difference)
-            return View(trace, fit(photo, DRAWN_LENGTH), seconds, machine, model.sizing)
+            return View(trace, fit(photo, DRAWN_LENGTH), seconds, machine)
 
         def refine(checkpoint: str, localised: View, edits: Sequence[Edit]) -> View:
             model = models[checkpoint]
             start = time.perf_counter()
-            trace = halves.refine(model, localised.trace, edits)
+            trace = model.trace_refined(localised.trace, edits)
             return replace(localised, trace=trace, seconds=localised.seconds + time.perf_counter() - start)
 
         on_gpu = (lambda run: run) if spaces is None else spaces.GPU(duration=GPU_SECONDS)
@@ -145,7 +136,7 @@ class Passes:
         if visitor is not None:
             self._present.add(visitor)
         view = self._find(key, visitor)
-        if view is not None and (view.whole or not whole):
+        if view is not None and (view.trace.whole or not whole):
             return view
         photo, checkpoint, steps, edits = key
         # One half at a time. Whoever waited for the same picture finds it afterwards.
@@ -155,11 +146,11 @@ class Passes:
                 view = self._localise(checkpoint, read_image(photo, MAX_PIXELS), steps, edits)
                 self.count += 1
                 self._keep(key, view, visitor)
-        if view.whole or not whole:
+        if view.trace.whole or not whole:
             return view
         with self._one_half:
             kept = self._find(key, visitor)
-            if kept is not None and kept.whole:
+            if kept is not None and kept.trace.whole:
                 return kept
             view = self._refine(checkpoint, view, edits)
             self._keep(key, view, visitor)

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dgrl.commands.common import Device, Precision, Steps, Weights, load_model, log, one_line, refuse, replacing, sweep
+from dgrl.commands.common import Device, Precision, Steps, Weights, load_model, log, one_line, refuse
 from dgrl.commands.processes import is_main_process, join_processes, leave_processes, process_count, process_number
+from dgrl.files import replacing, sweep
 
 if TYPE_CHECKING:
     import numpy as np

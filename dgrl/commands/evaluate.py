@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from dgrl.commands.common import Device, Precision, Steps, Weights, load_model, log, refuse, replacing
+from dgrl.commands.common import Device, Precision, Steps, Weights, load_model, log, refuse
 from dgrl.commands.data import (
     Data,
     Download,
@@ -25,6 +25,7 @@ from dgrl.commands.data import (
 from dgrl.commands.processes import is_main_process, join_processes, leave_processes
 from dgrl.evaluation import Evaluation, evaluate_maps
 from dgrl.evaluation import evaluate as run
+from dgrl.files import replacing
 from dgrl.metrics import CURVES, METRICS, THRESHOLDS
 
 

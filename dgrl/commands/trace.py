@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from dgrl.commands.common import Device, Precision, Steps, Weights, default_weights, load_model, one_line, refuse
+from dgrl.commands.common import Device, Precision, Steps, Weights, load_model, one_line, refuse
 
 
 def trace(
@@ -24,6 +24,7 @@ def trace(
     saliency.png, and every map and figure as PNG.
     """
     from dgrl import __version__, images
+    from dgrl.checkpoint import default_weights
     from dgrl.report import write_report
 
     try:

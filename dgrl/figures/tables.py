@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from dgrl.figures.kernels import Window, windows
 from dgrl.figures.layers import KINDS, layer
 from dgrl.figures.pixels import colour, ink_on, number
+from dgrl.places import shares
 from dgrl.trace import PixelTrace, Trace
 
 
@@ -57,8 +58,7 @@ def reading_table(caption: str, columns: list[str], rows: Mapping[str, list[str]
 
 def readings(trace: Trace, x: int, y: int, chosen: int) -> str:
     """All maps' values at the photo's pixel (x, y), a row for each time step; that of step `chosen` is bold."""
-    height, width = trace.photo.shape[:2]
-    across, down = (x + 0.5) / width, (y + 0.5) / height
+    across, down = shares(x, y, trace.photo.shape)
     rows = {}
     for step in trace.steps:
         layers = [layer(trace, step.t, kind) for kind in KINDS]
