@@ -1,4 +1,4 @@
-"""The stages of training as modules: a batch in, the loss to minimise out."""
+"""The stages of training as modules: a batch in, the loss out; each says what it reads and what it trains."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torchvision.transforms import v2
 
 from dgrl.crops import CropData, as_in_the_whole, cut
 from dgrl.data import Pair, SaliencyData, augmentation, plain_resize
@@ -14,29 +15,65 @@ from dgrl.model import DGRL
 from dgrl.training_config import TrainingConfig
 
 
-class LocaliseStage(nn.Module):
-    """RLN with the supervision of all its time steps."""
+class TrainingStage(nn.Module):
+    """What all stages have in common. A stage's parameters are those that it trains."""
 
     def __init__(self, model: DGRL, config: TrainingConfig) -> None:
         super().__init__()
-        self.rln = model.rln
         self.config = config
+        self.sizing = model.sizing
+        self.rln_size, self.brn_size = model.config.rln_size, model.config.brn_size
+        for number, block in enumerate(model.rln.backbone.children()):
+            block.requires_grad_(number >= config.frozen_blocks)
+
+    def make_data(self, pairs: Sequence[Pair]) -> SaliencyData:
+        """What the stage reads: pictures of BRN's size, with windows to cut."""
+        config, size = self.config, self.brn_size
+        crop = config.crop or size
+        return CropData(
+            pairs, transform(size, config), config.seed, crop, config.crops_per_picture, config.boundary_share
+        )
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """The parameters by learning rate; "peak" is the rate that the schedule scales."""
+        config = self.config
+        groups: dict[float, list[nn.Parameter]] = {}
+        for name, parameter in self.named_parameters():
+            if config.multipliers:
+                base = config.learning_rate if config.stage == "brn" else config.backbone_learning_rate
+                rate = base * published_multiplier(name)
+            else:
+                rate = config.backbone_learning_rate if name.startswith("rln.backbone.") else config.learning_rate
+            groups.setdefault(rate, []).append(parameter)
+        return [{"params": parameters, "peak": rate} for rate, parameters in groups.items()]
+
+
+class LocaliseStage(TrainingStage):
+    """RLN with the supervision of all its time steps."""
+
+    def __init__(self, model: DGRL, config: TrainingConfig) -> None:
+        super().__init__(model, config)
+        self.rln = model.rln
+
+    def make_data(self, pairs: Sequence[Pair]) -> SaliencyData:
+        """What the stage reads: pictures of RLN's training size."""
+        config = self.config
+        return SaliencyData(pairs, transform(config.size, config), config.seed, config.paste_share, config.page_share)
 
     def forward(self, images: Tensor, masks: Tensor) -> Tensor:
         """The loss of a batch: images (B, 3, S, S) in [0, 1], masks (B, 1, S, S) of 0 and 1."""
         return localisation_loss(self.rln(images, self.config.steps), masks, self.config)
 
 
-class RefineStage(nn.Module):
+class RefineStage(TrainingStage):
     """BRN on a fixed RLN's maps, on crops of them."""
 
     def __init__(self, model: DGRL, config: TrainingConfig) -> None:
-        super().__init__()
+        super().__init__(model, config)
         self.brn = model.brn
         # In a list, so that RLN's weights are not among this stage's parameters.
         self.fixed = [model]
         model.rln.eval()
-        self.config = config
 
     def forward(self, images: Tensor, masks: Tensor, corners: Tensor) -> Tensor:
         """The loss of a batch: images (B, 3, S, S), masks (B, 1, S, S), and the windows to cut of each (B, K, 2)."""
@@ -44,31 +81,24 @@ class RefineStage(nn.Module):
         # In float32 also where training lowers precision: these maps are what BRN will see in use.
         with torch.no_grad(), torch.autocast(images.device.type, enabled=False):
             saliency = model.localise(images, self.config.steps).saliency
-            images, prior = model.sizing.for_brn(images, saliency, model.config.brn_size)
+            images, prior = self.sizing.for_brn(images, saliency, self.brn_size)
         return crops_loss(self.brn, images, prior, masks, corners, self.config)
 
 
-class JointStage(nn.Module):
+class JointStage(TrainingStage):
     """RLN and BRN together: BRN's error reaches RLN through the map that it refines."""
 
     def __init__(self, model: DGRL, config: TrainingConfig) -> None:
-        super().__init__()
+        super().__init__(model, config)
         self.rln = model.rln
         self.brn = model.brn
-        self.sizing = model.sizing
-        self.sizes = model.config.rln_size, model.config.brn_size
-        self.config = config
 
     def forward(self, images: Tensor, masks: Tensor, corners: Tensor) -> Tensor:
         """The loss of a batch: images (B, 3, S, S), masks (B, 1, S, S), and the windows to cut of each (B, K, 2)."""
-        rln_size, brn_size = self.sizes
-        localised = self.rln(self.sizing.for_rln(images, rln_size), self.config.steps)
-        loss = localisation_loss(localised, F.interpolate(masks, (rln_size, rln_size)), self.config)
-        images, prior = self.sizing.for_brn(images, localised.saliency, brn_size)
+        localised = self.rln(self.sizing.for_rln(images, self.rln_size), self.config.steps)
+        loss = localisation_loss(localised, F.interpolate(masks, (self.rln_size, self.rln_size)), self.config)
+        images, prior = self.sizing.for_brn(images, localised.saliency, self.brn_size)
         return loss + crops_loss(self.brn, images, prior, masks, corners, self.config)
-
-
-TrainingStage = LocaliseStage | RefineStage | JointStage
 
 
 def crops_loss(
@@ -84,31 +114,12 @@ def crops_loss(
 def make_stage(model: DGRL, config: TrainingConfig) -> TrainingStage:
     """The stage that `config` names."""
     kinds: dict[str, type[TrainingStage]] = {"rln": LocaliseStage, "brn": RefineStage, "joint": JointStage}
-    for number, block in enumerate(model.rln.backbone.children()):
-        block.requires_grad_(number >= config.frozen_blocks)
     return kinds[config.stage](model, config)
 
 
-def make_data(model: DGRL, pairs: Sequence[Pair], config: TrainingConfig) -> SaliencyData:
-    """What the stage reads: pictures of RLN's training size, or pictures of BRN's size with windows to cut."""
-    size = config.size if config.stage == "rln" else model.config.brn_size
-    transform = augmentation(size, config.smallest_crop) if config.augment else plain_resize(size)
-    if config.stage == "rln":
-        return SaliencyData(pairs, transform, config.seed, config.paste_share, config.page_share)
-    return CropData(pairs, transform, config.seed, config.crop or size, config.crops_per_picture, config.boundary_share)
-
-
-def parameter_groups(stage: nn.Module, config: TrainingConfig) -> list[dict[str, Any]]:
-    """The stage's parameters by learning rate; "peak" is the rate that the schedule scales."""
-    groups: dict[float, list[nn.Parameter]] = {}
-    for name, parameter in stage.named_parameters():
-        if config.multipliers:
-            base = config.learning_rate if config.stage == "brn" else config.backbone_learning_rate
-            rate = base * published_multiplier(name)
-        else:
-            rate = config.backbone_learning_rate if name.startswith("rln.backbone.") else config.learning_rate
-        groups.setdefault(rate, []).append(parameter)
-    return [{"params": parameters, "peak": rate} for rate, parameters in groups.items()]
+def transform(size: int, config: TrainingConfig) -> v2.Transform:
+    """What makes a picture and its mask squares of `size`, augmented or as they are."""
+    return augmentation(size, config.smallest_crop) if config.augment else plain_resize(size)
 
 
 def published_multiplier(name: str) -> int:

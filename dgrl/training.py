@@ -20,7 +20,7 @@ from torch.utils.data import DataLoader, Sampler
 from dgrl.checkpoints import Progress, TrainingError, check_unused, load_checkpoint, save_checkpoint
 from dgrl.data import Pair, SaliencyData
 from dgrl.model import DGRL
-from dgrl.stages import make_data, make_stage, parameter_groups
+from dgrl.stages import TrainingStage, make_stage
 from dgrl.training_config import TrainingConfig
 from dgrl.watching import evenly_spaced, looks, watchers
 
@@ -54,11 +54,12 @@ def train(
     accelerator = make_accelerator(config)
     model.to(accelerator.device)  # all of it: the BRN stage runs RLN too, outside of what Accelerate prepares
     accelerator.print(f"Training {config.stage} on {in_use(accelerator)} with {len(pairs)} pictures")
-    data = make_data(model, pairs, config)
+    stage: Any = make_stage(model, config)
+    data = stage.make_data(pairs)
     order = Shuffle(len(data), config.seed)
     size = piece_size(config, len(data), accelerator.num_processes)
     loader: Any = DataLoader(data, size, sampler=order, num_workers=config.workers, drop_last=True)
-    stage: Any = make_stage(model, config).to(memory_format=torch.channels_last)
+    stage = stage.to(memory_format=torch.channels_last)
     if config.compile:
         (model.brn if config.stage == "brn" else model.rln).compile()
     optimiser: Any = make_optimiser(stage, config)
@@ -137,9 +138,9 @@ def piece_size(config: TrainingConfig, pictures: int, processes: int) -> int:
     return size
 
 
-def make_optimiser(stage: torch.nn.Module, config: TrainingConfig) -> torch.optim.Optimizer:
+def make_optimiser(stage: TrainingStage, config: TrainingConfig) -> torch.optim.Optimizer:
     """SGD as Caffe's, or AdamW, over the stage's parameters by learning rate."""
-    groups = parameter_groups(stage, config)
+    groups = stage.parameter_groups()
     if config.optimiser == "adamw":
         return torch.optim.AdamW(groups, lr=config.learning_rate, weight_decay=config.weight_decay)
     # Caffe multiplies by the rate before it adds to the momentum, PyTorch after: at a fixed rate that is the same.

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from dgrl import DGRL
 from dgrl.losses import localisation_loss
-from dgrl.stages import make_data, make_stage, parameter_groups, published_multiplier
+from dgrl.stages import make_stage, published_multiplier
 from dgrl.training import train
 from dgrl.training_config import TrainingConfig, preset
 from tests.networks import TRAINED, disc, write_pairs
@@ -66,8 +66,8 @@ def test_frozen_blocks_keep_their_weights_and_the_others_learn(name, steps):
 def test_every_parameter_has_one_rate():
     for name in ("rln", "brn", "joint"):
         for multipliers in (False, True):
-            _, stage = stage_of(name)
-            groups = parameter_groups(stage, TrainingConfig(stage=name, multipliers=multipliers))
+            _, stage = stage_of(name, multipliers=multipliers)
+            groups = stage.parameter_groups()
             held = [id(parameter) for group in groups for parameter in group["params"]]
             assert sorted(held) == sorted(id(parameter) for parameter in stage.parameters())
 
@@ -120,7 +120,7 @@ def test_ten_updates_of_the_paper_preset_are_caffes(tmp_path, name):
     torch.manual_seed(1)
     model = DGRL(network)
     untrained = {key: value.clone() for key, value in model.state_dict().items()}
-    data = make_data(model, pairs, config)
+    data = make_stage(model, config).make_data(pairs)
     part = getattr(model, name).train()
     rate = config.learning_rate if name == "brn" else config.backbone_learning_rate
     velocity = {key: torch.zeros_like(value) for key, value in part.named_parameters()}
