@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from torch.nn import functional as F
 
 from dgrl.attribution_methods import BLOCKS, grad_cam, integrated_gradients, occlusion
-from dgrl.evidence import BASELINES, Baseline, CellTarget, Evidence, ObjectTarget, PixelTarget, Target
+from dgrl.evidence import Evidence
 from dgrl.images import Picture, read_image
 from dgrl.model import DGRL
+from dgrl.question import BASELINES, METHODS, CellTarget, Method, ObjectTarget, PixelTarget, Question, Target
 
 __all__ = [
     "BASELINES",
@@ -24,12 +25,11 @@ __all__ = [
     "CellTarget",
     "ObjectTarget",
     "PixelTarget",
+    "Question",
+    "Target",
     "attribute",
     "attribute_in_batches",
 ]
-
-Method = Literal["integrated_gradients", "occlusion", "grad_cam"]
-METHODS: tuple[Method, ...] = ("integrated_gradients", "occlusion", "grad_cam")
 
 
 @dataclass(frozen=True)
@@ -85,13 +85,9 @@ def attribute(
     target: Target,
     method: Method = "integrated_gradients",
     *,
-    baseline: Baseline = "blurred",
-    block: str = "conv5",
-    block_step: int | None = None,
-    steps: int | None = None,
-    tolerance: float = 0.05,
     batch_size: int | None = None,
     progress: Callable[[float], None] | None = None,
+    **settings: Any,
 ) -> Attribution:
     """Attribute the target's value to the places of the photo.
 
@@ -99,36 +95,18 @@ def attribute(
         model: the network; it stays as it is, and may work elsewhere meanwhile.
         picture: a path, PIL image, array or tensor (see `read_image`).
         target: the number to explain: a `PixelTarget`, `ObjectTarget` or `CellTarget`.
-        method: "integrated_gradients" (Sundararajan et al., 2017) follows the path from baseline to photo and has the
-            sharpest map; "occlusion" (Zeiler and Fergus, 2014) hides a window at a time; "grad_cam" (Selvaraju et al.,
-            2017) looks at what one block saw.
-        baseline: what stands for nothing, in Integrated Gradients and Occlusion: "blurred", "grey" or "black".
-        block: for Grad-CAM, "conv1" to "conv5".
-        block_step: for Grad-CAM, the time step at which the block is looked at; None for the target's own. conv1 sees
-            the photo once, for all steps alike.
-        steps: T of the pass; by default the number trained.
-        tolerance: the largest completeness error at which Integrated Gradients stops to cut its path finer.
+        method: "integrated_gradients", "occlusion" or "grad_cam".
         batch_size: pictures at once, which memory grows with (about 1 GB each with gradients, for the small network);
             by default 8 on a GPU, else 1.
         progress: called between batches with the share done, 0 to 1. What it raises stops the computation.
+        settings: baseline, block, block_step, steps, tolerance: see `Question`.
 
     Raises:
         ImageError: the picture cannot be used.
         ValueError: the target, or a setting, is not in this pass; the message says what there is.
         FloatingPointError: the network gave NaN or infinite values.
     """
-    batches = attribute_in_batches(
-        model,
-        picture,
-        target,
-        method,
-        baseline=baseline,
-        block=block,
-        block_step=block_step,
-        steps=steps,
-        tolerance=tolerance,
-        batch_size=batch_size,
-    )
+    batches = attribute_in_batches(model, picture, Question(target, method, **settings), batch_size)
     while True:
         try:
             share = next(batches)
@@ -140,33 +118,23 @@ def attribute(
 
 @torch.inference_mode(False)  # gradients, whatever the caller's mode is
 def attribute_in_batches(
-    model: DGRL,
-    picture: Picture,
-    target: Target,
-    method: Method = "integrated_gradients",
-    *,
-    baseline: Baseline = "blurred",
-    block: str = "conv5",
-    block_step: int | None = None,
-    steps: int | None = None,
-    tolerance: float = 0.05,
-    batch_size: int | None = None,
+    model: DGRL, picture: Picture, question: Question, batch_size: int | None = None
 ) -> Generator[float, None, Attribution]:
     """Like `attribute`, a batch at a time: yields the share done, returns the attribution. Closing it stops it."""
     start = time.perf_counter()
-    if method not in METHODS:
-        raise ValueError(f"there is no method {method!r}: choose {', '.join(METHODS)}")
     if batch_size is None:
         batch_size = 1 if model.device.type == "cpu" else 8
     photo = read_image(picture)
-    evidence = Evidence(model, photo, target, steps, baseline)
+    target, method = question.target, question.method
+    evidence = Evidence(model, photo, target, question.steps, question.baseline)
     yield 0.0
     if method == "integrated_gradients":
-        computed = integrated_gradients(evidence, tolerance, batch_size)
+        computed = integrated_gradients(evidence, question.tolerance, batch_size)
     elif method == "occlusion":
         computed = occlusion(evidence, batch_size)
     else:
-        computed = grad_cam(evidence, block, evidence.step if block_step is None else block_step)
+        block_step = evidence.step if question.block_step is None else question.block_step
+        computed = grad_cam(evidence, question.block, block_step)
     square = yield from computed
     value, nothing = evidence.value(1.0), None if method == "grad_cam" else evidence.value(0.0)
     error = None

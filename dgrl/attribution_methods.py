@@ -10,8 +10,9 @@ import torch
 from captum.attr import IntegratedGradients, LayerGradCam, Occlusion
 from torch import Tensor, nn
 
-from dgrl.evidence import CellTarget, Evidence
+from dgrl.evidence import Evidence
 from dgrl.layers import resize
+from dgrl.question import CellTarget
 
 BLOCKS = ("conv1", "conv2", "conv3", "conv4", "conv5")
 

@@ -1,74 +1,88 @@
 """What an attribution explains: one number that the network computes, given how much of the photo it sees."""
 
 import copy
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision.transforms import functional as transforms
 
+from dgrl.brn import BRN
 from dgrl.images import RGB, to_tensor
 from dgrl.model import DGRL
 from dgrl.places import carried, contains
+from dgrl.question import BASELINES, Baseline, CellTarget, ObjectTarget, PixelTarget, Target
 from dgrl.rln import RLNStep
+from dgrl.sizing import Sizing
 from dgrl.taps import LEVELS
 from dgrl.trace import FOUND
 
-Baseline = Literal["blurred", "grey", "black"]
-BASELINES: tuple[Baseline, ...] = ("blurred", "grey", "black")
 BLUR = 1 / 20
 Module = TypeVar("Module", bound=nn.Module)
+Reader = Callable[[RLNStep, Tensor], Tensor]
+"""The target's value (B,), from what RLN said last and the visibility (B, 1, S, S) that it saw the photo with."""
 
 
 @dataclass(frozen=True)
-class PixelTarget:
-    """How much the network takes one pixel for the object.
+class OfPixel:
+    """RLN's evidence at one pixel of its map."""
 
-    Attributes:
-        x, y: the photo's pixel, column and row.
-        step: the time step t of RLN whose logits are meant, object minus background; None for the last.
-        refined: BRN's evidence instead, foreground minus background (section 4 of the paper). It follows RLN's last
-            step, so `step` must be None.
-    """
-
-    x: int
-    y: int
-    step: int | None = None
-    refined: bool = False
-
-
-@dataclass(frozen=True)
-class ObjectTarget:
-    """How much RLN takes the object for one: the mean difference of its logits over the object.
-
-    The object is where the prediction of this very time step, on the whole photo, is above one half.
-
-    Attributes:
-        step: the time step t; None for the last.
-    """
-
-    step: int | None = None
-
-
-@dataclass(frozen=True)
-class CellTarget:
-    """One weight of a Contextual Weighting Module.
-
-    Attributes:
-        level: "conv3", "conv4" or "conv5".
-        row, column: the cell of the level's weight map.
-        step: the time step t; None for the last.
-    """
-
-    level: str
     row: int
     column: int
-    step: int | None = None
+
+    def __call__(self, last: RLNStep, _visibility: Tensor) -> Tensor:
+        """See `Reader`."""
+        return _log_odds(last)[:, self.row, self.column]
 
 
-Target = PixelTarget | ObjectTarget | CellTarget
+@dataclass(frozen=True)
+class OfObject:
+    """RLN's evidence, mean over the object (1, 1, S, S)."""
+
+    object: Tensor
+
+    def __call__(self, last: RLNStep, _visibility: Tensor) -> Tensor:
+        """See `Reader`."""
+        return (_log_odds(last) * self.object[:, 0]).sum((1, 2)) / self.object.sum()
+
+
+@dataclass(frozen=True)
+class OfCell:
+    """The weight of one cell."""
+
+    target: CellTarget
+
+    def __call__(self, last: RLNStep, _visibility: Tensor) -> Tensor:
+        """See `Reader`."""
+        return last.weight_maps[self.target.level][:, 0, self.target.row, self.target.column]
+
+
+@dataclass(frozen=True)
+class OfRefinedPixel:
+    """BRN's evidence at one pixel of its map. BRN sees `reach` pixels far, so no more than that is computed."""
+
+    brn: BRN
+    sizing: Sizing
+    photo: Tensor
+    picture: Tensor
+    baseline: Tensor
+    row: int
+    column: int
+
+    def __call__(self, last: RLNStep, visibility: Tensor) -> Tensor:
+        """See `Reader`."""
+        size = self.picture.shape[-1]
+        top, left = (max(place - self.brn.reach, 0) for place in (self.row, self.column))
+        bottom, right = (min(place + self.brn.reach + 1, size) for place in (self.row, self.column))
+        visibility = F.interpolate(visibility, (size, size), mode="bilinear", antialias=True)
+        visible = self.baseline + visibility * (self.picture - self.baseline)
+        prior = self.sizing.for_brn(self.photo, last.saliency, size)[1]
+        output = self.brn(visible[..., top:bottom, left:right], prior[..., top:bottom, left:right])
+        evidence: Tensor = output.evidence[:, 0, self.row - top, self.column - left]
+        return evidence
 
 
 class Evidence:
@@ -91,6 +105,7 @@ class Evidence:
     Attributes:
         side: S.
         step: the time step t that the target reads; nothing runs beyond it.
+        reader: what reads the target.
 
     Raises:
         ValueError: the target is not in this pass, or the baseline is unknown; the message says what there is.
@@ -111,14 +126,7 @@ class Evidence:
         last = self._rln(self.all_visible(1.0))
         if not torch.isfinite(last.logits).all():
             raise FloatingPointError("the network gave NaN or infinite values; its weights are at fault")
-        if isinstance(target, PixelTarget):
-            self._aim_at_pixel(model, target, baseline, last)
-        elif isinstance(target, ObjectTarget):
-            self.object = (last.saliency > FOUND).float()  # (1, 1, 384, 384)
-            if not self.object.any():
-                raise ValueError(f"nothing stands out at t = {self.step}, so there is no object to explain")
-        else:
-            _check_cell(target, last)
+        self.reader = self._reader(model, baseline, last)
 
     def all_visible(self, share: float) -> Tensor:
         """(1, 1, S, S): the same visibility everywhere."""
@@ -131,47 +139,37 @@ class Evidence:
 
     def __call__(self, visibility: Tensor) -> Tensor:
         """The target's value (B,) for visibilities (B, 1, S, S)."""
-        last = self._rln(visibility)
-        target = self.target
-        if isinstance(target, CellTarget):
-            return last.weight_maps[target.level][:, 0, target.row, target.column]
-        if isinstance(target, PixelTarget) and target.refined:
-            return self._refined(visibility, last.saliency)
-        evidence = last.logits[:, 1] - last.logits[:, 0]  # (B, 384, 384)
-        if isinstance(target, ObjectTarget):
-            return (evidence * self.object[:, 0]).sum((1, 2)) / self.object.sum()
-        return evidence[:, self.row, self.column]
+        return self.reader(self._rln(visibility), visibility)
 
     def _rln(self, visibility: Tensor) -> RLNStep:
         visible = self.baseline + visibility * (self.picture - self.baseline)
         return self.rln(visible, self.step).steps[-1]
 
-    def _refined(self, visibility: Tensor, saliency: Tensor) -> Tensor:
-        """BRN's evidence at the pixel. BRN sees `reach` pixels far, so it computes no more than that neighbourhood."""
-        top, bottom, left, right = self.window
-        size = self.brn_picture.shape[-1]
-        visibility = F.interpolate(visibility, (size, size), mode="bilinear", antialias=True)
-        visible = self.brn_baseline + visibility * (self.brn_picture - self.brn_baseline)
-        prior = self.sizing.for_brn(self.photo, saliency, size)[1]
-        output = self.brn(visible[..., top:bottom, left:right], prior[..., top:bottom, left:right])
-        return output.evidence[:, 0, self.row - top, self.column - left]
-
-    def _aim_at_pixel(self, model: DGRL, target: PixelTarget, baseline: Baseline, last: RLNStep) -> None:
-        """Find the target's pixel in RLN's map, or in BRN's with the window that BRN needs for it."""
-        height, width = self.photo.shape[-2:]
-        if not contains(target.x, target.y, (height, width)):
-            raise ValueError(f"pixel ({target.x}, {target.y}) is outside the photo of {width}×{height} pixels")
+    def _reader(self, model: DGRL, baseline: Baseline, last: RLNStep) -> Reader:
+        """What reads the target; ValueError if it is not there. `last` is what RLN says of the whole photo."""
+        target, shape = self.target, self.photo.shape[-2:]
+        if isinstance(target, CellTarget):
+            _check_cell(target, last)
+            return OfCell(target)
+        if isinstance(target, ObjectTarget):
+            found = (last.saliency > FOUND).float()  # (1, 1, 384, 384)
+            if not found.any():
+                raise ValueError(f"nothing stands out at t = {self.step}, so there is no object to explain")
+            return OfObject(found)
+        if not contains(target.x, target.y, shape):
+            raise ValueError(f"pixel ({target.x}, {target.y}) is outside the photo of {shape[1]}×{shape[0]} pixels")
         size = model.config.brn_size if target.refined else self.side
-        self.column, self.row = carried(target.x, target.y, (height, width), (size, size))
-        if target.refined:
-            self.brn = _frozen(model.brn)
-            self.brn_picture = self.sizing.for_brn(self.photo, last.saliency, size)[0]
-            self.brn_baseline = _baseline(self.brn_picture, baseline)
-            reach = self.brn.reach
-            self.window = (
-                *(max(self.row - reach, 0), min(self.row + reach + 1, size)),
-                *(max(self.column - reach, 0), min(self.column + reach + 1, size)),
-            )
+        column, row = carried(target.x, target.y, shape, (size, size))
+        if not target.refined:
+            return OfPixel(row, column)
+        picture = self.sizing.for_brn(self.photo, last.saliency, size)[0]
+        seen_nowhere = _baseline(picture, baseline)
+        return OfRefinedPixel(_frozen(model.brn), self.sizing, self.photo, picture, seen_nowhere, row, column)
+
+
+def _log_odds(last: RLNStep) -> Tensor:
+    """(B, S, S): RLN's logits, object minus background."""
+    return last.logits[:, 1] - last.logits[:, 0]
 
 
 def _frozen(module: Module) -> Module:

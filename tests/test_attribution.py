@@ -20,12 +20,14 @@ from dgrl.attribution import (
     CellTarget,
     ObjectTarget,
     PixelTarget,
+    Question,
+    Target,
     attribute,
     attribute_in_batches,
 )
-from dgrl.context import resize
-from dgrl.evidence import Evidence, Target
+from dgrl.evidence import Evidence, OfPixel
 from dgrl.images import read_image
+from dgrl.layers import resize
 from dgrl.rln import RLN
 from dgrl.taps import LEVELS
 from tests.networks import TRAINED, filled
@@ -160,7 +162,9 @@ def by_hand(model: DGRL, evidence: Evidence, block: str, step: int) -> Tensor:
     if isinstance(target, CellTarget):
         value = last.weight_maps[target.level][0, 0, target.row, target.column]
     else:
-        value = last.logits[0, 1, evidence.row, evidence.column] - last.logits[0, 0, evidence.row, evidence.column]
+        assert isinstance(evidence.reader, OfPixel)
+        background, found = last.logits[0, :, evidence.reader.row, evidence.reader.column]
+        value = found - background
     features = seen[step]
     gradient = torch.autograd.grad(value, features)[0]
     return (gradient.mean((2, 3), keepdim=True) * features).sum(1, keepdim=True)
@@ -217,7 +221,7 @@ def test_the_model_stays_as_it_is(astronaut: NDArray[np.uint8]) -> None:
 
 def test_the_weights_are_shared_not_copied(network: DGRL, astronaut: NDArray[np.uint8]) -> None:
     evidence = Evidence(network, astronaut, PixelTarget(0, 0, refined=True))
-    for copy, original in ((evidence.rln, network.rln), (evidence.brn, network.brn)):
+    for copy, original in ((evidence.rln, network.rln), (evidence.reader.brn, network.brn)):
         places = [tensor.data_ptr() for tensor in original.state_dict().values()]
         assert [tensor.data_ptr() for tensor in copy.state_dict().values()] == places
 
@@ -236,7 +240,7 @@ def test_it_works_where_gradients_are_off(
 
 @pytest.mark.parametrize("method", ["integrated_gradients", "occlusion"])
 def test_closing_it_stops_it(network: DGRL, astronaut: NDArray[np.uint8], passes: list[int], method: str) -> None:
-    batches = attribute_in_batches(network, astronaut, ObjectTarget(), method)
+    batches = attribute_in_batches(network, astronaut, Question(ObjectTarget(), method))
     shares = [next(batches) for _ in range(3)]
     assert shares == sorted(shares)
     assert shares[0] == 0

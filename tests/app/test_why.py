@@ -19,8 +19,7 @@ from dgrl import DGRL, Trace, attribution_methods
 from dgrl.app import explaining
 from dgrl.app.explanations import LAST, chosen_target, draw_choice, words
 from dgrl.app.passes import AS_TRAINED, Passes, View
-from dgrl.attribution import Attribution, CellTarget, ObjectTarget, PixelTarget, attribute
-from dgrl.evidence import Target
+from dgrl.attribution import Attribution, CellTarget, ObjectTarget, PixelTarget, Question, Target, attribute
 from dgrl.figures.attribution import attribution_layer, attributions
 from tests.app.conftest import Served, visit
 from tests.app.test_browser import DESKTOP, PHONE, click_at, upload
@@ -155,7 +154,7 @@ def test_a_zero_gpu_lends_itself(network: DGRL, monkeypatch: pytest.MonkeyPatch,
     monkeypatch.setattr(explaining, "spaces", SimpleNamespace(GPU=gpu))
     explain = explaining.explainer({"tiny": network})
     photo = np.asarray(Image.open(photo_files["wide"]))
-    *shares, found = explain("tiny", photo, PixelTarget(70, 40), "grad_cam", block="conv4")
+    *shares, found = explain("tiny", photo, Question(PixelTarget(70, 40), "grad_cam", block="conv4"))
     assert shares == [0.0, 1.0]
     expected = attribute(network, photo, PixelTarget(70, 40), "grad_cam", block="conv4")
     np.testing.assert_array_equal(found.square, expected.square)
