@@ -1,7 +1,6 @@
 """What one pass saw, as files to keep: PNGs of every map, and a page that explains them and needs nothing else."""
 
 from collections.abc import Mapping
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +11,10 @@ from PIL import Image
 from dgrl import figures
 from dgrl.images import RGB, cutout, to_grey
 from dgrl.places import carried
+from dgrl.templates import render
 from dgrl.trace import SMALLEST_OBJECT, PixelTrace, Trace
 
 LONGEST = 960
-PAGE = Path(__file__).with_name("report_page.html")
 GUIDE = """\
 report.html     a page that explains this pass; open it in a browser, it needs nothing else
 saliency.png    the refined map in the photo's size, 0 black, 1 white
@@ -86,23 +85,20 @@ def report_html(trace: Trace, facts: Mapping[str, str], drawn: Mapping[str, byte
     saliency = figures.resize_map(trace.saliency, *photo.shape[:2]).clip(0, 1)
     pixels = trace.most_changed()
     ringed = figures.png_file(mark_all(photo, trace, pixels))
-    parts = {
-        "title": escape(facts.get("photo", "A photo")),
-        "found": escape(found(trace)),
+    parts: dict[str, Any] = {
+        "title": facts.get("photo", "A photo"),
+        "found": found(trace),
         "photo": figures.embedded(ringed, "The photo, with rings around the pixels of section 5"),
         "saliency": figures.embedded(figures.png_file(to_grey(saliency)), "Saliency map"),
         "cutout": figures.embedded(figures.png_file(cutout(photo, saliency)), "The object, cut out"),
         "last": str(len(trace.steps) - 1),
         "n": str(trace.kernel_size),
-        "kernels": "\n".join(_kernel(number, pixel, drawn) for number, pixel in enumerate(pixels, start=1)),
-        "facts": "\n".join(_row(name, value) for name, value in (dict(facts) | own_facts(trace)).items()),
+        "kernels": [_kernel(number, pixel, drawn) for number, pixel in enumerate(pixels, start=1)],
+        "facts": dict(facts) | own_facts(trace),
     }
     for name in ("time_steps", "weight_maps", "refinement", "kernel_field"):
         parts[name] = figures.embedded(drawn[name], name.replace("_", " ").capitalize())
-    page = PAGE.read_text(encoding="utf-8")
-    for name, value in parts.items():
-        page = page.replace(f"<!--{name}-->", value)
-    return page
+    return render("report", **parts)
 
 
 def draw_figures(trace: Trace) -> dict[str, bytes]:
@@ -185,10 +181,7 @@ def own_facts(trace: Trace) -> dict[str, str]:
     }
 
 
-def _kernel(number: int, pixel: PixelTrace, drawn: Mapping[str, bytes]) -> str:
+def _kernel(number: int, pixel: PixelTrace, drawn: Mapping[str, bytes]) -> tuple[str, str]:
+    """What stands above a kernel's figure, and the figure."""
     text = f"Pixel ({pixel.x}, {pixel.y}): {pixel.prior:.3f} before, {pixel.refined:.3f} after"
-    return f"<h3>{text}</h3>\n{figures.embedded(drawn[f'kernel_{number}'], f'The kernel of {text}')}"
-
-
-def _row(name: str, value: str) -> str:
-    return f"<tr><th scope=row>{escape(name)}</th><td>{escape(value)}</td></tr>"
+    return text, figures.embedded(drawn[f"kernel_{number}"], f"The kernel of {text}")

@@ -1,6 +1,5 @@
 """The Measure tab: how good every map of the pass is, against a ground-truth mask."""
 
-import html
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ import gradio as gr
 import torch
 from gradio.components import Component
 from gradio.events import Dependency
+from markupsafe import Markup
 
 from dgrl import metrics, sizing
 from dgrl.app.curves import curves_table, name_of, scores_table
@@ -64,7 +64,7 @@ def figure_html(figure: bytes, scores: Scored) -> str:
     """The figure of the curves, an SVG file, with words for those who cannot see it."""
     best = ", ".join(f"{name_of(kind)}: {row['maxF']:.3f}" for kind, row in scores.items())
     text = f"Precision over recall, a curve for each map. The largest F-measure on each: {best}."
-    return embedded(figure, text, 'class="figure"', "svg+xml")
+    return embedded(figure, text, "svg+xml", **{"class": "figure"})
 
 
 def kept_mask(photo: str | None, mask: str | None) -> str | None:
@@ -149,7 +149,7 @@ def add(source: Source, found: Dependency, examples: Sequence[str | Path]) -> No
         try:
             yield from measure(photo, checkpoint, steps, mask, stretch, request)
         except gr.Error as error:
-            yield None, f'<p role="alert"><strong>{html.escape(error.message)}</strong></p>', "", None, None, None
+            yield None, Markup('<p role="alert"><strong>{}</strong></p>').format(error.message), "", None, None, None
 
     outputs = [digits, shown, curve, scores_file, curve_file, figure_file]
     inputs = [*source.inputs, source.mask, stretch]
