@@ -1,7 +1,7 @@
 """What is found where there is no salient object: `python -m benchmarks.flat [WEIGHTS]`. Prints a Markdown table.
 
 Plain colours, gradients, noise and skies are made here; so are pages of text, in other faces, words and layouts than
-those that training draws (`dgrl.pages`). Textures and two scanned pages come from scikit-image.
+those that training draws (`dgrl.data.text_pages`). Textures and two scanned pages come from scikit-image.
 """
 
 import argparse
@@ -16,8 +16,8 @@ from skimage import data
 from benchmarks.timing import table
 from dgrl.app.detect import object_found
 from dgrl.commands.common import load_model
+from dgrl.data.text_pages import FONTS
 from dgrl.images import RGB
-from dgrl.pages import FONTS
 from dgrl.trace import found_in
 
 HEIGHT, WIDTH = 240, 320

@@ -22,9 +22,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks.timing import matrix_rate, peak_memory, seconds, table
 from dgrl import DGRL, DGRLConfig
 from dgrl.checkpoint import default_weights
-from dgrl.device import choose_device, rewrite_for_inference
-from dgrl.memory import keep_freed_memory
-from dgrl.precision import set_precision
+from dgrl.running.device import choose_device, rewrite_for_inference
+from dgrl.running.memory import keep_freed_memory
+from dgrl.running.precision import set_precision
 
 NETWORKS = {"published": "ResNet-50 as published", "lite": "dgrl-lite"}
 ENGINES = ("float32", "bf16", "plain", "opencv")
@@ -102,8 +102,8 @@ def measure_opencv() -> dict[str, Any]:
     import cv2
     import numpy as np
 
-    from tests.caffe.files import open_opencv, write_model
-    from tests.caffe.network import COPIES, Sizes, brn_network, rln_network
+    from tests.helpers.caffe_files import open_opencv, write_model
+    from tests.helpers.caffe_network import COPIES, Sizes, brn_network, rln_network
 
     found = {}
     with tempfile.TemporaryDirectory() as folder:

@@ -10,8 +10,8 @@ from huggingface_hub.errors import HFValidationError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from dgrl.config import DGRLConfig
 from dgrl.files import WEIGHTS, replacing
+from dgrl.network.config import DGRLConfig
 
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"

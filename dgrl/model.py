@@ -12,7 +12,6 @@ from huggingface_hub import PyTorchModelHubMixin
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from dgrl.brn import BRN, BRNOutput
 from dgrl.checkpoint import (
     CONFIG_FILE,
     WEIGHTS_FILE,
@@ -22,10 +21,11 @@ from dgrl.checkpoint import (
     read_config,
     save_weights,
 )
-from dgrl.config import DGRLConfig
 from dgrl.images import Picture, read_image, to_tensor
-from dgrl.rln import RLN, RLNOutput
-from dgrl.sizing import SIZINGS
+from dgrl.network.brn import BRN, BRNOutput
+from dgrl.network.config import DGRLConfig
+from dgrl.network.rln import RLN, RLNOutput
+from dgrl.network.sizing import SIZINGS
 from dgrl.taps import Change, Edit, Recorder, as_edits, check_edits, listening, tap_names
 from dgrl.trace import Array, Trace
 

@@ -13,8 +13,8 @@ import torch
 from numpy.typing import NDArray
 
 from dgrl.images import RGB
+from dgrl.network.sizing import SIZINGS
 from dgrl.places import carried, contains
-from dgrl.sizing import SIZINGS
 from dgrl.taps import (
     BLOCKS,
     COEFFICIENTS,

@@ -10,9 +10,9 @@ import pytest
 from numpy.typing import NDArray
 
 from dgrl import DGRL, Edit, Trace
-from dgrl.comparison import Reading, compare
+from dgrl.evaluation.comparison import Reading, compare
 from dgrl.taps import before_refinement, flatten_map, identity_kernels, mean_kernels, paint_map, scale_feedback
-from tests.networks import TINY, filled
+from tests.helpers.networks import TINY, filled
 
 LEFT = np.repeat([[1.0, 0.0]], 8, axis=0).repeat(10, axis=1)  # (8, 20), its left half painted
 MAKERS: dict[str, Callable[[], Edit]] = {

@@ -12,8 +12,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from dgrl import DGRL, CheckpointError, DGRLConfig
-from tests.fake_hub import fake_hub
-from tests.networks import TINY, filled
+from tests.helpers.fake_hub import fake_hub
+from tests.helpers.networks import TINY, filled
 
 ROOT = Path(__file__).parents[1]
 

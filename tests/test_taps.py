@@ -8,7 +8,7 @@ import torch
 
 from dgrl import DGRL, Edit, tap_names
 from dgrl.taps import Passed, Tap, flatten_map, listening, scale_feedback
-from tests.networks import TINY, filled
+from tests.helpers.networks import TINY, filled
 
 PUBLIC_NAMES = [
     "rln.t0.conv3.weight_map",

@@ -11,7 +11,7 @@ import torch
 
 from dgrl import DGRL, Trace, tap_names
 from dgrl.taps import identity_kernels, mean_kernels
-from tests.networks import TINY, draw_photo, filled
+from tests.helpers.networks import TINY, draw_photo, filled
 
 
 @pytest.fixture(scope="module")

@@ -14,10 +14,10 @@ from dgrl.app import address, detect, download, limits, localise, measure, refin
 from dgrl.app.passes import Passes
 from dgrl.app.style import CSS, NAME_PICTURES, THEME
 from dgrl.checkpoint import SHIPPED_WEIGHTS, default_weights
-from dgrl.device import choose_device, rewrite_for_inference
 from dgrl.files import EXAMPLES
-from dgrl.memory import keep_freed_memory
 from dgrl.model import DGRL
+from dgrl.running.device import choose_device, rewrite_for_inference
+from dgrl.running.memory import keep_freed_memory
 
 MAX_UPLOAD = "40mb"
 HEADING = """
@@ -34,7 +34,7 @@ def build(
     Args:
         models: one network, or several by the names to choose from.
         examples: photographs to offer; by default those of the repository.
-        precision: see `dgrl.precision`.
+        precision: see `dgrl.running.precision`.
 
     Returns:
         The app, not yet launched: `launch_settings` holds what its `launch` should be given.
@@ -90,7 +90,7 @@ def checkpoints(weights: str | Path | None = None) -> list[str]:
 
 
 def load(names: Sequence[str], device: str = "auto") -> dict[str, DGRL]:
-    """Networks by the last part of their checkpoints' names, on `device` (see `dgrl.device`).
+    """Networks by the last part of their checkpoints' names, on `device` (see `dgrl.running.device`).
 
     Raises:
         CheckpointError: one of them cannot be loaded.

@@ -11,7 +11,7 @@ from dgrl.app.painting import Canvas, canvas, read_painting
 from dgrl.app.parts import Source, ground_truth, objection, visitor
 from dgrl.app.passes import View
 from dgrl.app.side_by_side import draw, table
-from dgrl.comparison import compare
+from dgrl.evaluation.comparison import compare
 from dgrl.figures import resize_map
 from dgrl.taps import LEVELS, Edit
 from dgrl.trace import found_in

@@ -9,7 +9,8 @@ import gradio as gr
 from dgrl.app.explanations import LAST, answer, chosen_target, picture_of_choice
 from dgrl.app.layers import brightest
 from dgrl.app.parts import Source, checked_point, objection, photo_point
-from dgrl.attribution import Attribution, Question, attribute_in_batches
+from dgrl.attribution.attribute import Attribution, attribute_in_batches
+from dgrl.attribution.question import Question
 from dgrl.figures.attribution import TITLES
 from dgrl.images import RGB
 from dgrl.model import DGRL

@@ -10,14 +10,15 @@ from gradio.components import Component
 from gradio.events import Dependency
 from markupsafe import Markup
 
-from dgrl import metrics, sizing
 from dgrl.app.curves import curves_table, name_of, scores_table
 from dgrl.app.parts import LATEX, Source, ground_truth, served_file
 from dgrl.app.passes import View
-from dgrl.evaluation import REFINED
+from dgrl.evaluation import metrics
+from dgrl.evaluation.evaluate import REFINED
+from dgrl.evaluation.metrics import METRICS, Measured
 from dgrl.figures import embedded, number, reading_table, svg
 from dgrl.figures.evaluation import precision_recall
-from dgrl.metrics import METRICS, Measured
+from dgrl.network import sizing
 
 Scored = Mapping[str, Mapping[str, float]]
 WHAT_IT_IS = (

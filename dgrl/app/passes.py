@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 
 from dgrl.figures import fit
 from dgrl.images import RGB, read_image
-from dgrl.memory import return_freed_memory
 from dgrl.model import DGRL
-from dgrl.precision import choose_precision, in_use, set_precision, settle_precision
+from dgrl.running.memory import return_freed_memory
+from dgrl.running.precision import choose_precision, in_use, set_precision, settle_precision
 from dgrl.taps import Edit
 from dgrl.trace import Trace
 
@@ -65,7 +65,7 @@ class Passes:
 
     Args:
         models: networks by the name that the app shows.
-        precision: in which the networks run (see `dgrl.precision`).
+        precision: in which the networks run (see `dgrl.running.precision`).
         capacity: bytes to keep at most; the newest pass is kept whatever its size.
 
     Attributes:

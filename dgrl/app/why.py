@@ -9,7 +9,8 @@ from gradio.events import Dependency
 from dgrl.app.explaining import NOTHING_YET, Handlers, explainer
 from dgrl.app.explanations import CELL, LAST, OBJECT, PIXEL
 from dgrl.app.parts import CLICK, LATEX, MOST_STEPS, QUIET, Source, map_image
-from dgrl.attribution import BASELINES, BLOCKS
+from dgrl.attribution.methods import BLOCKS
+from dgrl.attribution.question import BASELINES
 from dgrl.figures.attribution import TITLES
 from dgrl.model import DGRL
 from dgrl.taps import LEVELS

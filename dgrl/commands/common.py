@@ -39,10 +39,10 @@ def load_model(weights: str | None, device: str = "auto", precision: str = "auto
         DeviceError: the device or precision cannot be had.
     """
     from dgrl.checkpoint import default_weights
-    from dgrl.device import choose_device, rewrite_for_inference
-    from dgrl.memory import keep_freed_memory
     from dgrl.model import DGRL
-    from dgrl.precision import choose_precision, in_use, settle_precision
+    from dgrl.running.device import choose_device, rewrite_for_inference
+    from dgrl.running.memory import keep_freed_memory
+    from dgrl.running.precision import choose_precision, in_use, settle_precision
 
     chosen = choose_device(device)
     choose_precision(precision, chosen)  # an unknown one is refused before anything is loaded

@@ -38,7 +38,7 @@ def detect(
     from tqdm.contrib.logging import logging_redirect_tqdm
 
     from dgrl import images
-    from dgrl.commands.beside import Behind, ahead
+    from dgrl.commands.overlap import Behind, ahead
     from dgrl.commands.photos import cutout_path, find_photos
 
     refused: list[Exception] = []

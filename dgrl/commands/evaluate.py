@@ -23,10 +23,10 @@ from dgrl.commands.data import (
     tell,
 )
 from dgrl.commands.processes import is_main_process, join_processes, leave_processes
-from dgrl.evaluation import Evaluation, evaluate_maps
-from dgrl.evaluation import evaluate as run
+from dgrl.evaluation.evaluate import Evaluation, evaluate_maps
+from dgrl.evaluation.evaluate import evaluate as run
+from dgrl.evaluation.metrics import CURVES, METRICS, THRESHOLDS
 from dgrl.files import replacing
-from dgrl.metrics import CURVES, METRICS, THRESHOLDS
 
 
 def evaluate(

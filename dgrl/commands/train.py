@@ -10,15 +10,15 @@ import typer
 from accelerate.utils import set_seed
 
 from dgrl.checkpoint import WEIGHTS_FILE
-from dgrl.checkpoints import TrainingError, check_unused
 from dgrl.commands.data import Data, Download, Images, Masks, Only, SkipBad, Without, pairs_of
 from dgrl.commands.processes import is_main_process
-from dgrl.config import DGRLConfig
-from dgrl.memory import keep_freed_memory
 from dgrl.model import DGRL
-from dgrl.settings import with_options
-from dgrl.training import train as run
-from dgrl.training_config import NETWORK_SETTINGS, TrainingConfig, preset
+from dgrl.network.config import DGRLConfig
+from dgrl.running.memory import keep_freed_memory
+from dgrl.training.checkpoints import TrainingError, check_unused
+from dgrl.training.config import NETWORK_SETTINGS, TrainingConfig, preset
+from dgrl.training.loop import train as run
+from dgrl.training.settings import with_options
 
 RUN_FILE = "training.json"
 

@@ -15,11 +15,13 @@ from gradio_client.exceptions import AppError
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
-from dgrl import DGRL, Trace, attribution_methods
+from dgrl import DGRL, Trace
 from dgrl.app import explaining
 from dgrl.app.explanations import LAST, chosen_target, draw_choice, words
 from dgrl.app.passes import AS_TRAINED, Passes, View
-from dgrl.attribution import Attribution, CellTarget, ObjectTarget, PixelTarget, Question, Target, attribute
+from dgrl.attribution import methods
+from dgrl.attribution.attribute import Attribution, attribute
+from dgrl.attribution.question import CellTarget, ObjectTarget, PixelTarget, Question, Target
 from dgrl.figures.attribution import attribution_layer, attributions
 from tests.app.conftest import Served, visit
 from tests.app.test_browser import DESKTOP, PHONE, click_at, upload
@@ -30,8 +32,8 @@ expect.set_options(timeout=30_000)
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Integrated Gradients in one piece; the app runs in this process."""
-    monkeypatch.setattr(attribution_methods, "CUTS", (0.0, 1.0))
-    monkeypatch.setattr(attribution_methods, "MOST_POINTS", attribution_methods.POINTS)
+    monkeypatch.setattr(methods, "CUTS", (0.0, 1.0))
+    monkeypatch.setattr(methods, "MOST_POINTS", methods.POINTS)
 
 
 @pytest.fixture
