@@ -84,11 +84,13 @@ def report_html(trace: Trace, facts: Mapping[str, str], drawn: Mapping[str, byte
     photo = figures.shrink(trace.photo, LONGEST)
     saliency = figures.resize_map(trace.saliency, *photo.shape[:2]).clip(0, 1)
     pixels = trace.most_changed()
-    ringed = figures.png_file(mark_all(photo, trace, pixels))
+    ringed = photo
+    for pixel in pixels:
+        ringed = figures.mark(ringed, *carried(pixel.x, pixel.y, trace.photo.shape, photo.shape))
     parts: dict[str, Any] = {
         "title": facts.get("photo", "A photo"),
         "found": found(trace),
-        "photo": figures.embedded(ringed, "The photo, with rings around the pixels of section 5"),
+        "photo": figures.embedded(figures.png_file(ringed), "The photo, with rings around the pixels of section 5"),
         "saliency": figures.embedded(figures.png_file(to_grey(saliency)), "Saliency map"),
         "cutout": figures.embedded(figures.png_file(cutout(photo, saliency)), "The object, cut out"),
         "last": str(len(trace.steps) - 1),
@@ -142,13 +144,6 @@ def map_pictures(trace: Trace) -> dict[str, RGB]:
     spread = figures.resize_map(trace.kernel_field.spread, height, width)
     pictures["brn.kernel_spread"] = figures.colour(spread, 0, figures.largest(spread), figures.SPREAD)
     return pictures
-
-
-def mark_all(photo: RGB, trace: Trace, pixels: list[PixelTrace]) -> RGB:
-    """The shrunk photo with a ring around each pixel."""
-    for pixel in pixels:
-        photo = figures.mark(photo, *carried(pixel.x, pixel.y, trace.photo.shape, photo.shape))
-    return photo
 
 
 def found(trace: Trace) -> str:
