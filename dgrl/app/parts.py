@@ -11,10 +11,10 @@ from typing import Any
 import gradio as gr
 import numpy as np
 from gradio.processing_utils import hash_bytes
-from gradio.utils import get_upload_folder
 from numpy.typing import NDArray
 from PIL import Image
 
+from dgrl.app.files import visitor_files, written
 from dgrl.app.passes import AS_TRAINED, MAX_PIXELS, Passes, View
 from dgrl.figures import png_file
 from dgrl.images import RGB, ImageError, read_mask
@@ -197,8 +197,9 @@ def picture_file(picture: RGB | Image.Image, name: str, suffix: str = "png") -> 
 
 
 def served_file(content: bytes, name: str) -> str:
-    """Write a file where Gradio serves its files, and later deletes them; the path."""
-    path = Path(get_upload_folder()) / hash_bytes(content) / name
+    """Write a file where Gradio serves its files, for the visitor who is answered (`dgrl.app.files`); the path."""
+    path = visitor_files().folder / hash_bytes(content) / name
+    written(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     # Two visitors may be given the same file at once: nobody may see half of one.
     handle, partial = tempfile.mkstemp(dir=path.parent)
