@@ -27,6 +27,8 @@ from dgrl.trace import Trace
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
 CARD_FILE = "README.md"
+FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+"""What weights may be stored in. Others, 8 bits, say, need a scale that a checkpoint of ours has no place for."""
 
 
 class CheckpointError(ValueError):
@@ -218,9 +220,13 @@ def _download(name: str, hub_settings: dict[str, Any]) -> Path:
 def _read_config(path: Path) -> DGRLConfig:
     try:
         settings = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(settings, dict):
+            raise ValueError("it must be an object, with a setting's name before each value")
         return DGRLConfig(**settings)
     except FileNotFoundError as error:
         raise CheckpointError(f"{path.parent} is not a checkpoint: it has no {path.name}") from error
+    except RecursionError as error:
+        raise CheckpointError(f"{path}: it has too many levels") from error
     except (TypeError, ValueError) as error:
         raise CheckpointError(f"{path}: {error}") from error
 
@@ -239,6 +245,8 @@ def _load_weights(model: nn.Module, path: Path) -> None:
     for name in expected.keys() & tensors.keys():
         if expected[name].shape != tensors[name].shape:
             faults.append(f"{name} is {tuple(tensors[name].shape)} instead of {tuple(expected[name].shape)}")
+        elif expected[name].is_floating_point() != (tensors[name].dtype in FLOATS):
+            faults.append(f"{name} holds {tensors[name].dtype} instead of {expected[name].dtype}")
     if faults:
         more = f" (and {len(faults) - 5} more)" if len(faults) > 5 else ""
         raise CheckpointError(f"{path} does not fit its configuration: {'; '.join(sorted(faults)[:5])}{more}")
