@@ -15,8 +15,7 @@ _noted: set[str] = set()
 def note(error: BaseException) -> None:
     """Write down where something failed, once for each place, and nothing of what a visitor sent."""
     frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if "dgrl" in frame.filename] or frames
-    place = f" at {own[-1].filename}:{own[-1].lineno}" if own else ""
+    place = f" at {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
     kind = f"{type(error).__name__}{place}"
     if kind not in _noted:
         _noted.add(kind)

@@ -18,10 +18,8 @@ from dgrl.training import train as run
 from dgrl.training_config import NETWORK_SETTINGS, TrainingConfig, preset
 
 RUN_FILE = "training.json"
-RUN_SETTINGS = frozenset(
-    ("images", "masks", "data", "without", "only", "skip_bad", "init", "new_brn", "backbone")
-    + ("pretrained", "steps", "network", "recipe")
-)
+RUN_SETTINGS = {"images", "masks", "data", "without", "only", "skip_bad", "init", "new_brn", "backbone"}
+RUN_SETTINGS |= {"pretrained", "steps", "network", "recipe"}
 
 OfPreset = "by default the preset's"
 
