@@ -15,6 +15,7 @@ from dgrl import DGRL
 from dgrl.app.files import visitor_files
 from dgrl.app.passes import MAX_PIXELS
 from dgrl.images import ImageError, read_image, to_grey
+from tests.app.conftest import Served
 from tests.helpers import hostile
 
 PATIENCE = 10
@@ -100,7 +101,7 @@ def test_what_is_none_gets_one_sentence(client: Client, files: dict[str, Path], 
 
 
 @pytest.fixture(scope="module", autouse=True)
-def of_other_tests(client: Client) -> set[Path]:
+def of_other_tests(served: Served) -> set[Path]:
     """What was in the visitors' folder before this module's tests: others send what is no picture, too."""
     return set(visitor_files().folder.rglob("*"))
 
