@@ -24,6 +24,8 @@ class DGRLConfig:
         share_heads: whether all time steps share one set of context modules and heads (code: one set per step).
         context_channels: channels of each of the three context filters (code: 32).
         side_channels: channels of each side output (code: 128).
+        feedback: what goes back from f_3 to f_5: the features as they are ("plain", code), or weighted by the maps of the
+            step that made them ("attended"), so that later steps go on with what attention chose.
         kernel_size: n, the side of BRN's propagation kernel; odd, 3 or more (code: 5).
         refinement_channels: output channels of BRN's convolutions before the last (paper: 64, 64, 64, 128, 128, 128).
         refinement_std: standard deviation of BRN's initial weights (code: 0.01; the paper's text says 0.1). None takes
@@ -50,6 +52,8 @@ class DGRLConfig:
     share_heads: bool = False
     context_channels: int = 32
     side_channels: int = 128
+    # "attended" departs: in the published network later steps do not know where earlier ones looked.
+    feedback: Literal["plain", "attended"] = "plain"
     kernel_size: int = 5
     refinement_channels: tuple[int, ...] = (64, 64, 64, 128, 128, 128)
     refinement_std: float | None = 0.01
@@ -74,6 +78,7 @@ class DGRLConfig:
             "context_channels and side_channels must be positive": min(self.context_channels, self.side_channels) > 0,
             "kernel_size must be odd and at least 3": self.kernel_size >= 3 and self.kernel_size % 2 == 1,
             "refinement_std must be positive": self.refinement_std is None or self.refinement_std > 0,
+            "feedback must be 'plain' or 'attended'": self.feedback in ("plain", "attended"),
             "prior must be 'soft' or 'binary'": self.prior in ("soft", "binary"),
             "rln_size must be a positive multiple of 32": self.rln_size > 0 and self.rln_size % 32 == 0,
             "brn_size must be positive": self.brn_size > 0,

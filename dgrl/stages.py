@@ -1,6 +1,7 @@
 """The stages of training as modules: a batch in, the loss to minimise out."""
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -11,6 +12,8 @@ from dgrl.crops import CropData, as_in_the_whole, cut
 from dgrl.data import Pair, SaliencyData, augmentation, plain_resize
 from dgrl.losses import localisation_loss, refinement_loss
 from dgrl.model import DGRL
+from dgrl.named import GivenMaps, NamedData
+from dgrl.taps import listening
 from dgrl.training_config import TrainingConfig
 
 
@@ -22,9 +25,14 @@ class LocaliseStage(nn.Module):
         self.rln = model.rln
         self.config = config
 
-    def forward(self, images: Tensor, masks: Tensor) -> Tensor:
-        """The loss of a batch: images (B, 3, S, S) in [0, 1], masks (B, 1, S, S) of 0 and 1."""
-        return localisation_loss(self.rln(images, self.config.steps), masks, self.config)
+    def forward(self, images: Tensor, masks: Tensor, given: Tensor | None = None) -> Tensor:
+        """The loss of a batch: images (B, 3, S, S) in [0, 1], masks (B, 1, S, S) of 0 and 1.
+
+        `given` (B,) says which pictures come with weight maps of their own (`dgrl.named`).
+        """
+        with nullcontext() if given is None else listening(GivenMaps(masks, given)):
+            output = self.rln(images, self.config.steps)
+        return localisation_loss(output, masks, self.config)
 
 
 class RefineStage(nn.Module):
@@ -93,7 +101,11 @@ def make_data(model: DGRL, pairs: Sequence[Pair], config: TrainingConfig) -> Sal
     size = config.size if config.stage == "rln" else model.config.brn_size
     transform = augmentation(size, config.smallest_crop) if config.augment else plain_resize(size)
     if config.stage == "rln":
-        return SaliencyData(pairs, transform, config.seed, config.paste_share, config.page_share)
+        kind = NamedData if config.named_share else SaliencyData
+        data = kind(pairs, transform, config.seed, config.paste_share, config.page_share)
+        if isinstance(data, NamedData):
+            data.named_share = config.named_share
+        return data
     return CropData(pairs, transform, config.seed, config.crop or size, config.crops_per_picture, config.boundary_share)
 
 

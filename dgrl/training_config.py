@@ -38,6 +38,8 @@ class TrainingConfig:
         augment: random crops, flips, colours and blur (departure; published: none).
         smallest_crop: share of a picture's area that those crops keep at least.
         paste_share: on which share of RLN's pictures another one's object is pasted (departure; published: 0).
+        named_share: which share of RLN's pictures is made of two, one of whose objects alone is asked for: CWM's maps are
+            given, and look at it (departure; published: 0; `dgrl.named`). So attention is obeyed, and remembered.
         page_share: on which share of RLN's pictures a drawn page of text stands instead, without an object (departure;
             published: 0).
         crop: side in pixels of BRN's training crops (departure; published: whole pictures, None).
@@ -55,6 +57,8 @@ class TrainingConfig:
         summed: whether the loss is summed over pixels and time steps (published) instead of their mean.
         region_weight: of the soft-IoU term (departure; published: 0).
         attention_weight: of the term that asks weight maps to favour the object (departure; published: 0).
+        attention_spread: share of a map's mass that this term leaves to the whole picture, at time step 0.
+        attention_narrowing: that share at a time step, of that at the step before; below 1 attention narrows.
         precision: Accelerate's mixed precision: "no", "bf16" or "fp16".
         compile: compile the network that is trained with `torch.compile`: a minute's wait, then faster updates.
         seed: of weights, order, augmentation and crops.
@@ -79,6 +83,7 @@ class TrainingConfig:
     augment: bool = True
     smallest_crop: float = 0.9
     paste_share: float = 0.0
+    named_share: float = 0.0
     page_share: float = 0.0
     crop: int | None = 96
     crops_per_picture: int = 4
@@ -94,6 +99,8 @@ class TrainingConfig:
     summed: bool = False
     region_weight: float = 1.0
     attention_weight: float = 0.1
+    attention_spread: float = 0.1
+    attention_narrowing: float = 1.0
     precision: str = "no"
     compile: bool = False
     seed: int = 0
@@ -127,6 +134,9 @@ class TrainingConfig:
             "boundary_share must be from 0 to 1": 0 <= self.boundary_share <= 1,
             "smallest_crop must be above 0 and at most 1": 0 < self.smallest_crop <= 1,
             "paste_share must be from 0 to 1": 0 <= self.paste_share <= 1,
+            "named_share must be from 0 to 1": 0 <= self.named_share <= 1,
+            "attention_spread must be above 0 and at most 1": 0 < self.attention_spread <= 1,
+            "attention_narrowing must be above 0 and at most 1": 0 < self.attention_narrowing <= 1,
             "page_share must be from 0 to 1": 0 <= self.page_share <= 1,
             "optimiser must be adamw or sgd": self.optimiser in ("adamw", "sgd"),
             "schedule must be cosine or constant": self.schedule in ("cosine", "constant"),
