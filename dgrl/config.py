@@ -28,6 +28,9 @@ class DGRLConfig:
             step that made them ("attended"), so that later steps go on with what attention chose.
         kernel_size: n, the side of BRN's propagation kernel; odd, 3 or more (code: 5).
         refinement_channels: output channels of BRN's convolutions before the last (paper: 64, 64, 64, 128, 128, 128).
+        refinement_dilations: dilations of BRN's convolutions, the last one's too; empty for 1 everywhere (paper, code).
+        propagations: how often the map is recomputed with the same coefficients, each time from the one before
+            (paper, code: 1).
         refinement_std: standard deviation of BRN's initial weights (code: 0.01; the paper's text says 0.1). None takes
             He's for the hidden layers, so that the signal keeps its size through all seven, and 0 for the last.
         refinement_gain: initial bias of the centre coefficient, so that an untrained BRN returns about
@@ -56,6 +59,9 @@ class DGRLConfig:
     feedback: Literal["plain", "attended"] = "plain"
     kernel_size: int = 5
     refinement_channels: tuple[int, ...] = (64, 64, 64, 128, 128, 128)
+    # Departure: with dilations as few layers see further.
+    refinement_dilations: tuple[int, ...] = ()
+    propagations: int = 1
     refinement_std: float | None = 0.01
     refinement_gain: float = 1.0
     # Departure: the authors' script feeds BRN a rounded map. A soft one keeps what RLN is unsure about.
@@ -71,7 +77,7 @@ class DGRLConfig:
 
     def __post_init__(self) -> None:
         # JSON has no tuples: what comes back from config.json is made a tuple again, so that equal settings are equal.
-        for name in ("refinement_channels", "mean", "std", "brn_mean", "brn_std"):
+        for name in ("refinement_channels", "refinement_dilations", "mean", "std", "brn_mean", "brn_std"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
         checks = {
             "steps must be 0 or more": self.steps >= 0,
@@ -83,6 +89,10 @@ class DGRLConfig:
             "rln_size must be a positive multiple of 32": self.rln_size > 0 and self.rln_size % 32 == 0,
             "brn_size must be positive": self.brn_size > 0,
             "refinement_channels must name at least one convolution": len(self.refinement_channels) > 0,
+            "refinement_dilations must be one for each of BRN's convolutions": len(self.refinement_dilations)
+            in (0, len(self.refinement_channels) + 1),
+            "refinement_dilations must be positive": min(self.refinement_dilations, default=1) > 0,
+            "propagations must be 1 or more": self.propagations >= 1,
             "refinement_channels must be positive": min(self.refinement_channels, default=1) > 0,
             "mean and std must have three values": len(self.mean) == len(self.std) == 3,
             "brn_mean and brn_std must have three values": len(self.brn_mean) == len(self.brn_std) == 3,

@@ -1,6 +1,6 @@
 """What training minimises: the published supervision, and the `default` preset's declared departures."""
 
-from collections.abc import Sequence
+import math
 
 import torch
 from torch import Tensor
@@ -8,7 +8,6 @@ from torch.nn import functional as F
 
 from dgrl.rln import RLNOutput
 from dgrl.training_config import TrainingConfig
-
 
 
 def cross_entropy(logits: Tensor, masks: Tensor, summed: bool = False) -> Tensor:
@@ -30,13 +29,13 @@ def region_loss(saliency: Tensor, masks: Tensor) -> Tensor:
     return (1 - (intersection + 1) / (union + 1)).mean()
 
 
-def mask_as_map(masks: Tensor, size: Sequence[int], spread: float | Tensor) -> Tensor:
+def mask_as_map(masks: Tensor, size: tuple[int, int], spread: float | Tensor) -> Tensor:
     """Weight maps (B, 1, h, w) of the given `size` that look at masks (B, 1, H, W) of 0 and 1: positive, mean 1.
 
     The share `spread` of the mass lies evenly over all cells, so that surroundings still count; all of it where a mask
     is empty.
     """
-    inside = F.adaptive_avg_pool2d(masks, tuple(size))
+    inside = F.adaptive_avg_pool2d(masks, size)
     area = inside.mean((-2, -1), keepdim=True)
     return torch.where(area > 0, spread + (1 - spread) * inside / area.clamp(min=1e-6), 1.0)
 
@@ -53,7 +52,8 @@ def attention_loss(weight_maps: dict[str, Tensor], masks: Tensor, spread: float 
     """
     divergences = []
     for weights in weight_maps.values():
-        wanted = mask_as_map(masks, weights.shape[-2:], spread).flatten(1)  # (B, h·w)
+        height, width = weights.shape[-2:]
+        wanted = mask_as_map(masks, (height, width), spread).flatten(1)  # (B, h·w)
         mass = weights.flatten(1).clamp(min=1e-8)
         mass = mass / mass.mean(1, keepdim=True)
         divergences.append((wanted * (wanted.log() - mass.log())).mean(1))
@@ -75,6 +75,26 @@ def localisation_loss(output: RLNOutput, masks: Tensor, config: TrainingConfig) 
     weights = torch.tensor([config.step_growth**t for t in range(len(losses))], device=masks.device)
     total = (torch.stack(losses) * weights).sum()
     return total if config.summed else total / weights.sum()
+
+
+def lean_loss(coefficients: Tensor, masks: Tensor, counted: Tensor) -> Tensor:
+    """How little of a kernel's positive weight lies on neighbours of its pixel's own side, near the contour.
+
+    −log of that share, mean over the pixels whose window the contour crosses; the centre does not count as a neighbour.
+    Coefficients are (B, n², H, W), masks and what counts (B, 1, H, W).
+
+    Departure, off by default: where the map is smooth over a window only the sum of a kernel matters, so kernels learn
+    to change the map's contrast, and all look alike.
+    """
+    n = math.isqrt(coefficients.shape[1])
+    neighbours = F.unfold(F.pad(masks, [n // 2] * 4, value=-1.0), n).view_as(coefficients)
+    same = (neighbours == masks).float()
+    crossed = counted * (same.sum(1, keepdim=True) < (neighbours >= 0).sum(1, keepdim=True))
+    centre = torch.ones(n * n, device=masks.device)
+    centre[n * n // 2] = 0
+    positive = coefficients.relu()
+    share = (positive * same * centre.view(-1, 1, 1)).sum(1, keepdim=True) / (positive.sum(1, keepdim=True) + 1e-3)
+    return -(crossed * (share + 1e-3).log()).sum() / crossed.sum().clamp(min=1)
 
 
 def refinement_loss(evidence: Tensor, masks: Tensor, counted: Tensor, config: TrainingConfig) -> Tensor:

@@ -2,17 +2,20 @@
 
 from collections.abc import Sequence
 from contextlib import nullcontext
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from dgrl.brn import BRNOutput
 from dgrl.crops import CropData, as_in_the_whole, cut
 from dgrl.data import Pair, SaliencyData, augmentation, plain_resize
-from dgrl.losses import localisation_loss, refinement_loss
+from dgrl.losses import lean_loss, localisation_loss, refinement_loss
 from dgrl.model import DGRL
 from dgrl.named import GivenMaps, NamedData
+from dgrl.stored import StoredCropData, still, store_maps
 from dgrl.taps import listening
 from dgrl.training_config import TrainingConfig
 
@@ -46,12 +49,16 @@ class RefineStage(nn.Module):
         model.rln.eval()
         self.config = config
 
-    def forward(self, images: Tensor, masks: Tensor, corners: Tensor) -> Tensor:
-        """The loss of a batch: images (B, 3, S, S), masks (B, 1, S, S), and the windows to cut of each (B, K, 2)."""
-        (model,) = self.fixed
-        with torch.no_grad():
-            saliency = model.localise(images, self.config.steps).saliency
-            images, prior = model.sizing.for_brn(images, saliency, model.config.brn_size)
+    def forward(self, images: Tensor, masks: Tensor, corners: Tensor, prior: Tensor | None = None) -> Tensor:
+        """The loss of a batch: images (B, 3, S, S), masks (B, 1, S, S), and the windows to cut of each (B, K, 2).
+
+        `prior` (B, 1, S, S) is RLN's map where it is stored.
+        """
+        if prior is None:
+            (model,) = self.fixed
+            with torch.no_grad():
+                saliency = model.localise(images, self.config.steps).saliency
+                images, prior = model.sizing.for_brn(images, saliency, model.config.brn_size)
         return crops_loss(self.brn, images, prior, masks, corners, self.config)
 
 
@@ -85,7 +92,11 @@ def crops_loss(
     crop = config.crop or max(masks.shape[-2:])
     counted = as_in_the_whole(masks, corners, crop, brn.reach)  # type: ignore[arg-type]
     images, prior, masks = (cut(maps, corners, crop) for maps in (images, prior, masks))
-    return refinement_loss(brn(images, prior).evidence, masks, counted, config)
+    output: BRNOutput = brn(images, prior)
+    loss = refinement_loss(output.evidence, masks, counted, config)
+    if config.lean_weight:
+        loss = loss + config.lean_weight * lean_loss(output.coefficients, masks, counted)
+    return loss
 
 
 def make_stage(model: DGRL, config: TrainingConfig) -> TrainingStage:
@@ -96,8 +107,11 @@ def make_stage(model: DGRL, config: TrainingConfig) -> TrainingStage:
     return kinds[config.stage](model, config)
 
 
-def make_data(model: DGRL, pairs: Sequence[Pair], config: TrainingConfig) -> SaliencyData:
-    """What the stage reads: pictures of RLN's training size, or pictures of BRN's size with windows to cut."""
+def make_data(model: DGRL, pairs: Sequence[Pair], config: TrainingConfig, maps: Path | None = None) -> SaliencyData:
+    """What the stage reads: pictures of RLN's training size, or pictures of BRN's size with windows to cut.
+
+    `maps` is the folder of RLN's maps where they are stored.
+    """
     size = config.size if config.stage == "rln" else model.config.brn_size
     transform = augmentation(size, config.smallest_crop) if config.augment else plain_resize(size)
     if config.stage == "rln":
@@ -106,7 +120,12 @@ def make_data(model: DGRL, pairs: Sequence[Pair], config: TrainingConfig) -> Sal
         if isinstance(data, NamedData):
             data.named_share = config.named_share
         return data
-    return CropData(pairs, transform, config.seed, config.crop or size, config.crops_per_picture, config.boundary_share)
+    crops = config.crop or size, config.crops_per_picture, config.boundary_share
+    if config.stage == "brn" and config.stored_maps and maps is not None:
+        stored = StoredCropData(pairs, still(config.augment), config.seed, *crops)
+        stored.files = store_maps(model, pairs, maps, config.steps)
+        return stored
+    return CropData(pairs, transform, config.seed, *crops)
 
 
 def parameter_groups(stage: nn.Module, config: TrainingConfig) -> list[dict[str, Any]]:

@@ -55,7 +55,7 @@ def train(
     accelerator = make_accelerator(config)
     model.to(accelerator.device)  # all of it: the BRN stage runs RLN too, outside of what Accelerate prepares
     accelerator.print(f"Training {config.stage} on {in_use(accelerator)} with {len(pairs)} pictures")
-    data = make_data(model, pairs, config)
+    data = make_data(model, pairs, config, out / "maps")
     order = Shuffle(len(data), config.seed)
     size = piece_size(config, len(data), accelerator.num_processes)
     loader: Any = DataLoader(data, size, sampler=order, num_workers=config.workers, drop_last=True)

@@ -42,6 +42,7 @@ class TrainingConfig:
             given, and look at it (departure; published: 0; `dgrl.named`). So attention is obeyed, and remembered.
         page_share: on which share of RLN's pictures a drawn page of text stands instead, without an object (departure;
             published: 0).
+        stored_maps: whether the "brn" stage makes RLN's maps once, of whole pictures, instead of anew for each crop.
         crop: side in pixels of BRN's training crops (departure; published: whole pictures, None).
         crops_per_picture: crops taken of each picture.
         boundary_share: share of the crops that lie on an object's boundary; the others lie anywhere.
@@ -56,6 +57,7 @@ class TrainingConfig:
         clip: the gradient's norm at most; None for no limit (published).
         summed: whether the loss is summed over pixels and time steps (published) instead of their mean.
         region_weight: of the soft-IoU term (departure; published: 0).
+        lean_weight: of the term that asks BRN's kernels to draw from their pixel's own side (departure; published: 0).
         attention_weight: of the term that asks weight maps to favour the object (departure; published: 0).
         attention_spread: share of a map's mass that this term leaves to the whole picture, at time step 0.
         attention_narrowing: that share at a time step, of that at the step before; below 1 attention narrows.
@@ -85,6 +87,7 @@ class TrainingConfig:
     paste_share: float = 0.0
     named_share: float = 0.0
     page_share: float = 0.0
+    stored_maps: bool = False
     crop: int | None = 96
     crops_per_picture: int = 4
     boundary_share: float = 0.5
@@ -98,6 +101,7 @@ class TrainingConfig:
     clip: float | None = 1.0
     summed: bool = False
     region_weight: float = 1.0
+    lean_weight: float = 0.0
     attention_weight: float = 0.1
     attention_spread: float = 0.1
     attention_narrowing: float = 1.0
@@ -143,7 +147,7 @@ class TrainingConfig:
             "learning rates must be positive": min(self.learning_rate, self.backbone_learning_rate) > 0,
             "momentum must be from 0 to 1": 0 <= self.momentum <= 1,
             "weights of losses and of decay must not be negative": min(
-                self.region_weight, self.attention_weight, self.weight_decay
+                self.region_weight, self.lean_weight, self.attention_weight, self.weight_decay
             )
             >= 0,
             "clip must be positive": self.clip is None or self.clip > 0,
