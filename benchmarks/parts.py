@@ -1,7 +1,7 @@
 """What each part of the network does: `python -m benchmarks.parts DATA [--weights W] [--only LIST] [--count N]`.
 
-DATA holds `image` and `mask`. Parts are taken away or altered one at a time, and the error of the result is measured, in
-the whole picture and within 3 pixels of the true contour. Prints Markdown tables.
+DATA holds `image` and `mask`. Parts are taken away or altered one at a time, and the error of the result is measured,
+in the whole picture and within 3 pixels of the true contour. Prints Markdown tables.
 """
 
 import argparse
@@ -185,9 +185,8 @@ def print_tables(model: DGRL, pairs: Sequence[Pair], refine: bool) -> None:
         steps = [f"t = {t}" for t in range(1, model.config.steps + 1)]
         print("\n" + table(["correlation with the step before", *steps], measure_maps(model, pairs)))
     if refine:
-        print(
-            f"\nKernels' first moment where RLN's map is between .1 and .9, median: {first_moments(model, pairs):.2f} px"
-        )
+        moment = first_moments(model, pairs)
+        print(f"\nKernels' first moment where RLN's map is between {EDGE[0]} and {EDGE[1]}, median: {moment:.2f} px")
     print(f"\n{len(pairs)} pictures; mean absolute error, maps not stretched")
 
 

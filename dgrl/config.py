@@ -24,8 +24,8 @@ class DGRLConfig:
         share_heads: whether all time steps share one set of context modules and heads (code: one set per step).
         context_channels: channels of each of the three context filters (code: 32).
         side_channels: channels of each side output (code: 128).
-        feedback: what goes back from f_3 to f_5: the features as they are ("plain", code), or weighted by the maps of the
-            step that made them ("attended"), so that later steps go on with what attention chose.
+        feedback: what goes back from f_3 to f_5: the features as they are ("plain", code), or weighted by the maps of
+            the step that made them ("attended"), so that later steps go on with what attention chose.
         kernel_size: n, the side of BRN's propagation kernel; odd, 3 or more (code: 5).
         refinement_channels: output channels of BRN's convolutions before the last (paper: 64, 64, 64, 128, 128, 128).
         refinement_dilations: dilations of BRN's convolutions, the last one's too; empty for 1 everywhere (paper, code).

@@ -46,7 +46,7 @@ def windows(mask: Tensor, crop: int, count: int, boundary_share: float, generato
     boundary = (F.max_pool2d(mask[None], 3, 1, 1)[0] != mask)[0].nonzero()  # (points, 2)
     corners = []
     for _ in range(count):
-        # Beyond the sides by up to half a crop, and back: else hardly a crop would touch one, which the network must know.
+        # Beyond the sides by up to half a crop, and back: else hardly a crop would touch one, which BRN must know.
         beyond = torch.where(limits > 0, crop // 2, 0)
         anywhere = (torch.rand(2, generator=generator) * (limits + 2 * beyond + 1)).long() - beyond
         anywhere = anywhere.clamp(torch.zeros_like(limits), limits)

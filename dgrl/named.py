@@ -40,9 +40,10 @@ class NamedData(SaliencyData):
         first, second = (image, mask), self.another()
         if torch.rand(()) < 0.5:
             first, second = second, first
-        image, named = two_in_one(*first, *second, kind=int(torch.randint(3, ())))
-        given = FIRST + int(torch.randint(2, ())) if named.mean() >= LEAST_SHARE else NOTHING
-        return image, named, torch.tensor(given)
+        both, named = two_in_one(*first, *second, kind=int(torch.randint(3, ())))
+        if named.mean() < LEAST_SHARE:  # too little of it is left to be meant
+            return image, mask, torch.tensor(NOTHING)
+        return both, named, torch.tensor(FIRST + int(torch.randint(2, ())))
 
 
 def two_in_one(image: Tensor, mask: Tensor, other: Tensor, shape: Tensor, kind: int) -> tuple[Tensor, Tensor]:
@@ -85,4 +86,5 @@ class GivenMaps:
         if match is None:
             return value
         replaced = self.given >= (FIRST if match[1] == "0" else EVERY)
-        return torch.where(replaced, mask_as_map(self.masks, value.shape[-2:], self.spread), value)
+        height, width = value.shape[-2:]
+        return torch.where(replaced, mask_as_map(self.masks, (height, width), self.spread), value)

@@ -37,7 +37,7 @@ def store_maps(model: DGRL, pairs: Sequence[Pair], folder: Path, steps: int | No
 
 
 def still(augment: bool) -> v2.Transform:
-    """Flips, colours and blur, as in `dgrl.data.augmentation`, but no crops: pictures and stored maps fit each other."""
+    """Flips, colours and blur, as in `dgrl.data.augmentation`; no crops, so that pictures and stored maps fit."""
     if not augment:
         return v2.Identity()
     return v2.Compose(

@@ -142,7 +142,7 @@ def apply_change(edit: Edit, name: str, value: Tensor) -> Tensor:
     return changed
 
 
-def tap_names(steps: int, context: bool = True) -> list[str]:
+def tap_names(steps: int, context: bool = True, propagations: int = 1) -> list[str]:
     """The taps of one pass with time steps 0 to `steps`, in the order in which they are passed."""
     names = []
     for t in range(steps + 1):
@@ -151,4 +151,5 @@ def tap_names(steps: int, context: bool = True) -> list[str]:
         if context:
             names += [f"rln.t{t}.conv{k}.weight_map" for k in (3, 4, 5)]
         names.append(f"rln.t{t}.logits")
-    return [*names, "brn.prior", "brn.coefficients", "brn.refined"]
+    between = [f"brn.propagated{number}" for number in range(1, propagations)]
+    return [*names, "brn.prior", "brn.coefficients", *between, "brn.refined"]

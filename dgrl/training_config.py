@@ -38,8 +38,8 @@ class TrainingConfig:
         augment: random crops, flips, colours and blur (departure; published: none).
         smallest_crop: share of a picture's area that those crops keep at least.
         paste_share: on which share of RLN's pictures another one's object is pasted (departure; published: 0).
-        named_share: which share of RLN's pictures is made of two, one of whose objects alone is asked for: CWM's maps are
-            given, and look at it (departure; published: 0; `dgrl.named`). So attention is obeyed, and remembered.
+        named_share: which share of RLN's pictures is made of two, one of whose objects alone is asked for: CWM's maps
+            are given, and look at it (departure; published: 0; `dgrl.named`). So attention is obeyed, and remembered.
         page_share: on which share of RLN's pictures a drawn page of text stands instead, without an object (departure;
             published: 0).
         stored_maps: whether the "brn" stage makes RLN's maps once, of whole pictures, instead of anew for each crop.
