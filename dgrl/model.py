@@ -123,7 +123,9 @@ class DGRL(
         """The first half of `trace`: RLN's taps alone; `saliency` is its last prediction. The edits are the whole's."""
         photo = read_image(picture)
         recorder = Recorder(as_edits(edits))
-        check_edits(recorder.edits, tap_names(self.config.steps if steps is None else steps, self.config.context))
+        config = self.config
+        names = tap_names(config.steps if steps is None else steps, config.context, config.propagations)
+        check_edits(recorder.edits, names)
         with listening(recorder):
             localised = self.localise(to_tensor(photo).to(self.device), steps)
         saliency = self.sizing.localised(localised.saliency, *photo.shape[:2])

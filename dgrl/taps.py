@@ -74,7 +74,12 @@ def logits_name(t: int | str) -> str:
     return f"rln.t{t}.logits"
 
 
-def tap_names(steps: int, context: bool = True) -> list[str]:
+def propagated_name(number: int) -> str:
+    """The tap of BRN's map after propagation `number` = 1, 2 …, where another one follows."""
+    return f"brn.propagated{number}"
+
+
+def tap_names(steps: int, context: bool = True, propagations: int = 1) -> list[str]:
     """The taps of one pass with time steps 0 to `steps`, in the order in which they are passed."""
     names = []
     for t in range(steps + 1):
@@ -83,7 +88,7 @@ def tap_names(steps: int, context: bool = True) -> list[str]:
         if context:
             names += [weight_map_name(level, t) for level in LEVELS]
         names.append(logits_name(t))
-    return [*names, PRIOR, COEFFICIENTS, REFINED]
+    return [*names, PRIOR, COEFFICIENTS, *map(propagated_name, range(1, propagations)), REFINED]
 
 
 @contextmanager

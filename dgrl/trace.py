@@ -5,6 +5,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,6 +24,7 @@ from dgrl.taps import (
     REFINED,
     feedback_name,
     logits_name,
+    propagated_name,
     weight_map_name,
 )
 
@@ -61,7 +63,8 @@ class PixelTrace:
         x, y: the photo's pixel that was asked for, column and row.
         column, row: the pixel of BRN's map that covers it.
         coefficients: (n, n), v.
-        neighbours: (n, n), s: the prior in the window, 0 outside the image.
+        neighbours: (n, n), s: the map that was propagated (the prior, if there is one propagation) in the window, 0
+            outside the image.
         foreground_products: (n, n), v · s.
         background_products: (n, n), v · (1 − s).
         foreground, background: the sums of the products.
@@ -176,16 +179,25 @@ class Trace:
             raise IndexError(f"pixel ({x}, {y}) is outside the photo of {width}×{height} pixels")
         return carried(x, y, self.photo.shape, self.refined.shape)
 
-    def pixel(self, x: int, y: int) -> PixelTrace:
-        """How BRN made the pixel at the photo's column `x` and row `y`.
+    @cached_property
+    def propagated(self) -> list[Array]:
+        """(480, 480) each: the prior, and the map after each propagation; the last is `refined`."""
+        between: list[Array] = []
+        while (name := propagated_name(len(between) + 1)) in self.taps:
+            between.append(self.taps[name])
+        return [self.prior, *between, self.refined]
+
+    def pixel(self, x: int, y: int, propagation: int = -1) -> PixelTrace:
+        """How BRN made the pixel at the photo's column `x` and row `y`, in which of its propagations (the last).
 
         Raises:
-            IndexError: outside the photo.
+            IndexError: outside the photo, or there is no such propagation.
         """
         column, row = self.to_map(x, y)
         n = self.kernel_size
         coefficients = self.coefficients[:, row, column].reshape(n, n).astype(np.float64)
-        window = np.pad(self.prior, n // 2)[row : row + n, column : column + n]
+        before, after = list(pairwise(self.propagated))[propagation]
+        window = np.pad(before, n // 2)[row : row + n, column : column + n]
         neighbours = window.astype(np.float64)
         foreground = coefficients * neighbours
         background = coefficients * (1 - neighbours)
@@ -200,8 +212,8 @@ class Trace:
             background_products=background,
             foreground=float(foreground.sum()),
             background=float(background.sum()),
-            prior=float(self.prior[row, column]),
-            refined=float(self.refined[row, column]),
+            prior=float(before[row, column]),
+            refined=float(after[row, column]),
         )
 
     def most_changed(self, count: int = 3) -> list[PixelTrace]:

@@ -31,9 +31,9 @@ class CropData(SaliencyData):
         self.boundary_share = boundary_share
 
     def __getitem__(self, index: int) -> tuple[Tensor, ...]:
-        image, mask = super().__getitem__(index)
+        image, mask, *rest = super().__getitem__(index)
         generator = torch.Generator().manual_seed(hash((self.seed, self.epoch, index, 1)))
-        return image, mask, windows(mask, self.crop, self.count, self.boundary_share, generator)
+        return image, mask, windows(mask, self.crop, self.count, self.boundary_share, generator), *rest
 
 
 def windows(mask: Tensor, crop: int, count: int, boundary_share: float, generator: torch.Generator) -> Tensor:
@@ -46,7 +46,10 @@ def windows(mask: Tensor, crop: int, count: int, boundary_share: float, generato
     boundary = (F.max_pool2d(mask[None], 3, 1, 1)[0] != mask)[0].nonzero()  # (points, 2)
     corners = []
     for _ in range(count):
-        anywhere = (torch.rand(2, generator=generator) * (limits + 1)).long()
+        # Beyond the sides by up to half a crop, and back: else hardly a crop would touch one, which BRN must know.
+        beyond = torch.where(limits > 0, crop // 2, 0)
+        anywhere = (torch.rand(2, generator=generator) * (limits + 2 * beyond + 1)).long() - beyond
+        anywhere = anywhere.clamp(torch.zeros_like(limits), limits)
         if len(boundary) and torch.rand((), generator=generator) < boundary_share:
             point = boundary[torch.randint(len(boundary), (1,), generator=generator)][0]
             # Off the centre by up to a quarter, so that boundaries do not always stand in the middle.

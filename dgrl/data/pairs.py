@@ -161,18 +161,25 @@ class SaliencyData(Dataset[tuple[Tensor, ...]]):
         with torch.random.fork_rng(devices=[]):
             # `torch.manual_seed` would seed GPUs too, which nothing would undo.
             torch.default_generator.manual_seed(hash((self.seed, self.epoch, index)))
-            image, mask = self.augmented(index)
-            if torch.rand(()) < self.paste_share:
-                other, shape = self.augmented(int(torch.randint(len(self), ())))
-                image, mask = torch.where(shape > 0, other, image), torch.maximum(mask, shape)
-            if torch.rand(()) < self.page_share:
-                from dgrl.data.text_pages import (
-                    draw_page,  # not above: matplotlib, whose fonts it uses, takes a while to import
-                )
+            return self.sample(index)
 
-                page = draw_page(image.shape[-1])
-                image, mask = self.transformed(page, torch.zeros_like(page[:1]))
+    def sample(self, index: int) -> tuple[Tensor, ...]:
+        """Item `index`, by PyTorch's current random state."""
+        image, mask = self.augmented(index)
+        if torch.rand(()) < self.paste_share:
+            other, shape = self.another()
+            image, mask = torch.where(shape > 0, other, image), torch.maximum(mask, shape)
+        if torch.rand(()) < self.page_share:
+            # Not above: matplotlib, whose fonts it uses, takes a while to import.
+            from dgrl.data.text_pages import draw_page
+
+            page = draw_page(image.shape[-1])
+            image, mask = self.transformed(page, torch.zeros_like(page[:1]))
         return image, mask
+
+    def another(self) -> tuple[Tensor, Tensor]:
+        """A pair drawn at random, augmented, by PyTorch's current random state."""
+        return self.augmented(int(torch.randint(len(self), ())))
 
     def augmented(self, index: int) -> tuple[Tensor, Tensor]:
         """One pair as tensors, augmented by PyTorch's current random state."""

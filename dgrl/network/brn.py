@@ -80,6 +80,9 @@ def weigh(saliency: Tensor, coefficients: Tensor) -> Tensor:
 class BRN(nn.Module):
     """Seven 3×3 convolutions from image and map to n² coefficients per pixel, then propagation. No pooling.
 
+    With `propagations` above 1 the map is recomputed so many times with the same coefficients; all but the last result
+    pass the taps `brn.propagated1`, `brn.propagated2` …
+
     Untrained, it returns about sigmoid(2s − 1): the last layer's bias is 1 at the centre coefficient.
 
     Args:
@@ -95,11 +98,13 @@ class BRN(nn.Module):
     def __init__(self, config: DGRLConfig) -> None:
         super().__init__()
         self.kernel_size = config.kernel_size
+        self.propagations = config.propagations
         self.prior: Literal["soft", "binary"] = config.prior
         widths = [4, *config.refinement_channels, config.kernel_size**2]
         layers: list[nn.Module] = []
-        for inputs, outputs in pairwise(widths):
-            convolution = nn.Conv2d(inputs, outputs, 3, padding=1)
+        dilations = config.refinement_dilations or (1,) * (len(widths) - 1)
+        for (inputs, outputs), dilation in zip(pairwise(widths), dilations, strict=True):
+            convolution = nn.Conv2d(inputs, outputs, 3, padding=dilation, dilation=dilation)
             if config.refinement_std is None:
                 nn.init.kaiming_normal_(convolution.weight)
                 nn.init.zeros_(convolution.bias)  # type: ignore[arg-type]
@@ -108,13 +113,16 @@ class BRN(nn.Module):
             layers += [convolution, nn.ReLU(inplace=True)]
         if config.refinement_std is None:
             nn.init.zeros_(convolution.weight)
-        self.reach = max(len(widths) - 1, config.kernel_size // 2)  # the kernel moves values of the map itself
+        # The kernel moves values of the map itself; the second propagation reads pixels that have kernels of their own.
+        radius = config.kernel_size // 2
+        self.reach = max(sum(dilations) + (config.propagations - 1) * radius, config.propagations * radius)
         identity = torch.zeros(config.kernel_size**2)
         identity[config.kernel_size**2 // 2] = config.refinement_gain
         convolution.bias = nn.Parameter(identity)
         self.layers = nn.Sequential(*layers[:-1])  # coefficients are signed: no ReLU after the last
         self.prior_tap = Tap("prior")
         self.coefficients_tap = Tap("coefficients")
+        self.propagated_tap = Tap("propagated{t}")
         self.refined_tap = Tap("refined")
         name_taps(self, "brn")
         self.register_buffer("mean", torch.tensor(config.brn_mean).view(3, 1, 1), persistent=False)
@@ -126,5 +134,8 @@ class BRN(nn.Module):
         images = (images - self.mean) / self.std
         coefficients = self.coefficients_tap(self.layers(torch.cat([images, prior], 1)).float())  # (B, 25, 480, 480)
         evidence = weigh(prior, coefficients)  # (B, 1, 480, 480)
+        for number in range(1, self.propagations):  # departure: published is one
+            propagated = self.propagated_tap(evidence.sigmoid().float(), number)
+            evidence = weigh(propagated, coefficients)
         refined = self.refined_tap(evidence.sigmoid().float())
         return BRNOutput(prior, coefficients, evidence, refined)

@@ -13,9 +13,9 @@ CAFFE_MEAN = (122.67892, 116.66877, 104.00699)
 CAFFE_SCALE = 0.00392157
 # Far above what anybody uses: a configuration comes with a checkpoint, which may be a stranger's, and each of these is
 # memory before the first weight is read.
-MOST_STEPS, MOST_CHANNELS, LARGEST_KERNEL, LARGEST_SIZE = 16, 1024, 31, 4096
-WHOLE = ("steps", "context_channels", "side_channels", "kernel_size", "rln_size", "brn_size")
-SEVERAL = ("refinement_channels", "mean", "std", "brn_mean", "brn_std")
+MOST_STEPS, MOST_CHANNELS, LARGEST_KERNEL, MOST_DILATION, LARGEST_SIZE = 16, 1024, 31, 64, 4096
+WHOLE = ("steps", "context_channels", "side_channels", "kernel_size", "propagations", "rln_size", "brn_size")
+SEVERAL = ("refinement_channels", "refinement_dilations", "mean", "std", "brn_mean", "brn_std")
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,13 @@ class DGRLConfig:
         share_heads: whether all time steps share one set of context modules and heads (code: one set per step).
         context_channels: channels of each of the three context filters (code: 32).
         side_channels: channels of each side output (code: 128).
+        feedback: what goes back from f_3 to f_5: the features as they are ("plain", code), or weighted by the maps of
+            the step that made them ("attended"), so that later steps go on with what attention chose.
         kernel_size: n, the side of BRN's propagation kernel; odd, 3 or more (code: 5).
         refinement_channels: output channels of BRN's convolutions before the last (paper: 64, 64, 64, 128, 128, 128).
+        refinement_dilations: dilations of BRN's convolutions, the last one's too; empty for 1 everywhere (paper, code).
+        propagations: how often the map is recomputed with the same coefficients, each time from the one before
+            (paper, code: 1).
         refinement_std: standard deviation of BRN's initial weights (code: 0.01; the paper's text says 0.1). None takes
             He's for the hidden layers, so that the signal keeps its size through all seven, and 0 for the last.
         refinement_gain: initial bias of the centre coefficient, so that an untrained BRN returns about
@@ -57,8 +62,13 @@ class DGRLConfig:
     share_heads: bool = False
     context_channels: int = 32
     side_channels: int = 128
+    # "attended" departs: in the published network later steps do not know where earlier ones looked.
+    feedback: Literal["plain", "attended"] = "plain"
     kernel_size: int = 5
     refinement_channels: tuple[int, ...] = (64, 64, 64, 128, 128, 128)
+    # Departure: with dilations as few layers see further.
+    refinement_dilations: tuple[int, ...] = ()
+    propagations: int = 1
     refinement_std: float | None = 0.01
     refinement_gain: float = 1.0
     # Departure: the authors' script feeds BRN a rounded map. A soft one keeps what RLN is unsure about.
@@ -87,6 +97,7 @@ class DGRLConfig:
             f"kernel_size must be odd and at least 3, and at most {LARGEST_KERNEL}": 3 <= kernel <= LARGEST_KERNEL
             and kernel % 2 == 1,
             "refinement_std must be positive": self.refinement_std is None or self.refinement_std > 0,
+            "feedback must be 'plain' or 'attended'": self.feedback in ("plain", "attended"),
             "prior must be 'soft' or 'binary'": self.prior in ("soft", "binary"),
             f"rln_size must be a positive multiple of 32, and at most {LARGEST_SIZE}": self.rln_size % 32 == 0
             and within((self.rln_size,), 1, LARGEST_SIZE),
@@ -95,6 +106,12 @@ class DGRLConfig:
             < len(self.refinement_channels)
             <= 32,
             f"refinement_channels must be positive, {bound}": within(hidden, 1, MOST_CHANNELS),
+            "refinement_dilations must be one for each of BRN's convolutions": len(self.refinement_dilations)
+            in (0, len(self.refinement_channels) + 1),
+            f"refinement_dilations must be positive, and at most {MOST_DILATION}": within(
+                self.refinement_dilations or (1,), 1, MOST_DILATION
+            ),
+            f"propagations must be 1 or more, and at most {MOST_STEPS}": 1 <= self.propagations <= MOST_STEPS,
             "mean and std must have three values": len(self.mean) == len(self.std) == 3,
             "brn_mean and brn_std must have three values": len(self.brn_mean) == len(self.brn_std) == 3,
             "std and brn_std must be positive": min(*self.std, *self.brn_std) > 0,
@@ -150,14 +167,14 @@ def check_kinds(config: DGRLConfig) -> None:
             raise ValueError(f"{name} must be a whole number, not {getattr(config, name)!r:.60}")
     for name in SEVERAL:
         values, of, kind = getattr(config, name), is_number, "numbers"
-        if name == "refinement_channels":
+        if name.startswith("refinement_"):
             of, kind = is_whole, "whole numbers"
         if not isinstance(values, tuple) or not all(map(of, values)):
             raise ValueError(f"{name} must be a list of {kind}, not {values!r:.60}")
     for name in ("context", "share_heads"):
         if not isinstance(getattr(config, name), bool):
             raise ValueError(f"{name} must be true or false, not {getattr(config, name)!r:.60}")
-    for name in ("backbone", "prior", "sizing"):
+    for name in ("backbone", "feedback", "prior", "sizing"):
         if not isinstance(getattr(config, name), str):
             raise ValueError(f"{name} must be a word, not {getattr(config, name)!r:.60}")
     if not is_number(config.refinement_gain):

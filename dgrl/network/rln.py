@@ -113,6 +113,15 @@ class Head(nn.Module):
         return RLNStep(logits, logits.softmax(1)[:, 1:], weight_maps)
 
 
+def attend(features: dict[str, Tensor], weight_maps: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Features by block name, those of the levels that have a weight map times that map: what attended feedback reads.
+
+    So a step goes on with what the step before chose, and forgets the rest.
+    """
+    weighted = {level: features[level] * resize(m, features[level].shape[-2:]) for level, m in weight_maps.items()}
+    return features | weighted
+
+
 class RLN(nn.Module):
     """Recurrent Localization Network (the authors' README calls it GLN).
 
@@ -127,6 +136,7 @@ class RLN(nn.Module):
     def __init__(self, config: DGRLConfig, pretrained: bool = False) -> None:
         super().__init__()
         self.steps = config.steps
+        self.attended = config.feedback == "attended"
         self.backbone = Backbone(config.backbone, pretrained)
         self.recurrent_step = RecurrentStep(self.backbone)
         head_count = 1 if config.share_heads else config.steps + 1
@@ -155,4 +165,6 @@ class RLN(nn.Module):
             features = self.recurrent_step(self.backbone, stem, features, t)
             head = self.heads[min(t, len(self.heads) - 1)]
             outputs.append(head(features, images.shape[-2:], t))
+            if self.attended:  # departure: published feedback is the features as they are
+                features = attend(features, outputs[-1].weight_maps)
         return RLNOutput(outputs)

@@ -62,10 +62,18 @@ class TrainingConfig:
         float,
         Setting("share of RLN's pictures on which another one's object is pasted (departure; published: 0)", 0, 1),
     ] = 0.0
+    named_share: Annotated[
+        float,
+        Setting("share of RLN's pictures made of two, one named by given weight maps (departure; published: 0)", 0, 1),
+    ] = 0.0
+    """So attention is obeyed, and remembered: `dgrl.training.named`."""
     page_share: Annotated[
         float,
         Setting("share of RLN's pictures that are pages of text, without an object (departure; published: 0)", 0, 1),
     ] = 0.0
+    stored_maps: Annotated[
+        bool, Setting("make RLN's maps for BRN's training once, of whole pictures, instead of anew for each crop")
+    ] = False
     crop: Annotated[
         int | None, Setting("side in pixels of BRN's training crops (departure; published: whole pictures)", least=16)
     ] = 96
@@ -90,9 +98,20 @@ class TrainingConfig:
         bool, Setting("whether the loss is summed over pixels and time steps (published) instead of their mean")
     ] = False
     region_weight: Annotated[float, Setting("of the soft-IoU term (departure; published: 0)", least=0)] = 1.0
+    lean_weight: Annotated[
+        float,
+        Setting("of the term that asks BRN's kernels to draw from their own side (departure; published: 0)", 0),
+    ] = 0.0
     attention_weight: Annotated[
         float, Setting("of the term that asks weight maps to favour the object (departure; published: 0)", least=0)
     ] = 0.1
+    attention_spread: Annotated[
+        float, Setting("share of a map's mass that this term leaves to the whole picture at t = 0", above=0, most=1)
+    ] = 0.1
+    attention_narrowing: Annotated[
+        float,
+        Setting("that share at a step, of that at the step before; below 1 attention narrows", above=0, most=1),
+    ] = 1.0
     precision: Annotated[Literal["no", "bf16", "fp16"], Setting("mixed precision: no, bf16 or fp16")] = "no"
     compile: Annotated[bool, Setting("compile the network first: a minute's wait, then faster updates")] = False
     seed: Annotated[int, Setting("of new layers, order, augmentation and crops")] = 0

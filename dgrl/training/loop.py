@@ -22,6 +22,7 @@ from dgrl.model import DGRL
 from dgrl.training.checkpoints import Progress, TrainingError, check_unused, claimed, load_checkpoint, save_checkpoint
 from dgrl.training.config import TrainingConfig
 from dgrl.training.stages import TrainingStage, make_stage
+from dgrl.training.stored import MAPS_FOLDER
 from dgrl.training.watching import evenly_spaced, looks, watchers
 
 Batch = list[Tensor]
@@ -68,6 +69,8 @@ def _train(
     model.to(accelerator.device)  # all of it: the BRN stage runs RLN too, outside of what Accelerate prepares
     accelerator.print(f"Training {config.stage} on {in_use(accelerator)} with {len(pairs)} pictures")
     stage: Any = make_stage(model, config)
+    if config.stage == "brn" and config.stored_maps:
+        stage.store_maps(pairs, out / MAPS_FOLDER)
     data = stage.make_data(pairs)
     order = Shuffle(len(data), config.seed)
     size = piece_size(config, len(data), accelerator.num_processes)

@@ -1,14 +1,13 @@
 """What training minimises: the published supervision, and the `default` preset's declared departures."""
 
+import math
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from dgrl.network.rln import RLNOutput
 from dgrl.training.config import TrainingConfig
-
-EVEN_SHARE = 0.1
-"""Share of a weight map's mass that `attention_loss` leaves to the whole picture, so that surroundings still count."""
 
 
 def cross_entropy(logits: Tensor, masks: Tensor, summed: bool = False) -> Tensor:
@@ -30,11 +29,22 @@ def region_loss(saliency: Tensor, masks: Tensor) -> Tensor:
     return (1 - (intersection + 1) / (union + 1)).mean()
 
 
-def attention_loss(weight_maps: dict[str, Tensor], masks: Tensor) -> Tensor:
+def mask_as_map(masks: Tensor, size: tuple[int, int], spread: float | Tensor) -> Tensor:
+    """Weight maps (B, 1, h, w) of the given `size` that look at masks (B, 1, H, W) of 0 and 1: positive, mean 1.
+
+    The share `spread` of the mass lies evenly over all cells, so that surroundings still count; all of it where a mask
+    is empty.
+    """
+    inside = F.adaptive_avg_pool2d(masks, size)
+    area = inside.mean((-2, -1), keepdim=True)
+    return torch.where(area > 0, spread + (1 - spread) * inside / area.clamp(min=1e-6), 1.0)
+
+
+def attention_loss(weight_maps: dict[str, Tensor], masks: Tensor, spread: float = 0.1) -> Tensor:
     """How far each weight map is from the mask as a distribution of mass, in nats; mean over levels and pictures.
 
-    KL(p ‖ w): w is the map normalised to sum 1, p the mask likewise, with `EVEN_SHARE` of its mass spread over all
-    cells. Masks are (B, 1, H, W) of 0 and 1; where one is empty, nothing is asked.
+    KL(p ‖ w): w is the map normalised to sum 1, p the mask likewise (`mask_as_map`), with the share `spread` of its
+    mass over all cells. Masks are (B, 1, H, W) of 0 and 1; where one is empty, nothing is asked.
 
     Departure, `default` preset only: nothing in the published loss asks a weight map to favour the object, and after a
     short training the maps stay flat or light up the corners. Asking for as much mass as possible inside the mask is
@@ -43,12 +53,10 @@ def attention_loss(weight_maps: dict[str, Tensor], masks: Tensor) -> Tensor:
     divergences = []
     for weights in weight_maps.values():
         height, width = weights.shape[-2:]
-        inside = F.adaptive_avg_pool2d(masks, (height, width)).flatten(1)  # (B, h·w)
-        on_object = inside / inside.sum(1, keepdim=True).clamp(min=1e-6)
-        wanted = EVEN_SHARE / inside.shape[1] + (1 - EVEN_SHARE) * on_object
+        wanted = mask_as_map(masks, (height, width), spread).flatten(1)  # (B, h·w)
         mass = weights.flatten(1).clamp(min=1e-8)
-        mass = mass / mass.sum(1, keepdim=True)
-        divergences.append((wanted * (wanted.log() - mass.log())).sum(1))
+        mass = mass / mass.mean(1, keepdim=True)
+        divergences.append((wanted * (wanted.log() - mass.log())).mean(1))
     has_object = masks.flatten(1).any(1)
     return (torch.stack(divergences) * has_object).mean()
 
@@ -56,16 +64,37 @@ def attention_loss(weight_maps: dict[str, Tensor], masks: Tensor) -> Tensor:
 def localisation_loss(output: RLNOutput, masks: Tensor, config: TrainingConfig) -> Tensor:
     """Each time step's supervision ("three top supervisions", section 3.3): their weighted mean, or sum (published)."""
     losses = []
-    for step in output.steps:
+    for t, step in enumerate(output.steps):
         loss = cross_entropy(step.logits, masks, config.summed)
         if config.region_weight:
             loss = loss + config.region_weight * region_loss(step.saliency, masks)
         if config.attention_weight and step.weight_maps:
-            loss = loss + config.attention_weight * attention_loss(step.weight_maps, masks)
+            spread = config.attention_spread * config.attention_narrowing**t
+            loss = loss + config.attention_weight * attention_loss(step.weight_maps, masks, spread)
         losses.append(loss)
     weights = torch.tensor([config.step_growth**t for t in range(len(losses))], device=masks.device)
     total = (torch.stack(losses) * weights).sum()
     return total if config.summed else total / weights.sum()
+
+
+def lean_loss(coefficients: Tensor, masks: Tensor, counted: Tensor) -> Tensor:
+    """How little of a kernel's positive weight lies on neighbours of its pixel's own side, near the contour.
+
+    −log of that share, mean over the pixels whose window the contour crosses; the centre does not count as a neighbour.
+    Coefficients are (B, n², H, W), masks and what counts (B, 1, H, W).
+
+    Departure, off by default: where the map is smooth over a window only the sum of a kernel matters, so kernels learn
+    to change the map's contrast, and all look alike.
+    """
+    n = math.isqrt(coefficients.shape[1])
+    neighbours = F.unfold(F.pad(masks, [n // 2] * 4, value=-1.0), n).view_as(coefficients)
+    same = (neighbours == masks).float()
+    crossed = counted * (same.sum(1, keepdim=True) < (neighbours >= 0).sum(1, keepdim=True))
+    centre = torch.ones(n * n, device=masks.device)
+    centre[n * n // 2] = 0
+    positive = coefficients.relu()
+    share = (positive * same * centre.view(-1, 1, 1)).sum(1, keepdim=True) / (positive.sum(1, keepdim=True) + 1e-3)
+    return -(crossed * (share + 1e-3).log()).sum() / crossed.sum().clamp(min=1)
 
 
 def refinement_loss(evidence: Tensor, masks: Tensor, counted: Tensor, config: TrainingConfig) -> Tensor:

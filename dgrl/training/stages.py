@@ -1,6 +1,8 @@
 """The stages of training as modules: a batch in, the loss out; each says what it reads and what it trains."""
 
 from collections.abc import Sequence
+from contextlib import nullcontext
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -11,8 +13,12 @@ from torchvision.transforms import v2
 from dgrl.data.crops import CropData, as_in_the_whole, cut
 from dgrl.data.pairs import Pair, SaliencyData, augmentation, plain_resize
 from dgrl.model import DGRL
+from dgrl.network.brn import BRNOutput
+from dgrl.taps import listening
 from dgrl.training.config import TrainingConfig
-from dgrl.training.losses import localisation_loss, refinement_loss
+from dgrl.training.losses import lean_loss, localisation_loss, refinement_loss
+from dgrl.training.named import GivenMaps, NamedData
+from dgrl.training.stored import StoredCropData, still, store_maps
 
 
 class TrainingStage(nn.Module):
@@ -56,13 +62,19 @@ class LocaliseStage(TrainingStage):
         self.rln = model.rln
 
     def make_data(self, pairs: Sequence[Pair]) -> SaliencyData:
-        """What the stage reads: pictures of RLN's training size."""
+        """What the stage reads: pictures of RLN's training size, some of which may name one of two objects."""
         config = self.config
-        return SaliencyData(pairs, transform(config.size, config), config.seed, config.paste_share, config.page_share)
+        settings = pairs, transform(config.size, config), config.seed, config.paste_share, config.page_share
+        return NamedData(*settings, config.named_share) if config.named_share else SaliencyData(*settings)
 
-    def forward(self, images: Tensor, masks: Tensor) -> Tensor:
-        """The loss of a batch: images (B, 3, S, S) in [0, 1], masks (B, 1, S, S) of 0 and 1."""
-        return localisation_loss(self.rln(images, self.config.steps), masks, self.config)
+    def forward(self, images: Tensor, masks: Tensor, given: Tensor | None = None) -> Tensor:
+        """The loss of a batch: images (B, 3, S, S) in [0, 1], masks (B, 1, S, S) of 0 and 1.
+
+        `given` (B,) says which pictures come with weight maps of their own (`dgrl.training.named`).
+        """
+        with nullcontext() if given is None else listening(GivenMaps(masks, given)):
+            output = self.rln(images, self.config.steps)
+        return localisation_loss(output, masks, self.config)
 
 
 class RefineStage(TrainingStage):
@@ -73,15 +85,32 @@ class RefineStage(TrainingStage):
         self.brn = model.brn
         # In a list, so that RLN's weights are not among this stage's parameters.
         self.fixed = [model]
+        self.files: list[Path] = []
         model.rln.eval()
 
-    def forward(self, images: Tensor, masks: Tensor, corners: Tensor) -> Tensor:
-        """The loss of a batch: images (B, 3, S, S), masks (B, 1, S, S), and the windows to cut of each (B, K, 2)."""
-        (model,) = self.fixed
-        # In float32 also where training lowers precision: these maps are what BRN will see in use.
-        with torch.no_grad(), torch.autocast(images.device.type, enabled=False):
-            saliency = model.localise(images, self.config.steps).saliency
-            images, prior = self.sizing.for_brn(images, saliency, self.brn_size)
+    def store_maps(self, pairs: Sequence[Pair], folder: Path) -> None:
+        """Make RLN's maps of all pictures now, in `folder`; what is read afterwards holds them."""
+        self.files = store_maps(self.fixed[0], pairs, folder, self.config.steps)
+
+    def make_data(self, pairs: Sequence[Pair]) -> SaliencyData:
+        """What the stage reads: as any other, and RLN's maps where they are stored."""
+        if not self.files:
+            return super().make_data(pairs)
+        config = self.config
+        crops = config.crop or self.brn_size, config.crops_per_picture, config.boundary_share
+        return StoredCropData(pairs, still(config.augment), config.seed, *crops, self.files)
+
+    def forward(self, images: Tensor, masks: Tensor, corners: Tensor, prior: Tensor | None = None) -> Tensor:
+        """The loss of a batch: images (B, 3, S, S), masks (B, 1, S, S), and the windows to cut of each (B, K, 2).
+
+        `prior` (B, 1, S, S) is RLN's map where it is stored.
+        """
+        if prior is None:
+            (model,) = self.fixed
+            # In float32 also where training lowers precision: these maps are what BRN will see in use.
+            with torch.no_grad(), torch.autocast(images.device.type, enabled=False):
+                saliency = model.localise(images, self.config.steps).saliency
+                images, prior = self.sizing.for_brn(images, saliency, self.brn_size)
         return crops_loss(self.brn, images, prior, masks, corners, self.config)
 
 
@@ -108,7 +137,11 @@ def crops_loss(
     crop = config.crop or max(masks.shape[-2:])
     counted = as_in_the_whole(masks, corners, crop, brn.reach)  # type: ignore[arg-type]
     images, prior, masks = (cut(maps, corners, crop) for maps in (images, prior, masks))
-    return refinement_loss(brn(images, prior).evidence, masks, counted, config)
+    output: BRNOutput = brn(images, prior)
+    loss = refinement_loss(output.evidence, masks, counted, config)
+    if config.lean_weight:
+        loss = loss + config.lean_weight * lean_loss(output.coefficients, masks, counted)
+    return loss
 
 
 def make_stage(model: DGRL, config: TrainingConfig) -> TrainingStage:

@@ -1,13 +1,14 @@
 import dataclasses
+from itertools import pairwise
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from dgrl import DGRLConfig, propagate
+from dgrl import DGRL, DGRLConfig, propagate
 from dgrl.network.brn import BRN
-from dgrl.taps import listening
+from dgrl.taps import listening, tap_names
 from tests.helpers.networks import TINY, filled
 
 
@@ -229,3 +230,31 @@ def test_reach_is_as_far_as_an_input_is_felt(kernel_size):
     brn(images, saliency).evidence[0, 0, 10, 10].backward()
     felt = (images.grad.abs().sum(1) + saliency.grad.abs().sum(1))[0].nonzero() - 10
     assert int(felt.abs().max()) == brn.reach
+
+
+@pytest.mark.parametrize("propagations", [1, 2, 3])
+def test_every_propagation_is_the_papers_with_the_same_coefficients(propagations):
+    model = filled(DGRL(dataclasses.replace(TINY, propagations=propagations)))
+    trace = model.trace(np.random.RandomState(0).randint(0, 256, (50, 70, 3), np.uint8))
+    names = tap_names(2, propagations=propagations)
+    assert set(trace.taps) == set(names)
+    assert len(names) == len(tap_names(2)) + propagations - 1
+    assert len(trace.propagated) == propagations + 1
+    for before, after in pairwise(trace.propagated):
+        again = propagate(torch.from_numpy(before), torch.from_numpy(trace.coefficients))
+        torch.testing.assert_close(again, torch.from_numpy(after))
+    for x, y in ((0, 0), (69, 49), (30, 20)):
+        for number in range(propagations):
+            pixel = trace.pixel(x, y, number)
+            assert pixel.refined == pytest.approx(1 / (1 + np.exp(pixel.background - pixel.foreground)), abs=1e-6)
+            assert pixel.prior == trace.propagated[number][pixel.row, pixel.column]
+        assert trace.pixel(x, y).refined == trace.refined[pixel.row, pixel.column]
+
+
+def test_reach_is_how_far_an_input_has_a_say():
+    for settings in ({"refinement_dilations": (1, 2, 3)}, {"propagations": 3}, {"propagations": 2, "kernel_size": 7}):
+        brn = filled(DGRL(dataclasses.replace(TINY, **settings))).brn
+        images, saliency = torch.rand(1, 3, 41, 41, requires_grad=True), torch.rand(1, 1, 41, 41, requires_grad=True)
+        gradients = torch.autograd.grad(brn(images, saliency).evidence[0, 0, 20, 20], (images, saliency))
+        felt = sum(gradient.abs().sum((0, 1)) for gradient in gradients) > 0
+        assert (felt.nonzero() - 20).abs().max() == brn.reach

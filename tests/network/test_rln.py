@@ -6,10 +6,10 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from dgrl import DGRLConfig
+from dgrl import DGRL, DGRLConfig
 from dgrl.network.context import ContextualWeighting
-from dgrl.network.rln import RLN, RecurrentStep
-from dgrl.taps import listening
+from dgrl.network.rln import LEVELS, RLN, RecurrentStep, attend
+from dgrl.taps import Recorder, flatten_map, listening
 from tests.helpers.networks import TINY, filled
 
 
@@ -252,3 +252,23 @@ def test_normalisation_is_taken_off_the_pictures(images):
     by_hand = (images - torch.tensor([0.1, 0.2, 0.3]).view(3, 1, 1)) / torch.tensor([0.5, 0.6, 0.7]).view(3, 1, 1)
     with torch.inference_mode():
         torch.testing.assert_close(rln(images, 0).steps[0].logits, plain(by_hand, 0).steps[0].logits)
+
+
+def test_attended_feedback_is_of_the_features_that_the_maps_weigh():
+    plain, attended = (filled(DGRL(dataclasses.replace(TINY, feedback=kind))) for kind in ("plain", "attended"))
+    images = torch.rand(1, 3, 96, 96, generator=torch.Generator().manual_seed(0))
+    flat = [flatten_map(level, t=0) for level in LEVELS]
+    with torch.no_grad(), listening(Recorder(flat)):
+        one, other = plain.rln(images, 1), attended.rln(images, 1)
+    torch.testing.assert_close(one.saliency, other.saliency)  # maps of 1 weigh nothing
+    with torch.no_grad():
+        one, other = plain.rln(images, 1), attended.rln(images, 1)
+    torch.testing.assert_close(one.steps[0].saliency, other.steps[0].saliency)
+    assert not torch.allclose(one.saliency, other.saliency)
+
+
+def test_attend_weighs_the_levels_that_have_a_map():
+    features = {f"conv{k}": torch.rand(1, 2, 8, 8) for k in (2, 3)}
+    weighted = attend(features, {"conv3": torch.full((1, 1, 4, 4), 3.0)})
+    torch.testing.assert_close(weighted["conv3"], 3 * features["conv3"])
+    assert weighted["conv2"] is features["conv2"]

@@ -6,9 +6,9 @@ from torch.nn import functional as F
 from dgrl.network.rln import RLNOutput, RLNStep
 from dgrl.training.config import TrainingConfig
 from dgrl.training.losses import (
-    EVEN_SHARE,
     attention_loss,
     cross_entropy,
+    lean_loss,
     localisation_loss,
     refinement_loss,
     region_loss,
@@ -63,9 +63,9 @@ def test_region_loss_is_one_less_the_overlap():
 
 
 def wanted(masks, side):
-    """What `attention_loss` asks for, cell by cell."""
+    """What `attention_loss` asks for, cell by cell: a tenth of the mass everywhere, the rest on the object."""
     inside = F.adaptive_avg_pool2d(masks, side)
-    return EVEN_SHARE / side**2 + (1 - EVEN_SHARE) * inside / inside.sum()
+    return 0.1 / side**2 + 0.9 * inside / inside.sum()
 
 
 def test_attention_loss_is_nothing_for_a_map_that_is_even_on_the_object():
@@ -120,3 +120,32 @@ def test_localisation_loss_supervises_every_step():
         step.weight_maps = {}
     loss = localisation_loss(RLNOutput(steps), masks, TrainingConfig(region_weight=0, attention_weight=0.5))
     torch.testing.assert_close(loss, losses.mean())
+
+
+def test_attention_is_asked_to_narrow_from_step_to_step():
+    masks = disc(16, 16, (8, 8), 4)
+    maps = {"conv3": torch.rand(1, 1, 4, 4)}
+    logits = torch.zeros(1, 2, 16, 16)
+    steps = [RLNStep(logits, logits.softmax(1)[:, 1:], maps) for _ in range(3)]
+    config = dataclasses.replace(PLAIN, attention_weight=1.0, attention_spread=0.5, attention_narrowing=0.2)
+    asked = [attention_loss(maps, masks, spread) for spread in (0.5, 0.1, 0.02)]
+    assert asked[0] < asked[1] < asked[2]
+    expected = cross_entropy(logits, masks) + torch.stack(asked).mean()
+    torch.testing.assert_close(localisation_loss(RLNOutput(steps), masks, config), expected)
+
+
+def test_lean_loss_is_small_for_kernels_that_draw_from_their_own_side():
+    masks = torch.zeros(1, 1, 12, 12)
+    masks[..., 6:] = 1
+    everywhere = torch.ones_like(masks)
+    outward, inward, centre = (torch.zeros(1, 9, 12, 12) for _ in range(3))
+    centre[:, 4] = 1
+    for columns, own, other in ((slice(0, 6), 3, 5), (slice(6, 12), 5, 3)):
+        inward[:, own, :, columns] = 1
+        outward[:, other, :, columns] = 1
+    losses = [float(lean_loss(kernels, masks, everywhere)) for kernels in (inward, centre, outward)]
+    assert losses[0] < 0.01
+    assert losses[1] == losses[2] > 5
+    nowhere = lean_loss(centre, torch.zeros_like(masks), everywhere)
+    assert nowhere == 0, "nothing is asked where no contour is"
+    assert lean_loss(outward, masks, 1 - everywhere) == 0

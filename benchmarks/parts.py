@@ -1,0 +1,220 @@
+"""What each part of the network does: `python -m benchmarks.parts DATA [--weights W] [--only LIST] [--count N]`.
+
+DATA holds `image` and `mask`. Parts are taken away or altered one at a time, and the error of the result is measured,
+in the whole picture and within 3 pixels of the true contour. Prints Markdown tables.
+"""
+
+import argparse
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from benchmarks.timing import table
+from dgrl.commands.common import load_model
+from dgrl.commands.data import stems
+from dgrl.data.pairs import Pair, find_pairs
+from dgrl.evaluation.metrics import contour_band
+from dgrl.images import as_float, read_image, to_tensor
+from dgrl.model import DGRL
+from dgrl.network.rln import LEVELS
+from dgrl.taps import Edit, Recorder, flatten_map, listening, mean_kernels, scale_feedback
+from dgrl.training.losses import mask_as_map
+
+BLOCKS = ("conv2", "conv3", "conv4", "conv5")
+LONGEST = 4
+"""The largest T that is tried."""
+SPREAD = 0.1
+"""Share of the mass of a given map that lies evenly over the picture."""
+EDGE = 0.1, 0.9
+"""Kernels are looked at where RLN's map lies between these."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A pass that differs from the usual one; `refine` off takes RLN's last map as the result."""
+
+    name: str
+    edits: tuple[Edit, ...] = ()
+    steps: int | None = None
+    refine: bool = True
+
+
+@dataclass
+class Errors:
+    """Mean absolute errors of one variant, a value per picture."""
+
+    whole: list[float] = field(default_factory=list)
+    edge: list[float] = field(default_factory=list)
+
+
+def variants() -> Iterator[Variant]:
+    """The usual pass first."""
+    yield Variant("as it is")
+    for level in LEVELS:
+        yield Variant(f"weight maps flat, {level}", (flatten_map(level),))
+    yield Variant("weight maps flat, all", (flatten_map("*"),))
+    for block in BLOCKS:
+        yield Variant(f"feedback cut, {block}", (scale_feedback(block, 0.0),))
+    yield Variant("feedback cut, all", (scale_feedback("*", 0.0),))
+    for steps in range(LONGEST + 1):
+        yield Variant(f"T = {steps}", steps=steps)
+    yield Variant("prior rounded", (Edit("brn.prior", torch.round),))
+    yield Variant("one mean kernel", (mean_kernels(),))
+    yield Variant("no BRN", refine=False)
+
+
+@torch.inference_mode()
+def result(model: DGRL, images: Tensor, variant: Variant, refine: bool) -> NDArray[np.float32]:
+    """The last map of a pass over images (1, 3, H, W), in their size."""
+    height, width = images.shape[-2:]
+    with listening(Recorder(variant.edits)):
+        saliency = model.localise(images, variant.steps).saliency
+        if refine and variant.refine:
+            return model.sizing.refined(model.refine(images, saliency).refined, height, width)[0, 0].numpy()
+    return model.sizing.localised(saliency, height, width)[0, 0].numpy()
+
+
+def measure_variants(model: DGRL, pairs: Sequence[Pair], refine: bool) -> dict[str, Errors]:
+    """Errors by variant. With no BRN nothing is refined, and what alters BRN is left out."""
+    errors: dict[str, Errors] = {}
+    for pair in pairs:
+        images, truth = to_tensor(read_image(pair.image)), pair.truth()
+        band = contour_band(truth)
+        for variant in variants():
+            if not refine and any(edit.tap.startswith("brn") for edit in variant.edits):
+                continue
+            difference = np.abs(result(model, images, variant, refine) - truth)
+            of_variant = errors.setdefault(variant.name, Errors())
+            of_variant.whole.append(float(difference.mean()))
+            of_variant.edge.append(float(difference[band].mean()) if band.any() else 0.0)
+    return errors
+
+
+@dataclass
+class Selectivity:
+    """Mean saliency of RLN's last map on the named and on the other object, a value per picture."""
+
+    named: list[float] = field(default_factory=list)
+    other: list[float] = field(default_factory=list)
+
+
+@torch.inference_mode()
+def measure_selectivity(model: DGRL, pairs: Sequence[Pair]) -> dict[str, Selectivity]:
+    """What is found in two photos side by side when CWM's maps look at the object of one of them."""
+    size = model.config.rln_size
+    cut = scale_feedback("*", 0.0)
+    found: dict[str, Selectivity] = {}
+    for left, right in itertools.pairwise(pairs):
+        images = torch.cat([at_half(to_tensor(read_image(pair.image)), size) for pair in (left, right)], 3)
+        masks = [at_half(torch.from_numpy(pair.truth())[None, None].float(), size) > 0.5 for pair in (left, right)]
+        sides = [F.pad(mask, pad) for mask, pad in zip(masks, ([0, size // 2], [size // 2, 0]), strict=True)]
+        for named, other in (sides, sides[::-1]):
+            if not (named.any() and other.any()):
+                continue
+            every, first = (given_map(named.float(), steps) for steps in ("*", "0"))
+            ways = {"no map given": (), "the maps of every step": (every,), "those of t = 0 alone": (first,)}
+            ways["those of t = 0, all feedback cut"] = (first, cut)
+            for way, edits in ways.items():
+                with listening(Recorder(edits)):
+                    saliency = model.rln(images).saliency
+                of_way = found.setdefault(way, Selectivity())
+                of_way.named.append(float(saliency[named].mean()))
+                of_way.other.append(float(saliency[other].mean()))
+    return found
+
+
+def at_half(maps: Tensor, size: int) -> Tensor:
+    """(1, C, H, W) as the left or right half of a square of side `size`."""
+    return F.interpolate(as_float(maps), (size, size // 2), mode="bilinear", antialias=True)
+
+
+def given_map(mask: Tensor, steps: str) -> Edit:
+    """Gives every level's map at `steps` ("*" for all) the object of a mask (1, 1, S, S) to look at."""
+    return Edit(f"rln.t{steps}.conv*.weight_map", lambda weights: mask_as_map(mask, weights.shape[-2:], SPREAD))
+
+
+def measure_maps(model: DGRL, pairs: Sequence[Pair]) -> list[list[str]]:
+    """Rows: level, and the mean correlation of its map with that of the step before, for each step."""
+    correlations: dict[tuple[str, int], list[float]] = {}
+    with torch.inference_mode():
+        for pair in pairs:
+            steps = model.localise(to_tensor(read_image(pair.image))).steps
+            for t, (before, after) in enumerate(itertools.pairwise(steps), start=1):
+                for level in LEVELS:
+                    maps = torch.stack([step.weight_maps[level].flatten() for step in (before, after)])
+                    correlations.setdefault((level, t), []).append(float(torch.corrcoef(maps)[0, 1]))
+    return [
+        [level, *(f"{np.mean(correlations[level, t]):.2f}" for t in range(1, model.config.steps + 1))]
+        for level in LEVELS
+    ]
+
+
+def first_moments(model: DGRL, pairs: Sequence[Pair]) -> float:
+    """Median over pixels near the edge of how far, in pixels, a kernel's centre of mass lies from its pixel."""
+    moments = []
+    for pair in pairs:
+        trace = model.trace(pair.image)
+        saliency = torch.from_numpy(trace.steps[-1].saliency)[None, None]
+        saliency = F.interpolate(saliency, trace.refined.shape, mode="bilinear")[0, 0].numpy()
+        field_of_kernels = trace.kernel_field
+        near_edge = (saliency > EDGE[0]) & (saliency < EDGE[1])
+        moments.append(np.hypot(field_of_kernels.shift_x, field_of_kernels.shift_y)[near_edge])
+    return float(np.median(np.concatenate(moments)))
+
+
+def print_tables(model: DGRL, pairs: Sequence[Pair], refine: bool) -> None:
+    """Everything, as Markdown."""
+    errors = measure_variants(model, pairs, refine)
+    usual = next(iter(errors.values()))
+    rows = [
+        [name, *itertools.chain(*(of_kind(one, base) for one, base in ((e.whole, usual.whole), (e.edge, usual.edge))))]
+        for name, e in errors.items()
+    ]
+    print(table(["variant", "error", "times", "error at the edge", "times"], rows))
+    if model.config.context:
+        found = measure_selectivity(model, pairs)
+        rows = [[way, f"{np.mean(s.named):.2f}", f"{np.mean(s.other):.2f}"] for way, s in found.items()]
+        print("\n" + table(["two photos side by side", "named object", "other object"], rows))
+        steps = [f"t = {t}" for t in range(1, model.config.steps + 1)]
+        print("\n" + table(["correlation with the step before", *steps], measure_maps(model, pairs)))
+    if refine:
+        moment = first_moments(model, pairs)
+        print(f"\nKernels' first moment where RLN's map is between {EDGE[0]} and {EDGE[1]}, median: {moment:.2f} px")
+    print(f"\n{len(pairs)} pictures; mean absolute error, maps not stretched")
+
+
+def of_kind(values: Sequence[float], usual: Sequence[float]) -> tuple[str, str]:
+    """Mean error, and how many times the usual one it is."""
+    return f"{np.mean(values):.4f}", f"{np.mean(values) / np.mean(usual):.2f}"
+
+
+def main() -> None:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path, metavar="DATA")
+    parser.add_argument("--weights", help="folder of weights; default: shipped")
+    parser.add_argument("--only", type=Path, help="list of stems")
+    parser.add_argument("--count", type=int, default=100, help="how many pictures, evenly spaced; 0 for all")
+    parser.add_argument("--no-refine", action="store_true", help="measure RLN's last map: quicker")
+    options = parser.parse_args()
+    pairs = find_pairs(options.data / "image", options.data / "mask")
+    if options.only:
+        kept = stems([options.only])
+        pairs = [pair for pair in pairs if pair.stem in kept]
+    if options.count:
+        pairs = pairs[:: max(1, len(pairs) // options.count)][: options.count]
+    model, running, _ = load_model(options.weights, precision="fp32")
+    with running:
+        print()  # ends the line that says what it runs on
+        print_tables(model, pairs, refine=not options.no_refine)
+
+
+if __name__ == "__main__":
+    main()

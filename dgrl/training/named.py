@@ -1,0 +1,103 @@
+"""Pictures of two objects, one of which is named by CWM's maps: they teach RLN to obey attention, and to remember it.
+
+Half of them give the maps of every time step: what the maps look at is what every step must find. The others give those
+of t = 0 alone: later steps, whose maps are their own, can know which object was meant from the feedback only.
+"""
+
+import re
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torchvision.transforms import v2
+
+from dgrl.data.pairs import Pair, SaliencyData
+from dgrl.training.losses import mask_as_map
+
+NOTHING, FIRST, EVERY = 0, 1, 2
+"""Whose maps a picture gives: no time step's, that of t = 0, every one's."""
+
+WEIGHT_MAP = re.compile(r"rln\.t(\d+)\.conv\d\.weight_map")
+LEAST_SHARE = 0.01
+"""An object that covers less of its picture than this is not named."""
+
+
+class NamedData(SaliencyData):
+    """`SaliencyData` some of whose pictures are made of two: also (,) int64, whose maps are given (`EVERY` …).
+
+    The mask is then that of the named object alone.
+
+    Args:
+        pairs, transform, seed, paste_share, page_share: see `SaliencyData`.
+        named_share: which share of the pictures is made of two.
+    """
+
+    def __init__(
+        self,
+        pairs: Sequence[Pair],
+        transform: v2.Transform,
+        seed: int = 0,
+        paste_share: float = 0.0,
+        page_share: float = 0.0,
+        named_share: float = 0.5,
+    ) -> None:
+        super().__init__(pairs, transform, seed, paste_share, page_share)
+        self.named_share = named_share
+
+    def sample(self, index: int) -> tuple[Tensor, ...]:
+        """Item `index`, by PyTorch's current random state."""
+        image, mask = super().sample(index)
+        if torch.rand(()) >= self.named_share or not mask.any():
+            return image, mask, torch.tensor(NOTHING)
+        first, second = (image, mask), self.another()
+        if torch.rand(()) < 0.5:
+            first, second = second, first
+        both, named = two_in_one(*first, *second, kind=int(torch.randint(3, ())))
+        if named.mean() < LEAST_SHARE:  # too little of it is left to be meant
+            return image, mask, torch.tensor(NOTHING)
+        return both, named, torch.tensor(FIRST + int(torch.randint(2, ())))
+
+
+def two_in_one(image: Tensor, mask: Tensor, other: Tensor, shape: Tensor, kind: int) -> tuple[Tensor, Tensor]:
+    """A picture (3, S, S) of two, and the mask (1, S, S) of the first one's object in it.
+
+    Kind 0 puts them side by side, 1 one above the other, each squeezed to half, in either order; 2 pastes the object of
+    either on the other one.
+    """
+    if kind == 2:
+        if torch.rand(()) < 0.5:
+            return torch.where(mask > 0, image, other), mask
+        return torch.where(shape > 0, other, image), mask * (1 - shape)
+    side = image.shape[-1]
+    half = (side, side // 2) if kind == 0 else (side // 2, side)
+    pictures = [F.interpolate(maps[None], half, mode="bilinear", antialias=True)[0] for maps in (image, other)]
+    masks = [F.interpolate(mask[None], half)[0], torch.zeros(1, *half)]
+    if torch.rand(()) < 0.5:
+        pictures, masks = pictures[::-1], masks[::-1]
+    dimension = 2 if kind == 0 else 1
+    return torch.cat(pictures, dimension), torch.cat(masks, dimension)
+
+
+class GivenMaps:
+    """A listener that gives the maps of the pictures of a batch that name their object.
+
+    Args:
+        masks: (B, 1, H, W) of 0 and 1, the named objects.
+        given: (B,) int64, whose maps are given.
+        spread: share of a given map's mass that lies evenly over the picture.
+    """
+
+    def __init__(self, masks: Tensor, given: Tensor, spread: float = 0.1) -> None:
+        self.masks = masks
+        self.given = given.view(-1, 1, 1, 1)
+        self.spread = spread
+
+    def __call__(self, name: str, value: Tensor) -> Tensor:
+        """What goes on through tap `name` in place of `value`."""
+        match = WEIGHT_MAP.fullmatch(name)
+        if match is None:
+            return value
+        replaced = self.given >= (FIRST if match[1] == "0" else EVERY)
+        height, width = value.shape[-2:]
+        return torch.where(replaced, mask_as_map(self.masks, (height, width), self.spread), value)

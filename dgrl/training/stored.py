@@ -1,0 +1,82 @@
+"""RLN's maps, made once and kept, for trainings of BRN that are much longer than it takes to make them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torchvision import tv_tensors
+from torchvision.transforms import v2
+
+from dgrl.data.crops import CropData
+from dgrl.data.pairs import Pair
+from dgrl.files import replacing
+from dgrl.images import read_image, to_tensor
+from dgrl.model import DGRL
+
+MAPS_FOLDER = "maps"
+"""In a run's folder."""
+
+
+@torch.inference_mode()
+def store_maps(model: DGRL, pairs: Sequence[Pair], folder: Path, steps: int | None) -> list[Path]:
+    """RLN's last map of every whole picture as an 8-bit PNG of BRN's size; those that are there are kept.
+
+    Files are numbered, not named: pictures of several data sets may share names.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    files = [folder / f"{number:06d}.png" for number in range(len(pairs))]
+    for pair, file in zip(pairs, files, strict=True):
+        if file.exists():
+            continue
+        images = to_tensor(read_image(pair.image)).to(model.device)
+        saliency = model.localise(images, steps).saliency
+        _, prior = model.sizing.for_brn(images, saliency, model.config.brn_size)
+        with replacing(file) as partial:
+            Image.fromarray((prior[0, 0] * 255).round().byte().cpu().numpy()).save(partial, "png")
+    return files
+
+
+def still(augment: bool) -> v2.Transform:
+    """Flips, colours and blur, as in `dgrl.data.augmentation`; no crops, so that pictures and stored maps fit."""
+    if not augment:
+        return v2.Identity()
+    return v2.Compose(
+        [
+            v2.RandomHorizontalFlip(),
+            v2.ColorJitter(brightness=0.4, contrast=0.4, saturation=0.4, hue=0.05),
+            v2.RandomGrayscale(0.05),
+            v2.RandomApply([v2.GaussianBlur(5, (0.5, 1.5))], 0.1),
+        ]
+    )
+
+
+class StoredCropData(CropData):
+    """`CropData` with stored maps: image (3, S, S), mask (1, S, S), windows (count, 2) and RLN's map (1, S, S)."""
+
+    def __init__(
+        self,
+        pairs: Sequence[Pair],
+        transform: v2.Transform,
+        seed: int,
+        crop: int,
+        count: int,
+        boundary_share: float,
+        files: Sequence[Path],
+    ) -> None:
+        super().__init__(pairs, transform, seed, crop, count, boundary_share)
+        self.files = files
+
+    def sample(self, index: int) -> tuple[Tensor, ...]:
+        """Item `index` without its windows, by PyTorch's current random state."""
+        pair = self.pairs[index]
+        prior = torch.from_numpy(np.asarray(Image.open(self.files[index])).copy())[None]
+        size = prior.shape[-2:]
+        image = v2.functional.resize(torch.from_numpy(read_image(pair.image)).permute(2, 0, 1), size, antialias=True)
+        # Averaged, then cut at one half: nearest pixels would put stairs on the contour that BRN is to draw.
+        mask = v2.functional.resize(torch.from_numpy(pair.truth())[None] * 255, size, antialias=True)
+        image, mask, prior = self.transform(tv_tensors.Image(image), tv_tensors.Mask(mask), tv_tensors.Mask(prior))
+        image, prior = (maps.as_subclass(Tensor).float() / 255 for maps in (image, prior))
+        return image, (mask.as_subclass(Tensor) > 127).float(), prior

@@ -1,0 +1,98 @@
+"""Pictures of two objects, one named by the weight maps: what they are made of, and that naming reaches the loss."""
+
+import pytest
+import torch
+
+from dgrl import DGRL
+from dgrl.data.pairs import plain_resize
+from dgrl.taps import Recorder, listening
+from dgrl.training.config import TrainingConfig
+from dgrl.training.losses import mask_as_map
+from dgrl.training.named import EVERY, FIRST, LEAST_SHARE, NOTHING, GivenMaps, NamedData, two_in_one
+from dgrl.training.stages import make_stage
+from tests.helpers.networks import TINY, TRAINED, disc, filled, write_pairs
+
+WHITE, BLACK = torch.ones(3, 64, 64), torch.zeros(3, 64, 64)
+MASK = disc(64, 64, (32, 32), 20)[0]
+
+
+@pytest.mark.parametrize("kind", [0, 1])
+def test_halves_hold_both_pictures_squeezed_and_the_mask_of_the_first_alone(kind):
+    torch.manual_seed(kind)
+    orders = set()
+    for _ in range(10):
+        image, mask = two_in_one(WHITE, MASK, BLACK, MASK, kind)
+        assert image.shape == (3, 64, 64)
+        assert mask.shape == (1, 64, 64)
+        assert image.mean() == pytest.approx(0.5)
+        assert mask.mean() == pytest.approx(float(MASK.mean()) / 2, rel=0.05)
+        assert (image[:1][mask > 0] == 1).all(), "the mask lies on the first picture"
+        orders.add(bool(image[0, 0, 0]))
+    assert orders == {True, False}
+
+
+def test_pasting_names_the_object_that_is_seen():
+    torch.manual_seed(0)
+    other = disc(64, 64, (40, 40), 20)[0]
+    seen = set()
+    for _ in range(10):
+        image, mask = two_in_one(WHITE, MASK, BLACK, other, 2)
+        assert (image[:1][mask > 0] == 1).all()
+        seen.add(int(mask.sum()))
+    assert seen == {int(MASK.sum()), int((MASK * (1 - other)).sum())}
+
+
+def test_named_pictures_come_as_often_as_asked_and_the_same_every_time(tmp_path):
+    pairs = write_pairs(tmp_path, 40)
+    for share in (0.0, 1.0):
+        data = NamedData(pairs, plain_resize(64), named_share=share)
+        items = [data[i] for i in range(len(data))]
+        given = [int(item[2]) for item in items]
+        assert all(item[1].mean() >= LEAST_SHARE for item in items), "no picture asks for next to nothing"
+        assert given.count(FIRST) == given.count(EVERY) == 0 if share == 0 else given.count(NOTHING) < 8
+    again = NamedData(pairs, plain_resize(64), named_share=1.0)
+    assert all(torch.equal(one, other) for one, other in zip(data[3], again[3], strict=True))
+    alone = make_stage(DGRL(TRAINED), TrainingConfig(size=64)).make_data(pairs)
+    assert len(alone[0]) == 2
+
+
+def test_given_maps_replace_those_of_named_pictures_alone():
+    model = filled(DGRL(TINY))
+    masks = disc(96, 96, (30, 60), 20).repeat(3, 1, 1, 1)
+    images = torch.rand(3, 3, 96, 96, generator=torch.Generator().manual_seed(0))
+    usual, recorder = Recorder(), Recorder()
+    listener = GivenMaps(masks, torch.tensor([NOTHING, FIRST, EVERY]))
+    with torch.no_grad():
+        with listening(usual):
+            model.rln(images)
+        with listening(lambda name, value: recorder(name, listener(name, value))):
+            model.rln(images)
+    for name, maps in recorder.values.items():
+        if not name.endswith("weight_map"):
+            continue
+        wanted = mask_as_map(masks, tuple(maps.shape[-2:]), 0.1)
+        torch.testing.assert_close(maps[0], usual.values[name][0])
+        torch.testing.assert_close(maps[2], wanted[2])
+        if ".t0." in name:
+            torch.testing.assert_close(maps[1], wanted[1])
+        else:
+            assert not torch.allclose(maps[1], wanted[1], atol=0.1)
+
+
+def test_training_asks_for_the_named_object(tmp_path):
+    torch.manual_seed(1)
+    stage = make_stage(DGRL(TRAINED), TrainingConfig(named_share=1.0, size=64))
+    images, masks = torch.rand(2, 3, 64, 64), disc(64, 64, (20, 20), 12).repeat(2, 1, 1, 1)
+    unnamed = stage(images, masks, torch.tensor([NOTHING] * 2))
+    torch.testing.assert_close(unnamed, stage(images, masks))
+    assert not torch.isclose(stage(images, masks, torch.tensor([EVERY] * 2)), unnamed)
+
+
+@pytest.mark.parametrize("spread", [0.1, 0.5, 1.0])
+def test_a_mask_as_a_map_has_a_mean_of_one_and_its_share_outside(spread):
+    masks = torch.zeros(2, 1, 32, 32)
+    masks[0, :, :16, :16] = 1
+    maps = mask_as_map(masks, (8, 8), spread)
+    assert maps.mean((1, 2, 3)).tolist() == pytest.approx([1, 1])
+    assert float(maps[0, :, :4, :4].sum()) == pytest.approx(64 * (1 - spread + spread / 4))
+    assert (maps[1] == 1).all()
