@@ -285,7 +285,8 @@ def test_nothing_runs_beyond_the_step_that_is_asked_for(network: DGRL, astronaut
     # Four steps of a network trained with two: the last head is used again.
     later = attribute(network, astronaut, PixelTarget(200, 120), "grad_cam", steps=4)
     last = network.trace(astronaut, steps=4).steps[4].logits[:, int(120.5 / 512 * SIDE), int(200.5 / 512 * SIDE)]
-    assert later.value == pytest.approx(last[1] - last[0], abs=1e-5)
+    # Relative, as it is −14.6: five passes with gradients and without differ by its last digits, on some processors.
+    assert later.value == pytest.approx(last[1] - last[0], rel=2e-6)
 
 
 @pytest.mark.usefixtures("quick")
