@@ -98,6 +98,10 @@ class TrainingConfig:
         bool, Setting("whether the loss is summed over pixels and time steps (published) instead of their mean")
     ] = False
     region_weight: Annotated[float, Setting("of the soft-IoU term (departure; published: 0)", least=0)] = 1.0
+    entropy_weight: Annotated[float, Setting("of the cross-entropy in BRN's loss (published: 1)", least=0)] = 1.0
+    absolute_weight: Annotated[
+        float, Setting("of the mean absolute error in BRN's loss (departure; published: 0)", least=0)
+    ] = 0.0
     lean_weight: Annotated[
         float,
         Setting("of the term that asks BRN's kernels to draw from their own side (departure; published: 0)", 0),

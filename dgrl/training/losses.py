@@ -98,14 +98,18 @@ def lean_loss(coefficients: Tensor, masks: Tensor, counted: Tensor) -> Tensor:
 
 
 def refinement_loss(evidence: Tensor, masks: Tensor, counted: Tensor, config: TrainingConfig) -> Tensor:
-    """Cross-entropy of BRN's two-class softmax (published), plus the region term of the `default` preset.
+    """Cross-entropy of BRN's two-class softmax (published), plus terms of the `default` preset: the error, the region.
 
     All are (B, 1, H, W): BRN's evidence, masks of 0 and 1, and 1 where a pixel counts.
     """
-    loss = counted * F.binary_cross_entropy_with_logits(evidence.float(), masks, reduction="none")
-    total = loss.sum((1, 2, 3))
+    saliency = evidence.float().sigmoid()
+    loss = config.entropy_weight * F.binary_cross_entropy_with_logits(evidence.float(), masks, reduction="none")
+    if config.absolute_weight:
+        # Departure: cross-entropy alone leaves grey wherever BRN cannot be sure, which every score counts as an error.
+        loss = loss + config.absolute_weight * (saliency - masks).abs()
+    total = (counted * loss).sum((1, 2, 3))
     # A mean for each crop first: the pieces of a batch that several processes share then weigh the same.
     mean = total.mean() if config.summed else (total / counted.sum((1, 2, 3)).clamp(min=1)).mean()
     if config.region_weight:
-        mean = mean + config.region_weight * region_loss(evidence.float().sigmoid() * counted, masks * counted)
+        mean = mean + config.region_weight * region_loss(saliency * counted, masks * counted)
     return mean

@@ -149,3 +149,13 @@ def test_lean_loss_is_small_for_kernels_that_draw_from_their_own_side():
     nowhere = lean_loss(centre, torch.zeros_like(masks), everywhere)
     assert nowhere == 0, "nothing is asked where no contour is"
     assert lean_loss(outward, masks, 1 - everywhere) == 0
+
+
+def test_brns_loss_weighs_cross_entropy_and_absolute_error_as_asked():
+    evidence, masks = torch.randn(2, 1, 6, 6), torch.randint(0, 2, (2, 1, 6, 6)).float()
+    counted = torch.ones_like(masks)
+    counted[..., :3] = 0
+    entropy = refinement_loss(evidence, masks, counted, PLAIN)
+    config = dataclasses.replace(PLAIN, entropy_weight=0.25, absolute_weight=2.0)
+    error = (evidence.sigmoid() - masks).abs()[..., 3:].mean()
+    torch.testing.assert_close(refinement_loss(evidence, masks, counted, config), 0.25 * entropy + 2 * error)
