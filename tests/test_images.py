@@ -14,9 +14,9 @@ from PIL import Image, ImageCms
 from dgrl.images import (
     ImageError,
     as_float,
-    cutout,
+
     read_image,
-    read_mask,
+
     square,
     to_grey,
     to_size,

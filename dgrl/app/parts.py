@@ -17,7 +17,8 @@ from PIL import Image
 
 from dgrl.app.passes import AS_TRAINED, MAX_PIXELS, Passes, View
 from dgrl.figures import png_file
-from dgrl.images import RGB, ImageError, read_mask
+from dgrl.images import RGB, ImageError
+from dgrl.masks import read_mask
 
 MOST_STEPS = 4
 QUIET: dict[str, Any] = {
