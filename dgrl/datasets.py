@@ -5,7 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from dgrl.data import HALF, DataError
+from dgrl.data import DataError
+from dgrl.masks import HALF
 from dgrl.pairing import Folders
 
 JPG, PNG = frozenset({".jpg"}), frozenset({".png"})

@@ -1,4 +1,4 @@
-"""Colour profiles: from whatever a camera or a printer meant by its numbers to sRGB, which screens and networks mean."""
+"""Colour profiles: from whatever a camera or a printer meant by its numbers to sRGB, as networks see it."""
 
 import io
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from dgrl.app import halves
 from dgrl.device import choose_precision, in_use, inference, return_freed_memory, settle_precision
 from dgrl.figures import fit
-from dgrl.images import RGB, read_image
+from dgrl.images import RGB, read_photo
 from dgrl.model import DGRL
 from dgrl.sizing import Sizing
 from dgrl.taps import Edit
@@ -41,6 +41,7 @@ class View:
         seconds: how long the pass took.
         machine: device, precision, and what the latter changes: "cpu, bf16 (maps within 0.005 of fp32's)".
         sizing: how the network's maps come to the photo's size.
+        full_size: width and height of the photo's file, if it has more than `MAX_PIXELS` and was read at reduced size.
     """
 
     trace: Trace
@@ -48,6 +49,7 @@ class View:
     seconds: float
     machine: str
     sizing: Sizing
+    full_size: tuple[int, int] | None = None
 
     @property
     def whole(self) -> bool:
@@ -151,7 +153,9 @@ class Passes:
         with self._one_half:
             view = self._find(key, visitor)
             if view is None:
-                view = self._localise(checkpoint, read_image(photo, MAX_PIXELS), steps, edits)
+                picture = read_photo(photo, MAX_PIXELS, reduce=True)
+                view = self._localise(checkpoint, picture.seen, steps, edits)
+                view = replace(view, full_size=picture.full_size)
                 self.count += 1
                 self._keep(key, view, visitor)
         if view.whole or not whole:
