@@ -84,13 +84,11 @@ def _estimator() -> Callable[..., Any]:
     To import the package compiles all that it has, for a minute where nothing of it is cached yet; this file alone
     takes six seconds, then a fraction of one.
     """
-    import numba  # a second, which only cut-outs need to wait for
-
     module = sys.modules.get(_MODULE)
     try:
         module = module or _load()
     except RuntimeError:  # Numba refuses to compile where neither the package's nor the user's folder can be written
-        numba.config.CACHE_DIR = tempfile.mkdtemp(prefix="dgrl-numba-")  # type: ignore[attr-defined]
+        sys.modules["numba"].config.CACHE_DIR = tempfile.mkdtemp(prefix="dgrl-numba-")
         module = _load()
     return module.estimate_foreground_ml
 

@@ -141,9 +141,9 @@ def _photo(image: Image.Image, name: str) -> Photo:
     alpha = None
     try:
         if image.mode.startswith("I"):  # Pillow carries 16-bit grey as "I;16", in some formats as 32-bit "I"
-            image = Image.fromarray(_as_bytes(as_16_bit(np.asarray(image), name), name))
+            image = Image.fromarray(as_bytes(as_16_bit(np.asarray(image), name), name))
         elif image.mode == "F":
-            image = Image.fromarray(_as_bytes(np.asarray(image), name))
+            image = Image.fromarray(as_bytes(np.asarray(image), name))
         elif image.has_transparency_data:
             image, alpha = split_alpha(image)
         return _laid(to_srgb(image, profile), alpha, full_size)
@@ -184,14 +184,15 @@ def _from_array(array: NDArray[np.generic], name: str, max_pixels: int) -> Photo
     if array.ndim != 3 or array.shape[2] not in (1, 3, 4):
         raise ImageError(f"{name}: its shape {array.shape} is not (H, W), (H, W, 1), (H, W, 3) or (H, W, 4)")
     check_size((array.shape[1], array.shape[0]), name, max_pixels)
-    values = _as_bytes(array, name)
+    values = as_bytes(array, name)
     if values.shape[2] == 4:
         return _laid(Image.fromarray(values[:, :, :3].copy()), Image.fromarray(values[:, :, 3].copy()))
     seen = np.array(np.broadcast_to(values, (*values.shape[:2], 3)))
     return Photo(seen, seen)
 
 
-def _as_bytes(array: NDArray[np.generic], name: str) -> NDArray[np.uint8]:
+def as_bytes(array: NDArray[np.generic], name: str) -> NDArray[np.uint8]:
+    """Numbers of any type, in the ranges that `read_image` accepts, as bytes; ImageError if they are out of range."""
     kind = array.dtype.kind
     if array.dtype == np.uint8:
         return np.ascontiguousarray(array, dtype=np.uint8)

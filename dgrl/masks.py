@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from dgrl.images import MAX_PIXELS, Picture, as_16_bit, read_photo, split_alpha
+from dgrl.images import MAX_PIXELS, Picture, as_16_bit, as_bytes, read_photo, split_alpha
 from dgrl.opening import ImageError, opened
 
 HALF = 127
@@ -84,7 +84,7 @@ def _levels(image: Image.Image, name: str, classes: bool) -> Levels:
             return Levels((numbers >> 8).astype(np.uint8))
         return Levels(_stretched(numbers.astype(np.uint8)))
     if image.mode == "F":
-        return Levels(np.asarray(Image.fromarray(read_photo(np.asarray(image)).seen).convert("L")))
+        return Levels(as_bytes(np.asarray(image), name))
     return Levels(_stretched(np.asarray(image.convert("RGB").convert("L"))))
 
 

@@ -138,7 +138,7 @@ def test_options_that_do_not_go_together(tmp_path):
     assert [pair.stem for pair in pairs_of(**both, without=[tmp_path / "list.txt"])] == ["b"]
     with pytest.raises(DataError, match="no pictures are left"):
         pairs_of(**both, only=[tmp_path / "none.txt"])
-    with pytest.raises(DataError, match="list of stems cannot be read"):
+    with pytest.raises(DataError, match="list of names cannot be read"):
         pairs_of(**both, only=[tmp_path / "missing.txt"])
 
 
