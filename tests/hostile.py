@@ -139,7 +139,7 @@ def odd_kinds() -> Iterator[tuple[str, bytes]]:
         ending, kind = (".tif", "TIFF") if mode == "CMYK" else (".png", "PNG")
         yield f"profile_wide_{mode}{ending}", encoded(photo(mode), kind, icc_profile=wide_profile())
     yield "profile_cut.png", encoded(photo(), "PNG", icc_profile=wide_profile()[:200])
-    for name, length in (("text", 5_000_000), ("bomb_of_text", 50_000_000)):
+    for name, length in (("long_text", 5_000_000), ("bomb_of_text", 50_000_000)):
         text = PngInfo()
         text.add_text("history", "x" * length, zip=True)
         yield f"{name}.png", encoded(photo(), "PNG", pnginfo=text)

@@ -93,7 +93,7 @@ def test_pictures_to_lie_on_fill_the_frame(disc, tmp_path, size):
 
 
 def test_a_blurred_background_has_nothing_of_the_object(disc):
-    photo, alpha, own = disc
+    photo, alpha, _ = disc
     noise = np.random.default_rng(0).integers(-20, 20, photo.shape)
     photo = (photo + noise).clip(0, 255).astype(np.uint8)
     picture = Photo(photo, photo)

@@ -93,7 +93,7 @@ def test_a_folder_with_everything(dgrl, here):
     assert {path.stem for path in (folder / "maps").iterdir()} == maps
     refused = ["dangling.jpg", "loop.png", "x.jpg", "empty.jpg", "raw.NEF", "drawing.svg"]
     refused += ["pipe.png"] if hasattr(os, "mkfifo") else []
-    named = refused + ["dangling", "inner", "notes.txt", "clip.mp4", "a.xmp"]
+    named = [*refused, "dangling", "inner", "notes.txt", "clip.mp4", "a.xmp"]
     assert sorted(line.removeprefix("dgrl: ").split(": ")[0] for line in err) == sorted(
         str(Path("in", name)) for name in named
     )

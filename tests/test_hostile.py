@@ -14,7 +14,7 @@ from tests import hostile
 from tests.networks import TINY, draw_photo, filled
 
 PATIENCE = 10
-SOUND = ("text.png", "mode_", "turned", "moving", "line", "profile", "palette", "comment", "good_link", "appended")
+SOUND = ("long_text", "mode_", "turned", "moving", "line", "profile", "palette", "comment", "good_link", "appended")
 
 
 @pytest.fixture(scope="module")

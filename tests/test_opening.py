@@ -87,7 +87,9 @@ def test_heic_under_any_name(tmp_path, name):
 def test_heic_turned_and_transparent(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6
-    (tmp_path / "a.heic").write_bytes(encoded(Image.fromarray(PHOTO), "HEIF", quality=-1, chroma=444, exif=exif.tobytes()))
+    (tmp_path / "a.heic").write_bytes(
+        encoded(Image.fromarray(PHOTO), "HEIF", quality=-1, chroma=444, exif=exif.tobytes())
+    )
     assert off(read_image(tmp_path / "a.heic"), np.rot90(PHOTO, -1)) <= 8
     image = Image.fromarray(PHOTO)
     image.putalpha(Image.linear_gradient("L").resize(image.size))
