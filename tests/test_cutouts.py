@@ -55,6 +55,11 @@ def test_any_shape_and_flat_maps(shape, level):
     assert (found.shape, found.dtype) == (photo.shape, np.uint8)
 
 
+def test_colours_are_the_same_every_time():
+    photo, half = np.full((1, 2, 3), 90, np.uint8), np.full((1, 2), 128, np.uint8)
+    assert {foreground(photo, half).tobytes() for _ in range(50)} == {photo.tobytes()}
+
+
 def test_transparent_photos_stay_transparent_and_keep_their_colours(disc):
     photo, alpha, _ = disc
     own_alpha = np.zeros_like(alpha)
