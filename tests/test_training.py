@@ -16,7 +16,8 @@ from dgrl import DGRL
 from dgrl.checkpoints import Progress, TrainingError
 from dgrl.data import SaliencyData
 from dgrl.figures.training import loss_curve
-from dgrl.images import read_image, read_mask
+from dgrl.images import read_image
+from dgrl.masks import read_mask
 from dgrl.training import Shuffle, piece_size, set_learning_rates, train
 from dgrl.training_config import TrainingConfig
 from dgrl.watching import Files

@@ -21,7 +21,7 @@ from dgrl.app.painting import BRUSH_OPACITY, canvas, painting_file, read_paintin
 from dgrl.app.passes import Passes
 from dgrl.comparison import Comparison, compare
 from dgrl.edits import flatten_map, identity_kernels, mean_kernels, paint_map, scale_feedback
-from dgrl.images import read_mask
+from dgrl.masks import read_mask
 from tests.app.conftest import Served, visit
 
 expect.set_options(timeout=30_000)
