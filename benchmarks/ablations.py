@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.timing import table
-from dgrl.names import read_names
+from dgrl.data.names import read_names
 
 SHIPPED = Path(__file__).parent.parent / "weights" / "dgrl-lite"
 VALIDATION = SHIPPED / "validation_DUTS-TR.txt"

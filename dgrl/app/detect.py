@@ -21,11 +21,12 @@ from dgrl.app.parts import (
     served_file,
     steps_control,
 )
-from dgrl.app.passes import MAX_PIXELS, Passes, View
-from dgrl.cutouts import cut_out as cut_photo_out
+from dgrl.app.passes import MAX_PIXELS, Passes
+from dgrl.app.runs import View
 from dgrl.figures import resize_map
 from dgrl.images import RGB, ImageError, read_photo, to_grey
-from dgrl.marking import marked_png
+from dgrl.images.cutouts import cut_out as cut_photo_out
+from dgrl.images.marking import marked_png
 
 WHAT_IT_IS = (
     "Drop a photo, or choose an example. DGRL finds the **salient object**, what a person would look at first, and "
@@ -39,14 +40,11 @@ $$ s_t = \mathrm{RLN}_t(x, \text{features at } t-1), \qquad \hat s = \mathrm{BRN
 Wang et al., "Detect Globally, Refine Locally: A Novel Approach to Saliency Detection", CVPR 2018.
 """
 
-SMALLEST_OBJECT = 0.001
-"""As a share of the photo. A few bright pixels, in a page of text or a sky, are no object."""
 
-
-def object_found(saliency: NDArray[np.float32]) -> str:
-    """A sentence on how much of the photo a map (H, W) calls salient, that is above one half."""
-    share = float((saliency > 0.5).mean())
-    if share < SMALLEST_OBJECT:
+def object_found(found: NDArray[np.bool_]) -> str:
+    """A sentence on how much of the photo is the object (H, W) that was found (see `Trace.found`)."""
+    share = float(found.mean())
+    if not share:
         return "**No salient object** in this photo."
     percent = f"{share:.0%}" if share >= 0.005 else "less than 1%"
     return f"The object covers **{percent}** of the photo."
@@ -134,7 +132,7 @@ def add(passes: Passes, examples: Sequence[str | Path]) -> tuple[Source, Depende
             return None, None, None, ""
         view = source.view(photo, checkpoint, steps, request)
         map_path = served_file(marked_png(to_grey(view.trace.saliency)), f"{Path(photo).stem}.png")
-        found = object_found(view.trace.saliency)
+        found = object_found(view.trace.found())
         text = f"{found} One pass of T = {len(view.trace.steps) - 1} took {view.seconds:.2f} s ({view.machine})."
         text += size_read(view)
         return compared_with(view), map_path, map_path, text

@@ -1,4 +1,4 @@
-"""The networks of the app, and what their recent passes computed: one forward pass per picture, then redraws only."""
+"""What recent passes of the app's networks computed: one forward pass per picture, then redraws only."""
 
 import threading
 import time
@@ -6,55 +6,17 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from dgrl.app import halves
-from dgrl.device import choose_precision, in_use, inference, return_freed_memory, settle_precision
-from dgrl.figures import fit
-from dgrl.images import RGB, read_photo
+from dgrl.app.runs import View, halves
+from dgrl.images import read_photo
 from dgrl.model import DGRL
-from dgrl.sizing import Sizing
+from dgrl.running.memory import return_freed_memory
 from dgrl.taps import Edit
-from dgrl.trace import Trace
-
-try:
-    import spaces  # Hugging Face ZeroGPU: lends a GPU for the time of one call
-except ImportError:
-    spaces = None
 
 MAX_PIXELS = 25_000_000
 CAPACITY = 2 * 2**30
 MOST_PER_VISITOR = 8
 IDLE_SECONDS = 3600
-AS_TRAINED = -1
-DRAWN_LENGTH = 800
-GPU_SECONDS = 15  # of ZeroGPU, for half a pass: those who ask for little wait less
 Key = tuple[str, str, int, tuple[Edit, ...]]  # photo, checkpoint, steps, edits
-
-
-@dataclass(frozen=True)
-class View:
-    """What the tabs draw from.
-
-    Attributes:
-        trace: everything the pass computed; RLN's part of it while BRN has not run.
-        photo: the photo to draw on, 800 pixels long: no page shows it larger, and a browser can tell clicks only where
-            it need not enlarge.
-        seconds: how long the pass took.
-        machine: device, precision, and what the latter changes: "cpu, bf16 (maps within 0.005 of fp32's)".
-        sizing: how the network's maps come to the photo's size.
-        full_size: width and height of the photo's file, if it has more than `MAX_PIXELS` and was read at reduced size.
-    """
-
-    trace: Trace
-    photo: RGB
-    seconds: float
-    machine: str
-    sizing: Sizing
-    full_size: tuple[int, int] | None = None
-
-    @property
-    def whole(self) -> bool:
-        """Whether BRN has run."""
-        return "brn.refined" in self.trace.taps
 
 
 @dataclass
@@ -66,7 +28,7 @@ class _Entry:
 
 
 class Passes:
-    """Runs the networks and keeps recent passes in bounded memory.
+    """Keeps recent passes in bounded memory.
 
     A pass is known by photo, checkpoint, number of steps and edits. Visitors who look at the same file share it. It is
     dropped when all of them have left or gone on to eight others, when nobody has looked for an hour, or, least
@@ -75,7 +37,7 @@ class Passes:
 
     Args:
         models: networks by the name that the app shows.
-        precision: in which the networks run (see `dgrl.device.settle_precision`).
+        precision: in which the networks run (see `dgrl.running.precision`).
         capacity: bytes to keep at most; the newest pass is kept whatever its size.
 
     Attributes:
@@ -93,31 +55,7 @@ class Passes:
         self._lock = threading.Lock()
         self._one_half = threading.Lock()
 
-        if spaces is None:
-            settled = {name: settle_precision(model, precision) for name, model in models.items()}
-        else:  # ZeroGPU has no GPU yet to measure on.
-            settled = {name: (choose_precision(precision, model.device), 0.0) for name, model in models.items()}
-
-        # Closures, not methods: ZeroGPU sends the arguments to another process, and locks cannot travel.
-        def localise(checkpoint: str, photo: RGB, steps: int, edits: Sequence[Edit]) -> View:
-            model = models[checkpoint]
-            chosen, difference = settled[checkpoint]
-            start = time.perf_counter()
-            with inference(model.device, chosen):
-                trace = halves.localise(model, photo, None if steps == AS_TRAINED else steps, edits)
-            seconds = time.perf_counter() - start
-            machine = in_use(model.device, chosen, difference)
-            return View(trace, fit(photo, DRAWN_LENGTH), seconds, machine, model.sizing)
-
-        def refine(checkpoint: str, localised: View, edits: Sequence[Edit]) -> View:
-            model = models[checkpoint]
-            start = time.perf_counter()
-            with inference(model.device, settled[checkpoint][0]):
-                trace = halves.refine(model, localised.trace, edits)
-            return replace(localised, trace=trace, seconds=localised.seconds + time.perf_counter() - start)
-
-        on_gpu = (lambda run: run) if spaces is None else spaces.GPU(duration=GPU_SECONDS)
-        self._localise, self._refine = on_gpu(localise), on_gpu(refine)
+        self._localise, self._refine = halves(models, precision)
 
     def localised(self, photo: str, checkpoint: str, steps: int, visitor: str | None = None) -> View:
         """Like `view`, as soon as RLN has run: BRN's part of the trace may be missing."""
@@ -133,7 +71,7 @@ class Passes:
             checkpoint: one of `names`.
             steps: T, or AS_TRAINED.
             visitor: who is looking; the pass is kept until they leave.
-            edits: alterations of the pass, hashable and picklable as those of `dgrl.edits` are.
+            edits: alterations of the pass, hashable and picklable as those of `dgrl.taps` are.
 
         Raises:
             ImageError: the picture cannot be used.
@@ -146,7 +84,7 @@ class Passes:
         if visitor is not None:
             self._present.add(visitor)
         view = self._find(key, visitor)
-        if view is not None and (view.whole or not whole):
+        if view is not None and (view.trace.whole or not whole):
             return view
         photo, checkpoint, steps, edits = key
         # One half at a time. Whoever waited for the same picture finds it afterwards.
@@ -158,11 +96,11 @@ class Passes:
                 view = replace(view, full_size=picture.full_size)
                 self.count += 1
                 self._keep(key, view, visitor)
-        if view.whole or not whole:
+        if view.trace.whole or not whole:
             return view
         with self._one_half:
             kept = self._find(key, visitor)
-            if kept is not None and kept.whole:
+            if kept is not None and kept.trace.whole:
                 return kept
             view = self._refine(checkpoint, view, edits)
             self._keep(key, view, visitor)

@@ -1,16 +1,16 @@
 """Options that `dgrl train` and `dgrl evaluate` share: which pictures, which masks."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from dgrl.commands.common import log, one_line
 from dgrl.commands.processes import is_main_process
-from dgrl.data import DataError, Pair
-from dgrl.datasets import KNOWN_SETS, folders_of, known_set
-from dgrl.names import read_names
-from dgrl.pairing import LISTED, Checked, Folders, check
+from dgrl.data.checking import LISTED, Checked, Folders, check
+from dgrl.data.known_sets import KNOWN_SETS, folders_of, known_set
+from dgrl.data.names import read_names
+from dgrl.data.pairs import DataError, Pair
 
 Images = Annotated[
     list[Path] | None, typer.Option(help="Folder of pictures; may be repeated, pair by pair with --masks.")
@@ -32,7 +32,12 @@ SkipBad = Annotated[
 ]
 
 
-def pairs_of(
+def pairs_of(*folders: Any, **options: Any) -> list[Pair]:
+    """The pairs that `checked_pairs` finds, without the problems that were passed over."""
+    return checked_pairs(*folders, **options).pairs
+
+
+def checked_pairs(
     images: list[Path] | None,
     masks: list[Path] | None,
     without: list[Path] | None = None,
@@ -40,26 +45,13 @@ def pairs_of(
     data: list[str] | None = None,
     download: bool = False,
     skip_bad: bool = False,
-) -> list[Pair]:
-    """The pairs in all folders and data sets, each looked at.
+) -> Checked:
+    """The pairs in all folders and data sets, each looked at, and the problems that were passed over.
 
     Raises:
         DataError: the options do not go together or leave nothing; a name to leave out matches no picture; or, without
             `skip_bad`, a picture or mask cannot be used; all those are then listed on stderr.
     """
-    return checked_pairs(images, masks, without, only, data, download, skip_bad).pairs
-
-
-def checked_pairs(
-    images: list[Path] | None,
-    masks: list[Path] | None,
-    without: list[Path] | None,
-    only: list[Path] | None,
-    data: list[str] | None,
-    download: bool,
-    skip_bad: bool,
-) -> Checked:
-    """As `pairs_of`, with the problems that were passed over."""
     sources = folders(images or [], masks or [], data or [], download)
     checked = check(sources, read_names(without or []), read_names(only) if only else None)
     for note in checked.notes:

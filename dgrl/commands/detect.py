@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dgrl.commands.common import Device, Precision, Steps, Weights, load_model, log, one_line, refuse, replacing, sweep
+from dgrl.commands.common import Device, Precision, Steps, Weights, load_model, log, one_line, refuse
 from dgrl.commands.processes import is_main_process, join_processes, leave_processes, process_count, process_number
+from dgrl.files import replacing, sweep
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from dgrl import images
-    from dgrl.cutouts import Background
+    from dgrl.images.cutouts import Background
 
 STANDARD_OUTPUT = Path("-")
 MOST_BYTES = 2**30  # of standard input
@@ -61,10 +62,10 @@ def detect(
     from tqdm.contrib.logging import logging_redirect_tqdm
 
     from dgrl import images
-    from dgrl.commands.beside import Behind, ahead
+    from dgrl.commands.overlap import Behind, ahead
     from dgrl.commands.photos import cutout_path, find_photos
-    from dgrl.cutouts import Background, binary
-    from dgrl.marking import save_marked
+    from dgrl.images.cutouts import Background, binary
+    from dgrl.images.marking import save_marked
 
     cutout = cutout or trim or background is not None
     ground = None if background is None else Background.named(background)
@@ -111,8 +112,7 @@ def detect(
     with contextlib.ExitStack() as stack:
         if mine:
             with contextlib.redirect_stdout(io.StringIO() if printed else sys.stdout):
-                model, running, _ = load_model(weights, device, precision)
-            stack.enter_context(running)
+                model, _ = load_model(weights, device, precision)
         if show_bar:
             stack.enter_context(logging_redirect_tqdm([log]))
         writer = stack.enter_context(Behind())
@@ -164,7 +164,7 @@ def finished(
     path: Path, photo: "images.Photo", saliency: "NDArray[np.float32]", ground: "Background | None", trim: bool
 ) -> "Image.Image":
     """The cut-out of a photo, on its background if there is one, and trimmed if it should be."""
-    from dgrl.cutouts import cut_out, trimmed
+    from dgrl.images.cutouts import cut_out, trimmed
 
     cut = cut_out(photo, saliency)
     picture = cut if ground is None else ground.under(cut, photo)
@@ -178,7 +178,7 @@ def finished(
 
 def print_png(picture: "Image.Image") -> None:
     """A picture to standard output."""
-    from dgrl.marking import save_marked
+    from dgrl.images.marking import save_marked
 
     save_marked(picture, sys.stdout.buffer)
     sys.stdout.buffer.flush()

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from PIL import Image
 
+from dgrl.data.names import is_hidden
 from dgrl.images import IMAGE_SUFFIXES, ImageError
-from dgrl.marking import is_marked
-from dgrl.names import is_hidden
+from dgrl.images.marking import is_marked
 
 STANDARD_INPUT = Path("-")
 

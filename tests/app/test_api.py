@@ -15,12 +15,12 @@ from gradio_client.exceptions import AppError
 from PIL import Image
 
 from dgrl import DGRL
-from dgrl.app.passes import AS_TRAINED
-from dgrl.cutouts import cut_out
+from dgrl.app.runs import AS_TRAINED
 from dgrl.images import read_photo, to_grey
-from dgrl.marking import is_marked
+from dgrl.images.cutouts import cut_out
+from dgrl.images.marking import is_marked
 from tests.app.conftest import Served, connect
-from tests.networks import draw_photo
+from tests.helpers.networks import draw_photo
 
 ENDPOINTS = {"/detect", "/cutout", "/localise", "/refine", "/pixel", "/what_if", "/attribute", "/measure", "/report"}
 

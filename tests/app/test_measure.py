@@ -12,9 +12,10 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image
 
-from dgrl.app.passes import AS_TRAINED
-from dgrl.data import Pair
-from dgrl.evaluation import METRICS, evaluate
+from dgrl.app.runs import AS_TRAINED
+from dgrl.data.pairs import Pair
+from dgrl.evaluation.evaluate import evaluate
+from dgrl.evaluation.metrics import METRICS
 from tests.app.conftest import Served
 
 
