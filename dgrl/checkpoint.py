@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import safetensors
+import torch
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HFValidationError
 from safetensors.torch import load_file, save_file
@@ -18,6 +19,10 @@ WEIGHTS_FILE = "model.safetensors"
 CARD_FILE = "README.md"
 SHIPPED_WEIGHTS = WEIGHTS / "dgrl-lite"
 HUB_WEIGHTS: str | None = None  # the Hub id of the same weights, once they are published there
+
+
+FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+"""What weights may be stored in. Others, 8 bits, say, need a scale that a checkpoint of ours has no place for."""
 
 
 class CheckpointError(ValueError):
@@ -46,9 +51,13 @@ def read_config(folder: Path) -> DGRLConfig:
     path = folder / CONFIG_FILE
     try:
         settings = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(settings, dict):
+            raise ValueError("it must be an object, with a setting's name before each value")
         return DGRLConfig(**settings)
     except FileNotFoundError as error:
         raise CheckpointError(f"{path.parent} is not a checkpoint: it has no {path.name}") from error
+    except RecursionError as error:
+        raise CheckpointError(f"{path}: it has too many levels") from error
     except (TypeError, ValueError) as error:
         raise CheckpointError(f"{path}: {error}") from error
 
@@ -68,6 +77,8 @@ def load_weights(model: nn.Module, folder: Path) -> None:
     for name in expected.keys() & tensors.keys():
         if expected[name].shape != tensors[name].shape:
             faults.append(f"{name} is {tuple(tensors[name].shape)} instead of {tuple(expected[name].shape)}")
+        elif expected[name].is_floating_point() != (tensors[name].dtype in FLOATS):
+            faults.append(f"{name} holds {tensors[name].dtype} instead of {expected[name].dtype}")
     if faults:
         more = f" (and {len(faults) - 5} more)" if len(faults) > 5 else ""
         raise CheckpointError(f"{path} does not fit its configuration: {'; '.join(sorted(faults)[:5])}{more}")

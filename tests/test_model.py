@@ -307,3 +307,21 @@ def test_a_new_brn_on_the_same_rln(tiny_model):
     for name, value in tiny_model.rln.state_dict().items():
         assert torch.equal(renewed.rln.state_dict()[name], value), name
     assert renewed.brn.layers[-1].bias.tolist() == [0, 0, 0, 0, 4, 0, 0, 0, 0]
+
+
+def test_weights_of_eight_bits_are_refused_by_name(tmp_path):
+    model = filled(DGRL(TINY))
+    model.save_pretrained(tmp_path)
+    tensors = load_file(tmp_path / "model.safetensors")
+    name = "rln.heads.0.fuse.weight"
+    tensors[name] = tensors[name].to(torch.int8)
+    save_file(tensors, tmp_path / "model.safetensors")
+    with pytest.raises(CheckpointError, match=rf"{name} holds torch.int8 instead of torch.float32"):
+        DGRL.from_pretrained(tmp_path)
+
+
+@pytest.mark.parametrize("content", ["[]", "null", "[" * 100_000, '{"a": ' * 50_000])
+def test_a_configuration_that_is_no_object_is_refused_in_words(tmp_path, content):
+    (tmp_path / "config.json").write_text(content)
+    with pytest.raises(CheckpointError, match=r"config\.json"):
+        DGRL.from_pretrained(tmp_path)

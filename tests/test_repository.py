@@ -54,7 +54,7 @@ def test_environment_is_in_step():
     """Conda's file names every dependency and no other, with the same bounds, in its own part or in pip's."""
     lines = (ROOT / "environment.yml").read_text(encoding="utf-8").partition("dependencies:")[2].splitlines()
     entries = [line.strip().removeprefix("- ") for line in lines if line.strip().startswith("- ")]
-    entries = [entry for entry in entries if re.fullmatch(r"[A-Za-z][\w-]*([<>=!~]+[\d.]+)?", entry)]
+    entries = [entry for entry in entries if re.fullmatch(r"[A-Za-z][\w-]*([<>=!~]+[\d.]+,?)*", entry)]
     named = {requirement.name: requirement for requirement in map(Requirement, entries)}
     dependencies = list(map(Requirement, PROJECT["dependencies"]))
     assert set(named) == {dependency.name for dependency in dependencies} | {"python", "pip"}

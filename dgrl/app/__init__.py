@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+os.environ.setdefault("GRADIO_RUN_HISTORY", "False")  # it keeps every visitor's pictures in their browser
 
 import gradio as gr
 
-from dgrl.app import address, detect, download, limits, localise, measure, refine, what_if, why
+from dgrl.app import address, detect, download, gradio_internals, limits, localise, measure, refine, what_if, why
+from dgrl.app.files import visitor_files
 from dgrl.app.passes import Passes
 from dgrl.app.style import CSS, NAME_PICTURES, THEME
 from dgrl.checkpoint import SHIPPED_WEIGHTS, default_weights
@@ -43,7 +45,8 @@ def build(
     passes = Passes(networks, precision)
     if examples is None:
         examples = sorted(EXAMPLES.glob("*.jpg"))
-    with gr.Blocks(title="DGRL", analytics_enabled=False, delete_cache=(1800, 6 * 3600)) as app:
+    visitor_files()  # before any component asks where files go
+    with gr.Blocks(title="DGRL", analytics_enabled=False) as app:
         gr.Markdown(HEADING)
         with gr.Tabs(overflow_behavior="wrap") as tabs:
             with gr.Tab("Detect", id="detect"):
@@ -69,9 +72,9 @@ def build(
                 passes.leave(request.session_hash)
 
         app.unload(leave)
-    limits.guard(app)
-    limits.forget(app)
-    return app.queue(default_concurrency_limit=8, max_size=256)
+    app.queue(default_concurrency_limit=8, max_size=gradio_internals.WAITING, api_open=False)
+    gradio_internals.harden(app)
+    return app
 
 
 def checkpoints(weights: str | Path | None = None) -> list[str]:
@@ -136,6 +139,9 @@ def launch_settings() -> dict[str, Any]:
         "js": NAME_PICTURES,
         "max_file_size": MAX_UPLOAD,
         "ssr_mode": False,
+        "enable_monitoring": False,
+        "pwa": False,
+        "state_session_capacity": gradio_internals.SESSIONS,
         "footer_links": ["api"],
         "app_kwargs": {"middleware": [(limits.Limits, (), {})]},
     }

@@ -8,6 +8,7 @@ from pathlib import Path
 import gradio as gr
 
 from dgrl import __version__
+from dgrl.app.files import visitor_files
 from dgrl.app.parts import Source, served_file
 from dgrl.app.runs import View
 from dgrl.figures.report import write_report
@@ -22,7 +23,10 @@ def archive(view: View, photo: str, checkpoint: str) -> bytes:
     name = Path(photo).name
     facts = {"photo": name, "checkpoint": checkpoint, "ran on": view.machine, "program": f"dgrl {__version__}"}
     buffer = io.BytesIO()
-    with tempfile.TemporaryDirectory(prefix="dgrl-") as temporary, zipfile.ZipFile(buffer, "w") as packed:
+    with (
+        tempfile.TemporaryDirectory(prefix="report-", dir=visitor_files().folder) as temporary,
+        zipfile.ZipFile(buffer, "w") as packed,
+    ):
         folder = Path(temporary)
         write_report(view.trace, folder, facts)
         for path in sorted(path for path in folder.rglob("*") if path.is_file()):

@@ -1,161 +1,175 @@
-"""What a visitor may cost the server: bytes of a request, room on the disk, pixels of a drawing; no addresses."""
+"""What a visitor may cost the server: which addresses there are, bytes of a request, connections, room on the disk."""
 
-import atexit
-import io
+import asyncio
+import json
+import re
 import shutil
-import weakref
-from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from collections import Counter
+from collections.abc import Awaitable, Callable, MutableMapping
 from pathlib import Path
 from typing import Any
+from weakref import WeakValueDictionary
 
-import gradio as gr
-from gradio.components.image_editor import AcceptBlobs
 from gradio.utils import get_upload_folder
-from PIL import Image
 
-from dgrl.app.passes import MAX_PIXELS
+from dgrl.app import files, gradio_internals
+from dgrl.app.doors import API, SESSION, is_open
+from dgrl.app.failures import FAILED, note
 
-MOST_BYTES = 44 * 2**20  # of a request: the largest upload and what is around it
+UPLOAD_BYTES = 44 * 2**20  # of a request: the largest upload and what is around it
+TOOL_BYTES = 60 * 2**20  # of a tool's call, which may hold a picture in letters
+DRAWING_BYTES = 9 * 2**20
+WORD_BYTES, WORD_VALUES = 2**18, 20_000  # of any other: arguments are numbers and names
 LEAST_FREE = 2**29  # bytes of the disk
-DRAWING_BYTES, DRAWING_LAYERS, DRAWINGS = 8 * 2**20, 2, 32
+CONNECTIONS, CONNECTIONS_EACH = 900, 300
+"""At once, in all (a process may have 1,024 files open) and from one address, which a proxy may give to many."""
+CALLS, CALLS_EACH = 24, 8
+"""At once, in all and from one address, of what does not stand in the app's queue; more wait their turn."""
+DIRECT = {"run": 0, "component_server": DRAWING_BYTES, "mcp": TOOL_BYTES}
+"""What does not stand in the queue, and the bytes of its requests; 0 for words."""
+BUSY = "The server has as much to do as it can; please try again in a moment."
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 
-class TooLargeError(Exception):
-    """A request has more bytes than it may have."""
+class RequestError(Exception):
+    """A request is refused with an HTTP status and a sentence."""
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(text)
+        self.status, self.text = status, text
 
 
 class Limits:
-    """ASGI middleware around Gradio's server: it ends requests that are too large, and uploads when the disk is full.
+    """ASGI middleware around Gradio's server: it ends what is too large or too much, and opens no door but the app's.
 
-    What Gradio wrote of an upload that did not end well is handed to Gradio to be deleted with the other files: by
-    itself it forgets it.
+    It also tells `dgrl.app.files` what was uploaded, and who is there: a page holds its heartbeat's connection.
     """
 
     def __init__(self, app: Callable[[Message, Receive, Send], Awaitable[None]]) -> None:
         self.app = app
+        self._open: Counter[str] = Counter()  # connections by address
+        self._calls = asyncio.Semaphore(CALLS)
+        self._calls_of: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        """Pass one request on."""
+        """Pass one request on, or answer it."""
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
-        upload = scope["method"] == "POST" and scope["path"].rstrip("/").endswith("/upload")
-        if upload and _disk_is_full():
-            return await _say(send, 507, "The server's disk is full; please try again later.")
-        came, status = 0, 0
-
-        async def counted() -> Message:
-            nonlocal came
-            message = await receive()
-            came += len(message.get("body", b""))
-            if came > MOST_BYTES:
-                raise TooLargeError
-            return message
+        started = False
 
         async def noted(message: Message) -> None:
-            nonlocal status
-            status = message.get("status", status)
+            nonlocal started
+            started = True
             await send(message)
 
+        address = (scope.get("client") or ("",))[0]
+        self._open[address] += 1
         try:
-            await self.app(scope, counted, noted)
-        except TooLargeError:
-            if not status:
-                await _say(send, 413, f"A request may have {MOST_BYTES // 2**20} MB and no more.")
+            if self._open[address] > CONNECTIONS_EACH or self._open.total() > CONNECTIONS:
+                raise RequestError(503, BUSY)
+            await self._pass_on(scope, address, receive, noted)
+        except RequestError as error:
+            if not started:
+                await _say(send, error.status, error.text)
+        except Exception as error:  # of whatever kind: the server's own report would quote what was sent
+            note(error)
+            if not started:
+                await _say(send, 400, FAILED)
         finally:
-            if upload and status != 200:
-                scope["app"].get_blocks().upload_file_set.update(map(str, Path(get_upload_folder()).glob("tmp*")))
+            _less(self._open, address)
+
+    async def _pass_on(self, scope: Message, address: str, receive: Receive, send: Send) -> None:
+        method, path = scope["method"], scope["path"].removeprefix(scope.get("root_path", ""))
+        app = scope["app"].get_blocks()
+        if not is_open(method, path, gradio_internals.takes_drawings(app), bool(app.mcp_server_obj)):
+            raise RequestError(404, "Not found.")
+        kind, _, rest = path.removeprefix(f"{API}/").rstrip("/").partition("/")
+        if path.startswith(f"{API}/file="):
+            if not files.visitor_files().knows(path.removeprefix(f"{API}/file=")):
+                raise RequestError(404, "Not found.")
+            await self.app(scope, receive, send)
+        elif kind == "heartbeat":
+            files.visitor_files().arrive(rest)
+            try:
+                await self.app(scope, receive, send)
+            finally:
+                files.visitor_files().leave(rest)
+        elif method != "POST":
+            await self.app(scope, receive, send)
+        elif kind == "upload":
+            await self._upload(scope, receive, send)
+        elif kind in DIRECT:
+            # Before the body is read: those who wait cost no memory.
+            async with self._calls_of.setdefault(address, asyncio.Semaphore(CALLS_EACH)), self._calls:
+                most = DIRECT[kind]
+                await self.app(scope, counted(receive, most) if most else await words(receive), send)
+        else:
+            await self.app(scope, await words(receive), send)
+
+    async def _upload(self, scope: Message, receive: Receive, send: Send) -> None:
+        if _disk_is_full():
+            raise RequestError(507, "The server's disk is full; please try again later.")
+        app = scope["app"].get_blocks()
+
+        async def registered(message: Message) -> None:
+            if message["type"] == "http.response.start":  # before the visitor can use what was uploaded
+                files.took(gradio_internals.uploaded(app))
+            await send(message)
+
+        await self.app(scope, counted(receive, UPLOAD_BYTES), registered)
 
 
-def guard(app: gr.Blocks) -> None:
-    """Check what every event of `app` is given, before Gradio looks at it."""
-    preprocess = app.preprocess_data
+def counted(receive: Receive, most: int) -> Receive:
+    """`receive`, until there are more bytes than there may be."""
+    came = 0
 
-    # Of the app, not of its components: Gradio builds those anew when an event alters them.
-    async def checked(block_fn: Any, inputs: list[Any], state: Any, *more: Any, **settings: Any) -> Any:
-        # Gradio would fetch it, however large. The tools of MCP have no other way to give a picture.
-        if not app.mcp_server_obj and any(path.startswith(("http://", "https://")) for path in _paths(inputs)):
-            message = "Give the picture itself, not its address on the web."
-            raise gr.Error(message, title="This picture cannot be used", print_exception=False)
-        for block, value in zip(block_fn.inputs, inputs, strict=False):
-            if isinstance(block, gr.ImageEditor) and isinstance(value, dict):
-                live = state[block._id] if state is not None and block._id in state else block
-                _check_drawing(live, value)
-        try:
-            return await preprocess(block_fn, inputs, state, *more, **settings)
-        except gr.Error:
-            raise
-        except Exception as error:  # of many kinds; Gradio would answer with no word
-            message = "An argument is of the wrong kind; the link to the API below says what each one may be."
-            raise gr.Error(message, title="This cannot be asked", print_exception=False) from error
+    async def count() -> Message:
+        nonlocal came
+        message = await receive()
+        came += len(message.get("body", b""))
+        if came > most:
+            raise RequestError(413, f"A request may have {most / 2**20:g} MB and no more.")
+        return message
 
-    app.preprocess_data = checked  # type: ignore[method-assign]
-    gr.ImageEditor.accept_blobs = _accept_blobs  # type: ignore[method-assign]
+    return count
 
 
-def forget(app: gr.Blocks) -> None:
-    """Delete what visitors of `app` left on the disk when the process ends.
+async def words(receive: Receive) -> Receive:
+    """A request in JSON, read whole, bounded, and with a session of an ordinary name; it can then be received again."""
+    body, more, limited = b"", True, counted(receive, WORD_BYTES)
+    while more:
+        message = await limited()
+        if message["type"] == "http.disconnect":
+            raise RequestError(400, "The request was not whole.")
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+    if sum(map(body.count, (b",", b"[", b"{"))) > WORD_VALUES:  # a letter of them may take fifty bytes of memory
+        raise RequestError(413, f"A request may have {WORD_VALUES:,} values and no more.")
+    try:
+        content = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise RequestError(400, "The request is no JSON, or has too many levels.") from error
+    session = content.get("session_hash") if isinstance(content, dict) else None
+    if session is not None and not (isinstance(session, str) and re.fullmatch(SESSION, session, re.ASCII)):
+        raise RequestError(400, "The session's name may have 64 letters, digits and dashes.")
+    given = False
 
-    Gradio means to, but gives its server five seconds: too few for thousands of files, or while a page is open.
-    """
-    served = weakref.ref(app)
+    async def again() -> Message:
+        nonlocal given
+        if given:
+            return await receive()
+        given = True
+        return {"type": "http.request", "body": body, "more_body": False}
 
-    def delete() -> None:
-        if (app := served()) is None:
-            return
-        kept = {file for block in app.blocks.values() for file in getattr(block, "keep_in_cache", ())}
-        # Copies: Gradio may be at it still.
-        for file in {file for files in list(app.temp_file_sets) for file in list(files)} - kept:
-            Path(file).unlink(missing_ok=True)
-
-    atexit.register(delete)
-
-
-def _check_drawing(editor: gr.ImageEditor, value: dict[str, Any]) -> None:
-    """An error for the visitor if a drawing has more layers or pixels than the app's editor gives it."""
-    folder = Path(get_upload_folder()).resolve()
-    inside = [path for path in map(Path, _paths(value)) if path.resolve().is_relative_to(folder) and path.is_file()]
-    sent = editor.blob_storage.get(value.get("id") or "")
-    blobs = [sent.background, sent.composite, *sent.layers] if sent is not None else []
-    files: list[Any] = [*inside, *(io.BytesIO(blob) for blob in blobs if blob is not None)]
-    if len(files) > DRAWING_LAYERS + 2:
-        raise gr.Error("A drawing has one layer.", title="This painting cannot be used", print_exception=False)
-    for file in files:
-        try:
-            with Image.open(file) as image:
-                pixels = image.width * image.height
-        except Exception:  # Pillow's are of many kinds
-            pixels = MAX_PIXELS + 1
-        if pixels > MAX_PIXELS:
-            message = f"The painting is no picture, or has more than {MAX_PIXELS:,} pixels."
-            raise gr.Error(message, title="This painting cannot be used", print_exception=False)
+    return again
 
 
-def _accept_blobs(self: gr.ImageEditor, data: AcceptBlobs) -> None:
-    """Gradio's own, with bounds: it makes a list as long as the visitor says, and keeps every drawing for ever."""
-    index = str(data.data.get("index") or 0)
-    if index not in ("null", *map(str, range(DRAWING_LAYERS))) or len(data.files[0][1]) > DRAWING_BYTES:
-        raise gr.Error("The painting is too large.", print_exception=False)
-    while len(self.blob_storage) >= DRAWINGS and data.data["id"] not in self.blob_storage:
-        del self.blob_storage[next(iter(self.blob_storage))]
-    _gradio_accept_blobs(self, data)
-
-
-_gradio_accept_blobs = gr.ImageEditor.accept_blobs
-_accept_blobs._is_server_fn = True  # type: ignore[attr-defined]
-
-
-def _paths(value: Any) -> Iterator[str]:
-    """Every path of a file in what an event was given."""
-    if isinstance(value, dict):
-        if isinstance(value.get("path"), str):
-            yield value["path"]
-        value = list(value.values())
-    if isinstance(value, list):
-        for entry in value:
-            yield from _paths(entry)
+def _less(counts: Counter[str], key: str) -> None:
+    counts[key] -= 1
+    if counts[key] <= 0:
+        del counts[key]
 
 
 def _disk_is_full() -> bool:
@@ -165,6 +179,8 @@ def _disk_is_full() -> bool:
 
 
 async def _say(send: Send, status: int, text: str) -> None:
-    headers = [(b"content-type", b"text/plain; charset=utf-8")]
+    # As Gradio's clients expect what went wrong.
+    body = json.dumps({"error": text, "detail": text}).encode()
+    headers = [(b"content-type", b"application/json"), (b"connection", b"close")]
     await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": text.encode()})
+    await send({"type": "http.response.body", "body": body})

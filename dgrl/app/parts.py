@@ -9,10 +9,10 @@ from typing import Any
 import gradio as gr
 import numpy as np
 from gradio.processing_utils import hash_bytes
-from gradio.utils import get_upload_folder
 from numpy.typing import NDArray
 from PIL import Image
 
+from dgrl.app.files import visitor_files, written
 from dgrl.app.passes import MAX_PIXELS, Passes
 from dgrl.app.runs import AS_TRAINED, View
 from dgrl.data.masks import read_mask
@@ -205,8 +205,9 @@ def picture_file(picture: RGB | Image.Image, name: str, suffix: str = "png") -> 
 
 
 def served_file(content: bytes, name: str) -> str:
-    """Write a file where Gradio serves its files, and later deletes them; the path."""
-    path = Path(get_upload_folder()) / hash_bytes(content) / name
+    """Write a file where Gradio serves its files, for the visitor who is answered (`dgrl.app.files`); the path."""
+    path = visitor_files().folder / hash_bytes(content) / name
+    written(path)
     try:
         with replacing(path) as partial:  # two visitors may be given the same file at once
             partial.write_bytes(content)

@@ -1,6 +1,5 @@
 """Which photos a command line means, and how the files made of them are called."""
 
-import unicodedata
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 from PIL import Image
 
 from dgrl.data.names import is_hidden
+from dgrl.data.pairs import composed
 from dgrl.images import IMAGE_SUFFIXES, ImageError
 from dgrl.images.marking import is_marked
 
@@ -158,4 +158,4 @@ def _resolved(path: Path) -> Path:
 
 
 def _key(path: Path) -> str:
-    return unicodedata.normalize("NFC", str(_resolved(path.parent) / path.name).casefold())
+    return composed(str(_resolved(path.parent) / path.name).casefold())

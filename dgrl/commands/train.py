@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,12 +16,14 @@ from dgrl.commands.processes import is_main_process
 from dgrl.model import DGRL
 from dgrl.network.config import DGRLConfig
 from dgrl.running.memory import keep_freed_memory
-from dgrl.training.checkpoints import TrainingError, check_unused
+from dgrl.training.checkpoints import TrainingError, check_unused, claimed
 from dgrl.training.config import NETWORK_SETTINGS, TrainingConfig, preset
 from dgrl.training.loop import train as run
 from dgrl.training.settings import with_options
 
 RUN_FILE = "training.json"
+RUN_SETTINGS = {"images", "masks", "data", "without", "only", "skip_bad", "init", "new_brn", "backbone"}
+RUN_SETTINGS |= {"pretrained", "steps", "network", "recipe"}
 
 
 @with_options(TrainingConfig, stage="rln", pictures_every=200)
@@ -91,20 +94,23 @@ def train(
 
 def start(out: Path, settings: dict[str, Any], resume: bool, download: bool = False, tensorboard: bool = False) -> None:
     """Run the training that `settings`, a run's `training.json`, describes; exit code 1 if it is stopped."""
-    recipe = TrainingConfig(**settings["recipe"])
+    try:
+        recipe = TrainingConfig(**settings["recipe"])
+    except TypeError as error:  # of another version, or no number where one should be
+        raise TrainingError(f"the recipe in {RUN_FILE} cannot be used: {error}") from error
     folders = {key: [Path(name) for name in settings[key]] for key in ("images", "masks", "without", "only")}
     pairs = pairs_of(**folders, data=settings["data"], download=download, skip_bad=settings["skip_bad"])
     set_seed(recipe.seed)  # new layers too start the same for the same seed
     model = first_network(settings)
     if not resume:
-        # Written once everything has been read: a run that cannot start leaves nothing to resume.
         check_unused(out)
-        out.mkdir(parents=True, exist_ok=True)
-        if is_main_process():
+    with claimed(out) if is_main_process() else nullcontext():
+        if not resume and is_main_process():
+            # Written once everything has been read: a run that cannot start leaves nothing to resume.
             (out / RUN_FILE).write_text(json.dumps(settings, indent=2), encoding="utf-8")
-    if not torch.accelerator.is_available():
-        keep_freed_memory()
-    run(model, pairs, out, recipe, resume, tensorboard)
+        if not torch.accelerator.is_available():
+            keep_freed_memory()
+        run(model, pairs, out, recipe, resume, tensorboard)
     # The first process writes it, perhaps on another machine.
     if is_main_process() and not (out / WEIGHTS_FILE).is_file():
         raise typer.Exit(1)
@@ -114,8 +120,14 @@ def read_run(folder: Path) -> dict[str, Any]:
     """What `training.json` of a run says; TrainingError if there is none."""
     try:
         settings: dict[str, Any] = json.loads((folder / RUN_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except OSError as error:
         raise TrainingError(f"{folder} is not a training run that can be resumed: {error}") from error
+    except (ValueError, RecursionError) as error:
+        raise TrainingError(f"{folder} cannot be resumed: its {RUN_FILE} is empty, or no JSON") from error
+    missing = RUN_SETTINGS - set(settings) if isinstance(settings, dict) else RUN_SETTINGS
+    if missing or not isinstance(settings["recipe"], dict):
+        said = f"has no {', '.join(sorted(missing))}" if missing else "has no recipe"
+        raise TrainingError(f"{folder} cannot be resumed: its {RUN_FILE} {said}")
     return settings
 
 

@@ -1,5 +1,7 @@
 """Everything that decides what the network computes, in one frozen dataclass."""
 
+import math
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -9,6 +11,11 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 # script stage2/test/test.m subtracts this mean (there in BGR order), and layer data_norm multiplies by 0.00392157.
 CAFFE_MEAN = (122.67892, 116.66877, 104.00699)
 CAFFE_SCALE = 0.00392157
+# Far above what anybody uses: a configuration comes with a checkpoint, which may be a stranger's, and each of these is
+# memory before the first weight is read.
+MOST_STEPS, MOST_CHANNELS, LARGEST_KERNEL, LARGEST_SIZE = 16, 1024, 31, 4096
+WHOLE = ("steps", "context_channels", "side_channels", "kernel_size", "rln_size", "brn_size")
+SEVERAL = ("refinement_channels", "mean", "std", "brn_mean", "brn_std")
 
 
 @dataclass(frozen=True)
@@ -67,18 +74,27 @@ class DGRLConfig:
 
     def __post_init__(self) -> None:
         # JSON has no tuples: what comes back from config.json is made a tuple again, so that equal settings are equal.
-        for name in ("refinement_channels", "mean", "std", "brn_mean", "brn_std"):
-            object.__setattr__(self, name, tuple(getattr(self, name)))
+        for name in SEVERAL:
+            if isinstance(getattr(self, name), list):
+                object.__setattr__(self, name, tuple(getattr(self, name)))
+        check_kinds(self)
+        heads, hidden = (self.context_channels, self.side_channels), self.refinement_channels or (1,)
+        kernel, bound = self.kernel_size, f"and at most {MOST_CHANNELS}"
         checks = {
-            "steps must be 0 or more": self.steps >= 0,
-            "context_channels and side_channels must be positive": min(self.context_channels, self.side_channels) > 0,
-            "kernel_size must be odd and at least 3": self.kernel_size >= 3 and self.kernel_size % 2 == 1,
+            "backbone must be the plain name of a network of timm's": re.fullmatch(r"[\w.]{1,100}", self.backbone),
+            f"steps must be 0 or more, and at most {MOST_STEPS}": 0 <= self.steps <= MOST_STEPS,
+            f"context_channels and side_channels must be positive, {bound}": within(heads, 1, MOST_CHANNELS),
+            f"kernel_size must be odd and at least 3, and at most {LARGEST_KERNEL}": 3 <= kernel <= LARGEST_KERNEL
+            and kernel % 2 == 1,
             "refinement_std must be positive": self.refinement_std is None or self.refinement_std > 0,
             "prior must be 'soft' or 'binary'": self.prior in ("soft", "binary"),
-            "rln_size must be a positive multiple of 32": self.rln_size > 0 and self.rln_size % 32 == 0,
-            "brn_size must be positive": self.brn_size > 0,
-            "refinement_channels must name at least one convolution": len(self.refinement_channels) > 0,
-            "refinement_channels must be positive": min(self.refinement_channels, default=1) > 0,
+            f"rln_size must be a positive multiple of 32, and at most {LARGEST_SIZE}": self.rln_size % 32 == 0
+            and within((self.rln_size,), 1, LARGEST_SIZE),
+            f"brn_size must be positive, and at most {LARGEST_SIZE}": within((self.brn_size,), 1, LARGEST_SIZE),
+            "refinement_channels must name at least one convolution, and at most 32": 0
+            < len(self.refinement_channels)
+            <= 32,
+            f"refinement_channels must be positive, {bound}": within(hidden, 1, MOST_CHANNELS),
             "mean and std must have three values": len(self.mean) == len(self.std) == 3,
             "brn_mean and brn_std must have three values": len(self.brn_mean) == len(self.brn_std) == 3,
             "std and brn_std must be positive": min(*self.std, *self.brn_std) > 0,
@@ -113,3 +129,38 @@ class DGRLConfig:
         elif pretrained is not None:
             settings = {"mean": pretrained.mean, "std": pretrained.std} | settings
         return cls(backbone=backbone, **settings)  # type: ignore[arg-type]
+
+
+def within(values: tuple[int, ...], least: int, most: int) -> bool:
+    """Whether all are from `least` to `most`."""
+    return least <= min(values) and max(values) <= most
+
+
+def check_kinds(config: DGRLConfig) -> None:
+    """ValueError if a setting is of another kind than it should be: JSON has no types, and Python checks none."""
+
+    def is_whole(value: object) -> bool:
+        return isinstance(value, int) and not isinstance(value, bool)
+
+    def is_number(value: object) -> bool:
+        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+    for name in WHOLE:
+        if not is_whole(getattr(config, name)):
+            raise ValueError(f"{name} must be a whole number, not {getattr(config, name)!r:.60}")
+    for name in SEVERAL:
+        values, of, kind = getattr(config, name), is_number, "numbers"
+        if name == "refinement_channels":
+            of, kind = is_whole, "whole numbers"
+        if not isinstance(values, tuple) or not all(map(of, values)):
+            raise ValueError(f"{name} must be a list of {kind}, not {values!r:.60}")
+    for name in ("context", "share_heads"):
+        if not isinstance(getattr(config, name), bool):
+            raise ValueError(f"{name} must be true or false, not {getattr(config, name)!r:.60}")
+    for name in ("backbone", "prior", "sizing"):
+        if not isinstance(getattr(config, name), str):
+            raise ValueError(f"{name} must be a word, not {getattr(config, name)!r:.60}")
+    if not is_number(config.refinement_gain):
+        raise ValueError(f"refinement_gain must be a number, not {config.refinement_gain!r:.60}")
+    if config.refinement_std is not None and not is_number(config.refinement_std):
+        raise ValueError(f"refinement_std must be a number, not {config.refinement_std!r:.60}")

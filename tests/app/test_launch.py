@@ -7,6 +7,7 @@ import pickle
 import re
 import resource
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -28,6 +29,7 @@ from PIL import Image
 import dgrl.app
 from dgrl import DGRL, CheckpointError
 from dgrl.app import build, checkpoints, launch_settings, load, zero_gpu
+from dgrl.app.files import PREFIX
 from dgrl.app.passes import Passes
 from dgrl.app.runs import AS_TRAINED
 from dgrl.taps import paint_map, scale_feedback
@@ -79,25 +81,35 @@ def address_of(server: "subprocess.Popen[str]") -> str:
     return found.group()
 
 
+def visitors_files(folder: Path) -> list[Path]:
+    """What an app keeps of its visitors and for them."""
+    return [path for path in folder.rglob("*") if path.is_file() and path.suffix != ".lock"]
+
+
 def test_the_app_prints_its_address_answers_and_leaves_no_file(checkpoint: Path, photo_files: dict[str, Path]) -> None:
+    """Killed, it leaves what it has; started again, it deletes that; ended, it leaves nothing."""
     kept = checkpoint / "files"
     environment = {**os.environ, "PYTHONUNBUFFERED": "1", "GRADIO_TEMP_DIR": str(kept)}
     environment.pop("GRADIO_SERVER_PORT", None)
     command = [sys.executable, "-m", "dgrl", "app", "--weights", str(checkpoint)]
-    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as server:
-        try:
-            address = address_of(server)
-            with urllib.request.urlopen(address, timeout=60) as answer:
-                assert b"DGRL" in answer.read()
-            examples = set(kept.rglob("*.*"))
-            client = connect(address)
-            client.predict(handle_file(photo_files["wide"]), api_name="/detect")
-            assert set(kept.rglob("*.*")) > examples
-        finally:
-            server.terminate()  # while the client is still there
-        assert server.wait(60) == 0
-    client.close()
-    assert set(kept.rglob("*.*")) == examples
+    abandoned: list[Path] = []
+    for end in ("kill", "terminate"):
+        with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as server:
+            try:
+                address = address_of(server)
+                with urllib.request.urlopen(address, timeout=60) as answer:
+                    assert b"DGRL" in answer.read()
+                assert not any(path.exists() for path in abandoned)
+                client = connect(address)
+                client.predict(handle_file(photo_files["wide"]), api_name="/detect")
+                abandoned = visitors_files(kept)
+                assert {"wide.png", "result.png"} <= {path.name for path in abandoned}
+            finally:
+                getattr(server, end)()  # while the client is still there
+            assert server.wait(60) == (0 if end == "terminate" else -signal.SIGKILL)
+        client.close()
+        assert bool(visitors_files(kept)) == (end == "kill")
+    assert list(kept.glob(f"{PREFIX}*")) == []
 
 
 @pytest.fixture

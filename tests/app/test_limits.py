@@ -2,13 +2,12 @@
 
 import errno
 import io
-import json
 import os
 import socket
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from threading import Event
+from types import SimpleNamespace
 from typing import Any
 
 import gradio as gr
@@ -18,8 +17,11 @@ from gradio import processing_utils
 from gradio_client import handle_file
 from PIL import Image
 
-from dgrl.app import limits, parts
+from dgrl.app import drawings, limits, parts
+from dgrl.app.files import visitor_files
+from dgrl.app.payloads import REFUSAL
 from dgrl.app.runs import AS_TRAINED
+from tests.app.asking import ask, file, upload
 from tests.app.conftest import Served, connect
 from tests.helpers.networks import draw_photo
 
@@ -27,37 +29,15 @@ FOLDER = Path(os.environ["GRADIO_TEMP_DIR"])
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.fixture
-def http(served: Served) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=f"{served.url}gradio_api/", timeout=60) as client:
-        yield client
-
-
 def event(http: httpx.Client, served: Served, name: str, data: list[Any]) -> dict[str, Any]:
     """What an event, also a private one, answers."""
-    number = next(number for number, fn in served.app.fns.items() if fn.api_name == name)
-    body = {"fn_index": number, "data": data, "session_hash": f"visitor{time.monotonic_ns()}"}
-    http.post("queue/join", json=body).raise_for_status()
-    with http.stream("GET", "queue/data", params={"session_hash": body["session_hash"]}) as answer:
-        for line in answer.iter_lines():
-            message = json.loads(line.removeprefix("data:")) if line else {"msg": ""}
-            if message["msg"] == "process_completed":
-                return message
-    raise AssertionError("no answer")
-
-
-def file(path: object) -> dict[str, Any]:
-    return {"path": str(path), "meta": {"_type": "gradio.FileData"}}
+    return ask(http, next(number for number, fn in served.app.fns.items() if fn.api_name == name), data)
 
 
 def picture(width: int, height: int) -> bytes:
     buffer = io.BytesIO()
     Image.new("1", (width, height)).save(buffer, "png")
     return buffer.getvalue()
-
-
-def upload(http: httpx.Client, *contents: bytes, name: str = "a.png") -> httpx.Response:
-    return http.post("upload", files=[("files", (name, content)) for content in contents])
 
 
 @pytest.mark.parametrize(
@@ -103,7 +83,7 @@ def test_no_address_is_fetched(
     }
     answer = event(http, served, name, data[name])
     assert not answer["success"]
-    assert answer["output"]["error"] == "Give the picture itself, not its address on the web."
+    assert answer["output"]["error"] == REFUSAL
     assert fetched == []
 
 
@@ -114,13 +94,25 @@ def files() -> set[Path]:
 def test_many_files_are_no_way_around_the_limit(http: httpx.Client) -> None:
     before = files()
     answer = upload(http, *(bytes([number]) * 5 * 2**20 for number in range(10)))
-    assert (answer.status_code, answer.text) == (413, "A request may have 44 MB and no more.")
+    assert (answer.status_code, answer.json()["detail"]) == (413, "A request may have 44 MB and no more.")
     assert upload(http, bytes(41 * 2**20)).status_code == 413
-    assert http.post("queue/join", content=bytes(45 * 2**20)).status_code in (400, 413)
+    assert http.post("queue/join", content=bytes(300 * 2**10)).status_code == 413
     assert {path for path in files() - before if not path.name.startswith("tmp")} == set()
 
 
-def test_what_failed_uploads_leave_is_deleted_in_time(http: httpx.Client, served: Served) -> None:
+def test_a_request_of_words_has_few_of_them(http: httpx.Client) -> None:
+    many = {"data": [[]] * 21_000, "fn_index": 2, "session_hash": "a"}
+    deep = b'{"fn_index": 2, "session_hash": "a", "data": ' + b"[" * 19_000 + b"]" * 19_000 + b"}"
+    assert http.post("queue/join", json=many).status_code == 413
+    assert http.post("queue/join", content=deep).status_code == 400
+    for session in ("x" * 65, "a/b", "a b", 7):
+        answer = http.post("queue/join", json={"data": [], "fn_index": 2, "session_hash": session})
+        assert (answer.status_code, "session" in answer.json()["error"]) == (400, True)
+
+
+def test_what_failed_uploads_leave_is_deleted_in_time(
+    http: httpx.Client, served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert upload(http, b"content", name="..").status_code == 400
     host, port = served.url.removeprefix("http://").rstrip("/").split(":")
     with socket.create_connection((host, int(port))) as vanishing:
@@ -130,21 +122,25 @@ def test_what_failed_uploads_leave_is_deleted_in_time(http: httpx.Client, served
             b'--B\r\nContent-Disposition: form-data; name="files"; filename="a.png"\r\n\r\n' + bytes(2_000_000)
         )
         time.sleep(0.5)
+    visitors = visitor_files()
     deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        left = {str(path) for path in FOLDER.glob("tmp*")}
-        if len(left) >= 2 and left <= served.app.upload_file_set:
-            break
+    while len(left := list(visitors.folder.glob("tmp*"))) < 2 and time.monotonic() < deadline:
         time.sleep(0.1)
-    else:
-        raise AssertionError(f"Gradio will not delete {left - served.app.upload_file_set}")
+    assert len(left) >= 2
+    assert not any(visitors.knows(str(path)) for path in left)
+    visitors.sweep(walk=True)
+    assert all(path.exists() for path in left), "an upload under way was deleted"
+    monkeypatch.setattr("dgrl.app.files.UNFINISHED_SECONDS", 0)
+    visitors.sweep(walk=True)
+    assert not any(path.exists() for path in left)
 
 
 def test_a_full_disk_takes_no_uploads(http: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
     before = files()
     monkeypatch.setattr(limits, "LEAST_FREE", 2**80)
     answer = upload(http, b"content that is new")
-    assert (answer.status_code, answer.text) == (507, "The server's disk is full; please try again later.")
+    assert answer.status_code == 507
+    assert answer.json()["error"] == "The server's disk is full; please try again later."
     assert files() == before
 
 
@@ -193,13 +189,24 @@ def test_what_the_editor_sends_is_bounded(http: httpx.Client, served: Served) ->
     assert event(http, served, "painting_file", [drawing(id="sound")])["success"]
     assert send(picture(12_000, 12_000), 1, "bomb") == 200
     assert "25,000,000" in event(http, served, "painting_file", [drawing(id="bomb")])["output"]["error"]
-    for content, index in ((b"", 10**9), (b"", -5), (bytes(9 * 2**20), 0)):
-        assert send(content, index, "evil") == 500
+    for content, index in ((b"", 10**9), (b"", -5), (bytes(2**23 + 1), 0)):
+        assert send(content, index, "evil") == 400
         assert "evil" not in editor.blob_storage
-    for visitor in range(limits.DRAWINGS + 5):
-        send(b"small", 0, f"visitor{visitor}")
-    assert len(editor.blob_storage) == limits.DRAWINGS
-    editor.blob_storage.clear()
+    for name in range(drawings.DRAWINGS + 5):
+        send(b"small", 0, f"drawing{name}")
+    assert len(editor.blob_storage) == drawings.DRAWINGS
+
+
+def test_drawings_of_all_visitors_together_are_bounded() -> None:
+    """Gradio makes an editor for each visitor: a bound of each is none of all."""
+    editors = [gr.ImageEditor(render=False) for _ in range(20)]
+    kept = drawings.Drawings()
+    for name in range(3):
+        for editor in editors:
+            data = {"type": "background", "index": "null", "id": f"drawing{name}"}
+            kept.keep(editor, SimpleNamespace(data=data, files=[("a.png", bytes(drawings.LAYER_BYTES))]))
+    blobs = [blob.background for editor in editors for blob in editor.blob_storage.values()]
+    assert 0 < sum(map(len, blobs)) <= drawings.ALL_BYTES
 
 
 def test_a_full_queue_says_so_and_those_who_vanish_free_their_place(

@@ -1,6 +1,8 @@
 """`dgrl train`: what the command line makes of its options."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -130,3 +132,34 @@ def test_refuses_what_does_not_go_together(dgrl, drawn, tmp_path):
         assert len(err) == 1
         assert message in err[0]
         assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [("", "is empty, or no JSON"), ("{}", "has no"), ("[]", "has no"), ("null", "has no")],
+)
+def test_a_run_without_its_settings_is_refused_in_words(dgrl, tmp_path, content, said):
+    (tmp_path / "training.json").write_text(content)
+    code, _, errors = dgrl("--resume", tmp_path)
+    assert code == 1
+    assert len(errors) == 1
+    assert said in errors[0]
+
+
+def test_two_processes_do_not_train_in_one_folder(dgrl, drawn, tmp_path):
+    out = tmp_path / "run"
+    holding = "import sys\nfrom pathlib import Path\nfrom dgrl.training.checkpoints import claimed\n"
+    holding += "with claimed(Path(sys.argv[1])):\n    print('held', flush=True)\n    sys.stdin.read()\n"
+    other = subprocess.Popen(
+        [sys.executable, "-c", holding, str(out)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "held\n"
+        code, _, errors = dgrl(*drawn, *NEW, *QUICK, "--out", out)
+        assert code == 1
+        assert "another process is training" in errors[-1]
+        assert not (out / "training.json").exists()
+    finally:
+        other.communicate("")
+    assert dgrl(*drawn, *NEW, *QUICK, "--out", out)[0] == 0

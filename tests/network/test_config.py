@@ -62,3 +62,29 @@ def test_for_backbone_takes_the_normalisation_of_pre_training():
     assert (config.mean, config.std) == (tuple(pretrained.mean), tuple(pretrained.std))
     assert config.mean != DGRLConfig().mean, "the example proves nothing if its normalisation is the default"
     assert DGRLConfig.for_backbone(name, mean=(0.1, 0.2, 0.3)).mean == (0.1, 0.2, 0.3)
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({"steps": 1e9}, "steps must be a whole number"),
+        ({"steps": 10**9}, "at most 16"),
+        ({"steps": True}, "steps must be a whole number"),
+        ({"backbone": "local-dir:/etc"}, "plain name"),
+        ({"backbone": "hf-hub:someone/else"}, "plain name"),
+        ({"backbone": 5}, "backbone must be a word"),
+        ({"rln_size": 384.0}, "rln_size must be a whole number"),
+        ({"brn_size": 10**6}, "at most 4096"),
+        ({"kernel_size": 10**6 + 1}, "at most 31"),
+        ({"side_channels": 10**6}, "at most 1024"),
+        ({"refinement_channels": [10**6]}, "at most 1024"),
+        ({"refinement_channels": [8] * 100}, "at most 32"),
+        ({"refinement_channels": "many"}, "list of whole numbers"),
+        ({"mean": [0.5, None, 0.5]}, "mean must be a list of numbers"),
+        ({"std": [float("nan")] * 3}, "std must be a list of numbers"),
+        ({"context": "yes"}, "true or false"),
+    ],
+)
+def test_a_strangers_configuration_is_bounded_and_refused_in_words(settings, named):
+    with pytest.raises(ValueError, match=named):
+        DGRLConfig(**settings)

@@ -1,0 +1,45 @@
+"""Requests to the served app as an attacker writes them: by hand, to any endpoint that the app says it has."""
+
+import json
+import time
+from typing import Any
+
+import httpx
+
+MARK = {"_type": "gradio.FileData"}
+
+
+def file(path: object, **more: Any) -> dict[str, Any]:
+    """A file as Gradio's own page sends it."""
+    return {"path": str(path), "meta": MARK, **more}
+
+
+def upload(http: httpx.Client, *contents: bytes, name: str = "a.png") -> httpx.Response:
+    return http.post("upload", files=[("files", (name, content)) for content in contents])
+
+
+def endpoints(http: httpx.Client) -> list[dict[str, Any]]:
+    """Every event of the app that Python answers, private ones too, as the app itself lists them."""
+    config = http.get("../config").json()
+    found = [one for one in config["dependencies"] if one["backend_fn"]]
+    blocks = {block["id"]: block for block in config["components"]}
+    for one in found:
+        one["values"] = [blocks[number]["props"].get("value") for number in one["inputs"]]
+        one["kinds"] = [blocks[number]["type"] for number in one["inputs"]]
+    return found
+
+
+def ask(http: httpx.Client, number: int, data: list[Any], queue: bool = True, session: str = "") -> dict[str, Any]:
+    """What an event answers: `success`, and `output` with `data` or `error`."""
+    session = session or f"visitor{time.monotonic_ns()}"
+    body = {"fn_index": number, "data": data, "session_hash": session}
+    if not queue:
+        answer = http.post("run/predict", json=body)
+        return {"success": answer.status_code == 200, "output": answer.json()}
+    http.post("queue/join", json=body).raise_for_status()
+    with http.stream("GET", "queue/data", params={"session_hash": session}) as answer:
+        for line in answer.iter_lines():
+            message = json.loads(line.removeprefix("data:")) if line else {"msg": ""}
+            if message["msg"] == "process_completed":
+                return message
+    raise AssertionError("no answer")

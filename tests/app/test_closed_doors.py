@@ -1,0 +1,249 @@
+"""Attacks on every endpoint that the app says it has: so the next one is attacked too, without being named here."""
+
+import os
+import stat
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from PIL import Image
+
+from dgrl.app.doors import is_open
+from dgrl.app.files import visitor_files
+from dgrl.app.payloads import MOST_LEVELS, REFUSAL, RefusedError, checked
+from tests.app.asking import MARK, ask, endpoints, file, upload
+from tests.app.conftest import Served
+
+FEW_LETTERS = 20
+OPEN = {
+    "GET": {
+        "/", "/config", "/config/", "/static/{path:path}", "/assets/{path:path}", "/favicon.ico", "/theme.css",
+        "/robots.txt", "/manifest.json", "/gradio_api/app_id", "/gradio_api/app_id/", "/gradio_api/login_check",
+        "/gradio_api/login_check/", "/gradio_api/info", "/gradio_api/info/", "/gradio_api/openapi.json",
+        "/gradio_api/file={path_or_url:path}", "/gradio_api/heartbeat/{session_hash}", "/gradio_api/queue/data",
+        "/gradio_api/queue/status", "/gradio_api/call/{api_name}/{event_id}", "/gradio_api/upload_progress",
+        "/gradio_api/call/v2/{api_name}/{event_id}", "/gradio_api/startup-events", "/gradio_api/theme.css",
+    },
+    "POST": {
+        "/gradio_api/run/{api_name}", "/gradio_api/run/{api_name}/", "/gradio_api/call/{api_name}",
+        "/gradio_api/call/{api_name}/", "/gradio_api/call/v2/{api_name}", "/gradio_api/call/v2/{api_name}/",
+        "/gradio_api/queue/join", "/gradio_api/cancel", "/gradio_api/reset", "/gradio_api/reset/",
+        "/gradio_api/upload", "/gradio_api/component_server", "/gradio_api/component_server/",
+    },
+}  # fmt: skip
+"""Of the routes that Gradio has, those that answer. One that is new in Gradio is closed until it is put here."""
+
+
+@pytest.fixture
+def secret(tmp_path: Path) -> Path:
+    """A picture of somebody else's on the server."""
+    path = tmp_path / "secret.png"
+    Image.new("RGB", (40, 30), "red").save(path)
+    return path
+
+
+@pytest.fixture
+def places(tmp_path: Path, secret: Path, http: httpx.Client) -> Iterator[dict[str, str]]:
+    """What an attacker may name instead of an upload."""
+    folder = visitor_files().folder
+    fifo, link, stray = folder / "fifo", folder / "link.png", folder / "stray.png"
+    os.mkfifo(fifo)
+    link.symlink_to(secret)
+    stray.write_bytes(secret.read_bytes())
+    (sent,) = upload(http, secret.read_bytes()).json()
+    yield {
+        "a picture": str(secret),
+        "nothing": str(tmp_path / "there is none.png"),
+        "a folder": str(tmp_path),
+        "the upload folder": str(folder),
+        "an upload's folder": str(Path(sent).parent),
+        "a device": "/dev/zero",
+        "a pipe": str(fifo),
+        "a link": str(link),
+        "a file of the folder that was not uploaded": str(stray),
+        "a way around": str(Path(sent).parent / ".." / ".." / ".." / secret.name),
+        "an upload in other words": str(Path(sent).parent / "." / Path(sent).name).replace("/a.png", "//a.png"),
+        "a relative path": os.path.relpath(secret),
+        "an address": "https://example.com/photo.png",
+        "a file's address": f"file://{secret}",
+        "a served file": f"/gradio_api/file={secret}",
+        "nothing at all": "",
+        "no characters": "a\0b",
+        "very long": "a/" * 4000,
+    }
+    for path in (fifo, link, stray):
+        path.unlink(missing_ok=True)
+
+
+FORMS: dict[str, Callable[[str], Any]] = {
+    "with the mark": file,
+    "without": lambda path: {"path": path},
+    "an address beside it": lambda path: {"path": path, "url": f"http://localhost/gradio_api/file={path}"},
+    "an address alone": lambda path: {"url": path or "x"},
+    "an address and no path": lambda path: {"path": None, "url": path or "x", "meta": MARK},
+    "as a stream": lambda path: file(path, is_stream=True),
+    "in a list": lambda path: [[{"path": path}]],
+    "in an object": lambda path: {"image": {"path": path}, "caption": None},
+    "in a drawing": lambda path: {"background": None, "layers": [{"path": path}], "composite": None, "id": None},
+    "as a value": lambda path: {"value": {"path": path}, "__type__": "update"},
+    "as bytes": lambda path: {"path": [path]},
+}
+
+
+def test_the_guard_knows_files_by_their_shape_alone(places: dict[str, str], http: httpx.Client) -> None:
+    for path in places.values():
+        for form in FORMS.values():
+            with pytest.raises(RefusedError) as refused:
+                checked([0, form(path)], visitor_files().knows)
+            assert str(refused.value) == REFUSAL
+    (sent,) = upload(http, b"content").json()
+    given = {"image": file(sent, url="http://x/", is_stream=True, orig_name="a.png", size=7)}
+    assert checked(given, visitor_files().knows) == {"image": {"path": sent, "orig_name": "a.png", "meta": MARK}}
+    nothing = [None, 1, "path", {"path": None}, {"value": ["url"]}]
+    assert checked(nothing, visitor_files().knows) == nothing
+    deep: Any = 0
+    for _ in range(MOST_LEVELS + 2):
+        deep = [deep]
+    with pytest.raises(RefusedError, match="levels"):
+        checked(deep, visitor_files().knows)
+
+
+def test_no_endpoint_takes_a_file_it_was_not_given(
+    http: httpx.Client, places: dict[str, str], photo_files: dict[str, Path], capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Every endpoint, private ones too, with every kind of place in each of its arguments; the answer is always one."""
+    (photo,) = upload(http, photo_files["wide"].read_bytes()).json()
+    attacks = [(form, path) for path in places.values() for form in FORMS.values()]
+    before, tried = {path: path.stat() for path in visitor_files().folder.rglob("*.*")}, 0
+    for endpoint in endpoints(http):
+        for place in range(len(endpoint["inputs"])):
+            for queue in {endpoint["queue"], True}:
+                form, path = attacks[tried % len(attacks)]
+                tried += 1
+                data = [file(photo) if kind == "image" else None for kind in endpoint["kinds"]]
+                data[place] = form(path)
+                answer = ask(http, endpoint["id"], data, queue)
+                assert not answer["success"], (endpoint["api_name"], data)
+                assert answer["output"]["error"] == REFUSAL, (endpoint["api_name"], data)
+    assert tried > 200
+    assert {path: path.stat() for path in visitor_files().folder.rglob("*.*")}.keys() == before.keys()
+    assert stat.S_ISFIFO(Path(places["a pipe"]).lstat().st_mode)
+    printed = capfd.readouterr()
+    for said in (printed.out, printed.err):
+        assert "Traceback" not in said
+        assert places["a picture"] not in said
+
+
+@pytest.mark.parametrize("mark", [{}, {"meta": MARK}], ids=["without the mark", "with it"])
+def test_a_picture_on_the_server_cannot_be_read(http: httpx.Client, secret: Path, mark: dict[str, Any]) -> None:
+    """The first finding, as it was made: by name, by anybody."""
+    names = http.get("info").json()["named_endpoints"]
+    assert len(names) > 5
+    for name, about in names.items():
+        data = [parameter.get("parameter_default") for parameter in about["parameters"]]
+        data[0] = {"path": str(secret), **mark}
+        number = http.post(f"call{name}", json={"data": data}).json()["event_id"]
+        answer = http.get(f"call{name}/{number}").text
+        assert "event: error" in answer, name
+        assert REFUSAL in answer, name
+
+
+def test_every_refusal_has_words_and_none_is_logged_with_the_visitor_s(
+    http: httpx.Client, photo_files: dict[str, Path], capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Every argument of every endpoint, of a kind that it cannot be."""
+    (photo,) = upload(http, photo_files["wide"].read_bytes()).json()
+    wrong: list[Any] = [None, [], {}, "canary", 10**30, -(10**9), [["canary"]], True, {"canary": 1}]
+    tried = 0
+    for endpoint in endpoints(http):
+        sound = [
+            file(photo) if kind == "image" else value
+            for kind, value in zip(endpoint["kinds"], endpoint["values"], strict=True)
+        ]
+        for place in range(len(sound)):
+            if endpoint["kinds"][place] == "state":
+                continue
+            for number in range(3):
+                bad = wrong[(tried + number * 3) % len(wrong)]
+                answer = ask(http, endpoint["id"], [*sound[:place], bad, *sound[place + 1 :]], endpoint["queue"])
+                if not answer["success"]:
+                    assert len(answer["output"]["error"] or "") > FEW_LETTERS, (endpoint["api_name"], place, bad)
+            tried += 1
+        answer = ask(http, endpoint["id"], [])
+        assert answer["success"] or len(answer["output"]["error"]) > FEW_LETTERS, endpoint["api_name"]
+    assert tried > 100
+    printed = capfd.readouterr()
+    for said in (printed.out, printed.err):
+        assert "Traceback" not in said
+        assert "canary" not in said
+
+
+def test_there_is_no_endpoint_by_another_name(http: httpx.Client, capfd: pytest.CaptureFixture[str]) -> None:
+    for body in ({"fn_index": 10**6}, {"fn_index": -1}, {"fn_index": None}, {"fn_index": "canary"}):
+        for address in ("queue/join", "run/canary", "call/canary"):
+            answer = http.post(address, json={"data": ["canary"], "session_hash": "a", **body})
+            assert answer.status_code in (400, 404, 422), (address, body)
+    assert "canary" not in capfd.readouterr().err
+
+
+def routes(router: Any) -> Iterator[tuple[str, set[str]]]:
+    """Every route below a router, with its methods."""
+    for route in router.routes:
+        inner = getattr(route, "original_router", route)
+        if hasattr(inner, "routes") and inner.routes:
+            yield from routes(inner)
+        elif hasattr(route, "path"):
+            yield route.path, set(getattr(route, "methods", None) or ())
+
+
+def test_only_the_app_s_own_addresses_answer(served: Served, http: httpx.Client) -> None:
+    found = list(routes(served.app.app))
+    assert len(found) > 50
+    for template, methods in found:
+        path = template.replace("{path_or_url:path}", "x").replace("{path:path}", "x").replace("{url_path:path}", "x")
+        for name in ("session_hash", "api_name", "event_id", "record_id", "asset_id", "key", "size", "id", "run"):
+            path = path.replace(f"{{{name}}}", "x")
+        for method in methods & {"GET", "POST"}:
+            wanted = template in OPEN[method]
+            assert is_open(method, path, editor=True) == wanted, (method, template)
+            if not wanted:
+                answer = http.request(method, f"..{path}")
+                assert (answer.status_code, answer.json()["error"]) == (404, "Not found."), (method, template)
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "gradio_api/process_recording"),
+        ("GET", "gradio_api/deep_link?session_hash=a"),
+        ("GET", "monitoring"),
+        ("GET", "monitoring/summary"),
+        ("GET", "gradio_api/dev/reload"),
+        ("GET", "gradio_api/file=https://example.com/"),
+        ("GET", "gradio_api/proxy=https://example.com/"),
+        ("GET", "gradio_api/mcp/schema"),
+        ("GET", "gradio_api/runs"),
+        ("PUT", "config"),
+        ("DELETE", "gradio_api/upload"),
+    ],
+)
+def test_what_was_found_open_is_closed(served: Served, method: str, path: str) -> None:
+    answer = httpx.request(method, f"{served.url}{path}", timeout=20)
+    assert answer.status_code in (404, 405)
+    assert "monitoring" not in answer.text
+
+
+def test_only_known_files_are_served(http: httpx.Client, places: dict[str, str]) -> None:
+    """The same answer for what is there and what is not."""
+    (sent,) = upload(http, b"content", name="mine.txt").json()
+    assert http.get(f"file={sent}").content == b"content"
+    said = {
+        (answer.status_code, answer.text)
+        for path in places.values()
+        if "\0" not in path and path
+        for answer in [http.get(f"file={path}")]
+        if not path.startswith("a/a/")
+    }
+    assert said == {(404, '{"error": "Not found.", "detail": "Not found."}')}
