@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.timing import table
-from dgrl.commands.data import stems
+from dgrl.data.names import read_names
 
 SHIPPED = Path(__file__).parent.parent / "weights" / "dgrl-lite"
 VALIDATION = SHIPPED / "validation_DUTS-TR.txt"
@@ -71,7 +71,7 @@ def main() -> None:
 
 def list_few(data: Path, runs: Path) -> Path:
     """A file with the stems of `FEW` pictures, spread evenly over the names of those to train with."""
-    names = sorted({path.stem for path in (data / "image").iterdir()} - stems([VALIDATION]))
+    names = sorted({path.stem for path in (data / "image").iterdir()} - set(read_names([VALIDATION])))
     target = runs / "few.txt"
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text("\n".join(names[:: len(names) // FEW][:FEW]), "utf-8")

@@ -14,7 +14,7 @@ from tests.helpers import hostile
 from tests.helpers.networks import TINY, draw_photo, filled
 
 PATIENCE = 10
-SOUND = ("mode_", "turned", "moving", "line", "profile", "palette", "comment", "good_link", "appended")
+SOUND = ("long_text", "mode_", "turned", "moving", "line", "profile", "palette", "comment", "good_link", "appended")
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,7 @@ def test_every_file_gives_a_picture_or_a_sentence(files, readable):
     refused = {path.name for path in files} - {path.name for path in readable}
     assert not [name for name in refused if name.startswith(SOUND)]
     assert {f"{name}.jpg" for name in ("zip", "script", "html", "pickle", "svg", "pdf", "empty", "random")} < refused
-    assert {"pipe.png", "device.png", "loop.png", "bomb.png", "folder.png"} < refused
+    assert {"pipe.png", "device.png", "loop.png", "bomb.png", "bomb_of_text.png", "folder.png"} < refused
 
 
 def test_mislabelled_pictures_are_what_they_are(files, readable):

@@ -10,11 +10,23 @@ from gradio.events import Dependency
 from numpy.typing import NDArray
 from PIL import Image
 
-from dgrl.app.parts import LATEX, Source, map_image, mask_input, photo_input, picture_file, steps_control
-from dgrl.app.passes import Passes
+from dgrl.app.parts import (
+    LATEX,
+    Source,
+    map_image,
+    mask_input,
+    photo_input,
+    picture_file,
+    refusal,
+    served_file,
+    steps_control,
+)
+from dgrl.app.passes import MAX_PIXELS, Passes
 from dgrl.app.runs import View
 from dgrl.figures import resize_map
-from dgrl.images import RGB, cutout, to_grey
+from dgrl.images import RGB, ImageError, read_photo, to_grey
+from dgrl.images.cutouts import cut_out as cut_photo_out
+from dgrl.images.marking import marked_png
 
 WHAT_IT_IS = (
     "Drop a photo, or choose an example. DGRL finds the **salient object**, what a person would look at first, and "
@@ -36,6 +48,14 @@ def object_found(found: NDArray[np.bool_]) -> str:
         return "**No salient object** in this photo."
     percent = f"{share:.0%}" if share >= 0.005 else "less than 1%"
     return f"The object covers **{percent}** of the photo."
+
+
+def size_read(view: View) -> str:
+    """A sentence that says so if the photo was read at reduced size; else nothing."""
+    if view.full_size is None:
+        return ""
+    full, read = (f"{width:,}×{height:,}" for width, height in (view.full_size, view.trace.photo.shape[1::-1]))
+    return f" The photo has {full} pixels, more than {MAX_PIXELS:,}; it was read at {read}."
 
 
 def spotlight(photo: RGB, saliency: NDArray[np.float32]) -> RGB:
@@ -100,7 +120,7 @@ def add(passes: Passes, examples: Sequence[str | Path]) -> tuple[Source, Depende
         """Find the salient object of a photo.
 
         Args:
-            photo: the picture, any format that Pillow reads.
+            photo: the picture, any format that Pillow reads, or HEIC.
             checkpoint: one of the networks that the app offers.
             steps: time steps after the first pass, 0 to 4; -1 for the number trained.
 
@@ -111,30 +131,35 @@ def add(passes: Passes, examples: Sequence[str | Path]) -> tuple[Source, Depende
         if photo is None:
             return None, None, None, ""
         view = source.view(photo, checkpoint, steps, request)
-        map_path = picture_file(to_grey(view.trace.saliency), Path(photo).stem)
+        map_path = served_file(marked_png(to_grey(view.trace.saliency)), f"{Path(photo).stem}.png")
         found = object_found(view.trace.found())
         text = f"{found} One pass of T = {len(view.trace.steps) - 1} took {view.seconds:.2f} s ({view.machine})."
+        text += size_read(view)
         return compared_with(view), map_path, map_path, text
 
     def cut_out(photo: str | None, checkpoint: str, steps: int, request: gr.Request) -> tuple[Any, ...]:
         """Cut the salient object of a photo out.
 
         Args:
-            photo: the picture, any format that Pillow reads.
+            photo: the picture, any format that Pillow reads, or HEIC.
             checkpoint: one of the networks that the app offers.
             steps: time steps after the first pass, 0 to 4; -1 for the number trained.
 
         Returns:
-            The photo with its saliency map as transparency, an RGBA PNG: once 800 pixels long to look at,
-            once in the photo's own size.
+            The photo with its saliency map as transparency, an RGBA PNG without the old background's colour at the
+            edges: once small to look at, once in the photo's own size.
         """
         if photo is None:
             return None, None
         view = source.view(photo, checkpoint, steps, request)
         height, width = view.photo.shape[:2]
-        small = cutout(view.photo, np.clip(resize_map(view.trace.saliency, height, width), 0, 1))
-        path = picture_file(cutout(view.trace.photo, view.trace.saliency), f"{Path(photo).stem}_cutout")
-        return picture_file(small, "cutout"), path
+        try:
+            picture = read_photo(photo, MAX_PIXELS, reduce=True)  # as for the pass, with its transparency
+        except ImageError as error:
+            raise refusal(error, photo, "This picture cannot be used") from error
+        cut = cut_photo_out(picture, view.trace.saliency)
+        path = served_file(marked_png(cut), f"{Path(photo).stem}_cutout.png")
+        return picture_file(cut.resize((width, height), Image.Resampling.BOX, reducing_gap=2.0), "cutout"), path
 
     outputs = [compared, saliency, map_file, summary]
     localised = gr.on(

@@ -15,9 +15,11 @@ from PIL import Image
 from dgrl.app.files import visitor_files, written
 from dgrl.app.passes import MAX_PIXELS, Passes
 from dgrl.app.runs import AS_TRAINED, View
+from dgrl.data.masks import read_mask
 from dgrl.figures import png_file
 from dgrl.files import replacing
-from dgrl.images import RGB, ImageError, read_mask
+from dgrl.images import MAX_PIXELS as LARGEST_MASK
+from dgrl.images import RGB, ImageError
 from dgrl.places import carried, contains, inside
 
 MOST_STEPS = 4
@@ -147,11 +149,16 @@ def visitor(request: gr.Request | None) -> str | None:
 def ground_truth(mask: str, view: View) -> NDArray[np.uint8]:
     """The mask file as (H, W) of 0 and 1, the photo's size; a message to the visitor if it is not of this photo."""
     title = "This mask cannot be used"
+    most = MAX_PIXELS
+    if view.full_size is not None:
+        most = min(max(most, view.full_size[0] * view.full_size[1]), LARGEST_MASK)
     try:
-        truth = read_mask(mask, MAX_PIXELS)
+        truth = read_mask(mask, most)
     except ImageError as error:
         raise refusal(error, mask, title) from error
     (height, width), (mask_height, mask_width) = view.trace.photo.shape[:2], truth.shape
+    if (mask_width, mask_height) == view.full_size:
+        truth = np.asarray(Image.fromarray(truth).resize((width, height), Image.Resampling.NEAREST))
     if truth.shape != (height, width):
         message = f"The mask has {mask_width}×{mask_height} pixels and the photo {width}×{height}; they must be alike."
         raise gr.Error(message, title=title, print_exception=False)

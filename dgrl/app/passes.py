@@ -4,10 +4,10 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from dgrl.app.runs import View, halves
-from dgrl.images import read_image
+from dgrl.images import read_photo
 from dgrl.model import DGRL
 from dgrl.running.memory import return_freed_memory
 from dgrl.taps import Edit
@@ -91,7 +91,9 @@ class Passes:
         with self._one_half:
             view = self._find(key, visitor)
             if view is None:
-                view = self._localise(checkpoint, read_image(photo, MAX_PIXELS), steps, edits)
+                picture = read_photo(photo, MAX_PIXELS, reduce=True)
+                view = self._localise(checkpoint, picture.seen, steps, edits)
+                view = replace(view, full_size=picture.full_size)
                 self.count += 1
                 self._keep(key, view, visitor)
         if view.trace.whole or not whole:

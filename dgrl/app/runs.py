@@ -27,12 +27,14 @@ class View:
             it need not enlarge.
         seconds: how long the pass took.
         machine: device, precision, and what the latter changes: "cpu, bf16 (maps within 0.005 of fp32's)".
+        full_size: width and height of the photo's file, if it has too many pixels and was read at reduced size.
     """
 
     trace: Trace
     photo: RGB
     seconds: float
     machine: str
+    full_size: tuple[int, int] | None = None
 
 
 def halves(models: Mapping[str, DGRL], precision: str) -> tuple[Callable[..., View], Callable[..., View]]:

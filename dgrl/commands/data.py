@@ -7,8 +7,9 @@ import typer
 
 from dgrl.commands.common import log, one_line
 from dgrl.commands.processes import is_main_process
-from dgrl.data.checking import Checked, Folders, check
+from dgrl.data.checking import LISTED, Checked, Folders, check
 from dgrl.data.known_sets import KNOWN_SETS, folders_of, known_set
+from dgrl.data.names import read_names
 from dgrl.data.pairs import DataError, Pair
 
 Images = Annotated[
@@ -24,8 +25,8 @@ Data = Annotated[
 Download = Annotated[
     bool, typer.Option("--download", help="Fetch a data set of --data into its ROOT if it is not there.")
 ]
-Without = Annotated[list[Path] | None, typer.Option(help="Text file of file stems, a line each, to leave out.")]
-Only = Annotated[list[Path] | None, typer.Option(help="Text file of file stems, a line each: no others are taken.")]
+Without = Annotated[list[Path] | None, typer.Option(help="Text file of file names, a line each, to leave out.")]
+Only = Annotated[list[Path] | None, typer.Option(help="Text file of file names, a line each: no others are taken.")]
 SkipBad = Annotated[
     bool, typer.Option("--skip-bad", help="Go on without pictures and masks that cannot be used, and list them.")
 ]
@@ -48,11 +49,16 @@ def checked_pairs(
     """The pairs in all folders and data sets, each looked at, and the problems that were passed over.
 
     Raises:
-        DataError: the options do not go together or leave nothing, or, without `skip_bad`, a picture or mask cannot be
-            used; all those are then listed on stderr.
+        DataError: the options do not go together or leave nothing; a name to leave out matches no picture; or, without
+            `skip_bad`, a picture or mask cannot be used; all those are then listed on stderr.
     """
     sources = folders(images or [], masks or [], data or [], download)
-    checked = check(sources, stems(without), stems(only) if only else None)
+    checked = check(sources, read_names(without or []), read_names(only) if only else None)
+    for note in checked.notes:
+        tell(note)
+    if checked.unknown:
+        more = f", and {len(checked.unknown) - LISTED} more" if len(checked.unknown) > LISTED else ""
+        raise DataError(f"names to leave out that match no picture: {'; '.join(checked.unknown[:LISTED])}{more}")
     if checked.problems and is_main_process():
         for line in checked.report().splitlines():
             log.error("dgrl: %s", one_line(line))
@@ -80,14 +86,6 @@ def folders(images: list[Path], masks: list[Path], data: list[str], download: bo
     if not sources:
         raise DataError("name pictures and masks with --images and --masks, or a data set with --data")
     return sources
-
-
-def stems(files: list[Path] | None) -> set[str]:
-    """The words of all text files; DataError if one cannot be read."""
-    try:
-        return {stem for file in files or [] for stem in file.read_text(encoding="utf-8").split()}
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"the list of stems cannot be read: {error}") from error
 
 
 def tell(line: str) -> None:

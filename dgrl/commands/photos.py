@@ -1,25 +1,57 @@
 """Which photos a command line means, and how the files made of them are called."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 
+from PIL import Image
+
+from dgrl.data.names import is_hidden
+from dgrl.data.pairs import composed
 from dgrl.images import IMAGE_SUFFIXES, ImageError
+from dgrl.images.marking import is_marked
 
-# HEIC cannot be read: in a folder such a photo is taken and refused, rather than passed over in silence.
-PHOTO_SUFFIXES = IMAGE_SUFFIXES | {".heic", ".heif"}
+STANDARD_INPUT = Path("-")
+
+# What may stand under another name, or none. Pillow knows more formats, but some of them by hardly any mark.
+_KNOWN_BY_CONTENT = ("JPEG", "MPO", "PNG", "GIF", "BMP", "TIFF", "WEBP", "AVIF", "HEIF", "JPEG2000", "PSD")
+# Pictures, but none that can be read. Of raw ones Pillow would read the thumbnail.
+_NOT_READ = frozenset(
+    {
+        *(".dng", ".nef", ".nrw", ".cr2", ".cr3", ".crw", ".arw", ".srf", ".sr2", ".raf", ".orf", ".rw2", ".pef"),
+        *(".srw", ".x3f", ".3fr", ".iiq", ".raw", ".svg", ".svgz", ".jxl", ".eps", ".ai", ".wmf", ".emf", ".xcf"),
+    }
+)
+_LISTED = 20  # of the files in a folder that are no pictures; the others are counted
+Tell = Callable[[Exception], None]
 
 
-def find_photos(arguments: Sequence[Path], refuse: Callable[[Exception], None]) -> list[Path]:
+def find_photos(
+    arguments: Sequence[Path], refuse: Tell, pass_over: Tell = lambda _: None, out: Path | None = None
+) -> list[Path]:
     """The files named, and the pictures in the folders named (not in folders within), each once, in order.
 
-    What does not exist, and a folder without pictures, goes to `refuse` as an ImageError.
+    In a folder, what has a picture's ending or content is a picture, but for the maps and cut-outs of an earlier run.
+
+    Args:
+        arguments: files and folders; `STANDARD_INPUT` is taken as it is.
+        refuse: told, as an ImageError, of what was meant as a picture and is none: what does not exist, a folder
+            without pictures.
+        pass_over: told, likewise, of what else is passed over.
+        out: a folder of which nothing is said where it lies within another one.
     """
     found: dict[Path, Path] = {}
     for argument in arguments:
         try:
-            for photo in _in_folder(argument) if argument.is_dir() else [_existing(argument)]:
-                found.setdefault(photo.resolve(), photo)
+            if argument != STANDARD_INPUT and argument.is_dir():
+                photos = list(_in_folder(argument, refuse, pass_over, out))
+            else:
+                photos = [_existing(argument)]
+            if len(photos) == 1 and not argument.is_dir() and is_marked(argument):
+                pass_over(ImageError(f"{argument}: a map or cut-out of an earlier run, not a photo"))
+                continue
+            for photo in photos:
+                found.setdefault(_resolved(photo), photo)
         except OSError as error:
             refuse(ImageError(f"{argument}: it cannot be read ({error.strerror})"))
         except ImageError as error:
@@ -28,33 +60,74 @@ def find_photos(arguments: Sequence[Path], refuse: Callable[[Exception], None]) 
 
 
 def _existing(path: Path) -> Path:
+    if path == STANDARD_INPUT:
+        return path
+    if path.is_symlink() and not path.exists():
+        raise ImageError(f"{path}: this is a link to a file that is not there")
     if not path.exists():
         raise ImageError(f"{path}: there is no such file")
+    if path.suffix.lower() in _NOT_READ:
+        raise ImageError(f"{path}: {path.suffix} files cannot be read")
     return path
 
 
-def _in_folder(folder: Path) -> list[Path]:
-    # Names that start with a dot are hidden; macOS keeps "._photo.jpg" files that are no pictures.
-    names = [path for path in sorted(folder.iterdir()) if not path.name.startswith(".")]
-    photos = [path for path in names if path.suffix.lower() in PHOTO_SUFFIXES and path.is_file()]
-    if not photos:
+def _in_folder(folder: Path, refuse: Tell, pass_over: Tell, out: Path | None) -> Iterator[Path]:
+    others: list[Path] = []
+    photos = maps = refused = 0
+    for path in sorted(folder.iterdir()):
+        suffix = path.suffix.lower()
+        if is_hidden(path):
+            continue
+        if path.is_dir() and suffix not in IMAGE_SUFFIXES:
+            others += [] if out is not None and path.resolve() == out.resolve() else [path]
+        elif suffix in _NOT_READ:
+            refuse(ImageError(f"{path}: {path.suffix} files cannot be read"))
+            refused += 1
+        elif is_marked(path):
+            maps += 1
+        elif suffix in IMAGE_SUFFIXES or _is_picture(path):
+            photos += 1
+            yield path
+        else:
+            others.append(path)
+    for path in others[:_LISTED]:
+        what = "a folder; name it to have its pictures done" if path.is_dir() else "not a picture"
+        pass_over(ImageError(f"{path}: passed over, {what}"))
+    if len(others) > _LISTED:
+        pass_over(ImageError(f"{folder}: passed over, {len(others) - _LISTED} more that are no pictures"))
+    if maps:
+        pass_over(ImageError(f"{folder}: passed over, maps and cut-outs of an earlier run: {maps}"))
+    if not photos and not refused:
         raise ImageError(f"{folder}: there are no pictures in this folder")
-    return photos
+
+
+def _is_picture(path: Path) -> bool:
+    """Whether a file of any other name is a picture by its first bytes."""
+    try:
+        if not path.is_file():
+            return False
+        with Image.open(path, formats=_KNOWN_BY_CONTENT):
+            return True
+    except Exception:  # Pillow's are of many kinds
+        return False
 
 
 def name_maps(photos: Sequence[Path], folder: Path) -> dict[Path, Path]:
     """Where each photo's map goes: `folder`/STEM.png.
 
-    No two of them are the same, also where case does not count and with cut-outs beside them, and none is a photo:
-    those that would be take their photo's whole name (a.jpg.png), then its folder's too, then a number.
+    No two of them are the same, also where case and the way accents are stored do not count and with cut-outs beside
+    them, and none is a photo, or lies beside its photo and is not from an earlier run: those that would be take their
+    photo's whole name (a.jpg.png), then its folder's too, then a number.
     """
     forms: list[Callable[[int, Path], str]] = [
-        lambda _, photo: photo.stem,
+        lambda _, photo: "stdin" if photo == STANDARD_INPUT else photo.stem,
         lambda _, photo: photo.name,
-        lambda _, photo: f"{photo.resolve().parent.name}_{photo.name}",
+        lambda _, photo: f"{_resolved(photo).parent.name}_{photo.name}",
         lambda index, photo: f"{photo.name}_{index + 1}",
     ]
-    taken = {_key(photo.resolve()) for photo in photos}
+    taken = {_key(path) for photo in photos for path in (photo, _resolved(photo))}
+    if any(photo.parent.resolve() == folder.resolve() for photo in photos):
+        taken |= {_key(path) for path in folder.iterdir() if path.suffix.lower() == ".png" and not is_marked(path)}
     form = dict.fromkeys(photos, 0)
     while True:
         maps = {photo: folder / f"{forms[form[photo]](index, photo)}.png" for index, photo in enumerate(photos)}
@@ -76,5 +149,13 @@ def _clashing(maps: dict[Path, Path], taken: Collection[str]) -> list[Path]:
     return [photo for photo, both in keys.items() if any(count[key] > 1 or key in taken for key in both)]
 
 
+def _resolved(path: Path) -> Path:
+    """The file that a path means; a link in a circle, which means none, is itself."""
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError):  # Python 3.10 to 3.12 raise the latter
+        return path.absolute()
+
+
 def _key(path: Path) -> str:
-    return str(path.parent.resolve() / path.name).casefold()
+    return composed(str(_resolved(path.parent) / path.name).casefold())

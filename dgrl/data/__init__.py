@@ -1,1 +1,1 @@
-"""Pictures with masks: pairs, crops, drawn pages, checking, known sets and their download."""
+"""Pictures with masks: what masks mean, pairs, crops, drawn pages, checking, known sets and their download."""

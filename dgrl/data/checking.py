@@ -1,10 +1,11 @@
 """Whether pictures and masks fit together: one report of all that is wrong, before training or evaluation starts.
 
 Ten thousand pairs take seconds, for what is sound is not read in full: of a picture only its header and its last bytes
-(a file cut short lacks its end mark), of a mask, which is small, all, to see that something in it is salient. Whatever
-looks odd is then read in full and judged by that.
+(a file cut short lacks its end mark), of a mask, which is small, all, to see that something in it is salient. A picture
+that looks odd is then read in full and judged by that.
 """
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -14,8 +15,11 @@ from typing import BinaryIO
 from PIL import Image
 from PIL.ExifTags import Base
 
-from dgrl.data.pairs import HALF, DataError, Pair, files_by_stem
+from dgrl.data.masks import BRIGHTNESS, HALF, read_levels
+from dgrl.data.names import find_names, others_in
+from dgrl.data.pairs import DataError, Pair, files_by_stem
 from dgrl.images import IMAGE_SUFFIXES, MAX_PIXELS, MAX_SIDE, ImageError, read_image
+from dgrl.images.marking import is_marked
 
 LISTED = 10
 """How many problems of a kind a report lists; the others it counts."""
@@ -86,10 +90,14 @@ class Checked:
     Attributes:
         pairs: the sound ones, in the order of the folders, then by stem.
         problems: what is wrong with the others.
+        notes: what was read in another way than may be thought, a line for each folder and way.
+        unknown: names to leave out that match nothing: what was meant by them is then among the pairs.
     """
 
     pairs: list[Pair]
     problems: list[Problem] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
 
     def report(self) -> str:
         """The problems, several lines: each kind with its number, and below it the first files."""
@@ -115,82 +123,105 @@ def check(sources: Iterable[Folders], exclude: Collection[str] = (), only: Colle
 
     Args:
         sources: the folders.
-        exclude: stems to leave out, with their problems.
-        only: stems to keep; by default all.
+        exclude: names to leave out, with their problems; see `dgrl.data.names.find_names` for how they may be written.
+        only: names to keep; by default all.
 
     Raises:
         DataError: a folder is missing.
     """
+    listed = [_Listed(folders) for folders in sources]
+    stems = {stem for one in listed for stem in one.stems}
+    left_out, unknown = find_names(exclude, stems)
+    kept, missing = find_names(only or (), stems)
     pairs: list[Pair] = []
     problems: list[Problem] = []
-    for folders in sources:
-        found = _pair(folders, exclude, only)
-        pairs += found.pairs
-        problems += found.problems
-    there = {pair.stem for pair in pairs} | {problem.stem for problem in problems}
-    problems += [Problem(NOT_THERE, stem, stem) for stem in sorted(set(only or ()) - set(exclude) - there)]
+    for one in listed:
+        chosen = sorted((one.stems if only is None else one.stems & kept) - left_out)
+        for stem in chosen:
+            found = one.pair(stem)
+            pairs += [found] if isinstance(found, Pair) else []
+            problems += [found] if isinstance(found, Problem) else []
+    gone = set(unknown)
+    problems += [Problem(NOT_THERE, name, name) for name in missing if name not in gone]
     with ThreadPoolExecutor(_THREADS) as threads:
         judged = list(threads.map(_judge, pairs))
-    sound = [pair for pair, problem in zip(pairs, judged, strict=True) if problem is None]
-    return Checked(sound, problems + [problem for problem in judged if problem is not None])
+    sound = [pair for pair, (problem, _) in zip(pairs, judged, strict=True) if problem is None]
+    problems += [problem for problem, _ in judged if problem is not None]
+    notes = [note for one in listed for note in one.notes]
+    ways = Counter((pair.mask.parent, way) for pair, (_, way) in zip(pairs, judged, strict=True) if way != BRIGHTNESS)
+    notes += [f"{folder}: masks with {way}: {count}" for (folder, way), count in ways.items()]
+    return Checked(sound, problems, notes, unknown)
 
 
-def _pair(folders: Folders, exclude: Collection[str], only: Collection[str] | None) -> Checked:
-    images = files_by_stem(folders.images, folders.image_suffixes)
-    masks = files_by_stem(folders.masks, folders.mask_suffixes)
-    pairs, problems = [], []
-    for stem in sorted(images.keys() | masks.keys()):
-        if stem in exclude or (only is not None and stem not in only):
-            continue
-        pictures, mates = images.get(stem, []), masks.get(stem, [])
+class _Listed:
+    """The names in two folders. Maps that DGRL wrote beside pictures are no pictures."""
+
+    def __init__(self, folders: Folders) -> None:
+        self.threshold = folders.threshold
+        self.images = files_by_stem(folders.images, folders.image_suffixes)
+        self.masks = files_by_stem(folders.masks, folders.mask_suffixes)
+        maps = 0
+        for stem, paths in list(self.images.items()):
+            if len(paths) > 1 or stem not in self.masks:
+                self.images[stem] = [path for path in paths if not is_marked(path)]
+                maps += len(paths) - len(self.images[stem])
+            if not self.images[stem]:
+                del self.images[stem]
+        self.notes = [f"{folders.images}: maps and cut-outs that are no pictures: {maps}"] if maps else []
+        for folder in dict.fromkeys((folders.images, folders.masks)):
+            if others := others_in(folder):
+                self.notes.append(f"{folder}: files that are no pictures: {len(others)}, e.g. {others[0].name}")
+        self.stems = self.images.keys() | self.masks.keys()
+
+    def pair(self, stem: str) -> Pair | Problem:
+        """The pair of this name, or why there is none."""
+        pictures, mates = self.images.get(stem, []), self.masks.get(stem, [])
         if len(pictures) > 1 or len(mates) > 1:
-            problems.append(Problem(SHARED, stem, _names(pictures if len(pictures) > 1 else mates)))
-        elif not mates:
-            problems.append(Problem(NO_MASK, stem, str(pictures[0])))
-        elif not pictures:
-            problems.append(Problem(NO_PICTURE, stem, str(mates[0])))
-        else:
-            pairs.append(Pair(pictures[0], mates[0], folders.threshold))
-    return Checked(pairs, problems)
+            return Problem(SHARED, stem, _names(pictures if len(pictures) > 1 else mates))
+        if not mates:
+            return Problem(NO_MASK, stem, str(pictures[0]))
+        if not pictures:
+            return Problem(NO_PICTURE, stem, str(mates[0]))
+        return Pair(pictures[0], mates[0], self.threshold)
 
 
 def _names(paths: Sequence[Path]) -> str:
     return f"{paths[0]}, {', '.join(path.name for path in paths[1:])}"
 
 
-def _judge(pair: Pair) -> Problem | None:
-    if _sound_at_a_glance(pair):
-        return None
+def _judge(pair: Pair) -> tuple[Problem | None, str]:
+    """What is wrong with a pair, and what its mask's numbers mean (see `dgrl.data.masks`)."""
     try:
-        height, width = read_image(pair.image).shape[:2]
-        truth = pair.truth()
+        levels = read_levels(pair.mask)
+        height, width = levels.values.shape
+        if _size_at_a_glance(pair.image) != (width, height):
+            height, width = read_image(pair.image).shape[:2]
     except ImageError as error:
-        return Problem(UNREADABLE, pair.stem, str(error))
-    if truth.shape != (height, width):
-        sizes = f"{truth.shape[1]}×{truth.shape[0]}, the picture {width}×{height}"
-        return Problem(SIZES, pair.stem, f"{pair.mask}: {sizes}")
-    return None if truth.any() else Problem(EMPTY, pair.stem, str(pair.mask))
+        return Problem(UNREADABLE, pair.stem, str(error)), BRIGHTNESS
+    if levels.values.shape != (height, width):
+        sizes = f"{levels.values.shape[1]}×{levels.values.shape[0]}, the picture {width}×{height}"
+        return Problem(SIZES, pair.stem, f"{pair.mask}: {sizes}"), levels.meaning
+    brightest = int(levels.values.max())
+    if brightest > pair.threshold:
+        return None, levels.meaning
+    # Numbers of classes, and 12 bits in 16, look black but are not.
+    why = f": its brightest pixel has {brightest} of 255, and {pair.threshold + 1} is salient" if brightest else ""
+    return Problem(EMPTY, pair.stem, f"{pair.mask}{why}"), levels.meaning
 
 
-def _sound_at_a_glance(pair: Pair) -> bool:
-    """Whether the pair is sure to be sound; False calls for a thorough look."""
+def _size_at_a_glance(path: Path) -> tuple[int, int] | None:
+    """Width and height of a picture that is sure to be sound; None calls for a thorough look."""
     try:
-        with pair.image.open("rb") as file, Image.open(file) as picture:
+        with path.open("rb") as file, Image.open(file) as picture:
             size = picture.size
-            if not _ends_well(file, picture.format):
-                return False
+            if not _ends_well(file, picture.format) or max(size) > MAX_SIDE or size[0] * size[1] > MAX_PIXELS:
+                return None
             # A PNG may carry its orientation at the end; it is told by the sizes, which then differ.
             if picture.format == "JPEG" and picture.getexif().get(Base.Orientation) in _SIDEWAYS:
                 size = size[::-1]
-        with pair.mask.open("rb") as file, Image.open(file) as mask:
-            if mask.size != size or mask.mode not in ("1", "L", "P", "RGB") or mask.has_transparency_data:
-                return False
-            grey = mask if mask.mode == "1" else mask.convert("RGB").convert("L")
-            brightest = grey.getextrema()[1]
+            return size
     except Exception:  # decoders raise errors of many kinds; the thorough look says what it is
-        return False
-    fits = max(size) <= MAX_SIDE and size[0] * size[1] <= MAX_PIXELS
-    return fits and isinstance(brightest, int) and brightest > pair.threshold
+        return None
 
 
 def _ends_well(file: BinaryIO, picture_format: str | None) -> bool:

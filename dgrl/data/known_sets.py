@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dgrl.data.checking import Folders
-from dgrl.data.pairs import HALF, DataError
+from dgrl.data.masks import HALF
+from dgrl.data.pairs import DataError
 
 JPG, PNG = frozenset({".jpg"}), frozenset({".png"})
 

@@ -1,5 +1,6 @@
 """Pictures with masks: finding the pairs, reading them, and augmenting both alike."""
 
+import unicodedata
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,21 +8,17 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
+from dgrl.data.masks import HALF, read_mask
 from dgrl.images import IMAGE_SUFFIXES, ImageError, read_image
 
 
 class DataError(ValueError):
     """A data set cannot be used; the message says which folder or file, and why."""
-
-
-HALF = 127
-"""Pixels of a mask brighter than this, of 255, are salient."""
 
 
 @dataclass(frozen=True)
@@ -40,13 +37,12 @@ class Pair:
 
     @property
     def stem(self) -> str:
-        """The file name that picture and mask share."""
-        return self.image.stem
+        """The file name that picture and mask share (see `stem_of`)."""
+        return stem_of(self.image)
 
     def truth(self) -> NDArray[np.uint8]:
         """The mask as (H, W) uint8 of 0 and 1; ImageError if it cannot be read."""
-        grey = np.asarray(Image.fromarray(read_image(self.mask)).convert("L"))
-        return (grey > self.threshold).astype(np.uint8)
+        return read_mask(self.mask, threshold=self.threshold)
 
 
 def find_pairs(images: Path, masks: Path, exclude: Collection[str] = ()) -> list[Pair]:
@@ -64,7 +60,7 @@ def find_pairs(images: Path, masks: Path, exclude: Collection[str] = ()) -> list
     """
     pictures, mates = file_of_stem(images), file_of_stem(masks)
     for stem in exclude:
-        pictures.pop(stem, None)
+        pictures.pop(composed(stem), None)
     missing = sorted(pictures.keys() - mates.keys())
     if not pictures:
         raise DataError(f"no pictures in {images}")
@@ -86,8 +82,18 @@ def files_by_stem(folder: Path, suffixes: Collection[str] = IMAGE_SUFFIXES) -> d
     for path in sorted(folder.iterdir()):
         # macOS keeps "._photo.jpg" files beside photos that are no pictures.
         if path.suffix.lower() in suffixes and not path.name.startswith("."):
-            files.setdefault(path.stem, []).append(path)
+            files.setdefault(stem_of(path), []).append(path)
     return files
+
+
+def stem_of(path: Path) -> str:
+    """A file's name without its ending. What looks the same is the same: macOS stores é as e and an accent."""
+    return composed(path.stem)
+
+
+def composed(name: str) -> str:
+    """A name in Unicode's composed form (NFC)."""
+    return unicodedata.normalize("NFC", name)
 
 
 def file_of_stem(folder: Path) -> dict[str, Path]:

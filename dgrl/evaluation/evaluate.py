@@ -12,6 +12,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
+from dgrl.data.masks import ALPHA, read_levels
 from dgrl.data.pairs import DataError, Pair, file_of_stem
 from dgrl.evaluation.metrics import METRICS, Bytes, Curve, Mask
 from dgrl.evaluation.tally import Nested, Refuse, Row, Sample, Tally, Worst, measure_all
@@ -37,6 +38,7 @@ class Evaluation:
         worst: the pictures whose last map has the largest MAE, the worst first.
         refused: how many pictures could not be read.
         resized: how many maps had to be brought to their mask's size.
+        cutouts: of how many the alpha channel was taken for the map.
     """
 
     pictures: int
@@ -48,6 +50,7 @@ class Evaluation:
     worst: list[Worst] = field(default_factory=list)
     refused: int = 0
     resized: int = 0
+    cutouts: int = 0
 
     @property
     def protocol(self) -> str:
@@ -56,7 +59,8 @@ class Evaluation:
             "published protocol: maps stretched to [0, 1] by minimum and maximum" if self.stretch else "not stretched"
         )
         resized = f"; {self.resized} maps resized to their mask's size, bilinear" if self.resized else ""
-        return f"{self.pictures} pictures; {stretched}, 8 bits{resized}; β² = 0.3; pysodmetrics"
+        cutouts = f"; the alpha channels of {self.cutouts} cut-outs taken for maps" if self.cutouts else ""
+        return f"{self.pictures} pictures; {stretched}, 8 bits{resized}{cutouts}; β² = 0.3; pysodmetrics"
 
     def table(self) -> str:
         """As a Markdown table, a row per kind of map, and one of attention."""
@@ -68,7 +72,7 @@ class Evaluation:
 
     def summary(self) -> dict[str, Any]:
         """Everything but curves, rows and worst pictures, ready for JSON."""
-        names = ("pictures", "stretch", "protocol", "refused", "resized", "scores", "attention")
+        names = ("pictures", "stretch", "protocol", "refused", "resized", "cutouts", "scores", "attention")
         return {name: getattr(self, name) for name in names}
 
 
@@ -130,7 +134,8 @@ def evaluate_maps(
     """Measure maps that a method has saved, each under its picture's stem; the pictures themselves are not read.
 
     Args:
-        folder: the maps, of any format; those of another size than their mask are resized.
+        folder: the maps, of any format; those of another size than their mask are resized, and of those with an alpha
+            channel that varies, cut-outs, it is the map.
         pairs: pictures and masks.
         stretch: see `evaluate`.
         refuse: see `evaluate`.
@@ -153,12 +158,14 @@ def evaluate_maps(
         if pair.stem not in files:
             raise ImageError(f"{folder}: there is no map for {pair.stem}")
         truth = pair.truth()
-        saliency = Image.fromarray(read_image(files[pair.stem])).convert("L")
+        levels = read_levels(files[pair.stem], classes=False)
+        saliency = Image.fromarray(levels.values)
         size = truth.shape[1], truth.shape[0]
         resized = saliency.size != size
         if resized:
             saliency = saliency.resize(size, Image.Resampling.BILINEAR)
-        return Sample(truth, {kind: np.asarray(saliency)}, resized=resized)
+        maps = {kind: np.asarray(saliency)}
+        return Sample(truth, maps, resized=resized, cutout=levels.meaning == ALPHA)
 
     return _evaluation(measure_all(look, pairs, stretch, refuse, **settings), stretch)
 
@@ -177,6 +184,7 @@ def _evaluation(tally: Tally, stretch: bool) -> Evaluation:
         worst=tally.worst,
         refused=tally.refused,
         resized=tally.resized,
+        cutouts=tally.cutouts,
     )
 
 

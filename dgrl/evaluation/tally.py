@@ -30,12 +30,14 @@ class Sample:
         maps: (H, W) uint8 by kind, as saved maps have it.
         attention: see `Evaluation`.
         resized: whether the maps had another size than the mask.
+        cutout: whether the maps are the alpha channel of a cut-out.
     """
 
     truth: Mask
     maps: dict[str, Bytes]
     attention: Nested = field(default_factory=dict)
     resized: bool = False
+    cutout: bool = False
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ class Tally:
     Attributes:
         scores: sums of metrics by kind of map.
         attention: sums, see `Evaluation`.
-        rows, worst, pictures, refused, resized: see `Evaluation`.
+        rows, worst, pictures, refused, resized, cutouts: see `Evaluation`.
     """
 
     scores: dict[str, Measured] = field(default_factory=dict)
@@ -85,12 +87,13 @@ class Tally:
     pictures: int = 0
     refused: int = 0
     resized: int = 0
+    cutouts: int = 0
 
     def include(self, index: int, pair: Pair, sample: Sample, measured: dict[str, Measured]) -> None:
         """Add one picture."""
         rows = [Row(index, pair, kind, one.results()) for kind, one in measured.items()]
         last = Worst(rows[-1], sample.maps[rows[-1].kind])
-        self.merge(Tally(measured, sample.attention, rows, [last], 1, 0, int(sample.resized)))
+        self.merge(Tally(measured, sample.attention, rows, [last], 1, 0, int(sample.resized), int(sample.cutout)))
 
     def merge(self, other: "Tally") -> None:
         """Add what another process, or one more picture, has given."""
@@ -105,6 +108,7 @@ class Tally:
         self.pictures += other.pictures
         self.refused += other.refused
         self.resized += other.resized
+        self.cutouts += other.cutouts
 
 
 def measure_all(

@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dgrl import figures
-from dgrl.images import RGB, cutout, to_grey
+from dgrl.images import RGB, Photo, to_grey
+from dgrl.images.cutouts import cut_out
+from dgrl.images.marking import save_marked
 from dgrl.places import carried
 from dgrl.templates import render
 from dgrl.trace import SMALLEST_OBJECT, PixelTrace, Trace
@@ -47,7 +49,7 @@ def write_report(trace: Trace, folder: Path, facts: Mapping[str, str]) -> None:
     # An earlier run may have had more time steps.
     for stale in [*folder.glob("maps/rln.t*.png"), *folder.glob("figures/kernel_*.png")]:
         stale.unlink()
-    to_grey(trace.saliency).save(folder / "saliency.png")
+    save_marked(to_grey(trace.saliency), folder / "saliency.png")
     for name, picture in map_pictures(trace).items():
         Image.fromarray(picture).save(folder / "maps" / f"{name}.png")
     drawn = draw_figures(trace)
@@ -92,7 +94,7 @@ def report_html(trace: Trace, facts: Mapping[str, str], drawn: Mapping[str, byte
         "found": found(trace),
         "photo": figures.embedded(figures.png_file(ringed), "The photo, with rings around the pixels of section 5"),
         "saliency": figures.embedded(figures.png_file(to_grey(saliency)), "Saliency map"),
-        "cutout": figures.embedded(figures.png_file(cutout(photo, saliency)), "The object, cut out"),
+        "cutout": figures.embedded(figures.png_file(cut_out(Photo(photo, photo), saliency)), "The object, cut out"),
         "last": str(len(trace.steps) - 1),
         "n": str(trace.kernel_size),
         "kernels": [_kernel(number, pixel, drawn) for number, pixel in enumerate(pixels, start=1)],

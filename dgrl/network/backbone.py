@@ -1,4 +1,4 @@
-"""The five blocks of a backbone, cut from any timm network at its feature boundaries."""
+"""The five blocks of a backbone, cut from a timm network at its feature boundaries."""
 
 from collections import OrderedDict
 

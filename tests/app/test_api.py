@@ -16,7 +16,9 @@ from PIL import Image
 
 from dgrl import DGRL
 from dgrl.app.runs import AS_TRAINED
-from dgrl.images import to_grey
+from dgrl.images import read_photo, to_grey
+from dgrl.images.cutouts import cut_out
+from dgrl.images.marking import is_marked
 from tests.app.conftest import Served, connect
 from tests.helpers.networks import draw_photo
 
@@ -87,11 +89,21 @@ def test_the_cut_out_is_the_photo_with_the_map_as_transparency(
 ) -> None:
     small, whole = call(client, "/cutout", photo_files["wide"])
     picture = np.asarray(Image.open(whole))
-    np.testing.assert_array_equal(picture[:, :, :3], np.asarray(Image.open(photo_files["wide"])))
-    expected = np.asarray(to_grey(served.network.detect(photo_files["wide"])))
-    np.testing.assert_array_equal(picture[:, :, 3], expected)
+    saliency = served.network.detect(photo_files["wide"])
+    np.testing.assert_array_equal(picture[:, :, 3], np.asarray(to_grey(saliency)))
+    np.testing.assert_array_equal(picture, np.asarray(cut_out(read_photo(photo_files["wide"]), saliency)))
+    assert is_marked(Path(whole))
     assert Image.open(small).mode == "RGBA"
     assert Path(whole).name == "wide_cutout.png"
+
+
+def test_a_transparent_photo_stays_transparent(client: Client, tmp_path: Path) -> None:
+    pixels = np.dstack([draw_photo(60, 80)[0], np.zeros((60, 80), np.uint8)])
+    pixels[20:40, 20:60, 3] = 150
+    Image.fromarray(pixels).save(tmp_path / "logo.png")
+    picture = np.asarray(Image.open(call(client, "/cutout", tmp_path / "logo.png")[1]))
+    np.testing.assert_array_equal(picture[:, :, :3], pixels[:, :, :3])
+    assert (picture[:, :, 3] <= pixels[:, :, 3]).all()
 
 
 def test_localise_gives_every_map_of_every_step(client: Client, photo_files: dict[str, Path]) -> None:

@@ -22,6 +22,7 @@ PATIENCE = 10
 FOLDER = Path(os.environ["GRADIO_TEMP_DIR"])
 SOUND = [  # one of each kind that is a picture, whatever it looks like
     "mode_CMYK.jpg", "mode_LAB.tif", "mode_LA.png", "mode_I16.png", "mode_F.tif", "palette_alpha.png", "turned6.jpg",
+    "reallyheic.jpg", "mode_RGBA.heic", "long_text.png", "profile_wide_RGBA.png",
     "bad_exif.jpg", "moving.gif", "bad_profile.png", "comment.jpg", "line1x1.png", "line1x5000.png", "good_link.png",
     "reallywebp.jpg", "appended.jp2", "a'b\"c;$(id)`id`.png", "ünïcödé 漢字 🐈.png",
 ]  # fmt: skip

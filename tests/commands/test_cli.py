@@ -79,9 +79,8 @@ def test_detect_cutout(dgrl, here):
     code, _, _ = dgrl("detect", "cat.png", "--cutout", "-o", "out")
     assert code == 0
     assert files(here / "out") == ["cat.png", "cat_cutout.png"]
-    with Image.open("out/cat_cutout.png") as cut, Image.open("cat.png") as original, Image.open("out/cat.png") as grey:
-        assert cut.mode == "RGBA"
-        assert np.array_equal(np.asarray(cut)[:, :, :3], np.asarray(original))
+    with Image.open("out/cat_cutout.png") as cut, Image.open("out/cat.png") as grey:
+        assert (cut.mode, cut.size) == ("RGBA", (60, 40))
         assert np.array_equal(np.asarray(cut)[:, :, 3], np.asarray(grey))
 
 
@@ -103,8 +102,9 @@ def test_a_folder_with_a_bad_file_is_done_but_for_it(dgrl, here):
     (here / "in" / "._a.jpg").write_bytes(b"resource fork")
     code, out, err = dgrl("detect", "in", "-o", "out")
     assert code == 2
-    assert len(err) == 1
-    assert str(Path("in/broken.jpg")) in err[0]
+    assert sorted(line.split(":")[1].strip() for line in err) == [
+        str(Path("in", name)) for name in ("broken.jpg", "inner", "notes.txt")
+    ]
     assert files(here / "out") == ["a.png", "b.png", "c.png"]
     assert len(out) == 4  # a line for the network, and one for each map
 

@@ -13,6 +13,7 @@ from dgrl.data import known_sets
 from dgrl.data.checking import check
 from dgrl.data.known_sets import KNOWN_SETS, Archive, folders_of, known_set
 from dgrl.data.pairs import DataError
+from dgrl.images.marking import save_marked
 from tests.data.test_download import serving
 from tests.helpers.networks import draw_photo
 
@@ -138,8 +139,44 @@ def test_options_that_do_not_go_together(tmp_path):
     assert [pair.stem for pair in pairs_of(**both, without=[tmp_path / "list.txt"])] == ["b"]
     with pytest.raises(DataError, match="no pictures are left"):
         pairs_of(**both, only=[tmp_path / "none.txt"])
-    with pytest.raises(DataError, match="list of stems cannot be read"):
+    with pytest.raises(DataError, match="list of names cannot be read"):
         pairs_of(**both, only=[tmp_path / "missing.txt"])
+
+
+def test_a_name_to_leave_out_that_matches_nothing_stops_everything(tmp_path, capsys):
+    """Also with --skip-bad: what was meant would be trained on."""
+    write_set(tmp_path, "image", "mask")
+    both = {"images": [tmp_path / "image"], "masks": [tmp_path / "mask"]}
+    (tmp_path / "list.txt").write_bytes("\ufeffa.jpg\r\nno such one\r\n".encode())
+    for skip_bad in (False, True):
+        with pytest.raises(DataError, match=r"match no picture: no such one$"):
+            pairs_of(**both, without=[tmp_path / "list.txt"], skip_bad=skip_bad)
+    with pytest.raises(DataError, match="--skip-bad"):
+        pairs_of(**both, only=[tmp_path / "list.txt"])
+    assert [pair.stem for pair in pairs_of(**both, only=[tmp_path / "list.txt"], skip_bad=True)] == ["a"]
+
+
+def test_what_is_read_in_another_way_is_said(tmp_path, capsys):
+    write_set(tmp_path, "image", "mask")
+    for path in (tmp_path / "mask").iterdir():
+        with Image.open(path) as mask:
+            white = Image.new("RGB", mask.size, "white")
+            white.putalpha(Image.linear_gradient("L").resize(mask.size))
+        white.save(path)
+    (tmp_path / "image" / "notes.txt").touch()
+    pairs_of([tmp_path / "image"], [tmp_path / "mask"])
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2
+    assert "notes.txt" in lines[0]
+    assert "alpha channel" in lines[1]
+
+
+def test_maps_beside_pictures_are_no_pictures(tmp_path, capsys):
+    write_set(tmp_path, "image", "mask")
+    for name in ("a.png", "b.png", "a_cutout.png"):
+        save_marked(Image.new("L", (9, 9), 255), tmp_path / "image" / name)
+    assert [pair.stem for pair in pairs_of([tmp_path / "image"], [tmp_path / "mask"])] == ["a", "b"]
+    assert "maps and cut-outs that are no pictures: 3" in capsys.readouterr().out
 
 
 def test_bad_pairs_stop_or_are_skipped(tmp_path, caplog, capsys):

@@ -12,12 +12,13 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageCms
+from PIL.PngImagePlugin import PngInfo
 
 from tests.helpers.networks import draw_photo
 
 FORMATS = {
     ".jpg": "JPEG", ".png": "PNG", ".gif": "GIF", ".bmp": "BMP", ".tif": "TIFF", ".webp": "WEBP", ".ppm": "PPM",
-    ".tga": "TGA", ".ico": "ICO", ".jp2": "JPEG2000", ".avif": "AVIF", ".pcx": "PCX",
+    ".tga": "TGA", ".ico": "ICO", ".jp2": "JPEG2000", ".avif": "AVIF", ".pcx": "PCX", ".heic": "HEIF",
 }  # fmt: skip
 CUTS = (0.02, 0.1, 0.3, 0.6, 0.9, 0.99)
 FLIPS = 12
@@ -44,6 +45,18 @@ def corpus(folder: Path) -> list[Path]:
             path.write_bytes(content)
             paths.append(path)
     return paths + links(folder)
+
+
+def wide_profile() -> bytes:
+    """A profile like Display P3: sRGB's, with primaries further out."""
+    profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    primaries = {b"rXYZ": (0.515, 0.241, -0.001), b"gXYZ": (0.292, 0.692, 0.042), b"bXYZ": (0.157, 0.067, 0.784)}
+    for number in range(struct.unpack(">I", profile[128:132])[0]):
+        name, start = struct.unpack(">4sI", profile[132 + 12 * number : 140 + 12 * number])
+        if name in primaries:
+            values = [round(value * 65536) for value in primaries[name]]
+            profile[start + 8 : start + 20] = struct.pack(">3i", *values)
+    return bytes(profile)
 
 
 def damaged() -> Iterator[tuple[str, bytes]]:
@@ -122,6 +135,17 @@ def odd_kinds() -> Iterator[tuple[str, bytes]]:
     for name, profile in (("profile", srgb), ("bad_profile", b"nonsense" * 20), ("long_profile", srgb * 200)):
         yield f"{name}.jpg", encoded(photo(), "JPEG", icc_profile=profile)
         yield f"{name}.png", encoded(photo(), "PNG", icc_profile=profile)
+    for mode in ("RGB", "L", "LA", "RGBA", "CMYK"):
+        ending, kind = (".tif", "TIFF") if mode == "CMYK" else (".png", "PNG")
+        yield f"profile_wide_{mode}{ending}", encoded(photo(mode), kind, icc_profile=wide_profile())
+    yield "profile_cut.png", encoded(photo(), "PNG", icc_profile=wide_profile()[:200])
+    for name, length in (("long_text", 5_000_000), ("bomb_of_text", 50_000_000)):
+        text = PngInfo()
+        text.add_text("history", "x" * length, zip=True)
+        yield f"{name}.png", encoded(photo(), "PNG", pnginfo=text)
+    yield "profile_of_megabytes.png", encoded(photo(), "PNG", icc_profile=wide_profile() + bytes(3_000_000))
+    yield "mode_RGBA.heic", encoded(photo("RGBA"), "HEIF")
+    yield "mode_RGB.jfif", encoded(photo(), "JPEG")
     yield "comment.jpg", encoded(photo(), "JPEG", comment=b"\x1b]0;owned\x07" + b"x" * 60000)
 
 

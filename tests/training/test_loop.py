@@ -13,9 +13,10 @@ from accelerate.state import AcceleratorState
 from PIL import Image
 
 from dgrl import DGRL
+from dgrl.data.masks import read_mask
 from dgrl.data.pairs import SaliencyData
 from dgrl.figures.training import loss_curve
-from dgrl.images import read_image, read_mask
+from dgrl.images import read_image
 from dgrl.training.checkpoints import Progress, TrainingError
 from dgrl.training.config import TrainingConfig
 from dgrl.training.loop import Shuffle, piece_size, set_learning_rates, train

@@ -14,9 +14,7 @@ from PIL import Image, ImageCms
 from dgrl.images import (
     ImageError,
     as_float,
-    cutout,
     read_image,
-    read_mask,
     square,
     to_grey,
     to_size,
@@ -428,13 +426,6 @@ def test_tensors(colours):
     close(read_image(tensor[:1]), np.repeat(colours[:, :, :1], 3, 2), 0)
 
 
-def test_masks(tmp_path):
-    Image.fromarray(np.array([[0, 127, 128, 255]], np.uint8)).save(tmp_path / "mask.png")
-    assert read_mask(tmp_path / "mask.png").tolist() == [[0, 0, 1, 1]]
-    Image.fromarray(np.array([[False, True]])).save(tmp_path / "mask.png")
-    assert read_mask(tmp_path / "mask.png").tolist() == [[0, 1]]
-
-
 @pytest.mark.parametrize("shape", [(300, 500), (40, 30), (1, 2000)])
 def test_bytes_and_floats_become_the_same_square(shape):
     image = np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
@@ -448,7 +439,3 @@ def test_bytes_and_floats_become_the_same_square(shape):
 def test_pictures_of_maps(colours):
     saliency = np.linspace(0, 1, 24 * 32, dtype=np.float32).reshape(24, 32)
     assert np.array_equal(np.asarray(to_grey(saliency)), np.rint(saliency * 255))
-    cut = cutout(colours, saliency)
-    assert cut.mode == "RGBA"
-    assert np.array_equal(np.asarray(cut)[:, :, :3], colours)
-    assert np.array_equal(np.asarray(cut)[:, :, 3], np.rint(saliency * 255))

@@ -1,0 +1,109 @@
+"""Cut-outs: the object on transparency, on a colour, on another picture, or on its own photo, blurred."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image, ImageColor, ImageOps
+from torchvision.transforms.v2.functional import gaussian_blur
+
+from dgrl.images import ImageError, Photo, as_float, read_photo, to_grey, to_tensor
+from dgrl.images.foreground import foreground
+
+BLUR = "blur"
+_BLUR_SHARE = 0.02  # standard deviation, of the photo's longer side
+_BLUR_LENGTH = 200  # pixels of the longer side at which it is blurred
+_VISIBLE = 13  # of 255, a twentieth: saliency maps are hardly ever quite 0
+
+
+def cut_out(photo: Photo, saliency: NDArray[np.float32]) -> Image.Image:
+    """The photo with its saliency map as transparency: an RGBA image.
+
+    Colours at the object's edge lose what shone through of the old background (see `dgrl.images.foreground`). A photo
+    that is transparent itself stays so, and keeps its colours.
+
+    Args:
+        photo: (H, W) pixels.
+        saliency: (H, W) in [0, 1].
+    """
+    alpha = np.asarray(to_grey(saliency))
+    if photo.alpha is not None:
+        return Image.fromarray(np.dstack([photo.colours, np.minimum(alpha, photo.alpha)]))
+    return Image.fromarray(np.dstack([foreground(photo.colours, alpha), alpha]))
+
+
+def binary(saliency: NDArray[np.float32], threshold: float) -> NDArray[np.float32]:
+    """1 where a map is above the threshold, else 0."""
+    return (saliency > threshold).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Background:
+    """What an object is laid on: a colour, a picture, or the photo itself, blurred, if there is neither.
+
+    Attributes:
+        colour: red, green, blue and opacity, of 255.
+        picture: RGB; scaled and cropped, from its middle, to fill the photo's frame.
+    """
+
+    colour: tuple[int, int, int, int] | None = None
+    picture: Image.Image | None = None
+
+    @classmethod
+    def named(cls, word: str) -> "Background":
+        """The background that a word means: "blur", a colour ("white", "#1e90ff", "rgb(0,0,0)"), or a picture's path.
+
+        Raises:
+            ImageError: it is none of them.
+        """
+        if word == BLUR:
+            return cls()
+        try:
+            red, green, blue, *opacity = ImageColor.getrgb(word)
+            return cls(colour=(red, green, blue, opacity[0] if opacity else 255))
+        except ValueError:
+            pass
+        if not Path(word).exists():
+            raise ImageError(f"{word}: this is neither a colour, nor a picture's file, nor {BLUR!r}")
+        return cls(picture=Image.fromarray(read_photo(word).seen))
+
+    def under(self, cut: Image.Image, photo: Photo) -> Image.Image:
+        """A cut-out (RGBA) laid on the background: RGB, or RGBA if something stays transparent.
+
+        A transparent photo shows the colour or the picture where it is transparent; blurred it stays as transparent.
+        """
+        if self.colour is not None:
+            ground = Image.new("RGBA", cut.size, self.colour)
+        elif self.picture is not None:
+            ground = ImageOps.fit(self.picture, cut.size, Image.Resampling.LANCZOS).convert("RGBA")
+        else:
+            ground = _blurred(cut, photo)
+        laid = Image.alpha_composite(ground, cut)
+        if self.colour is None and self.picture is None and photo.alpha is not None:
+            laid.putalpha(Image.fromarray(photo.alpha))
+        return laid if laid.getchannel("A").getextrema() != (255, 255) else laid.convert("RGB")
+
+
+def trimmed(picture: Image.Image, cut: Image.Image) -> Image.Image | None:
+    """`picture` cropped to where a cut-out (RGBA) of the same size can be seen; None if nothing of it can."""
+    box = cut.getchannel("A").point(lambda alpha: 255 * (alpha >= _VISIBLE)).getbbox()
+    return picture.crop(box) if box else None
+
+
+def _blurred(cut: Image.Image, photo: Photo) -> Image.Image:
+    """The photo without its object, out of focus: what surrounds the object flows in where it was."""
+    longest = max(cut.size)
+    # At reduced size, then enlarged: what is left of a radius of a hundred pixels is smooth anyway.
+    factor = max(longest // _BLUR_LENGTH, 1)
+    colours = to_tensor(np.array(Image.fromarray(photo.seen).reduce(factor))).float()
+    # What is all object has nothing around it, and is blurred as it is.
+    weight = 1.001 - as_float(to_tensor(np.array(cut.getchannel("A").reduce(factor))[:, :, None]))
+    sigma = _BLUR_SHARE * longest / factor
+    radius = min(3 * round(sigma), *(side - 1 for side in weight.shape[2:]))
+    if radius > 0:
+        both = gaussian_blur(torch.cat([colours * weight, weight], 1), [2 * radius + 1, 2 * radius + 1], [sigma, sigma])
+        colours = both[:, :3] / both[:, 3:]
+    ground = colours[0].permute(1, 2, 0).round().clamp(0, 255).byte().numpy()
+    return Image.fromarray(ground).resize(cut.size, Image.Resampling.BICUBIC).convert("RGBA")

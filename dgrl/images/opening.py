@@ -1,0 +1,153 @@
+"""Files of pictures: what is opened, how large it may be, and every fault as one sentence."""
+
+import io
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+import pillow_heif
+from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
+
+IMAGE_SUFFIXES = frozenset(
+    {
+        *(".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".mpo", ".jp2", ".j2k", ".jpx", ".jpf", ".png", ".apng", ".gif"),
+        *(".bmp", ".dib", ".webp", ".avif", ".heic", ".heif", ".hif", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm"),
+    }
+)
+MAX_PIXELS = 100_000_000
+MAX_REDUCED_PIXELS = 250_000_000  # of a file read at reduced size: the largest sensors of phones have 200 million
+MAX_SIDE = 100_000  # beyond any photograph; resizing to and from a line of a million pixels takes gigabytes
+FULL_SIZE = "full_size"
+
+pillow_heif.register_heif_opener()
+# Editors keep histories of some megabytes in PNGs, and printers' profiles are as long; Pillow refuses text beyond one.
+# A file's text as a whole stays bounded by 64 MB.
+PngImagePlugin.MAX_TEXT_CHUNK = max(PngImagePlugin.MAX_TEXT_CHUNK, 16 * 2**20)
+
+# Pillow hands these to other programs or to loaders that are not there.
+_FOREIGN_FORMATS = frozenset({"EPS", "WMF"})
+_DIVISORS = (2, 4, 8)  # JPEG's; JPEG 2000 could do more
+_pillow_limit = threading.Lock()
+
+
+class ImageError(ValueError):
+    """A picture cannot be used; the message is one sentence that names it and says why."""
+
+
+@contextmanager
+def opened(source: Path | io.BytesIO, max_pixels: int, reduce: bool = False) -> Iterator[Image.Image]:
+    """A file's first frame, decoded and upright; its colours are as they stand in the file.
+
+    Its `info[FULL_SIZE]` is the upright picture's width and height in the file if it was read at reduced size.
+
+    Args:
+        source: a path, or the bytes of a file.
+        max_pixels: largest number of pixels accepted (and no side may be longer than `MAX_SIDE`), checked before
+            anything is decoded.
+        reduce: decode larger ones, up to `MAX_REDUCED_PIXELS`, at a half, a quarter or an eighth of their width and
+            height, if their format can.
+
+    Raises:
+        ImageError: the file cannot be read, or what is done with the picture fails.
+    """
+    name = str(source) if isinstance(source, Path) else "standard input"
+    try:
+        with _file(source) as file, _open(file) as image:
+            if image.format in _FOREIGN_FORMATS:
+                raise ImageError(f"{name}: {image.format} files are drawings, not pictures")
+            full_size = image.size
+            check_size(_reduce(image, max_pixels) if reduce else full_size, name, max_pixels)
+            upright = decoded(image, name)
+            if image.size != full_size:
+                upright.info[FULL_SIZE] = full_size if upright.size == image.size else full_size[::-1]
+            yield upright
+    except FileNotFoundError as error:
+        link = isinstance(source, Path) and source.is_symlink()
+        reason = "this is a link to a file that is not there" if link else "there is no such file"
+        raise ImageError(f"{name}: {reason}") from error
+    except PermissionError as error:
+        raise ImageError(f"{name}: it may not be read (permission denied)") from error
+    except UnidentifiedImageError as error:
+        empty = source.stat().st_size == 0 if isinstance(source, Path) else not source.getbuffer().nbytes
+        reason = "the file is empty" if empty else "this is not a picture of any kind known here"
+        raise ImageError(f"{name}: {reason}") from error
+    except ImageError:
+        raise
+    # Pillow raises errors of many kinds on damaged headers, and paths can be impossible.
+    except Exception as error:
+        raise ImageError(f"{name}: it cannot be read ({_reason(error)})") from error
+
+
+def decoded(image: Image.Image, name: str) -> Image.Image:
+    """The picture with its pixels read, turned as its EXIF data say; ImageError if it is damaged."""
+    try:
+        image.load()
+    # Decoders raise errors of many kinds on damaged files.
+    except Exception as error:
+        raise ImageError(f"{name}: the picture is damaged ({_reason(error)})") from error
+    try:
+        return ImageOps.exif_transpose(image)
+    except Exception:  # the pixels are sound: damaged EXIF data only means that nobody knows of a rotation
+        return image
+
+
+def check_size(size: tuple[int, int], name: str, max_pixels: int) -> None:
+    """ImageError unless width and height are at least 1, at most `MAX_SIDE`, and together at most `max_pixels`."""
+    width, height = size
+    if width == 0 or height == 0:
+        raise ImageError(f"{name}: it is empty ({width}×{height} pixels)")
+    if max(width, height) > MAX_SIDE:
+        raise ImageError(f"{name}: it has {width:,}×{height:,} pixels, and no side may be longer than {MAX_SIDE:,}")
+    if width * height > max_pixels:
+        raise ImageError(f"{name}: it has {width:,}×{height:,} pixels, more than the limit of {max_pixels:,}")
+
+
+@contextmanager
+def _file(source: Path | io.BytesIO) -> Iterator[BinaryIO]:
+    if isinstance(source, io.BytesIO):
+        source.seek(0)
+        yield source
+        return
+    if source.is_dir():
+        raise ImageError(f"{source}: this is a folder, not a picture")
+    if source.exists() and not source.is_file():  # to open a pipe would wait for somebody to write to it
+        raise ImageError(f"{source}: this is a device or a pipe, not a picture")
+    with source.open("rb") as file:
+        yield file
+
+
+def _open(file: BinaryIO) -> Image.Image:
+    """Read the header. Pillow's own limit on pixels, a warning and an error, is off meanwhile: ours decides."""
+    with _pillow_limit:
+        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            return Image.open(file)
+        finally:
+            Image.MAX_IMAGE_PIXELS = limit
+
+
+def _reduce(image: Image.Image, max_pixels: int) -> tuple[int, int]:
+    """Have a larger picture decoded at the largest size that fits, if its format can; the size it will have."""
+    width, height = image.size
+    if not max_pixels < width * height <= MAX_REDUCED_PIXELS:
+        return image.size
+    sizes = [(-(-width // divisor), -(-height // divisor)) for divisor in _DIVISORS]
+    halvings, size = next((n, s) for n, s in enumerate(sizes, 1) if s[0] * s[1] <= max_pixels or n == len(sizes))
+    if image.format in ("JPEG", "MPO"):
+        image.draft(None, (width // _DIVISORS[halvings - 1], height // _DIVISORS[halvings - 1]))
+    elif image.format == "JPEG2000":
+        image.reduce = halvings  # type: ignore[assignment,method-assign]
+    else:
+        return image.size
+    return size
+
+
+def _reason(error: Exception) -> str:
+    """An error's message in one line."""
+    if isinstance(error, MemoryError):
+        return "there is not enough memory"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return " ".join(str(error).split()) or type(error).__name__

@@ -1,0 +1,194 @@
+"""Pictures: reading and checking them, sizing them for the networks, and the way back."""
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+from torchvision.transforms.v2 import functional as transforms
+
+from dgrl.images.opening import FULL_SIZE, MAX_PIXELS, ImageError, check_size, decoded, opened
+from dgrl.images.profiles import to_srgb
+from dgrl.images.transparency import lay_on_ground
+
+Picture = str | Path | Image.Image | NDArray[np.generic] | Tensor
+RGB = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A picture as the networks see it, and what a cut-out keeps of it.
+
+    Attributes:
+        seen: (H, W, 3) uint8, opaque sRGB.
+        colours: the same; of a transparent picture its own colours, not those of the ground it is laid on.
+        alpha: (H, W) uint8, 255 where it is opaque; None if it is so everywhere.
+        full_size: width and height of the file, if it was read at reduced size.
+    """
+
+    seen: RGB
+    colours: RGB
+    alpha: NDArray[np.uint8] | None = None
+    full_size: tuple[int, int] | None = None
+
+
+def read_image(source: Picture, max_pixels: int = MAX_PIXELS) -> RGB:
+    """Any picture as RGB, the way a person sees it.
+
+    EXIF rotation is applied; colours of other profiles become sRGB's; transparent pictures are laid over white, or, if
+    they would not show there, over black or grey; palette, CMYK, LAB, grey and 16-bit pictures become 8-bit RGB (16
+    bits by their full range: 65535 is white); of an animated file the first frame is taken.
+
+    Args:
+        source: a path, a PIL image, an array (H, W), (H, W, 1), (H, W, 3) or (H, W, 4) of bool, of uint8, of uint16 by
+            its full range, of other integers in [0, 255], or of floats in [0, 1], or a tensor (1, H, W), (3, H, W) or
+            (4, H, W) likewise.
+        max_pixels: largest number of pixels accepted (and no side may be longer than `MAX_SIDE`); a file's size is
+            checked before anything is decoded.
+
+    Returns:
+        (H, W, 3) uint8.
+
+    Raises:
+        ImageError: it cannot be read, is empty, is too large, or holds values outside its range.
+    """
+    return read_photo(source, max_pixels).seen
+
+
+def read_photo(source: Picture | io.BytesIO, max_pixels: int = MAX_PIXELS, reduce: bool = False) -> Photo:
+    """As `read_image`, with what a cut-out needs beside it.
+
+    Args:
+        source: see `read_image`; or the bytes of a file.
+        max_pixels: see `read_image`.
+        reduce: read a file that has more pixels, up to `MAX_REDUCED_PIXELS`, at a half, a quarter or an eighth of its
+            width and height, where its format (JPEG, JPEG 2000) allows that without decoding all of it.
+
+    Raises:
+        ImageError: see `read_image`.
+    """
+    if isinstance(source, (str, Path, io.BytesIO)):
+        path = Path(source) if isinstance(source, str) else source
+        with opened(path, max_pixels, reduce) as image:
+            return _photo(image, str(path) if isinstance(path, Path) else "standard input")
+    if isinstance(source, Image.Image):
+        check_size(source.size, "the picture", max_pixels)
+        return _photo(decoded(source, "the picture"), "the picture")
+    if isinstance(source, Tensor):
+        if source.dim() != 3 or source.shape[0] not in (1, 3, 4):
+            raise ImageError(f"the tensor's shape {tuple(source.shape)} is not (1, H, W), (3, H, W) or (4, H, W)")
+        source = source.detach().cpu().permute(1, 2, 0)
+        # NumPy has no bfloat16.
+        return _from_array((source.float() if source.is_floating_point() else source).numpy(), "the tensor", max_pixels)
+    if not isinstance(source, np.ndarray):
+        raise ImageError(f"a picture is a path, a PIL image, an array or a tensor, not a {type(source).__name__}")
+    return _from_array(source, "the array", max_pixels)
+
+
+def to_tensor(image: RGB) -> Tensor:
+    """(H, W, 3) uint8 to (1, 3, H, W) uint8, without a copy; `square` and `as_float` make floats of it."""
+    return torch.from_numpy(image).permute(2, 0, 1)[None]
+
+
+def as_float(images: Tensor) -> Tensor:
+    """Images of uint8 in [0, 255] as float in [0, 1]; float images as they are."""
+    return images if images.is_floating_point() else images.float() / 255
+
+
+def square(images: Tensor, size: int) -> Tensor:
+    """Images (B, 3, H, W) to (B, 3, size, size), bilinear with anti-aliasing; the aspect ratio is not kept (paper).
+
+    `images` is float in [0, 1] or uint8 in [0, 255]; the result is float in [0, 1]. Bytes are resized as bytes: a large
+    photo is then ready in milliseconds and never exists as floats. The two ways differ by less than 1/255.
+    """
+    return as_float(transforms.resize(images, [size, size], antialias=True))
+
+
+def to_size(maps: Tensor, height: int, width: int) -> Tensor:
+    """Maps (B, 1, h, w) in [0, 1] to (B, 1, height, width), bilinear, anti-aliased when they shrink."""
+    return transforms.resize(maps, [height, width], antialias=True).clamp(0, 1)
+
+
+def to_grey(saliency: NDArray[np.float32]) -> Image.Image:
+    """A map in [0, 1] as an 8-bit grey image."""
+    return Image.fromarray(np.rint(saliency * 255).astype(np.uint8))
+
+
+def _photo(image: Image.Image, name: str) -> Photo:
+    """A decoded picture."""
+    profile, full_size = image.info.get("icc_profile"), image.info.get(FULL_SIZE)
+    alpha = None
+    try:
+        if image.mode.startswith("I"):  # Pillow carries 16-bit grey as "I;16", in some formats as 32-bit "I"
+            image = Image.fromarray(as_bytes(as_16_bit(np.asarray(image), name), name))
+        elif image.mode == "F":
+            image = Image.fromarray(as_bytes(np.asarray(image), name))
+        elif image.has_transparency_data:
+            image, alpha = split_alpha(image)
+        return _laid(to_srgb(image, profile), alpha, full_size)
+    except ImageError:
+        raise
+    # Pillow's conversions raise errors of many kinds on damaged files.
+    except Exception as error:
+        raise ImageError(f"{name}: the picture is damaged ({error})") from error
+
+
+def split_alpha(image: Image.Image) -> tuple[Image.Image, Image.Image]:
+    """Colours ("L" or "RGB") and alpha channel ("L") of a picture with transparency of any kind."""
+    if image.mode == "La":  # Pillow converts it to nothing else
+        image = image.convert("LA")
+    grey = image.mode in ("LA", "L", "1")
+    rgba = image.convert("LA" if image.mode == "LA" else "RGBA")
+    return rgba.convert("L" if grey else "RGB"), rgba.getchannel("A")
+
+
+def _laid(colours: Image.Image, alpha: Image.Image | None, full_size: tuple[int, int] | None = None) -> Photo:
+    if alpha is None or alpha.getextrema()[0] == 255:
+        seen = np.array(colours)
+        return Photo(seen, seen, None, full_size)
+    return Photo(lay_on_ground(colours, alpha), np.array(colours), np.array(alpha), full_size)
+
+
+def as_16_bit(values: NDArray[np.generic], name: str) -> NDArray[np.uint16]:
+    """Integers of any type as uint16; ImageError if they do not fit."""
+    low, high = int(values.min()), int(values.max())
+    if low < 0 or high > 65535:
+        raise ImageError(f"{name}: its values, {low} to {high}, are beyond 16 bits")
+    return values.astype(np.uint16)
+
+
+def _from_array(array: NDArray[np.generic], name: str, max_pixels: int) -> Photo:
+    if array.ndim == 2:
+        array = array[:, :, None]
+    if array.ndim != 3 or array.shape[2] not in (1, 3, 4):
+        raise ImageError(f"{name}: its shape {array.shape} is not (H, W), (H, W, 1), (H, W, 3) or (H, W, 4)")
+    check_size((array.shape[1], array.shape[0]), name, max_pixels)
+    values = as_bytes(array, name)
+    if values.shape[2] == 4:
+        return _laid(Image.fromarray(values[:, :, :3].copy()), Image.fromarray(values[:, :, 3].copy()))
+    seen = np.array(np.broadcast_to(values, (*values.shape[:2], 3)))
+    return Photo(seen, seen)
+
+
+def as_bytes(array: NDArray[np.generic], name: str) -> NDArray[np.uint8]:
+    """Numbers of any type, in the ranges that `read_image` accepts, as bytes; ImageError if they are out of range."""
+    kind = array.dtype.kind
+    if array.dtype == np.uint8:
+        return np.ascontiguousarray(array, dtype=np.uint8)
+    if kind == "b":
+        return array.astype(np.uint8) * np.uint8(255)
+    if array.dtype == np.uint16:
+        return (array.astype(np.uint16) >> 8).astype(np.uint8)  # as Pillow does for 16-bit colour
+    if kind not in "iuf":
+        raise ImageError(f"{name}: {array.dtype} values are not a picture's")
+    low, high = array.min(), array.max()
+    if not (np.isfinite(low) and np.isfinite(high)):
+        raise ImageError(f"{name}: it holds NaN or infinite values")
+    limit = 1 if kind == "f" else 255
+    if low < 0 or high > limit:
+        raise ImageError(f"{name}: its {array.dtype} values must be in [0, {limit}]; they are in [{low:g}, {high:g}]")
+    return (np.rint(array * 255) if kind == "f" else array).astype(np.uint8)

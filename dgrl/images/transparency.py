@@ -1,0 +1,28 @@
+"""Pictures that are transparent already: what they are laid on for the networks, which know nothing of transparency."""
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+GROUNDS = (255, 0, 128)
+"""White, then black, then grey: the first on which a picture stands out."""
+
+_STANDS_OUT = 64  # of 255, in any of the three colours
+_NEARLY = 0.9  # white is kept unless another ground shows clearly more
+_SAMPLE = 300  # rows and columns that are looked at
+
+
+def lay_on_ground(colours: Image.Image, alpha: Image.Image) -> NDArray[np.uint8]:
+    """An RGB picture and its alpha channel ("L") as one opaque picture (H, W, 3) on the ground it stands out from."""
+    ground = Image.new("RGB", colours.size, (ground_for(colours, alpha),) * 3)
+    ground.paste(colours, mask=alpha)
+    return np.array(ground)
+
+
+def ground_for(colours: Image.Image, alpha: Image.Image) -> int:
+    """Which of `GROUNDS` a picture is to be laid on: where a white logo is seen, and a dark one too."""
+    step = [max(side // _SAMPLE, 1) for side in (colours.height, colours.width)]
+    visible = np.asarray(alpha)[:: step[0], :: step[1]].astype(np.float64)
+    pixels = np.asarray(colours)[:: step[0], :: step[1]].astype(np.int16)
+    seen = [float((visible * (np.abs(pixels - ground).max(2) >= _STANDS_OUT)).sum()) for ground in GROUNDS]
+    return next(ground for ground, amount in zip(GROUNDS, seen, strict=True) if amount >= _NEARLY * max(seen))

@@ -1,0 +1,168 @@
+"""Masks and maps by what they mean: alpha channels, palettes of classes, 0 and 1, 16 bits."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from dgrl.data.checking import EMPTY, UNREADABLE, Folders, check
+from dgrl.data.masks import ALPHA, BRIGHTNESS, CLASSES, read_levels, read_mask
+from dgrl.data.pairs import Pair
+from dgrl.evaluation.evaluate import evaluate_maps
+from dgrl.images import ImageError
+from tests.helpers.hostile import wide_profile
+from tests.helpers.networks import draw_photo, write_pairs
+
+PHOTO, MASK = draw_photo(40, 60)
+VOC = [0, 0, 0, 128, 0, 0, 0, 128, 0, 128, 128, 0, *(0, 0, 64) * 251, 224, 224, 192]
+
+
+def saved(path, array, palette=None, **settings):
+    image = Image.fromarray(array)
+    if palette is not None:
+        image = image.copy()
+        image.putpalette(palette)
+    image.save(path, **settings)
+    return path
+
+
+def with_alpha(kind):
+    alpha = MASK[:, :, None]
+    if kind == "cut-out":
+        return np.dstack([PHOTO, MASK])
+    colour = {"white": 255, "black": 0}.get(kind.split()[0], 90)
+    return np.concatenate([np.full((40, 60, 1 if "grey" in kind else 3), colour, np.uint8), alpha], 2)
+
+
+@pytest.mark.parametrize("kind", ["cut-out", "white", "black", "grey 90"])
+def test_an_alpha_channel_that_varies_is_the_mask(tmp_path, kind):
+    path = saved(tmp_path / "a.png", with_alpha(kind))
+    levels = read_levels(path)
+    assert levels.meaning == ALPHA
+    assert np.array_equal(levels.values, MASK)
+    assert np.array_equal(read_mask(path), MASK > 0)
+
+
+def test_a_palette_with_a_transparent_background(tmp_path):
+    path = saved(tmp_path / "a.png", (MASK > 0).astype(np.uint8), [200, 0, 0, 200, 0, 0], transparency=0)
+    assert read_levels(path).meaning == ALPHA
+    assert np.array_equal(read_mask(path), MASK > 0)
+
+
+def test_alpha_of_arrays_and_pictures_in_memory():
+    rgba = with_alpha("white")
+    for source in (rgba, Image.fromarray(rgba), torch.from_numpy(rgba).permute(2, 0, 1)):
+        assert np.array_equal(read_mask(source), MASK > 0)
+
+
+@pytest.mark.parametrize("opacity", [255, 250])
+def test_an_alpha_channel_that_says_nothing_does_not_count(tmp_path, opacity):
+    rgba = np.dstack([MASK, MASK, MASK, np.full_like(MASK, opacity)])
+    assert read_levels(saved(tmp_path / "a.png", rgba)).meaning == BRIGHTNESS
+    assert np.array_equal(read_mask(tmp_path / "a.png"), MASK > 0)
+
+
+def test_a_cut_out_of_nothing_is_an_empty_mask(tmp_path):
+    assert not read_mask(saved(tmp_path / "a.png", np.dstack([PHOTO, np.zeros_like(MASK)]))).any()
+
+
+def test_greys_whose_black_is_marked_as_transparent_keep_their_levels(tmp_path):
+    grey = (MASK // 255 * 100 + 50).astype(np.uint8)
+    grey[0] = 0
+    path = saved(tmp_path / "a.png", grey, transparency=0)
+    assert np.array_equal(read_levels(path).values, grey)
+
+
+def test_every_class_but_the_background_is_salient(tmp_path):
+    indices = np.array([[0, 1, 2, 3, 20, 255]], np.uint8)
+    path = saved(tmp_path / "a.png", indices, VOC)
+    assert read_levels(path).meaning == CLASSES
+    assert read_mask(path).tolist() == [[0, 1, 1, 1, 1, 0]]
+
+
+def test_the_background_of_a_palette_is_its_black_if_that_is_not_the_first(tmp_path):
+    assert read_mask(saved(tmp_path / "a.png", np.array([[0, 1]], np.uint8), [255, 0, 0, 0, 0, 0])).tolist() == [[1, 0]]
+
+
+def test_classes_may_come_in_greys(tmp_path):
+    greys = [level for level in range(256) for _ in range(3)]
+    assert read_mask(saved(tmp_path / "a.png", np.array([[0, 1, 7]], np.uint8), greys)).tolist() == [[0, 1, 1]]
+    # Brightness, as a program writes it that saves little files.
+    assert read_mask(saved(tmp_path / "b.png", np.array([[0, 90, 200, 255]], np.uint8), greys)).tolist() == [
+        [0, 0, 1, 1]
+    ]
+    assert read_mask(saved(tmp_path / "c.png", np.array([[0, 1]], np.uint8), [255] * 3 + [0] * 3)).tolist() == [[1, 0]]
+    with pytest.raises(ImageError, match=r"d\.png: its palette of greys"):
+        read_mask(saved(tmp_path / "d.png", np.array([[0, 1, 255]], np.uint8), greys))
+
+
+def test_palettes_of_maps_are_colours(tmp_path):
+    path = saved(tmp_path / "a.png", np.array([[0, 1, 2]], np.uint8), VOC)
+    assert read_levels(path, classes=False).values.max() < 128
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16, np.int32])
+@pytest.mark.parametrize("top", [1, 255])
+def test_masks_of_0_and_1_and_8_bits_in_more(tmp_path, kind, top):
+    suffix = "tif" if kind is np.int32 else "png"
+    path = saved(tmp_path / f"a.{suffix}", (MASK > 0).astype(kind) * kind(top))
+    assert np.array_equal(read_mask(path), MASK > 0)
+
+
+def test_brightness_as_ever(tmp_path):
+    assert read_mask(saved(tmp_path / "a.png", np.array([[0, 127, 128, 255]], np.uint8))).tolist() == [[0, 0, 1, 1]]
+    assert read_mask(saved(tmp_path / "b.png", np.array([[False, True]]))).tolist() == [[0, 1]]
+    assert read_mask(np.array([[0, 1]], np.uint8)).tolist() == [[0, 1]]
+    floats = saved(tmp_path / "c.tif", np.array([[0, 0.4, 0.6]], np.float32))
+    assert read_mask(floats).tolist() == [[0, 0, 1]]
+
+
+def test_profiles_do_not_change_a_mask(tmp_path):
+    grey = np.arange(256, dtype=np.uint8)[None]
+    path = saved(tmp_path / "a.png", np.dstack([grey] * 3), icc_profile=wide_profile())
+    assert np.array_equal(read_levels(path).values, grey)
+
+
+@pytest.fixture
+def pairs(tmp_path):
+    return write_pairs(tmp_path, 3)
+
+
+def test_what_masks_mean_is_said_once_a_folder(pairs, tmp_path):
+    for pair in pairs:
+        with Image.open(pair.mask) as mask:
+            white = Image.new("RGB", mask.size, "white")
+            white.putalpha(mask.copy())
+        white.save(pair.mask)
+    checked = check([Folders(tmp_path / "image", tmp_path / "mask")])
+    assert len(checked.sound()) == 3
+    assert checked.notes == [f"{tmp_path / 'mask'}: masks with {ALPHA}: 3"]
+
+
+def test_the_real_cause_is_named(pairs, tmp_path):
+    saved(pairs[0].mask, np.full((64, 80), 20, np.uint8))
+    saved(pairs[1].mask, np.full((64, 80), 3000, np.uint16))
+    greys = [level for level in range(256) for _ in range(3)]
+    saved(pairs[2].mask, np.tile(np.array([0, 1, 255, 0], np.uint8), (64, 20)), greys)
+    problems = check([Folders(tmp_path / "image", tmp_path / "mask")]).problems
+    assert [problem.kind for problem in problems] == [EMPTY, EMPTY, UNREADABLE]
+    assert "brightest pixel has 20 of 255" in problems[0].detail
+    assert "brightest pixel has 11 of 255" in problems[1].detail
+    assert "classes and void" in problems[2].detail
+
+
+def test_cut_outs_are_measured_by_their_alpha(pairs, tmp_path):
+    """Perfect cut-outs and perfect masks have the same numbers, and the protocol says which they were."""
+    maps = tmp_path / "maps"
+    maps.mkdir()
+    for pair in pairs:
+        with Image.open(pair.image) as photo, Image.open(pair.mask) as mask:
+            cut = photo.convert("RGB")
+            cut.putalpha(mask.convert("L"))
+        cut.save(maps / f"{pair.stem}.png")
+    result = evaluate_maps(maps, pairs)
+    assert result.scores["maps"]["MAE"] == 0
+    assert result.cutouts == 3
+    assert "alpha channels of 3 cut-outs" in result.protocol
+    assert evaluate_maps(tmp_path / "mask", pairs).scores["mask"] == result.scores["maps"]
+    assert np.array_equal(Pair(pairs[0].image, maps / "000.png").truth(), pairs[0].truth())
