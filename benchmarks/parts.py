@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 from benchmarks.timing import table
 from dgrl.commands.common import load_model
-from dgrl.commands.data import stems
+from dgrl.data.names import find_names, read_names
 from dgrl.data.pairs import Pair, find_pairs
 from dgrl.evaluation.metrics import contour_band
 from dgrl.images import as_float, read_image, to_tensor
@@ -206,14 +206,13 @@ def main() -> None:
     options = parser.parse_args()
     pairs = find_pairs(options.data / "image", options.data / "mask")
     if options.only:
-        kept = stems([options.only])
+        kept, _ = find_names(read_names([options.only]), {pair.stem for pair in pairs})
         pairs = [pair for pair in pairs if pair.stem in kept]
     if options.count:
         pairs = pairs[:: max(1, len(pairs) // options.count)][: options.count]
-    model, running, _ = load_model(options.weights, precision="fp32")
-    with running:
-        print()  # ends the line that says what it runs on
-        print_tables(model, pairs, refine=not options.no_refine)
+    model, _ = load_model(options.weights, precision="fp32")
+    print()  # ends the line that says what it runs on
+    print_tables(model, pairs, refine=not options.no_refine)
 
 
 if __name__ == "__main__":
