@@ -1,0 +1,65 @@
+"""`python -m benchmarks parts`: what it alters has the effect that its row claims."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from benchmarks import parts
+from dgrl import DGRL
+from tests.helpers.networks import TINY, filled, write_pairs
+
+
+@pytest.fixture(scope="module")
+def network():
+    return filled(DGRL(dataclasses.replace(TINY, feedback="attended")))
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory):
+    return write_pairs(tmp_path_factory.mktemp("drawn"), 3)
+
+
+def test_every_variant_but_the_usual_one_changes_the_result(network, pairs):
+    errors = parts.measure_variants(network, pairs, refine=True)
+    usual = errors.pop("as it is")
+    trained = errors.pop(f"T = {network.config.steps}")
+    assert trained.whole == usual.whole
+    assert {name: error.whole == usual.whole for name, error in errors.items()} == dict.fromkeys(errors, False)
+    assert all(len(error.whole) == len(error.edge) == len(pairs) for error in errors.values())
+
+
+def test_without_brn_its_variants_are_left_out(network, pairs):
+    errors = parts.measure_variants(network, pairs[:1], refine=False)
+    assert not {"one mean kernel", "prior rounded"} & set(errors)
+    assert errors["no BRN"].whole == errors["as it is"].whole
+
+
+def test_a_given_map_is_what_the_network_uses_and_cutting_feedback_forgets_it(network, pairs):
+    found = parts.measure_selectivity(network, pairs)
+    assert {len(one.named) for one in found.values()} == {2 * (len(pairs) - 1)}
+    nothing, every, first, cut = found.values()
+    assert len({tuple(one.named) for one in (nothing, every, first)}) == 3
+    # With the feedback cut, the maps of t = 0 cannot reach the last step: which object they named makes no difference.
+    named, other = np.array(cut.named), np.array(cut.other)
+    np.testing.assert_allclose(named[0::2], other[1::2], atol=1e-6)
+    np.testing.assert_allclose(named[1::2], other[0::2], atol=1e-6)
+
+
+def test_the_tables_name_what_was_measured(network, pairs, capsys):
+    parts.print_tables(network, pairs, refine=True)
+    printed = capsys.readouterr().out
+    assert all(variant.name in printed for variant in parts.variants())
+    assert "px" in printed
+    assert f"{len(pairs)} pictures" in printed
+
+
+def test_first_moments_are_those_of_the_kernels(pairs):
+    network = filled(DGRL(TINY))
+    with torch.no_grad():
+        last = network.brn.layers[-1]
+        last.weight.zero_()
+        last.bias.zero_()
+        last.bias[14] = 2.0  # two pixels to the right of the centre, of a 5 × 5 kernel
+    assert parts.first_moments(network, pairs) == pytest.approx(2)
