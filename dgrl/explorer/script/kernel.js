@@ -1,5 +1,7 @@
 // How BRN made one pixel: what dgrl.trace.PixelTrace holds, from a pass in the browser.
 
+import { at } from "./arrays.js";
+
 /** @typedef {import("./unpack.js").Pass} Pass */
 
 /**
@@ -65,12 +67,4 @@ export function pixelOfPass(pass, column, row, round, exact) {
     pixel.evidence = at(sums, 2 * width * height + place);
   }
   return pixel;
-}
-
-/**
- * @param {ArrayLike<number>} values
- * @param {number} index
- */
-function at(values, index) {
-  return /** @type {number} */ (values[index]);
 }

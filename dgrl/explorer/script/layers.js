@@ -48,10 +48,16 @@ export function layerOf(pass, map, step, scale, limit) {
   const prediction = arrays[`rln.t${t}.saliency`];
   const prior = arrays["brn.round0"];
   const refined = arrays[`brn.round${propagations}`];
-  if (map === "prediction" && prediction) return { values: prediction, ...rln, ...saliency, label: `prediction at t = ${t}` };
+  if (map === "prediction" && prediction)
+    return { values: prediction, ...rln, ...saliency, label: `prediction at t = ${t}` };
   if (map === "change" && t > 0 && prediction) {
     const before = /** @type {Float32Array} */ (arrays[`rln.t${t - 1}.saliency`]);
-    return { values: minus(prediction, before), ...rln, ...difference, label: `prediction at t = ${t} minus t = ${t - 1}` };
+    return {
+      values: minus(prediction, before),
+      ...rln,
+      ...difference,
+      label: `prediction at t = ${t} minus t = ${t - 1}`,
+    };
   }
   if (map === "prior" && prior) return { values: prior, ...brn, ...saliency, label: "saliency before BRN" };
   if (map === "refined" && refined) return { values: refined, ...brn, ...saliency, label: "saliency after BRN" };

@@ -1,8 +1,10 @@
 // Painting on a weight map: a mask over the photo, and what it makes of the map. dgrl.taps.paint_map does the same.
 
+import { at } from "./arrays.js";
+
 /** @typedef {{width: number, height: number, data: Uint8Array}} Mask 255 is painted; stretched over the photo */
 
-const LONGEST = 128;
+const LONGEST_MASK = 128;
 
 /**
  * An empty mask in the photo's proportions.
@@ -10,7 +12,7 @@ const LONGEST = 128;
  * @returns {Mask}
  */
 export function emptyMask(photo) {
-  const factor = LONGEST / Math.max(photo.width, photo.height);
+  const factor = LONGEST_MASK / Math.max(photo.width, photo.height);
   const width = Math.max(1, Math.round(photo.width * factor));
   const height = Math.max(1, Math.round(photo.height * factor));
   return { width, height, data: new Uint8Array(width * height) };
@@ -84,12 +86,4 @@ export function painted(weights, share, strength) {
   const changed = weights.map((weight, i) => weight * (1 + (strength - 1) * at(share, i)));
   const mean = changed.reduce((sum, value) => sum + value, 0) / changed.length;
   return mean > 0 ? changed.map((value) => value / mean) : weights;
-}
-
-/**
- * @param {ArrayLike<number>} values
- * @param {number} index
- */
-function at(values, index) {
-  return /** @type {number} */ (values[index]);
 }

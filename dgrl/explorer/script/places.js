@@ -70,6 +70,7 @@ export function arranged(photos, room, gap) {
   const row = { width: (room.width - gap) / 2, height: room.height };
   const column = { width: room.width, height: (room.height - gap) / 2 };
   /** @param {Size} share */
-  const smallest = (share) => Math.min(...photos.map((photo) => fitted(photo, share).width * fitted(photo, share).height));
+  const smallest = (share) =>
+    Math.min(...photos.map((photo) => fitted(photo, share).width * fitted(photo, share).height));
   return smallest(row) >= smallest(column) ? { direction: "row", room: row } : { direction: "column", room: column };
 }

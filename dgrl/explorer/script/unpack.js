@@ -1,5 +1,7 @@
 // A bundle's bytes to arrays: undoes what dgrl/explorer/packing.py and bundle.py do. docs/bundle.md is the format.
 
+import { at } from "./arrays.js";
+
 /**
  * @typedef {Object} ArrayEntry What the header says of an array.
  * @property {"words" | "decimals" | "file"} coding
@@ -76,12 +78,12 @@ export async function readBundle(buffer) {
   );
   const coefficients = arrays["brn.coefficients"];
   if (table["brn.exceptions.index"] && coefficients) {
-    const [index, value] = await Promise.all(
-      ["index", "value"].map(async (part) => {
-        const { entry, data } = cut(`brn.exceptions.${part}`);
-        return join(await inflate(entry, data));
-      }),
-    );
+    /** @param {"index" | "value"} part */
+    const read = async (part) => {
+      const { entry, data } = cut(`brn.exceptions.${part}`);
+      return join(await inflate(entry, data));
+    };
+    const [index, value] = await Promise.all([read("index"), read("value")]);
     restore(coefficients, new Uint32Array(index), new Float32Array(value));
   }
   const { entry, data } = cut("photo");
@@ -174,13 +176,4 @@ export function restore(values, steps, exact) {
     place += step;
     values[place] = at(exact, i);
   });
-}
-
-/**
- * An element that is known to be there.
- * @param {ArrayLike<number>} values
- * @param {number} index
- */
-function at(values, index) {
-  return /** @type {number} */ (values[index]);
 }
