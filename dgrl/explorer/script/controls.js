@@ -1,7 +1,6 @@
 // The bar of controls below the stage, and the one above it.
 
 import { choice, make } from "./dom.js";
-import { SCALES } from "./layers.js";
 
 /** @typedef {import("./explorer.js").App} App */
 
@@ -13,8 +12,6 @@ export function makeControls(app) {
   const opacity = make("input", { type: "range", min: 0, max: 1, step: 0.05, "aria-label": "Opacity of the map" });
   opacity.addEventListener("input", () => app.update({ opacity: Number(opacity.value) }));
   const play = make("button", { type: "button", class: "play", click: () => toggle() });
-  const scales = SCALES.map((scale) => ({ value: String(scale), text: `±${scale}` }));
-  const scale = choice("Scale of differences", scales, (value) => app.update({ scale: Number(value) }));
   const arrangements = [
     { value: "beside", text: "side by side" },
     { value: "wipe", text: "wipe" },
@@ -33,27 +30,16 @@ export function makeControls(app) {
     play.hidden = count < 2;
     const label = make("label", { class: "opacity" }, make("span", {}, "opacity"), opacity);
     const two = app.slots[1] ? [arrangement.element] : [];
-    element.replaceChildren(
-      play,
-      steps.element,
-      label,
-      ...two,
-      scale.element,
-      ...(app.paints ? [painting.element] : []),
-    );
+    element.replaceChildren(play, steps.element, label, ...two, ...(app.paints ? [painting.element] : []));
     draw();
   }
 
   function draw() {
     const { state } = app;
     steps.set(String(state.step));
-    scale.set(String(state.scale));
     arrangement.set(state.arrangement);
     opacity.value = String(state.opacity);
     opacity.disabled = state.map === "photo";
-    const signed =
-      ["change", "refinement"].includes(state.map) || (!!app.slots[1] && state.arrangement === "difference");
-    scale.element.hidden = !signed;
     play.textContent = timer ? "❚❚" : "▶";
     play.setAttribute("aria-label", timer ? "Stop the steps" : "Play the steps");
     painting.draw();

@@ -139,7 +139,10 @@ export function mount(host, pass, options = {}) {
   const status = make("p", { class: "status" });
   const live = make("p", { class: "live", role: "status" });
   stage.element.append(status, controls.element);
-  element.append(...(options.bar === false ? [] : [bar.element]), strip.element, stage.element, panel.element, live);
+  const set = make("div", { class: "stage-set" });
+  // The order of the network, which is that of Tab and of a reader's voice too, whatever the layout.
+  set.append(...(options.bar === false ? [] : [bar.element]), strip.element, stage.element, panel.element, live);
+  element.append(set);
   const explorer = new Explorer({ element, app, put, destroy });
 
   function passes() {
@@ -195,7 +198,7 @@ export function mount(host, pass, options = {}) {
       else stage.place();
       strip.place();
       panel.place();
-      write(status, reading(app, stage.layers()));
+      write(status, reading(app, stage.layers(), !app.state.present));
     });
   }
 
@@ -216,7 +219,7 @@ export function mount(host, pass, options = {}) {
   /** Say in words what has changed, once it has come to rest. */
   function announce() {
     window.clearTimeout(saying);
-    saying = window.setTimeout(() => write(live, reading(app, stage.layers())), 300);
+    saying = window.setTimeout(() => write(live, reading(app, stage.layers(), true)), 300);
   }
 
   function build() {
@@ -297,11 +300,12 @@ function keyed(app, controls, event) {
  * The pixel's value on the stage in words.
  * @param {App} app
  * @param {ReturnType<ReturnType<typeof makeStage>["layers"]>} shown
+ * @param {boolean} where which pixel, too
  */
-function reading(app, shown) {
+function reading(app, shown, where) {
   const { x, y, map, step, pinned } = app.state;
   const { across, down } = app.place();
-  const start = `Pixel ${x}, ${y}${pinned ? " (pinned)" : ""}`;
+  const start = `Pixel ${x}, ${y}${pinned ? ", pinned" : ""}`;
   const values = shown.layers.map((layer) => layer && valueAt(layer, across, down));
   const [first, second] = values;
   if (first === null || first === undefined) return start;
@@ -309,7 +313,7 @@ function reading(app, shown) {
   const name =
     { prior: "before BRN", refined: "after BRN", refinement: "change by BRN" }[map] ?? `${map} at t = ${step}`;
   const show = shown.layers[0]?.colours === "signed" ? signed : number;
-  const text = `${start}: ${name} ${show(first, 4)}`;
+  const text = `${where ? `${start} · ` : ""}${name}: ${show(first, 4)}`;
   if (second === null || second === undefined) return text;
   return `${text} in ${app.slots[0]?.name}, ${show(second, 4)} in ${app.slots[1]?.name}, difference ${signed(second - first, 4)}`;
 }

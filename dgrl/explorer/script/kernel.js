@@ -1,7 +1,5 @@
 // How BRN made one pixel: what dgrl.trace.PixelTrace holds, from a pass in the browser.
 
-import { at } from "./arrays.js";
-
 /** @typedef {import("./unpack.js").Pass} Pass */
 
 /**
@@ -44,14 +42,14 @@ export function pixelOfPass(pass, column, row, round, exact) {
     foreground: 0,
     background: 0,
     evidence: 0,
-    before: at(map, place),
-    refined: at(after, place),
+    before: map[place],
+    refined: after[place],
   };
   for (let d = 0; d < n * n; d++) {
     const y = row + Math.floor(d / n) - (n >> 1);
     const x = column + (d % n) - (n >> 1);
-    const v = exact ? at(exact, d) : at(stored, d * width * height + place);
-    const s = x >= 0 && x < width && y >= 0 && y < height ? at(map, y * width + x) : 0;
+    const v = exact ? exact[d] : stored[d * width * height + place];
+    const s = x >= 0 && x < width && y >= 0 && y < height ? map[y * width + x] : 0;
     pixel.coefficients[d] = v;
     pixel.neighbours[d] = s;
     pixel.foregroundProducts[d] = v * s;
@@ -62,9 +60,9 @@ export function pixelOfPass(pass, column, row, round, exact) {
   pixel.evidence = pixel.foreground - pixel.background;
   if (sums && !exact) {
     // The stored coefficients are rounded; the stored sums are those of the unrounded ones.
-    pixel.foreground = at(sums, place);
-    pixel.background = at(sums, width * height + place);
-    pixel.evidence = at(sums, 2 * width * height + place);
+    pixel.foreground = sums[place];
+    pixel.background = sums[width * height + place];
+    pixel.evidence = sums[2 * width * height + place];
   }
   return pixel;
 }

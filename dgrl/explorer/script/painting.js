@@ -1,7 +1,5 @@
 // Painting on a weight map: a mask over the photo, and what it makes of the map. dgrl.taps.paint_map does the same.
 
-import { at } from "./arrays.js";
-
 /** @typedef {{width: number, height: number, data: Uint8Array}} Mask 255 is painted; stretched over the photo */
 
 const LONGEST_MASK = 128;
@@ -59,11 +57,11 @@ export function shares(mask, width, height) {
     across.forEach((column, i) => {
       const x = Math.floor((i * mask.width) / across.length);
       const cell = row * width + column;
-      painted[cell] = at(painted, cell) + at(mask.data, y * mask.width + x) / 255;
-      counted[cell] = at(counted, cell) + 1;
+      painted[cell] = painted[cell] + mask.data[y * mask.width + x] / 255;
+      counted[cell] = counted[cell] + 1;
     });
   });
-  return Float32Array.from(painted, (sum, cell) => sum / at(counted, cell));
+  return Float32Array.from(painted, (sum, cell) => sum / counted[cell]);
 }
 
 /**
@@ -83,7 +81,7 @@ function nearest(pixels, cells) {
  * @param {number} strength
  */
 export function painted(weights, share, strength) {
-  const changed = weights.map((weight, i) => weight * (1 + (strength - 1) * at(share, i)));
+  const changed = weights.map((weight, i) => weight * (1 + (strength - 1) * share[i]));
   const mean = changed.reduce((sum, value) => sum + value, 0) / changed.length;
   return mean > 0 ? changed.map((value) => value / mean) : weights;
 }

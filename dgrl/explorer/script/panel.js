@@ -11,7 +11,8 @@ import { cellOf, moved, pixelAt } from "./places.js";
 /** @typedef {import("./explorer.js").App} App */
 
 const REACH = 7;
-const ROOMY = 46;
+/** Cells this many times as wide as their digits are high hold three decimals. */
+const ROOMY = 3.6;
 
 /** The parts of the arithmetic: key, caption, spoken name, which colours. */
 const GRIDS = /** @type {const} */ ([
@@ -23,11 +24,11 @@ const GRIDS = /** @type {const} */ ([
 
 /** The sums, in the order in which one would work them out. */
 const LINES = /** @type {const} */ ([
-  ["foreground", "foreground F = Σ v · s"],
-  ["background", "background B = Σ v · (1 − s)"],
-  ["evidence", "evidence F − B"],
-  ["refined", "refined σ(F − B)"],
-  ["before", "before"],
+  ["foreground", "F", " = Σ v · s, for the object"],
+  ["background", "B", " = Σ v · (1 − s), for the background"],
+  ["evidence", "F − B", ""],
+  ["refined", "refined", " = σ(F − B)"],
+  ["before", "before", ""],
 ]);
 
 /** @param {App} app */
@@ -48,9 +49,13 @@ export function makePanel(app) {
     (value) => app.update({ window: value }),
   );
   tabs.element.classList.add("tabs");
-  const lines = LINES.map(([key, text]) => {
+  const lines = LINES.map(([key, name, prose]) => {
     const output = make("output", { "aria-live": "off", "data-line": key });
-    return { key, output, element: make("p", {}, make("span", {}, text), output) };
+    return {
+      key,
+      output,
+      element: make("p", {}, make("span", {}, name, make("span", { class: "prose" }, prose)), output),
+    };
   });
   const element = make(
     "section",
@@ -96,7 +101,8 @@ export function makePanel(app) {
     const one = state.present || pixel.n > 5;
     element.dataset.grids = one ? "one" : "four";
     tabs.set(state.window);
-    const cell = grids.clientWidth / (one ? 1 : 2) / pixel.n;
+    const digits = Number.parseFloat(getComputedStyle(grids).fontSize);
+    const cell = (grids.clientWidth / (one ? 1 : 2) / pixel.n - 3) / digits;
     const most = header.decimals.coefficients;
     const decimals = Math.min(most, !state.present && cell > ROOMY ? 3 : 2);
     const limit = pixel.coefficients.reduce((largest, v) => Math.max(largest, Math.abs(v)), 0) || 1;
@@ -107,8 +113,7 @@ export function makePanel(app) {
       `row ${row}, column ${column} of BRN’s ${header.brn.width} × ${header.brn.height}${state.pinned ? " · pinned" : ""}`,
     );
     for (const { key, output } of lines) {
-      const digits = key === "refined" || key === "before" ? 4 : header.decimals.sums;
-      write(output, number(pixel[key], digits));
+      write(output, number(pixel[key], key === "refined" || key === "before" ? 4 : header.decimals.sums));
     }
     drawCloseUps(slot, column, row, pixel.n);
   }

@@ -1,8 +1,8 @@
 // The large picture: one pass, or two beside each other, under a wipe, or as their difference; and the hand on it.
 
-import { make, write } from "./dom.js";
+import { choice, make, write } from "./dom.js";
 import { colourOf, compose, css, palette } from "./draw.js";
-import { differenceOf, meanSize, valueAt } from "./layers.js";
+import { differenceOf, meanSize, SCALES, valueAt } from "./layers.js";
 import { number, signed } from "./numbers.js";
 import { arranged, clamp, fitted, pixelAt } from "./places.js";
 
@@ -25,7 +25,7 @@ export function makeStage(app) {
   room.append(...frames.map((frame) => frame.element));
   const [one] = frames;
   one?.element.append(handle);
-  const legend = makeLegend();
+  const legend = makeLegend(app);
   const element = make("section", { class: "stage", "aria-label": "Stage" }, heading, room, legend.element);
 
   /** @type {{layers: (Layer | null)[], difference: Layer | null}} */
@@ -59,7 +59,8 @@ export function makeStage(app) {
     });
     wipe(arrangement, size);
     const layer = arrangement === "difference" ? shown.difference : shown.layers.find((found) => found);
-    write(heading, title(app, layer ?? null, arrangement));
+    const words = title(app, layer ?? null, arrangement);
+    write(heading, words.charAt(0).toUpperCase() + words.slice(1));
     legend.draw(first, layer ?? null);
     place();
   }
@@ -131,7 +132,7 @@ function layersOf({ state, slots }) {
  * @param {string} arrangement
  */
 function title({ state, slots }, layer, arrangement) {
-  if (state.map === "photo") return "the photo";
+  if (state.map === "photo") return "photo";
   if (!layer) return `there is no ${state.map} at t = ${state.step}`;
   if (layer.colours !== "signed") return layer.label;
   const mean = number(meanSize(layer), 4);
@@ -188,13 +189,19 @@ function makeFrame(app, index) {
   return { element, draw, place };
 }
 
-/** The colour bar, with a mark at the pixel's value. */
-function makeLegend() {
+/**
+ * The colour bar, with a mark at the pixel's value; where differences are shown, with a choice of its ends.
+ * @param {App} app
+ */
+function makeLegend(app) {
   const low = make("span", { class: "end" });
   const high = make("span", { class: "end" });
   const mark = make("i", {});
   const bar = make("div", { class: "bar" }, mark);
-  const element = make("div", { class: "legend", "aria-hidden": "true" }, low, bar, high);
+  const colours = make("div", { class: "colours", "aria-hidden": "true" }, low, bar, high);
+  const scales = SCALES.map((value) => ({ value: String(value), text: `±${value}` }));
+  const scale = choice("Scale of differences", scales, (value) => app.update({ scale: Number(value) }));
+  const element = make("div", { class: "legend" }, colours, scale.element);
   let ends = [0, 1];
 
   /**
@@ -203,10 +210,12 @@ function makeLegend() {
    */
   function draw(slot, layer) {
     element.classList.toggle("empty", !layer);
+    scale.element.hidden = layer?.colours !== "signed";
+    scale.set(String(app.state.scale));
     if (!layer) return;
     ends = [layer.low, layer.high];
-    const colours = palette(slot.pass.header.colours[layer.colours]);
-    const stops = Array.from({ length: 17 }, (_, i) => css(colourOf(colours, i / 16, 0, 1)));
+    const table = palette(slot.pass.header.colours[layer.colours]);
+    const stops = Array.from({ length: 17 }, (_, i) => css(colourOf(table, i / 16, 0, 1)));
     bar.style.background = `linear-gradient(to right, ${stops.join(",")})`;
     const show = layer.colours === "signed" ? signed : number;
     write(low, show(layer.low, layer.colours === "weights" ? 1 : 2).replace(/\.?0+$/, ""));

@@ -5,6 +5,7 @@ import { valueAt } from "./layers.js";
 import { number, signed } from "./numbers.js";
 import { clamp } from "./places.js";
 import { thumbnail } from "./slot.js";
+import { about } from "./words.js";
 
 /** @typedef {import("./slot.js").Slot} Slot */
 /** @typedef {import("./explorer.js").App} App */
@@ -27,6 +28,7 @@ const AFTER = [
 /** @param {App} app */
 export function makeStrip(app) {
   const element = make("section", { class: "strip", "aria-label": "All maps, in the order of the network" });
+  const words = make("p", { class: "about prose" });
   /** @type {Film[][]} */
   let rows = [];
 
@@ -46,14 +48,20 @@ export function makeStrip(app) {
     );
     const after = AFTER.map(([map = "", name = ""]) => makeFilm(app, map, -1, `${name} BRN`));
     rows = [[photo], ...steps, after];
-    const head = columns.map((map) => make("th", { scope: "col" }, map));
+    const head = columns.map((map) => make("th", { scope: "col", "data-map": map }, map));
     const body = steps.map((films, step) =>
-      make("tr", {}, make("th", { scope: "row" }, `t${step}`), ...films.map((film) => make("td", {}, film.button))),
+      make(
+        "tr",
+        {},
+        make("th", { scope: "row" }, `t${step}`),
+        ...films.map((film) => make("td", { "data-map": film.map }, film.button)),
+      ),
     );
     element.replaceChildren(
       make("div", { class: "source" }, photo.button, sourceText(slot)),
-      part("Localise", "RLN looks again and again: where, and what for", table(head, body)),
+      part("Localise", "RLN looks, and looks again", table(head, body)),
       part("Refine", "BRN redraws each pixel from its neighbours", afterTable(after)),
+      words,
     );
     draw();
   }
@@ -73,6 +81,7 @@ export function makeStrip(app) {
   /** Show which picture stands on the stage; it is the one that Tab reaches. */
   function choose() {
     const { map, step } = app.state;
+    write(words, about(map, step, app.slots[0]?.pass.header.kernel_size ?? 0));
     const films = rows.flat();
     const chosen = films.filter((film) => film.map === map && (film.step < 0 || film.step === step));
     const reached = chosen[0] ?? films[0];

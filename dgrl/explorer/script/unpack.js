@@ -1,7 +1,5 @@
 // A bundle's bytes to arrays: undoes what dgrl/explorer/packing.py and bundle.py do. docs/bundle.md is the format.
 
-import { at } from "./arrays.js";
-
 /**
  * @typedef {Object} ArrayEntry What the header says of an array.
  * @property {"words" | "decimals" | "file"} coding
@@ -123,7 +121,7 @@ export function join(planes) {
   const [a, b, c, d] = /** @type {[Uint8Array, Uint8Array, Uint8Array, Uint8Array]} */ (planes);
   const words = new Uint32Array(a.length);
   for (let i = 0; i < words.length; i++) {
-    words[i] = at(a, i) | (at(b, i) << 8) | (at(c, i) << 16) | (at(d, i) << 24);
+    words[i] = a[i] | (b[i] << 8) | (c[i] << 16) | (d[i] << 24);
   }
   return words.buffer;
 }
@@ -139,29 +137,43 @@ export function undoDecimals(entry, planes) {
   const { unit = 1, shift = 0, weights = [] } = entry;
   const folded = new Uint32Array(join(planes));
   const whole = new Int32Array(folded.length);
-  for (let i = 0; i < whole.length; i++) whole[i] = (at(folded, i) >>> 1) ^ -(at(folded, i) & 1);
-  const size = height * width;
-  const scale = 2 ** -shift;
-  const predicted = new Float64Array(size);
-  for (let plane = 1; plane < count; plane++) {
-    predicted.fill(0);
-    (weights[plane] ?? []).forEach((weight, earlier) => {
-      const share = weight * scale;
-      for (let i = 0, j = earlier * size; i < size; i++, j++) predicted[i] = at(predicted, i) + share * at(whole, j);
-    });
-    for (let i = 0, j = plane * size; i < size; i++, j++) whole[j] = at(whole, j) + Math.floor(at(predicted, i));
-  }
+  for (let i = 0; i < whole.length; i++) whole[i] = (folded[i] >>> 1) ^ -(folded[i] & 1);
+  restorePlanes(whole, height * width, weights, 2 ** -shift);
   const values = new Float32Array(whole.length);
   for (let row = 0, i = 0; row < count * height; row++) {
     const first = row % height === 0;
     for (let column = 0, sum = 0; column < width; column++, i++) {
-      sum += at(whole, i);
+      sum += whole[i];
       // The differences down the columns are undone in place, those along the rows by the running sum.
-      whole[i] = sum + (first ? 0 : at(whole, i - width));
-      values[i] = at(whole, i) * unit;
+      whole[i] = sum + (first ? 0 : whole[i - width]);
+      values[i] = whole[i] * unit;
     }
   }
   return values;
+}
+
+/**
+ * Add to each plane what the planes before it say of it; block by block, so that the processor's cache holds them.
+ * @param {Int32Array} whole is changed
+ * @param {number} size of a plane
+ * @param {number[][]} weights
+ * @param {number} scale
+ */
+function restorePlanes(whole, size, weights, scale) {
+  const predicted = new Float64Array(2048);
+  for (let start = 0; start < size; start += predicted.length) {
+    const length = Math.min(predicted.length, size - start);
+    for (let plane = 1; plane < weights.length; plane++) {
+      predicted.fill(0);
+      for (let earlier = 0; earlier < plane; earlier++) {
+        const share = weights[plane][earlier] * scale;
+        const from = earlier * size + start;
+        for (let i = 0; i < length; i++) predicted[i] += share * whole[from + i];
+      }
+      const to = plane * size + start;
+      for (let i = 0; i < length; i++) whole[to + i] += Math.floor(predicted[i]);
+    }
+  }
 }
 
 /**
@@ -174,6 +186,6 @@ export function restore(values, steps, exact) {
   let place = 0;
   steps.forEach((step, i) => {
     place += step;
-    values[place] = at(exact, i);
+    values[place] = exact[i];
   });
 }
