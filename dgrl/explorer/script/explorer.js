@@ -313,9 +313,10 @@ function reading(app, shown, where) {
   const name =
     { prior: "before BRN", refined: "after BRN", refinement: "change by BRN" }[map] ?? `${map} at t = ${step}`;
   const show = shown.layers[0]?.colours === "signed" ? signed : number;
-  const text = `${where ? `${start} · ` : ""}${name}: ${show(first, 4)}`;
-  if (second === null || second === undefined) return text;
-  return `${text} in ${app.slots[0]?.name}, ${show(second, 4)} in ${app.slots[1]?.name}, difference ${signed(second - first, 4)}`;
+  const head = `${where ? `${start} · ` : ""}${name}`;
+  if (second === null || second === undefined) return `${head}: ${show(first, 4)}`;
+  const [one, other] = app.slots.map((slot) => slot?.name);
+  return `${head}: ${one} ${show(first, 4)} · ${other} ${show(second, 4)} · difference ${signed(second - first, 4)}`;
 }
 
 /**

@@ -3,7 +3,7 @@
 import { choice, make, write } from "./dom.js";
 import { closeUp, colourOf, css, inkOn, palette } from "./draw.js";
 import { pixelOfPass } from "./kernel.js";
-import { number } from "./numbers.js";
+import { number, sigmoid } from "./numbers.js";
 import { cellOf, moved, pixelAt } from "./places.js";
 
 /** @typedef {import("./kernel.js").Pixel} Pixel */
@@ -51,11 +51,8 @@ export function makePanel(app) {
   tabs.element.classList.add("tabs");
   const lines = LINES.map(([key, name, prose]) => {
     const output = make("output", { "aria-live": "off", "data-line": key });
-    return {
-      key,
-      output,
-      element: make("p", {}, make("span", {}, name, make("span", { class: "prose" }, prose)), output),
-    };
+    const why = make("span", { class: "prose" }, prose);
+    return { key, prose, output, why, element: make("p", {}, make("span", {}, name, why), output) };
   });
   const element = make(
     "section",
@@ -112,8 +109,11 @@ export function makePanel(app) {
       where,
       `row ${row}, column ${column} of BRN’s ${header.brn.width} × ${header.brn.height}${state.pinned ? " · pinned" : ""}`,
     );
-    for (const { key, output } of lines) {
+    // Somebody may have put another map in the place of what the kernels give.
+    const altered = Math.abs(sigmoid(pixel.evidence) - pixel.refined) > 1e-3;
+    for (const { key, prose, output, why } of lines) {
       write(output, number(pixel[key], key === "refined" || key === "before" ? 4 : header.decimals.sums));
+      if (key === "refined") write(why, altered ? ", altered: not σ(F − B)" : prose);
     }
     drawCloseUps(slot, column, row, pixel.n);
   }

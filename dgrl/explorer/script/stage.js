@@ -134,7 +134,7 @@ function layersOf({ state, slots }) {
 function title({ state, slots }, layer, arrangement) {
   if (state.map === "photo") return "photo";
   if (!layer) return `there is no ${state.map} at t = ${state.step}`;
-  if (layer.colours !== "signed") return layer.label;
+  if (layer.colours !== "signed" || state.present) return layer.label;
   const mean = number(meanSize(layer), 4);
   const largest = number(
     layer.values.reduce((most, value) => Math.max(most, Math.abs(value)), 0),
