@@ -18,8 +18,8 @@ oldest: ## every test with the oldest versions of the dependencies
 	PIP_CONSTRAINT=$(CURDIR)/.venv-oldest/constraints.txt $(MAKE) test VENV=.venv-oldest
 
 soak: $(VENV)/ready-dev ## what takes long: 2,000 requests by 20 visitors at once, ten minutes of fuzzing
-	$(BIN)/python -m tests.soak
-	for door in caffe image trace; do $(BIN)/python -W ignore -m tests.fuzz $$door 200 || exit 1; done
+	$(BIN)/python -m tests.helpers.soak
+	for door in caffe image trace; do $(BIN)/python -W ignore -m tests.helpers.fuzz $$door 200 || exit 1; done
 
 check: $(VENV)/ready-dev ## lint, format and types
 	$(BIN)/ruff check .

@@ -14,7 +14,7 @@ from PIL import Image
 from torch.utils.data import DataLoader
 
 from benchmarks.timing import table
-from dgrl.data import Pair, SaliencyData, augmentation, find_pairs
+from dgrl.data.pairs import Pair, SaliencyData, augmentation, find_pairs
 
 PICTURES = 200
 DRAWN = (300, 400)  # height and width of most pictures of DUTS-TR

@@ -1,7 +1,7 @@
 """What is found where there is no salient object: `python -m benchmarks.flat [WEIGHTS]`. Prints a Markdown table.
 
 Plain colours, gradients, noise and skies are made here; so are pages of text, in other faces, words and layouts than
-those that training draws (`dgrl.pages`). Textures and two scanned pages come from scikit-image.
+those that training draws (`dgrl.data.text_pages`). Textures and two scanned pages come from scikit-image.
 """
 
 import argparse
@@ -16,8 +16,9 @@ from skimage import data
 from benchmarks.timing import table
 from dgrl.app.detect import object_found
 from dgrl.commands.common import load_model
+from dgrl.data.text_pages import FONTS
 from dgrl.images import RGB
-from dgrl.pages import FONTS
+from dgrl.trace import found_in
 
 HEIGHT, WIDTH = 240, 320
 COLOURS = {"white": (255, 255, 255), "black": (0, 0, 0), "grey": (128, 128, 128), "red": (200, 30, 30)}
@@ -91,12 +92,11 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("weights", nargs="?", help="folder of weights; default: shipped")
-    model, running, _ = load_model(parser.parse_args().weights)
+    model, _ = load_model(parser.parse_args().weights)
     rows = []
-    with running:
-        for kind, picture in flat_pictures():
-            saliency = model.detect(picture)
-            rows.append([kind, f"{saliency.mean():.3f}", f"{saliency.max():.2f}", object_found(saliency)])
+    for kind, picture in flat_pictures():
+        saliency = model.detect(picture)
+        rows.append([kind, f"{saliency.mean():.3f}", f"{saliency.max():.2f}", object_found(found_in(saliency))])
     print()  # ends the line that says what it runs on
     print(table(["picture", "mean of the map", "its largest value", "what the app says"], rows))
 

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import torch
 from PIL import Image
 
 from benchmarks.timing import held_memory, seconds, table
@@ -58,8 +59,8 @@ def main() -> None:
         draw(Path(folder), count)
         taken, held = run(Path(folder), count)
         photo = to_tensor(read_image(Path(folder) / "00000.jpg"))
-    model, running, _ = load_model(None)
-    with running:
+    model, _ = load_model(None)
+    with torch.inference_mode():
         alone = seconds(lambda: model(photo), repeats=15)
     settled = min(SETTLED, count // 2)
     slope = np.polyfit(range(settled, count), held[settled:], 1)[0] * 1000

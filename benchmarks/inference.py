@@ -21,8 +21,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.timing import matrix_rate, peak_memory, seconds, table
 from dgrl import DGRL, DGRLConfig
-from dgrl.commands.common import default_weights
-from dgrl.device import choose_device, inference, place
+from dgrl.checkpoint import default_weights
+from dgrl.running.device import choose_device, rewrite_for_inference
+from dgrl.running.memory import keep_freed_memory
+from dgrl.running.precision import set_precision
 
 NETWORKS = {"published": "ResNet-50 as published", "lite": "dgrl-lite"}
 ENGINES = ("float32", "bf16", "plain", "opencv")
@@ -50,8 +52,11 @@ def measure(network: str, engine: str) -> dict[str, Any]:
         model.to(device)
         with torch.no_grad():
             return times(model, rln_images, brn_images, saliency)
-    place(model, device)
-    with inference(device, "bf16" if engine == "bf16" else "fp32"):
+    if device.type == "cpu":
+        keep_freed_memory()
+    rewrite_for_inference(model, device)
+    set_precision(model, "bf16" if engine == "bf16" else "fp32")
+    with torch.inference_mode():
         found = times(model, rln_images, brn_images, saliency)
         found["flops"] = [flops(model.rln, rln_images), flops(model.brn, brn_images, saliency)]
         photos = torch.randint(256, (max(BATCHES), 3, 480, 640), dtype=torch.uint8, device=device)
@@ -97,8 +102,8 @@ def measure_opencv() -> dict[str, Any]:
     import cv2
     import numpy as np
 
-    from tests.caffe.files import open_opencv, write_model
-    from tests.caffe.network import COPIES, Sizes, brn_network, rln_network
+    from tests.helpers.caffe_files import open_opencv, write_model
+    from tests.helpers.caffe_network import COPIES, Sizes, brn_network, rln_network
 
     found = {}
     with tempfile.TemporaryDirectory() as folder:

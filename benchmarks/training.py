@@ -13,12 +13,12 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.timing import matrix_rate, seconds, table
-from dgrl.config import DGRLConfig
-from dgrl.device import choose_device
 from dgrl.model import DGRL
-from dgrl.stages import make_stage
-from dgrl.training import make_optimiser
-from dgrl.training_config import TrainingConfig
+from dgrl.network.config import DGRLConfig
+from dgrl.running.device import choose_device
+from dgrl.training.config import TrainingConfig
+from dgrl.training.loop import make_optimiser
+from dgrl.training.stages import make_stage
 
 DTYPES = {"no": torch.float32, "bf16": torch.bfloat16}
 

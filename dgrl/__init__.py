@@ -4,10 +4,11 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from dgrl.brn import propagate
-    from dgrl.config import DGRLConfig
+    from dgrl.checkpoint import CheckpointError
     from dgrl.images import ImageError
-    from dgrl.model import DGRL, CheckpointError, DGRLOutput
+    from dgrl.model import DGRL, DGRLOutput
+    from dgrl.network.brn import propagate
+    from dgrl.network.config import DGRLConfig
     from dgrl.taps import Edit, tap_names
     from dgrl.trace import PixelTrace, Trace
 
@@ -27,14 +28,14 @@ __version__ = "1.0.0"
 
 _HOMES = {
     "DGRL": "model",
-    "CheckpointError": "model",
-    "DGRLConfig": "config",
+    "CheckpointError": "checkpoint",
+    "DGRLConfig": "network.config",
     "DGRLOutput": "model",
     "Edit": "taps",
     "ImageError": "images",
     "PixelTrace": "trace",
     "Trace": "trace",
-    "propagate": "brn",
+    "propagate": "network.brn",
     "tap_names": "taps",
 }
 

@@ -1,36 +1,36 @@
 """DGRL: detect globally, refine locally."""
 
 import dataclasses
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import safetensors
 import torch
-from huggingface_hub import PyTorchModelHubMixin, snapshot_download
-from huggingface_hub.errors import HFValidationError
+from huggingface_hub import PyTorchModelHubMixin
 from numpy.typing import NDArray
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from dgrl.brn import BRN, BRNOutput
-from dgrl.config import DGRLConfig
+from dgrl.checkpoint import (
+    CONFIG_FILE,
+    WEIGHTS_FILE,
+    CheckpointError,
+    download,
+    load_weights,
+    read_config,
+    save_weights,
+)
 from dgrl.images import Picture, read_image, to_tensor
-from dgrl.rln import RLN, RLNOutput
-from dgrl.sizing import SIZINGS
-from dgrl.taps import Change, Edit, Recorder, as_edits, listening
-from dgrl.trace import Trace
+from dgrl.network.brn import BRN, BRNOutput
+from dgrl.network.config import DGRLConfig
+from dgrl.network.rln import RLN, RLNOutput
+from dgrl.network.sizing import SIZINGS
+from dgrl.taps import Change, Edit, Recorder, as_edits, check_edits, listening, tap_names
+from dgrl.trace import Array, Trace
 
-CONFIG_FILE = "config.json"
-WEIGHTS_FILE = "model.safetensors"
-CARD_FILE = "README.md"
-
-
-class CheckpointError(ValueError):
-    """A checkpoint cannot be loaded; the message says which tensor or setting is wrong, and how."""
+Edits = Sequence[Edit | tuple[str, Change]] | Mapping[str, Change]
+"""Alterations of what passes through taps: `Edit`s, (tap, change) pairs, or a mapping of taps to changes."""
 
 
 @dataclass
@@ -57,6 +57,9 @@ class DGRL(
     tags=["salient-object-detection"],
 ):
     """Localise the salient object with RLN, refine its boundary with BRN (Wang et al., CVPR 2018).
+
+    Nothing else runs a pass than its two halves, `localise` and `refine`: `forward`, `detect` and `trace` are built of
+    them.
 
     Args:
         config: what to build; by default the published network.
@@ -108,33 +111,43 @@ class DGRL(
         output = self(to_tensor(read_image(picture)).to(self.device), steps)
         return _finite(output.saliency[0, 0])
 
-    @torch.inference_mode()
-    def trace(
-        self,
-        picture: Picture,
-        steps: int | None = None,
-        edits: Sequence[Edit | tuple[str, Change]] | Mapping[str, Change] = (),
-    ) -> Trace:
+    def trace(self, picture: Picture, steps: int | None = None, edits: Edits = ()) -> Trace:
         """Everything one pass over one picture computes, as arrays.
 
         Args:
             picture: a path, PIL image, array or tensor (see `read_image`).
             steps: T for this pass; by default the number trained.
-            edits: alterations of what passes through taps, applied during the pass: `Edit`s, (tap, change) pairs, or a
-                mapping of taps to changes.
+            edits: applied during the pass (see `Edits`).
 
         Raises:
             ImageError: the picture cannot be used.
             ValueError: an edit names no tap of this pass, or does not fit.
             FloatingPointError: the network gave NaN or infinite values.
         """
+        return self.trace_refined(self.trace_localised(picture, steps, edits), edits)
+
+    @torch.inference_mode()
+    def trace_localised(self, picture: Picture, steps: int | None = None, edits: Edits = ()) -> Trace:
+        """The first half of `trace`: RLN's taps alone; `saliency` is its last prediction. The edits are the whole's."""
         photo = read_image(picture)
         recorder = Recorder(as_edits(edits))
+        check_edits(recorder.edits, tap_names(self.config.steps if steps is None else steps, self.config.context))
         with listening(recorder):
-            output = self(to_tensor(photo).to(self.device), steps)
-        recorder.check_all_used()
-        taps = {name: _finite(value[0]) for name, value in recorder.values.items()}
-        return Trace(photo, _finite(output.saliency[0, 0]), taps, self.config.prior)
+            localised = self.localise(to_tensor(photo).to(self.device), steps)
+        saliency = self.sizing.localised(localised.saliency, *photo.shape[:2])
+        return Trace(photo, _finite(saliency[0]), _arrays(recorder), self.config.prior, self.config.sizing)
+
+    @torch.inference_mode()
+    def trace_refined(self, localised: Trace, edits: Edits = ()) -> Trace:
+        """The second half of `trace`: what `trace_localised` gave, with BRN's taps and the refined map."""
+        recorder = Recorder(as_edits(edits))
+        images = to_tensor(localised.photo).to(self.device)
+        logits = torch.from_numpy(localised.steps[-1].logits)[None].to(self.device)
+        with listening(recorder):
+            refined = self.refine(images, logits.softmax(1)[:, 1:]).refined
+        saliency = self.sizing.refined(refined, *localised.photo.shape[:2])
+        taps = {**localised.taps, **_arrays(recorder)}
+        return dataclasses.replace(localised, saliency=_finite(saliency[0]), taps=taps)
 
     @property
     def device(self) -> torch.device:
@@ -183,21 +196,21 @@ class DGRL(
         """
         folder = Path(pretrained_model_name_or_path)
         if not folder.is_dir():
-            folder = _download(str(pretrained_model_name_or_path), hub_settings)
-        config = _read_config(folder / CONFIG_FILE)
+            folder = download(str(pretrained_model_name_or_path), hub_settings)
+        config = read_config(folder / CONFIG_FILE)
         try:
             model = cls(config)
         except (TypeError, ValueError) as error:  # a backbone that timm does not know, say
             raise CheckpointError(f"{folder / CONFIG_FILE}: {error}") from error
-        _load_weights(model, folder / WEIGHTS_FILE)
+        load_weights(model, folder / WEIGHTS_FILE)
         return model.eval()
 
     def _save_pretrained(self, save_directory: Path) -> None:
-        # Written beside and moved into place: a file of that name is never half of one.
-        partial = save_directory / f".{WEIGHTS_FILE}.partial"
-        save_file({name: value.contiguous() for name, value in self.state_dict().items()}, partial)
-        partial.chmod(0o644)  # safetensors writes for the owner alone
-        partial.replace(save_directory / WEIGHTS_FILE)
+        save_weights(self, save_directory / WEIGHTS_FILE)
+
+
+def _arrays(recorder: Recorder) -> dict[str, Array]:
+    return {name: _finite(value[0]) for name, value in recorder.values.items()}
 
 
 def _finite(values: Tensor) -> NDArray[np.float32]:
@@ -206,40 +219,3 @@ def _finite(values: Tensor) -> NDArray[np.float32]:
         raise FloatingPointError("the network gave NaN or infinite values; its weights or an edit are at fault")
     array: NDArray[np.float32] = values.float().cpu().numpy()
     return array[0] if array.ndim == 3 and array.shape[0] == 1 else array
-
-
-def _download(name: str, hub_settings: dict[str, Any]) -> Path:
-    try:
-        return Path(snapshot_download(name, allow_patterns=[CONFIG_FILE, WEIGHTS_FILE, CARD_FILE], **hub_settings))
-    except (OSError, HFValidationError) as error:
-        raise CheckpointError(f"{name} is neither a folder nor a model that the Hugging Face Hub gives") from error
-
-
-def _read_config(path: Path) -> DGRLConfig:
-    try:
-        settings = json.loads(path.read_text(encoding="utf-8"))
-        return DGRLConfig(**settings)
-    except FileNotFoundError as error:
-        raise CheckpointError(f"{path.parent} is not a checkpoint: it has no {path.name}") from error
-    except (TypeError, ValueError) as error:
-        raise CheckpointError(f"{path}: {error}") from error
-
-
-def _load_weights(model: nn.Module, path: Path) -> None:
-    """Fill every tensor of `model`, and use every tensor of the file."""
-    try:
-        tensors = load_file(path)
-    except FileNotFoundError as error:
-        raise CheckpointError(f"{path.parent} is not a checkpoint: it has no {path.name}") from error
-    except (OSError, safetensors.SafetensorError) as error:
-        raise CheckpointError(f"{path} is not a whole safetensors file: {error}") from error
-    expected = model.state_dict()
-    faults = [f"{name} is missing" for name in expected.keys() - tensors.keys()]
-    faults += [f"{name} is left over" for name in tensors.keys() - expected.keys()]
-    for name in expected.keys() & tensors.keys():
-        if expected[name].shape != tensors[name].shape:
-            faults.append(f"{name} is {tuple(tensors[name].shape)} instead of {tuple(expected[name].shape)}")
-    if faults:
-        more = f" (and {len(faults) - 5} more)" if len(faults) > 5 else ""
-        raise CheckpointError(f"{path} does not fit its configuration: {'; '.join(sorted(faults)[:5])}{more}")
-    model.load_state_dict(tensors)

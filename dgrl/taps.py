@@ -1,13 +1,17 @@
-"""Taps: named places in the network where a person may look, or reach in.
+"""Taps: named places in the network where a person may look, or reach in, and the edits that people make there.
 
 Recording and altering are one mechanism. A `Tap` is an identity module that stands in the network's forward pass. While
 somebody listens, every value that passes through a tap is handed to the listener, and what the listener returns goes on
 in its place. With nobody listening a tap costs one look-up.
 
 The listener lives in a context variable, not on the module: two threads can trace the same model at once.
+
+Edits are values. Equal settings give equal edits, so a pass can be kept under them; and they can be pickled, so that
+the pass may run in another process. Edits of the same tap are applied in the order in which they are given.
 """
 
 import fnmatch
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -15,16 +19,24 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
+LEVELS = ("conv3", "conv4", "conv5")
+"""Where RLN has side outputs, which CWM weighs."""
+BLOCKS = ("conv2", *LEVELS)
+"""Which feedback enters."""
+EVERY = "*"
+"""As a time step of an edit: all of them."""
+PRIOR, COEFFICIENTS, REFINED = "brn.prior", "brn.coefficients", "brn.refined"
+
 Listener = Callable[[str, Tensor], Tensor]
-Change = Callable[[Tensor], Tensor] | Tensor | np.ndarray | float
 
 _listener: ContextVar[Listener | None] = ContextVar("dgrl_listener", default=None)
 
 
 class Tap(nn.Module):
-    """An identity module with a name, e.g. `rln.t{t}.conv4.weight_map`; `{t}` becomes the time step of the pass."""
+    """An identity module with a name: what passes, and once `name_taps` has seen it, before that where it stands."""
 
     def __init__(self, name: str) -> None:
         super().__init__()
@@ -40,6 +52,43 @@ class Tap(nn.Module):
         return self.name
 
 
+def name_taps(network: nn.Module, prefix: str) -> None:
+    """Name each tap of a network by its place: `prefix`, the level or block that it is of, and what passes it.
+
+    `{t}` in the prefix becomes the time step of the pass: "rln.t{t}" gives `rln.t{t}.conv4.weight_map`.
+    """
+    for path, module in network.named_modules():
+        if isinstance(module, Tap):
+            module.name = ".".join([prefix, *(part for part in path.split(".") if part in BLOCKS), module.name])
+
+
+def weight_map_name(level: str, t: int | str) -> str:
+    """The tap of CWM's weight map at `level` and time step `t`, or `EVERY`."""
+    return f"rln.t{t}.{level}.weight_map"
+
+
+def feedback_name(block: str, t: int | str) -> str:
+    """The tap of the feedback that enters `block` at time step `t`, or `EVERY`."""
+    return f"rln.t{t}.{block}.feedback"
+
+
+def logits_name(t: int | str) -> str:
+    """The tap of RLN's logits at time step `t`."""
+    return f"rln.t{t}.logits"
+
+
+def tap_names(steps: int, context: bool = True) -> list[str]:
+    """The taps of one pass with time steps 0 to `steps`, in the order in which they are passed."""
+    names = []
+    for t in range(steps + 1):
+        if t > 0:
+            names += [feedback_name(block, t) for block in BLOCKS]
+        if context:
+            names += [weight_map_name(level, t) for level in LEVELS]
+        names.append(logits_name(t))
+    return [*names, PRIOR, COEFFICIENTS, REFINED]
+
+
 @contextmanager
 def listening(listener: Listener) -> Iterator[None]:
     """Within this context, in this thread, every value that passes a tap goes through `listener(name, value)`."""
@@ -51,43 +100,146 @@ def listening(listener: Listener) -> Iterator[None]:
 
 
 @dataclass(frozen=True)
+class Passed:
+    """As a change: what passed another tap earlier in the same half of the pass, after that one's edits."""
+
+    tap: str
+
+
+Change = Callable[[Tensor], Tensor] | Tensor | np.ndarray | float | Passed
+
+
+@dataclass(frozen=True)
 class Edit:
     """One alteration of a pass.
 
     Attributes:
         tap: the tap's name, or a pattern such as `rln.t*.conv4.weight_map` (as in `fnmatch`).
-        change: what passes on instead: a function of the tensor, or a number or array that replaces it. An array has
-            the tensor's shape, or one that broadcasts to it.
+        change: what passes on instead: a function of the tensor, a number or array that replaces it, or what `Passed`
+            another tap. An array has the tensor's shape, or one that broadcasts to it.
     """
 
     tap: str
     change: Change
 
 
-def flatten_map(level: str, t: int | str = "*") -> Edit:
+def flatten_map(level: str, t: int | str = EVERY) -> Edit:
     """Make CWM's weight map at `level` ("conv3", "conv4", "conv5") weigh every place alike, at step `t` or at all."""
-    return Edit(f"rln.t{t}.{level}.weight_map", 1.0)
+    return Edit(weight_map_name(level, t), 1.0)
 
 
-def scale_feedback(block: str, factor: float, t: int | str = "*") -> Edit:
+def paint_map(level: str, painting: ArrayLike, strength: float, t: int | str = EVERY) -> Edit:
+    """Multiply CWM's weight map at `level` where somebody has painted, at step `t` or at all.
+
+    With p the share of a cell that is painted and m the weight there, the cell gets m · (1 + (strength − 1) · p). Then
+    the map is divided by its mean, which is 1 again. To paint on an even map, flatten it first.
+
+    Args:
+        level: "conv3", "conv4" or "conv5".
+        painting: (H, W) in [0, 1], 1 is painted, stretched over the photo; kept in 8 bits.
+        strength: 0 takes the weight away, 1 changes nothing, 4 makes it four times as large.
+        t: the time step.
+
+    Raises:
+        ValueError: the painting is no such map, or the strength is negative or not finite; in the pass, a strength of
+            0 leaves no weight anywhere.
+    """
+    values = np.asarray(painting, dtype=np.float32)
+    if values.ndim != 2 or values.size == 0:
+        raise ValueError(f"a painting has rows and columns; this one's shape is {values.shape}")
+    if not (values.min() >= 0 and values.max() <= 1):
+        raise ValueError("a painting holds values from 0 to 1")
+    if not (math.isfinite(strength) and strength >= 0):
+        raise ValueError(f"the strength of a painting is 0 or more, not {strength}")
+    grey = np.rint(values * 255).astype(np.uint8)
+    return Edit(weight_map_name(level, t), Paint(grey.shape[0], grey.shape[1], grey.tobytes(), float(strength)))
+
+
+def scale_feedback(block: str, factor: float, t: int | str = EVERY) -> Edit:
     """Multiply the feedback that enters `block` ("conv2" to "conv5"); a factor of 0 cuts it."""
-    return Edit(f"rln.t{t}.{block}.feedback", lambda feedback: feedback * factor)
+    return Edit(feedback_name(block, t), Scale(float(factor)))
 
 
 def identity_kernels() -> Edit:
     """Replace every BRN kernel by the untrained one: 1 at the centre, 0 elsewhere."""
-
-    def identity(coefficients: Tensor) -> Tensor:
-        kernels = torch.zeros_like(coefficients)
-        kernels[:, coefficients.shape[1] // 2] = 1
-        return kernels
-
-    return Edit("brn.coefficients", identity)
+    return Edit(COEFFICIENTS, Identity())
 
 
 def mean_kernels() -> Edit:
     """Replace every BRN kernel by the mean of all kernels of the picture: one fixed filter instead of one per pixel."""
-    return Edit("brn.coefficients", lambda v: v.mean((-2, -1), keepdim=True).expand_as(v))
+    return Edit(COEFFICIENTS, Mean())
+
+
+def before_refinement() -> Edit:
+    """Leave the map as it was before BRN: the result is the prior."""
+    return Edit(REFINED, Passed(PRIOR))
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Times `factor`."""
+
+    factor: float
+
+    def __call__(self, value: Tensor) -> Tensor:
+        """The value of any shape, scaled."""
+        return value * self.factor
+
+
+@dataclass(frozen=True)
+class Paint:
+    """See `paint_map`; `grey` holds the painting's rows, a byte for each of the `height` × `width` pixels."""
+
+    height: int
+    width: int
+    grey: bytes
+    strength: float
+
+    def __call__(self, weights: Tensor) -> Tensor:
+        """The weight map (B, 1, h, w), painted, with a mean of 1."""
+        grey = torch.frombuffer(bytearray(self.grey), dtype=torch.uint8).view(self.height, self.width)
+        rows, columns = (_averaging(*sizes).to(weights) for sizes in zip(grey.shape, weights.shape[-2:], strict=True))
+        share = rows @ (grey.to(weights) / 255) @ columns.T  # (h, w) in [0, 1]
+        painted = weights * (1 + (self.strength - 1) * share)
+        mean = painted.mean((-2, -1), keepdim=True)
+        if not (mean > 0).all():
+            raise ValueError("the painting leaves no weight anywhere: leave a place unpainted, or raise the strength")
+        return painted / mean
+
+
+@dataclass(frozen=True)
+class Identity:
+    """See `identity_kernels`."""
+
+    def __call__(self, coefficients: Tensor) -> Tensor:
+        """Kernels of the shape of `coefficients` (B, n², H, W)."""
+        kernels = torch.zeros_like(coefficients)
+        kernels[:, coefficients.shape[1] // 2] = 1
+        return kernels
+
+
+@dataclass(frozen=True)
+class Mean:
+    """See `mean_kernels`."""
+
+    def __call__(self, coefficients: Tensor) -> Tensor:
+        """The mean over the picture, at every pixel of `coefficients` (B, n², H, W)."""
+        return coefficients.mean((-2, -1), keepdim=True).expand_as(coefficients)
+
+
+def _averaging(pixels: int, cells: int) -> Tensor:
+    """(cells, pixels): each cell's mean over the pixels that are nearer to its centre than to another's.
+
+    The first and the last cell lie on the picture's edges, as in every resizing of RLN (aligned corners).
+    """
+    # A painting coarser than the map has no pixel of its own for every cell: its pixels are cut into pieces.
+    pieces = math.ceil(2 * cells / pixels)
+    place = (torch.arange(pixels * pieces, dtype=torch.float64) + 0.5) / (pixels * pieces)
+    nearest = (place * (cells - 1) + 0.5).long()
+    member = torch.zeros(cells, pixels * pieces, dtype=torch.float64)
+    member[nearest, torch.arange(pixels * pieces)] = 1
+    shares: Tensor = member.view(cells, pixels, pieces).sum(2) / member.sum(1)[:, None]
+    return shares
 
 
 def as_edits(edits: "Sequence[Edit | tuple[str, Change]] | Mapping[str, Change]") -> list[Edit]:
@@ -96,59 +248,51 @@ def as_edits(edits: "Sequence[Edit | tuple[str, Change]] | Mapping[str, Change]"
     return [pair if isinstance(pair, Edit) else Edit(*pair) for pair in pairs]
 
 
+def check_edits(edits: Sequence[Edit], names: Sequence[str]) -> None:
+    """ValueError, naming the edit, if none of the taps is meant by it: a typing error must not pass for no effect."""
+    for edit in edits:
+        if not fnmatch.filter(names, edit.tap):
+            raise ValueError(f"no tap named {edit.tap!r} is passed; this pass has {', '.join(names)}")
+
+
 class Recorder:
     """A listener that applies edits and keeps what passed, after the edits.
 
     Attributes:
         values: what passed each recorded tap, detached, by the tap's name.
+        edits: what it applies.
     """
 
     def __init__(self, edits: Sequence[Edit] = ()) -> None:
         self.values: dict[str, Tensor] = {}
-        self._edits = list(edits)
-        self._used = [False] * len(self._edits)
+        self.edits = list(edits)
 
     def __call__(self, name: str, value: Tensor) -> Tensor:
         """Apply the edits of tap `name` to `value`, keep and return the result."""
-        for i, edit in enumerate(self._edits):
+        for edit in self.edits:
             if fnmatch.fnmatchcase(name, edit.tap):
-                value = apply_change(edit, name, value)
-                self._used[i] = True
+                value = self._changed(edit.change, name, value)
         self.values[name] = value.detach()
         return value
 
-    def check_all_used(self) -> None:
-        """ValueError, naming the edit, if its tap was never passed: a typing error must not pass for an effect."""
-        for edit, used in zip(self._edits, self._used, strict=True):
-            if not used:
-                raise ValueError(f"no tap named {edit.tap!r} was passed; this pass has {', '.join(self.values)}")
-
-
-def apply_change(edit: Edit, name: str, value: Tensor) -> Tensor:
-    """`value` as `edit` alters it; ValueError if the result has another shape or is not finite."""
-    change = edit.change(value) if callable(edit.change) and not isinstance(edit.change, Tensor) else edit.change
-    try:
-        changed = torch.as_tensor(change)
-    except (RuntimeError, TypeError, ValueError) as error:
-        kind = type(change).__name__
-        raise ValueError(f"the edit of {name} gives no number, array or tensor but a {kind}") from error
-    try:
-        changed = changed.to(value).expand_as(value)
-    except RuntimeError as error:
-        shapes = f"{tuple(changed.shape)} does not fit {tuple(value.shape)}"
-        raise ValueError(f"the edit of {name} does not fit: {shapes}") from error
-    if not torch.isfinite(changed).all():
-        raise ValueError(f"the edit of {name} holds NaN or infinite values")
-    return changed
-
-
-def tap_names(steps: int, context: bool = True) -> list[str]:
-    """The taps of one pass with time steps 0 to `steps`, in the order in which they are passed."""
-    names = []
-    for t in range(steps + 1):
-        if t > 0:
-            names += [f"rln.t{t}.conv{k}.feedback" for k in (2, 3, 4, 5)]
-        if context:
-            names += [f"rln.t{t}.conv{k}.weight_map" for k in (3, 4, 5)]
-        names.append(f"rln.t{t}.logits")
-    return [*names, "brn.prior", "brn.coefficients", "brn.refined"]
+    def _changed(self, change: Change, name: str, value: Tensor) -> Tensor:
+        """`value` as `change` makes it; ValueError if the result has another shape or is not finite."""
+        if isinstance(change, Passed):
+            if change.tap not in self.values:
+                raise ValueError(f"the edit of {name} asks for {change.tap}, which has not been passed before it")
+            change = self.values[change.tap]
+        elif callable(change) and not isinstance(change, Tensor):
+            change = change(value)
+        try:
+            changed = torch.as_tensor(change)
+        except (RuntimeError, TypeError, ValueError) as error:
+            kind = type(change).__name__
+            raise ValueError(f"the edit of {name} gives no number, array or tensor but a {kind}") from error
+        try:
+            changed = changed.to(value).expand_as(value)
+        except RuntimeError as error:
+            shapes = f"{tuple(changed.shape)} does not fit {tuple(value.shape)}"
+            raise ValueError(f"the edit of {name} does not fit: {shapes}") from error
+        if not torch.isfinite(changed).all():
+            raise ValueError(f"the edit of {name} holds NaN or infinite values")
+        return changed

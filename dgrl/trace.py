@@ -9,12 +9,29 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from dgrl.images import RGB
+from dgrl.network.sizing import SIZINGS
+from dgrl.places import carried, contains
+from dgrl.taps import (
+    BLOCKS,
+    COEFFICIENTS,
+    LEVELS,
+    PRIOR,
+    REFINED,
+    feedback_name,
+    logits_name,
+    weight_map_name,
+)
 
 Array = NDArray[np.float32]
 FORMAT = "dgrl-trace-1"
+FOUND = 0.5
+"""A pixel is found salient where the map is above this: more probably salient than not."""
+SMALLEST_OBJECT = 0.001
+"""As a share of the photo. A few bright pixels, in a page of text or a sky, are no object."""
 
 
 @dataclass(frozen=True)
@@ -90,43 +107,62 @@ class Trace:
         saliency: (H, W) float32 in [0, 1], the refined map in the photo's size.
         taps: float32 arrays by tap name (`dgrl.taps.tap_names`), after edits; single channels have no channel axis.
         prior_kind: "soft" or "binary": what BRN was given.
+        sizing: how the network's maps come to the photo's size (`DGRLConfig.sizing`).
     """
 
     photo: RGB
     saliency: Array
     taps: Mapping[str, Array]
     prior_kind: Literal["soft", "binary"] = "soft"
+    sizing: Literal["smooth", "published"] = "smooth"
+
+    @property
+    def whole(self) -> bool:
+        """Whether BRN has run; else it is the first half of a pass (`DGRL.trace_localised`)."""
+        return REFINED in self.taps
+
+    def found(self) -> NDArray[np.bool_]:
+        """(H, W): which of the photo's pixels are the salient object; none of them if there is no object."""
+        return found_in(self.saliency)
+
+    def sized(self, t: int, stretched: bool = False) -> Array:
+        """(H, W) in [0, 1]: RLN's prediction at time step `t` in the photo's size, as it is or stretched."""
+        maps = torch.from_numpy(self.steps[t].saliency)[None, None]
+        height, width = self.photo.shape[:2]
+        sized: Array = SIZINGS[self.sizing]().localised(maps, height, width, stretched)[0, 0].numpy()
+        return sized
 
     @cached_property
     def steps(self) -> list[StepTrace]:
         """The time steps t = 0 … T."""
         steps: list[StepTrace] = []
-        while f"rln.t{len(steps)}.logits" in self.taps:
+        while logits_name(len(steps)) in self.taps:
             t = len(steps)
-            logits = self.taps[f"rln.t{t}.logits"]
+            logits = self.taps[logits_name(t)]
             # The softmax of two classes is the sigmoid of their difference.
             saliency = _sigmoid(logits[1] - logits[0])
-            steps.append(StepTrace(t, saliency, logits, self._of_step(t, "weight_map"), self._of_step(t, "feedback")))
+            weight_maps = self._there({level: weight_map_name(level, t) for level in LEVELS})
+            feedback = self._there({block: feedback_name(block, t) for block in BLOCKS})
+            steps.append(StepTrace(t, saliency, logits, weight_maps, feedback))
         return steps
 
-    def _of_step(self, t: int, kind: str) -> dict[str, Array]:
-        names = {f"conv{k}": f"rln.t{t}.conv{k}.{kind}" for k in (2, 3, 4, 5)}
-        return {block: self.taps[name] for block, name in names.items() if name in self.taps}
+    def _there(self, names: dict[str, str]) -> dict[str, Array]:
+        return {key: self.taps[name] for key, name in names.items() if name in self.taps}
 
     @property
     def prior(self) -> Array:
         """(480, 480) in [0, 1]: RLN's last prediction, which BRN refined."""
-        return self.taps["brn.prior"]
+        return self.taps[PRIOR]
 
     @property
     def coefficients(self) -> Array:
         """(n², 480, 480): BRN's propagation coefficients, signed; d is neighbour (d // n, d % n) of the window."""
-        return self.taps["brn.coefficients"]
+        return self.taps[COEFFICIENTS]
 
     @property
     def refined(self) -> Array:
         """(480, 480) in [0, 1]: the map after BRN."""
-        return self.taps["brn.refined"]
+        return self.taps[REFINED]
 
     @property
     def kernel_size(self) -> int:
@@ -136,10 +172,9 @@ class Trace:
     def to_map(self, x: int, y: int) -> tuple[int, int]:
         """The (column, row) of BRN's map that covers the photo's pixel (x, y); IndexError outside the photo."""
         height, width = self.photo.shape[:2]
-        if not (0 <= x < width and 0 <= y < height):
+        if not contains(x, y, self.photo.shape):
             raise IndexError(f"pixel ({x}, {y}) is outside the photo of {width}×{height} pixels")
-        map_height, map_width = self.refined.shape
-        return int((x + 0.5) * map_width / width), int((y + 0.5) * map_height / height)
+        return carried(x, y, self.photo.shape, self.refined.shape)
 
     def pixel(self, x: int, y: int) -> PixelTrace:
         """How BRN made the pixel at the photo's column `x` and row `y`.
@@ -169,6 +204,19 @@ class Trace:
             refined=float(self.refined[row, column]),
         )
 
+    def most_changed(self, count: int = 3) -> list[PixelTrace]:
+        """The pixels that BRN changed most, apart from each other by an eighth of its map."""
+        change = np.abs(self.refined - self.prior)
+        apart = max(change.shape) // 8
+        pixels = []
+        for _ in range(count):
+            row, column = np.unravel_index(int(change.argmax()), change.shape)
+            if change[row, column] < 0:
+                break
+            pixels.append(self.pixel(*carried(int(column), int(row), change.shape, self.photo.shape)))
+            change[max(0, row - apart) : row + apart + 1, max(0, column - apart) : column + apart + 1] = -1
+        return pixels
+
     @cached_property
     def kernel_field(self) -> KernelField:
         """Centre weight, spread and mean displacement of every pixel's kernel."""
@@ -186,7 +234,10 @@ class Trace:
 
     def save(self, path: str | Path) -> None:
         """Write an `.npz` of every tap by its name, `photo`, `saliency`, and `about` (JSON text)."""
-        about = json.dumps({"format": FORMAT, "prior": self.prior_kind})
+        settings = {"format": FORMAT, "prior": self.prior_kind}
+        if self.sizing != "smooth":  # else the file is as earlier versions wrote it
+            settings["sizing"] = self.sizing
+        about = json.dumps(settings)
         arrays: dict[str, Any] = {"photo": self.photo, "saliency": self.saliency, "about": np.array(about), **self.taps}
         with Path(path).open("wb") as file:
             np.savez_compressed(file, **arrays)
@@ -208,11 +259,17 @@ class Trace:
                 photo, saliency = arrays.pop("photo"), arrays.pop("saliency")
                 if photo.dtype != np.uint8 or photo.shape != (*saliency.shape, 3):
                     raise ValueError(f"photo {photo.shape} and map {saliency.shape} do not go together")
-                return cls(photo, saliency, arrays, about["prior"])
+                return cls(photo, saliency, arrays, about["prior"], about.get("sizing", "smooth"))
             # A lone array has no `with`; damaged archives fail in NumPy, zipfile and zlib, in ways that nobody lists.
             except Exception as error:
                 reason = " ".join(str(error).split())[:200]  # NumPy quotes whole headers, damaged or not
                 raise ValueError(f"{path} is not a trace: {reason or type(error).__name__}") from error
+
+
+def found_in(saliency: Array) -> NDArray[np.bool_]:
+    """Which pixels of a map (H, W) are the salient object: those above one half, none if they are too few."""
+    found: NDArray[np.bool_] = saliency > FOUND
+    return found if found.mean() >= SMALLEST_OBJECT else np.zeros_like(found)
 
 
 def _sigmoid(values: Array) -> Array:

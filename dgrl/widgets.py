@@ -7,38 +7,22 @@ Where no widget can run at all (GitHub, nbviewer) the notebook shows `Explorer.f
 """
 
 import base64
-import html
 from typing import Any
 
 import ipywidgets
+from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from dgrl import figures
 from dgrl.figures import KINDS, REFINED, REFINEMENT, Layer
 from dgrl.images import RGB
-from dgrl.report import striking_pixels
-from dgrl.trace import PixelTrace, Trace
+from dgrl.places import pixel_at, shares
+from dgrl.templates import render, style_sheet
+from dgrl.trace import Trace
 
 CHOICES = (*KINDS, REFINED, REFINEMENT)
 DRAWN_LENGTH = 440
 
-STYLE = """<style>
-.dgrl-explorer img { cursor: crosshair; max-width: 100%; height: auto; display: block; }
-.dgrl-explorer h4 { margin: .3em 0; }
-.dgrl-explorer .legend { display: flex; flex-wrap: wrap; align-items: center; gap: 0 .6em; max-width: 440px;
-  line-height: 1.7; }
-.dgrl-explorer .legend-bar { flex: 1; height: 1em; border: 1px solid #888; }
-.dgrl-explorer .legend span:last-child { flex-basis: 100%; }
-.dgrl-explorer .tables { display: flex; flex-wrap: wrap; gap: .8em 1.2em; }
-.dgrl-explorer table.numbers { border-collapse: collapse; font-variant-numeric: tabular-nums; line-height: 1.35; }
-.dgrl-explorer table.numbers caption { text-align: left; font-weight: 600; padding: .5em 0 .3em; white-space: nowrap; }
-.dgrl-explorer table.numbers th { font-weight: 400; padding: .1em .3em; text-align: right; white-space: nowrap; }
-.dgrl-explorer table.numbers td { padding: .2em .3em; text-align: right; border: 1px solid #888; }
-.dgrl-explorer table.numbers td.centre { box-shadow: inset 0 0 0 2px black, inset 0 0 0 3px white; }
-.dgrl-explorer table.numbers tr.chosen { font-weight: 700; }
-.dgrl-explorer .arithmetic { margin-top: .6em; line-height: 1.5; font-variant-numeric: tabular-nums; }
-.dgrl-explorer .arithmetic strong { white-space: nowrap; }
-</style>"""
 # The time makes a second click on the same place news. A click is "across down time", across and down from 0 to 1.
 ON_CLICK = """
 const box = this.getBoundingClientRect();
@@ -82,7 +66,7 @@ class Explorer:
         first = next(iter(traces.values()))
         height, width = first.photo.shape[:2]
         last = max(len(trace.steps) for trace in traces.values()) - 1
-        striking = striking_pixels(first, count=1)[0]
+        striking = first.most_changed(count=1)[0]
         self.traces = traces
         self._moving = False
         self.step = _slider(ipywidgets.IntSlider, "time step t", last, last)
@@ -95,7 +79,8 @@ class Explorer:
         self._clicked.observe(self._take_click, "value")
         for control in (self.step, self.kind, self.opacity, self.x, self.y):
             control.observe(self._redraw, "value")
-        hint = ipywidgets.HTML(f"{STYLE}Choose a pixel by a click in a picture, or by its two sliders.")
+        style = render("explorer", sheet=Markup(style_sheet()))
+        hint = ipywidgets.HTML(f"{style}Choose a pixel by a click in a picture, or by its two sliders.")
         controls = [
             ipywidgets.HBox([self.step, self.opacity], layout=WRAP),
             self.kind,
@@ -120,8 +105,7 @@ class Explorer:
     def _redraw(self, _: Any = None) -> None:
         if self._moving:
             return
-        height, width = self.panels[0].trace.photo.shape[:2]
-        across, down = (self.x.value + 0.5) / width, (self.y.value + 0.5) / height
+        across, down = shares(self.x.value, self.y.value, self.panels[0].trace.photo.shape)
         steps = [min(self.step.value, len(panel.trace.steps) - 1) for panel in self.panels]
         layers = [figures.layer(panel.trace, t, self.kind.value) for panel, t in zip(self.panels, steps, strict=True)]
         for panel, t, layer in zip(self.panels, steps, figures.on_one_scale(layers), strict=True):
@@ -129,14 +113,13 @@ class Explorer:
 
     def _take_click(self, change: Any) -> None:
         """Move to the place that a picture's HTML wrote into the hidden field (see `ON_CLICK`)."""
-        height, width = self.panels[0].trace.photo.shape[:2]
         try:
             across, down = (float(share) for share in change["new"].split()[:2])
-            x, y = int(across * width), int(down * height)
+            x, y = pixel_at(across, down, self.panels[0].trace.photo.shape)
         except (ValueError, OverflowError):  # not two numbers: nobody's click
             return
         self._moving = True  # two sliders, but one redraw
-        self.x.value, self.y.value = min(max(x, 0), width - 1), min(max(y, 0), height - 1)
+        self.x.value, self.y.value = x, y
         self._moving = False
         self._redraw()
 
@@ -152,7 +135,7 @@ class Panel:
         self.trace = trace
         self.picture = ipywidgets.HTML(layout={"margin": "0 1.5em 0 0"})
         self.numbers = ipywidgets.HTML(layout={"width": f"{max(470, 80 * trace.kernel_size + 110)}px"})
-        self._title = f"<h4>{html.escape(name)}</h4>" if name else ""
+        self._name = name
         self._photo = figures.fit(trace.photo, DRAWN_LENGTH)
 
     def widget(self, beside: bool) -> Any:
@@ -162,30 +145,30 @@ class Panel:
 
     def draw(self, layer: Layer | None, t: int, kind: str, opacity: float, across: float, down: float) -> None:
         """Show `layer`, the map `kind` at time step `t`, and the pixel at this share of width and height."""
-        height, width = self.trace.photo.shape[:2]
-        x, y = int(across * width), int(down * height)
+        x, y = pixel_at(across, down, self.trace.photo.shape)
         picture = layer.over(self._photo, opacity) if layer else figures.pale(self._photo)
-        marked = figures.mark(picture, int(across * picture.shape[1]), int(down * picture.shape[0]))
+        marked = figures.mark(picture, *pixel_at(across, down, picture.shape))
         scale = figures.legend(layer.colour_map, layer.low, layer.high, layer.label) if layer else ""
         label = layer.label if layer else f"no {kind} at t = {t}"
-        self.picture.value = f"{self._title}{_image(marked, label)}{scale or html.escape(f'There is {label}.')}"
-        self.numbers.value = figures.readings(self.trace, x, y, t) + _explanation(self.trace.pixel(x, y))
+        self.picture.value = render("panel", name=self._name, picture=_image(marked, label), scale=scale, label=label)
+        self.numbers.value = _explanation(self.trace, x, y, t)
 
 
-def _explanation(pixel: PixelTrace) -> str:
-    """The pixel's window in numbers, and the arithmetic that gives its refined value."""
+def _explanation(trace: Trace, x: int, y: int, t: int) -> str:
+    """All maps at the photo's pixel, its window in numbers, and the arithmetic that gives its refined value."""
+    pixel = trace.pixel(x, y)
     foreground, background, refined, before = figures.arithmetic(pixel)
-    sum_of_both, _, result = refined.rpartition(" = ")
-    lines = f"{foreground}<br>{background}<br>{sum_of_both} <strong>= {result}</strong><br>{before}"
-    return f'{figures.pixel_tables(pixel)}<div class="arithmetic">{lines}</div>'
+    sums, _, result = refined.rpartition(" = ")
+    lines = {"foreground": foreground, "background": background, "sums": sums, "result": result, "before": before}
+    return render("explanation", readings=figures.readings(trace, x, y, t), tables=figures.pixel_tables(pixel), **lines)
 
 
 def _image(picture: RGB, label: str) -> str:
     """The picture inside HTML that tells where it is clicked."""
     # With width and height given, the page does not jump while the next picture is decoded.
-    size = f'width="{picture.shape[1]}" height="{picture.shape[0]}"'
-    handler = html.escape(" ".join(ON_CLICK.split()))
-    return figures.embedded(figures.png_file(picture), label, f'{size} onclick="{handler}"')
+    height, width = picture.shape[:2]
+    onclick = " ".join(ON_CLICK.split())
+    return figures.embedded(figures.png_file(picture), label, width=width, height=height, onclick=onclick)
 
 
 def _slider(kind: Any, description: str, last: float, value: float, **settings: Any) -> Any:

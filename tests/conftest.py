@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from dgrl import DGRL, DGRLConfig
-from tests.networks import TINY, draw_photo, filled
+from tests.helpers.networks import TINY, draw_photo, filled
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from dgrl import DGRL, Trace
 from dgrl.images import square, to_size
-from dgrl.sizing import SIZINGS
-from tests.networks import TINY, filled
+from dgrl.network.sizing import SIZINGS
+from tests.helpers.networks import TINY, filled
 
 side = st.one_of(st.integers(1, 40), st.integers(1, 3000))
 quick = settings(deadline=None, derandomize=True, max_examples=60)

@@ -3,15 +3,16 @@
 import pickle
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from dgrl import DGRL, Edit, Trace
-from dgrl.comparison import Reading, compare
-from dgrl.edits import flatten_map, identity_kernels, mean_kernels, paint_map, scale_feedback
-from tests.networks import TINY, filled
+from dgrl.evaluation.comparison import Reading, compare
+from dgrl.taps import before_refinement, flatten_map, identity_kernels, mean_kernels, paint_map, scale_feedback
+from tests.helpers.networks import TINY, filled
 
 LEFT = np.repeat([[1.0, 0.0]], 8, axis=0).repeat(10, axis=1)  # (8, 20), its left half painted
 MAKERS: dict[str, Callable[[], Edit]] = {
@@ -20,6 +21,7 @@ MAKERS: dict[str, Callable[[], Edit]] = {
     "scale": lambda: scale_feedback("conv5", 0.5),
     "identity": identity_kernels,
     "mean": mean_kernels,
+    "before": before_refinement,
 }
 
 
@@ -67,6 +69,15 @@ def test_identity_and_mean_kernels(tiny_model: DGRL, photo: NDArray[np.uint8]) -
     assert np.ptp(mean.coefficients, axis=(1, 2)).max() == 0
     expected = tiny_model.trace(photo).coefficients.mean((1, 2))
     np.testing.assert_allclose(mean.coefficients[:, 0, 0], expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("prior", ["soft", "binary"])
+def test_before_refinement_the_map_is_the_prior(photo: NDArray[np.uint8], prior: Literal["soft", "binary"]) -> None:
+    model = filled(DGRL(replace(TINY, prior=prior)))
+    plain, edited = model.trace(photo), model.trace(photo, edits=[before_refinement()])
+    np.testing.assert_array_equal(edited.refined, plain.prior)
+    np.testing.assert_array_equal(edited.coefficients, plain.coefficients)
+    assert not np.array_equal(edited.saliency, plain.saliency)
 
 
 def painted_by_hand(weights: NDArray[np.float32], share: NDArray[np.float64], strength: float) -> NDArray[np.float64]:

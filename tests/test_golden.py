@@ -1,14 +1,14 @@
-"""Ring two: pinned slices. `python -m tests.golden` writes them anew; tolerances allow for other versions and CPUs."""
+"""Ring two: pinned slices (`python -m tests.helpers.golden`); tolerances allow for other versions and CPUs."""
 
 import json
 
 import numpy as np
 import pytest
 
-from tests import golden
+from tests.helpers import golden
 
 PINNED = json.loads(golden.GOLDEN.read_text(encoding="utf-8"))
-WRITE_ANEW = "run `python -m tests.golden` if that is meant, and look at the difference"
+WRITE_ANEW = "run `python -m tests.helpers.golden` if that is meant, and look at the difference"
 
 needs_weights = pytest.mark.skipif(not golden.WEIGHTS.exists(), reason="weights/dgrl-lite is not there")
 

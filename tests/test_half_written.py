@@ -14,15 +14,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import dgrl.backbone
+import dgrl.network.backbone
 from dgrl import DGRL, CheckpointError, DGRLConfig
-from dgrl.caffe_backbone import caffe_resnet50
-from dgrl.commands.common import PARTIAL, STALE_SECONDS
 from dgrl.commands.photos import find_photos
+from dgrl.files import PARTIAL, STALE_SECONDS
+from dgrl.network.caffe_resnet import caffe_resnet50
 from tests.caffe.conftest import NARROW
-from tests.caffe.files import write_model
-from tests.caffe.network import brn_network, rln_network
-from tests.networks import TINY, draw_photo, filled
+from tests.helpers.caffe_files import write_model
+from tests.helpers.caffe_network import brn_network, rln_network
+from tests.helpers.networks import TINY, draw_photo, filled
 
 ROOT = Path(__file__).parents[1]
 Run = Callable[..., tuple[int, list[str]]]
@@ -32,7 +32,7 @@ Run = Callable[..., tuple[int, list[str]]]
 def run() -> Iterator[Run]:
     """Runs a command of `dgrl` that is killed or finds no room: its exit code and the lines of its errors."""
     program = subprocess.Popen(
-        [sys.executable, "-m", "tests.killed_writing"],
+        [sys.executable, "-m", "tests.helpers.killed_writing"],
         cwd=ROOT,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
         stdin=subprocess.PIPE,
@@ -130,7 +130,7 @@ def earlier(tmp_path) -> Path:
 
 
 def test_import_killed_while_it_writes(run, importing, earlier, tmp_path, monkeypatch):
-    monkeypatch.setattr(dgrl.backbone, "caffe_resnet50", partial(caffe_resnet50, width=NARROW.width))
+    monkeypatch.setattr(dgrl.network.backbone, "caffe_resnet50", partial(caffe_resnet50, width=NARROW.width))
     files = {path.name: path.read_bytes() for path in earlier.iterdir()}
     assert run(*importing, earlier, room=100_000, kill=True)[0] == -signal.SIGXFSZ
     assert run(*importing, earlier, moves=0)[0] == -signal.SIGKILL

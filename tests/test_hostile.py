@@ -8,10 +8,10 @@ import pytest
 from PIL import Image
 
 from dgrl import DGRL, cli
-from dgrl.caffe_format import CaffeError, read_layers
+from dgrl.caffe.format import CaffeError, read_layers
 from dgrl.images import ImageError, read_image
-from tests import hostile
-from tests.networks import TINY, draw_photo, filled
+from tests.helpers import hostile
+from tests.helpers.networks import TINY, draw_photo, filled
 
 PATIENCE = 10
 SOUND = ("mode_", "turned", "moving", "line", "profile", "palette", "comment", "good_link", "appended")

@@ -12,8 +12,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from dgrl import DGRL, CheckpointError, DGRLConfig
-from tests.fake_hub import fake_hub
-from tests.networks import TINY, filled
+from tests.helpers.fake_hub import fake_hub
+from tests.helpers.networks import TINY, filled
 
 ROOT = Path(__file__).parents[1]
 
@@ -288,7 +288,7 @@ def test_hub_settings_reach_the_hub(checkpoint, monkeypatch):
         asked.update(settings, name=name)
         return str(checkpoint)
 
-    monkeypatch.setattr("dgrl.model.snapshot_download", download)
+    monkeypatch.setattr("dgrl.checkpoint.snapshot_download", download)
     DGRL.from_pretrained("someone/dgrl-tiny", revision="v2", token="hf_x")
     assert (asked["name"], asked["revision"], asked["token"]) == ("someone/dgrl-tiny", "v2", "hf_x")
     assert not any("*" in pattern for pattern in asked["allow_patterns"]), "more than a checkpoint would be fetched"

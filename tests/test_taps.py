@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from dgrl import DGRL, Edit, tap_names
-from dgrl.taps import Tap, flatten_map, identity_kernels, listening, mean_kernels, scale_feedback
-from tests.networks import TINY, filled
+from dgrl.taps import Passed, Tap, flatten_map, listening, scale_feedback
+from tests.helpers.networks import TINY, filled
 
 PUBLIC_NAMES = [
     "rln.t0.conv3.weight_map",
@@ -172,16 +172,11 @@ def test_without_any_feedback_every_step_sees_what_the_first_saw(tiny_model, pho
     assert not np.array_equal(*(step.logits for step in shared.trace(photo, 1).steps))
 
 
-def test_identity_kernels_are_the_untrained_ones(tiny_model, photo):
-    trace = tiny_model.trace(photo, edits=[identity_kernels()])
-    np.testing.assert_allclose(trace.refined, 1 / (1 + np.exp(1 - 2 * trace.prior)), atol=1e-6)
-
-
-def test_mean_kernels_are_one_kernel_for_all(tiny_model, photo):
-    plain = tiny_model.trace(photo)
-    trace = tiny_model.trace(photo, edits=[mean_kernels()])
-    assert np.ptp(trace.coefficients, axis=(1, 2)).max() == 0
-    np.testing.assert_allclose(trace.coefficients[:, 0, 0], plain.coefficients.mean((1, 2)), atol=1e-5)
+def test_an_edit_may_take_what_passed_before_it_and_not_what_comes_after(tiny_model, photo):
+    trace = tiny_model.trace(photo, 1, {"rln.t1.logits": Passed("rln.t0.logits")})
+    assert np.array_equal(trace.steps[1].logits, tiny_model.trace(photo, 0).steps[0].logits)
+    with pytest.raises(ValueError, match="not been passed before"):
+        tiny_model.trace(photo, 1, {"rln.t0.logits": Passed("rln.t1.logits")})
 
 
 @pytest.mark.parametrize("tap", ["rln.t0.conv2.weight_map", "rln.t9.logits", "brn", "rln.t*.conv6.*", "BRN.PRIOR"])

@@ -11,7 +11,7 @@ import torch
 
 from dgrl import DGRL, Trace, tap_names
 from dgrl.taps import identity_kernels, mean_kernels
-from tests.networks import TINY, draw_photo, filled
+from tests.helpers.networks import TINY, draw_photo, filled
 
 
 @pytest.fixture(scope="module")
@@ -214,6 +214,29 @@ def test_file_keys_are_tap_names(trace, tmp_path):
     with np.load(tmp_path / "trace.npz", allow_pickle=False) as file:
         assert sorted(file) == sorted([*tap_names(3), "photo", "saliency", "about"])
         assert json.loads(str(file["about"])) == {"format": "dgrl-trace-1", "prior": "soft"}
+
+
+@pytest.mark.parametrize("sizing", ["smooth", "published"])
+def test_a_step_in_the_photo_s_size_is_as_the_network_sizes_it(photo, tmp_path, sizing):
+    model = filled(DGRL(dataclasses.replace(TINY, sizing=sizing)))
+    model.trace(photo, 1).save(tmp_path / "trace.npz")
+    trace = Trace.load(tmp_path / "trace.npz")
+    assert trace.sizing == sizing
+    maps = torch.from_numpy(trace.steps[1].saliency)[None, None]
+    for stretched in (False, True):
+        expected = model.sizing.localised(maps, *photo.shape[:2], stretched=stretched)[0, 0].numpy()
+        np.testing.assert_array_equal(trace.sized(1, stretched), expected)
+        assert expected.min() >= 0
+        assert expected.max() <= 1
+
+
+def test_a_few_bright_pixels_are_no_object():
+    photo = np.zeros((100, 100, 3), np.uint8)
+    saliency = np.full((100, 100), 0.5, np.float32)
+    saliency[0, :9] = 0.51
+    assert not Trace(photo, saliency, {}).found().any()
+    saliency[0, 9] = 0.51
+    np.testing.assert_array_equal(Trace(photo, saliency, {}).found(), saliency > 0.5)
 
 
 def archive(**arrays):

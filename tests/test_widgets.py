@@ -14,7 +14,7 @@ from PIL import Image
 
 from dgrl import DGRL, Trace, figures
 from dgrl.widgets import CHOICES, Explorer, Panel, explore
-from tests.networks import TINY, draw_photo, filled
+from tests.helpers.networks import TINY, draw_photo, filled
 
 
 @pytest.fixture(scope="module")

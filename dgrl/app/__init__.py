@@ -13,10 +13,11 @@ import gradio as gr
 from dgrl.app import address, detect, download, limits, localise, measure, refine, what_if, why
 from dgrl.app.passes import Passes
 from dgrl.app.style import CSS, NAME_PICTURES, THEME
-from dgrl.commands.common import SHIPPED_WEIGHTS, default_weights
-from dgrl.device import choose_device, place
+from dgrl.checkpoint import SHIPPED_WEIGHTS, default_weights
+from dgrl.files import EXAMPLES
 from dgrl.model import DGRL
-from dgrl.shipped import EXAMPLES
+from dgrl.running.device import choose_device, rewrite_for_inference
+from dgrl.running.memory import keep_freed_memory
 
 MAX_UPLOAD = "40mb"
 HEADING = """
@@ -33,7 +34,7 @@ def build(
     Args:
         models: one network, or several by the names to choose from.
         examples: photographs to offer; by default those of the repository.
-        precision: of BRN (see `dgrl.device`).
+        precision: see `dgrl.running.precision`.
 
     Returns:
         The app, not yet launched: `launch_settings` holds what its `launch` should be given.
@@ -89,17 +90,19 @@ def checkpoints(weights: str | Path | None = None) -> list[str]:
 
 
 def load(names: Sequence[str], device: str = "auto") -> dict[str, DGRL]:
-    """Networks by the last part of their checkpoints' names, on `device` (see `dgrl.device`).
+    """Networks by the last part of their checkpoints' names, on `device` (see `dgrl.running.device`).
 
     Raises:
         CheckpointError: one of them cannot be loaded.
         DeviceError: the device cannot be had.
     """
     chosen = choose_device(device)
+    if chosen.type == "cpu":
+        keep_freed_memory()
     models: dict[str, DGRL] = {}
     for name in names:
         model = DGRL.from_pretrained(name)
-        place(model, chosen)
+        rewrite_for_inference(model, chosen)
         short = Path(name).name
         # Two checkpoints whose names end alike are shown by their whole names.
         models[name if short in models else short] = model

@@ -6,10 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dgrl.edits import EVERY, flatten_map, identity_kernels, mean_kernels, paint_map, scale_feedback
-from dgrl.taps import Edit
+from dgrl.taps import BLOCKS, EVERY, Edit, flatten_map, identity_kernels, mean_kernels, paint_map, scale_feedback
 
-BLOCKS = ("conv2", "conv3", "conv4", "conv5")
 EVERY_STEP = -1
 AS_COMPUTED, IDENTITY, MEAN = "as computed", "identity", "mean of the picture"
 KERNELS = (AS_COMPUTED, IDENTITY, MEAN)

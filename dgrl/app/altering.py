@@ -11,10 +11,10 @@ from dgrl.app.painting import Canvas, canvas, read_painting
 from dgrl.app.parts import Source, ground_truth, objection, visitor
 from dgrl.app.passes import View
 from dgrl.app.side_by_side import draw, table
-from dgrl.comparison import FOUND, compare
+from dgrl.evaluation.comparison import compare
 from dgrl.figures import resize_map
-from dgrl.rln import LEVELS
-from dgrl.taps import Edit
+from dgrl.taps import LEVELS, Edit
+from dgrl.trace import found_in
 
 NOTHING_YET = "Alter something, then press **Run the altered pass**."
 AS_UNTOUCHED = -1
@@ -100,7 +100,7 @@ class Handlers:
             raise gr.Error(reason, title="This cannot be altered", print_exception=False)
         run = Run(photo, checkpoint, steps, altered_steps, tuple(wanted.edits))
         altered = self._altered(run, request)
-        compared = compare(view.trace, altered.trace, truth, view.sizing)
+        compared = compare(view.trace, altered.trace, truth)
         pictures = draw(view, altered, shown, shown_at)
         return run, summary(wanted, view, altered), *pictures, table(compared), dataclasses.asdict(compared)
 
@@ -125,7 +125,7 @@ class Handlers:
     def paint_object(self, photo: str | None, checkpoint: str, steps: int, request: gr.Request) -> Canvas:
         """The photo in the editor, with the found object painted."""
         view = self.source.view(photo, checkpoint, steps, request)
-        return canvas(view.photo, resize_map(view.trace.saliency, *view.photo.shape[:2]) > FOUND)
+        return canvas(view.photo, found_in(resize_map(view.trace.saliency, *view.photo.shape[:2])))
 
     def reset(self, photo: str | None, checkpoint: str, steps: int, request: gr.Request) -> tuple[Any, ...]:
         """The editor without paint, and no result."""

@@ -4,8 +4,8 @@ import csv
 import io
 from collections.abc import Iterable, Mapping
 
-from dgrl.evaluation import REFINED
-from dgrl.metrics import CURVES, METRICS, THRESHOLDS, Measured
+from dgrl.evaluation.evaluate import REFINED
+from dgrl.evaluation.metrics import CURVES, METRICS, THRESHOLDS, Measured
 
 
 def name_of(kind: str) -> str:

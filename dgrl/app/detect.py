@@ -27,14 +27,11 @@ $$ s_t = \mathrm{RLN}_t(x, \text{features at } t-1), \qquad \hat s = \mathrm{BRN
 Wang et al., "Detect Globally, Refine Locally: A Novel Approach to Saliency Detection", CVPR 2018.
 """
 
-SMALLEST_OBJECT = 0.001
-"""As a share of the photo. A few bright pixels, in a page of text or a sky, are no object."""
 
-
-def object_found(saliency: NDArray[np.float32]) -> str:
-    """A sentence on how much of the photo a map (H, W) calls salient, that is above one half."""
-    share = float((saliency > 0.5).mean())
-    if share < SMALLEST_OBJECT:
+def object_found(found: NDArray[np.bool_]) -> str:
+    """A sentence on how much of the photo is the object (H, W) that was found (see `Trace.found`)."""
+    share = float(found.mean())
+    if not share:
         return "**No salient object** in this photo."
     percent = f"{share:.0%}" if share >= 0.005 else "less than 1%"
     return f"The object covers **{percent}** of the photo."
@@ -114,7 +111,7 @@ def add(passes: Passes, examples: Sequence[str | Path]) -> tuple[Source, Depende
             return None, None, None, ""
         view = source.view(photo, checkpoint, steps, request)
         map_path = picture_file(to_grey(view.trace.saliency), Path(photo).stem)
-        found = object_found(view.trace.saliency)
+        found = object_found(view.trace.found())
         text = f"{found} One pass of T = {len(view.trace.steps) - 1} took {view.seconds:.2f} s ({view.machine})."
         return compared_with(view), map_path, map_path, text
 

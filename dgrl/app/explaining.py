@@ -9,7 +9,8 @@ import gradio as gr
 from dgrl.app.explanations import LAST, answer, chosen_target, picture_of_choice
 from dgrl.app.layers import brightest
 from dgrl.app.parts import Source, checked_point, objection, photo_point
-from dgrl.attribution import Attribution, attribute_in_batches
+from dgrl.attribution.attribute import Attribution, attribute_in_batches
+from dgrl.attribution.question import Question
 from dgrl.figures.attribution import TITLES
 from dgrl.images import RGB
 from dgrl.model import DGRL
@@ -28,8 +29,8 @@ def explainer(models: Mapping[str, DGRL]) -> Explain:
     """The computation, a batch at a time: shares done, and at last the attribution."""
 
     # A closure over the networks: ZeroGPU sends the arguments to another process, and gets what is yielded back.
-    def explain(checkpoint: str, photo: RGB, *settings: Any, **more: Any) -> Iterator[float | Attribution]:
-        yield (yield from attribute_in_batches(models[checkpoint], photo, *settings, **more))
+    def explain(checkpoint: str, photo: RGB, question: Question) -> Iterator[float | Attribution]:
+        yield (yield from attribute_in_batches(models[checkpoint], photo, question))
 
     gpu_explain: Explain = explain if spaces is None else spaces.GPU(duration=GPU_SECONDS)(explain)
     return gpu_explain
@@ -82,15 +83,16 @@ class Handlers:
         """
         view = self.source.view(photo, checkpoint, steps, request)
         x, y = checked_point(view, x, y)
-        settings = {
+        settings: dict[str, Any] = {
+            "method": method,
             "baseline": baseline,
             "block": block,
             "block_step": None if block_step == LAST else block_step,
             "steps": len(view.trace.steps) - 1,
         }
         try:
-            asked = chosen_target(view, target, x, y, step, refined, level)
-            for news in self.explain(checkpoint, view.trace.photo, asked, method, **settings):
+            asked = Question(chosen_target(view, target, x, y, step, refined, level), **settings)
+            for news in self.explain(checkpoint, view.trace.photo, asked):
                 if isinstance(news, Attribution):
                     yield answer(view, news)
                 else:

@@ -9,11 +9,13 @@ from PIL import Image, ImageDraw
 from dgrl.app.detect import spotlight
 from dgrl.app.parts import picture_file, picture_point
 from dgrl.app.passes import View
-from dgrl.attribution import Attribution, CellTarget, ObjectTarget, PixelTarget
-from dgrl.evidence import Target
+from dgrl.attribution.attribute import Attribution
+from dgrl.attribution.question import CellTarget, ObjectTarget, PixelTarget, Target
 from dgrl.figures import SIGNED, layer, legend, mark, resize_map
 from dgrl.figures.attribution import attribution_layer
 from dgrl.images import RGB
+from dgrl.places import cell_at
+from dgrl.trace import FOUND, found_in
 
 LAST = -1
 TRUSTED = 0.05  # a larger completeness error is pointed out
@@ -30,9 +32,7 @@ def chosen_target(view: View, target: str, x: int, y: int, step: int, refined: b
     weights = view.trace.steps[0].weight_maps.get(level)
     if weights is None:
         raise ValueError("this network has no Contextual Weighting Module, so there are no weight maps")
-    (height, width), (rows, columns) = view.trace.photo.shape[:2], weights.shape
-    # The corner cells' centres lie on the photo's corners (see `resize_map`).
-    row, column = round((y + 0.5) / height * (rows - 1)), round((x + 0.5) / width * (columns - 1))
+    column, row = cell_at(x, y, view.trace.photo.shape, weights.shape)
     return CellTarget(level, row, column, moment)
 
 
@@ -42,7 +42,8 @@ def draw_choice(view: View, target: str, x: int, y: int, step: int, refined: boo
     t = last if step == LAST else min(step, last)
     height, width = view.photo.shape[:2]
     if target == OBJECT:
-        return spotlight(view.photo, (resize_map(view.trace.steps[t].saliency, height, width) > 0.5).astype(np.float32))
+        salient = resize_map(view.trace.steps[t].saliency, height, width) > FOUND
+        return spotlight(view.photo, salient.astype(np.float32))
     weights = layer(view.trace, t, level)
     if target == PIXEL or weights is None:
         return mark(view.photo, *picture_point(view, x, y, view.photo))
@@ -66,7 +67,7 @@ def picture_of_choice(view: View, target: str, x: int, y: int, step: int, refine
 def answer(view: View, found: Attribution) -> tuple[Any, ...]:
     """The attribution as picture, colour scale, words and numbers."""
     drawn = attribution_layer(found)
-    region = resize_map(view.trace.saliency, *found.square.shape) > 0.5
+    region = found_in(resize_map(view.trace.saliency, *found.square.shape))
     share = found.share_inside(region) if region.any() else None
     numbers = {
         "target": type(found.target).__name__,

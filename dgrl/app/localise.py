@@ -14,7 +14,6 @@ from dgrl.app.parts import (
     QUIET,
     Source,
     Wanted,
-    inside,
     map_image,
     photo_point,
     picture_file,
@@ -23,6 +22,7 @@ from dgrl.app.parts import (
 )
 from dgrl.app.passes import View
 from dgrl.figures import KINDS, layer, legend, mark, readings
+from dgrl.places import inside
 
 WHAT_IT_IS = (
     "At each **time step** the network looks at the photo again, with feedback from the step before. At three "
@@ -110,7 +110,7 @@ class Handlers:
         if photo is None:
             return None, "", ""
         view = self.source.localised(photo, checkpoint, steps, request)
-        return self._draw(view, step, kind, opacity, *inside(view, x or 0, y or 0))
+        return self._draw(view, step, kind, opacity, *inside(x or 0, y or 0, view.trace.photo.shape))
 
     def redraw_grid(
         self, photo: str | None, checkpoint: str, steps: int, opacity: float, request: gr.Request

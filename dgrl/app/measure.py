@@ -1,6 +1,5 @@
 """The Measure tab: how good every map of the pass is, against a ground-truth mask."""
 
-import html
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,16 +8,17 @@ import gradio as gr
 import torch
 from gradio.components import Component
 from gradio.events import Dependency
-from torch import Tensor
+from markupsafe import Markup
 
-from dgrl import metrics, sizing
 from dgrl.app.curves import curves_table, name_of, scores_table
 from dgrl.app.parts import LATEX, Source, ground_truth, served_file
 from dgrl.app.passes import View
-from dgrl.evaluation import REFINED
+from dgrl.evaluation import metrics
+from dgrl.evaluation.evaluate import REFINED
+from dgrl.evaluation.metrics import METRICS, Measured
 from dgrl.figures import embedded, number, reading_table, svg
 from dgrl.figures.evaluation import precision_recall
-from dgrl.metrics import METRICS, Measured
+from dgrl.network import sizing
 
 Scored = Mapping[str, Mapping[str, float]]
 WHAT_IT_IS = (
@@ -49,15 +49,10 @@ ASK = "Give a mask, and the scores appear here."
 def maps(view: View, stretch: bool) -> Iterator[tuple[str, metrics.Bytes]]:
     """Every map of the pass by its kind, "t0", "t1", … and "refined", as the PNG (H, W) that would be saved of it."""
 
-    def saved(values: Tensor) -> metrics.Bytes:
-        # Bicubic sizing, the published one, overshoots a little.
-        unit = sizing.stretch(values) if stretch else values.clamp(0, 1)
-        return metrics.as_bytes(unit[0, 0].numpy())
-
-    height, width = view.trace.photo.shape[:2]
     for step in view.trace.steps:
-        yield f"t{step.t}", saved(view.sizing.localised(torch.from_numpy(step.saliency)[None, None], height, width))
-    yield REFINED, saved(torch.from_numpy(view.trace.saliency)[None, None])
+        yield f"t{step.t}", metrics.as_bytes(view.trace.sized(step.t, stretch))
+    refined = torch.from_numpy(view.trace.saliency)[None, None]
+    yield REFINED, metrics.as_bytes((sizing.stretch(refined) if stretch else refined)[0, 0].numpy())
 
 
 def scores_html(scores: Scored) -> str:
@@ -70,7 +65,7 @@ def figure_html(figure: bytes, scores: Scored) -> str:
     """The figure of the curves, an SVG file, with words for those who cannot see it."""
     best = ", ".join(f"{name_of(kind)}: {row['maxF']:.3f}" for kind, row in scores.items())
     text = f"Precision over recall, a curve for each map. The largest F-measure on each: {best}."
-    return embedded(figure, text, 'class="figure"', "svg+xml")
+    return embedded(figure, text, "svg+xml", **{"class": "figure"})
 
 
 def kept_mask(photo: str | None, mask: str | None) -> str | None:
@@ -155,7 +150,7 @@ def add(source: Source, found: Dependency, examples: Sequence[str | Path]) -> No
         try:
             yield from measure(photo, checkpoint, steps, mask, stretch, request)
         except gr.Error as error:
-            yield None, f'<p role="alert"><strong>{html.escape(error.message)}</strong></p>', "", None, None, None
+            yield None, Markup('<p role="alert"><strong>{}</strong></p>').format(error.message), "", None, None, None
 
     outputs = [digits, shown, curve, scores_file, curve_file, figure_file]
     inputs = [*source.inputs, source.mask, stretch]

@@ -18,6 +18,7 @@ from PIL import Image
 from dgrl.app.passes import AS_TRAINED, MAX_PIXELS, Passes, View
 from dgrl.figures import png_file
 from dgrl.images import RGB, ImageError, read_mask
+from dgrl.places import carried, contains, inside
 
 MOST_STEPS = 4
 QUIET: dict[str, Any] = {
@@ -215,31 +216,23 @@ def served_file(content: bytes, name: str) -> str:
 
 def picture_point(view: View, x: int, y: int, picture: RGB) -> tuple[int, int]:
     """The pixel of a drawn picture that shows the photo's pixel (x, y)."""
-    height, width = view.trace.photo.shape[:2]
-    return int((x + 0.5) * picture.shape[1] / width), int((y + 0.5) * picture.shape[0] / height)
+    return carried(x, y, view.trace.photo.shape, picture.shape)
 
 
 def photo_point(view: View, click: Any, shape: tuple[int, ...]) -> tuple[int, int]:
     """The photo's pixel that a click on a picture of `shape` (height, width) meant, kept inside the photo."""
-    height, width = view.trace.photo.shape[:2]
-    return inside(view, (click[0] + 0.5) * width / shape[1], (click[1] + 0.5) * height / shape[0])
-
-
-def inside(view: View, x: float, y: float) -> tuple[int, int]:
-    """The photo's pixel nearest to (x, y)."""
-    height, width = view.trace.photo.shape[:2]
-    return min(max(int(x), 0), width - 1), min(max(int(y), 0), height - 1)
+    return inside(*carried(click[0], click[1], shape, view.trace.photo.shape), view.trace.photo.shape)
 
 
 def wanted_point(view: View, photo: str, wanted: Wanted | None) -> tuple[int, int] | None:
     """The pixel that a link points at, kept inside the photo; None if there is none for this photo."""
-    return inside(view, wanted.x, wanted.y) if wanted is not None and wanted.photo == photo else None
+    return inside(wanted.x, wanted.y, view.trace.photo.shape) if wanted is not None and wanted.photo == photo else None
 
 
 def checked_point(view: View, x: float | None, y: float | None) -> tuple[int, int]:
     """Column and row as whole numbers; a message to the visitor if they are outside the photo."""
     height, width = view.trace.photo.shape[:2]
-    if x is None or y is None or not (0 <= x < width and 0 <= y < height):
+    if x is None or y is None or not contains(x, y, view.trace.photo.shape):
         message = f"The photo has columns 0 to {width - 1} and rows 0 to {height - 1}."
         raise gr.Error(message, title="Outside the photo", print_exception=False)
     return int(x), int(y)

@@ -6,12 +6,11 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from dgrl.app import halves
-from dgrl.device import choose_precision, in_use, inference, return_freed_memory, settle_precision
 from dgrl.figures import fit
 from dgrl.images import RGB, read_image
 from dgrl.model import DGRL
-from dgrl.sizing import Sizing
+from dgrl.running.memory import return_freed_memory
+from dgrl.running.precision import choose_precision, in_use, set_precision, settle_precision
 from dgrl.taps import Edit
 from dgrl.trace import Trace
 
@@ -40,19 +39,12 @@ class View:
             it need not enlarge.
         seconds: how long the pass took.
         machine: device, precision, and what the latter changes: "cpu, bf16 (maps within 0.005 of fp32's)".
-        sizing: how the network's maps come to the photo's size.
     """
 
     trace: Trace
     photo: RGB
     seconds: float
     machine: str
-    sizing: Sizing
-
-    @property
-    def whole(self) -> bool:
-        """Whether BRN has run."""
-        return "brn.refined" in self.trace.taps
 
 
 @dataclass
@@ -73,7 +65,7 @@ class Passes:
 
     Args:
         models: networks by the name that the app shows.
-        precision: in which the networks run (see `dgrl.device.settle_precision`).
+        precision: in which the networks run (see `dgrl.running.precision`).
         capacity: bytes to keep at most; the newest pass is kept whatever its size.
 
     Attributes:
@@ -95,23 +87,23 @@ class Passes:
             settled = {name: settle_precision(model, precision) for name, model in models.items()}
         else:  # ZeroGPU has no GPU yet to measure on.
             settled = {name: (choose_precision(precision, model.device), 0.0) for name, model in models.items()}
+            for name, model in models.items():
+                set_precision(model, settled[name][0])
 
         # Closures, not methods: ZeroGPU sends the arguments to another process, and locks cannot travel.
         def localise(checkpoint: str, photo: RGB, steps: int, edits: Sequence[Edit]) -> View:
             model = models[checkpoint]
             chosen, difference = settled[checkpoint]
             start = time.perf_counter()
-            with inference(model.device, chosen):
-                trace = halves.localise(model, photo, None if steps == AS_TRAINED else steps, edits)
+            trace = model.trace_localised(photo, None if steps == AS_TRAINED else steps, edits)
             seconds = time.perf_counter() - start
             machine = in_use(model.device, chosen, difference)
-            return View(trace, fit(photo, DRAWN_LENGTH), seconds, machine, model.sizing)
+            return View(trace, fit(photo, DRAWN_LENGTH), seconds, machine)
 
         def refine(checkpoint: str, localised: View, edits: Sequence[Edit]) -> View:
             model = models[checkpoint]
             start = time.perf_counter()
-            with inference(model.device, settled[checkpoint][0]):
-                trace = halves.refine(model, localised.trace, edits)
+            trace = model.trace_refined(localised.trace, edits)
             return replace(localised, trace=trace, seconds=localised.seconds + time.perf_counter() - start)
 
         on_gpu = (lambda run: run) if spaces is None else spaces.GPU(duration=GPU_SECONDS)
@@ -131,7 +123,7 @@ class Passes:
             checkpoint: one of `names`.
             steps: T, or AS_TRAINED.
             visitor: who is looking; the pass is kept until they leave.
-            edits: alterations of the pass, hashable and picklable as those of `dgrl.edits` are.
+            edits: alterations of the pass, hashable and picklable as those of `dgrl.taps` are.
 
         Raises:
             ImageError: the picture cannot be used.
@@ -144,7 +136,7 @@ class Passes:
         if visitor is not None:
             self._present.add(visitor)
         view = self._find(key, visitor)
-        if view is not None and (view.whole or not whole):
+        if view is not None and (view.trace.whole or not whole):
             return view
         photo, checkpoint, steps, edits = key
         # One half at a time. Whoever waited for the same picture finds it afterwards.
@@ -154,11 +146,11 @@ class Passes:
                 view = self._localise(checkpoint, read_image(photo, MAX_PIXELS), steps, edits)
                 self.count += 1
                 self._keep(key, view, visitor)
-        if view.whole or not whole:
+        if view.trace.whole or not whole:
             return view
         with self._one_half:
             kept = self._find(key, visitor)
-            if kept is not None and kept.whole:
+            if kept is not None and kept.trace.whole:
                 return kept
             view = self._refine(checkpoint, view, edits)
             self._keep(key, view, visitor)

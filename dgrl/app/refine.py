@@ -24,7 +24,6 @@ from dgrl.app.passes import View
 from dgrl.figures import SALIENCY, SIGNED, Map, colour, largest, legend, mark, resize_map
 from dgrl.figures.kernels import Arrows, Scale, arrow_picture, kernel_scale
 from dgrl.images import RGB
-from dgrl.report import striking_pixels
 
 WHAT_IT_IS = (
     "The localised map has soft edges. The **Boundary Refinement Network** (BRN) gives every pixel a small **kernel** "
@@ -60,7 +59,7 @@ def as_drawn(view: View, values: Map, low: float, high: float, colour_map: str) 
 
 def most_changed(view: View) -> tuple[int, int]:
     """The photo's pixel that BRN changed most."""
-    pixel = striking_pixels(view.trace, count=1)[0]
+    pixel = view.trace.most_changed(count=1)[0]
     return pixel.x, pixel.y
 
 

@@ -4,9 +4,9 @@ import numpy as np
 
 from dgrl.app.parts import picture_file
 from dgrl.app.passes import View
-from dgrl.comparison import Comparison
+from dgrl.evaluation.comparison import Comparison
 from dgrl.figures import PREDICTION, REFINED, SIGNED, Layer, largest, layer, legend, number, on_one_scale, reading_table
-from dgrl.rln import LEVELS
+from dgrl.taps import LEVELS
 
 LAST = -1
 SHOWN = (REFINED, PREDICTION, *LEVELS)

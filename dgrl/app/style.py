@@ -2,6 +2,8 @@
 
 import gradio as gr
 
+from dgrl.templates import style_sheet
+
 THEME = gr.themes.Base(
     primary_hue="blue",
     neutral_hue="slate",
@@ -39,28 +41,10 @@ CSS = """
 .grid .thumbnail-item img { height: auto; }
 .grid .caption-label { position: static; border: 0; max-width: none; text-align: center; }
 
-.legend { display: flex; flex-wrap: wrap; align-items: center; gap: .3em .6em; font-variant-numeric: tabular-nums; }
-.legend-bar { flex: 1; min-width: 120px; height: 1em; border: 1px solid var(--border-color-primary); }
-.tables, .scroll { width: 0; min-width: 100%; overflow-x: auto; }
-.tables { display: flex; flex-wrap: wrap; gap: 1.2em; }
-table.numbers { border-collapse: collapse; font-variant-numeric: tabular-nums; margin: 0; }
-table.numbers caption { text-align: left; font-weight: 600; padding-bottom: .3em; }
-table.numbers, table.numbers tr, table.numbers th { border: 0 !important; }
-table.numbers th { font-weight: 400; padding: .15em .5em; text-align: right; white-space: nowrap;
-  color: var(--body-text-color) !important; }
-table.numbers td { padding: .3em .5em; text-align: right; border: 1px solid var(--border-color-primary) !important; }
-table.numbers td.centre { box-shadow: inset 0 0 0 2px black, inset 0 0 0 3px white; }
-table.numbers tr.chosen th, table.numbers tr.chosen td { font-weight: 700; }
-img.figure { display: block; width: 100%; max-width: 640px; height: auto; background: white; }
-@media (max-width: 500px) {
-  table.numbers th, table.numbers td { padding: .3em .2em; font-size: .8em; }
-  table.numbers th[scope=col] { white-space: normal; }
-}
 /* Back from display: none, Gradio's editor draws its canvas anew: three seconds without a GPU. */
 #what-if[style*="none"] { display: flex !important; visibility: hidden; height: 0; overflow: hidden; padding-block: 0; }
 footer .divider { display: none; } /* Gradio puts one after the last link too */
-.arithmetic { line-height: 1.8; margin-top: .8em; font-variant-numeric: tabular-nums; }
-"""
+""" + style_sheet()
 
 # Gradio gives some pictures no text of their own: in a slider they get its label, among the examples the file's name.
 NAME_PICTURES = """() => {

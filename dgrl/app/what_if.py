@@ -3,12 +3,12 @@
 import gradio as gr
 from gradio.events import Dependency
 
-from dgrl.app.alterations import BLOCKS, EVERY_STEP, KERNELS, STRENGTH, STRONGEST
+from dgrl.app.alterations import EVERY_STEP, KERNELS, STRENGTH, STRONGEST
 from dgrl.app.altering import AS_UNTOUCHED, NOTHING_YET, Handlers
 from dgrl.app.painting import BRUSH, BRUSH_OPACITY, painting_file
 from dgrl.app.parts import LATEX, MOST_STEPS, QUIET, Source, as_given, map_image
 from dgrl.app.side_by_side import LAST, SHOWN
-from dgrl.rln import LEVELS
+from dgrl.taps import BLOCKS, LEVELS
 
 WHAT_IT_IS = (
     "Reach into the network and see what follows: alter **where it looks**, **what it feeds back** or **how it "

@@ -9,10 +9,11 @@ from gradio.events import Dependency
 from dgrl.app.explaining import NOTHING_YET, Handlers, explainer
 from dgrl.app.explanations import CELL, LAST, OBJECT, PIXEL
 from dgrl.app.parts import CLICK, LATEX, MOST_STEPS, QUIET, Source, map_image
-from dgrl.attribution import BASELINES, BLOCKS
+from dgrl.attribution.methods import BLOCKS
+from dgrl.attribution.question import BASELINES
 from dgrl.figures.attribution import TITLES
 from dgrl.model import DGRL
-from dgrl.rln import LEVELS
+from dgrl.taps import LEVELS
 
 WHAT_IT_IS = (
     "Choose a number that the network computed, and see which places of the photo it rests on: **red** speaks for it, "

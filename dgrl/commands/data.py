@@ -7,9 +7,9 @@ import typer
 
 from dgrl.commands.common import log, one_line
 from dgrl.commands.processes import is_main_process
-from dgrl.data import DataError, Pair
-from dgrl.datasets import KNOWN_SETS, folders_of, known_set
-from dgrl.pairing import Checked, Folders, check
+from dgrl.data.checking import Checked, Folders, check
+from dgrl.data.known_sets import KNOWN_SETS, folders_of, known_set
+from dgrl.data.pairs import DataError, Pair
 
 Images = Annotated[
     list[Path] | None, typer.Option(help="Folder of pictures; may be repeated, pair by pair with --masks.")

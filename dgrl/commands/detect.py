@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dgrl.commands.common import Device, Precision, Steps, Weights, load_model, log, one_line, refuse, replacing, sweep
+from dgrl.commands.common import Device, Precision, Steps, Weights, load_model, log, one_line, refuse
 from dgrl.commands.processes import is_main_process, join_processes, leave_processes, process_count, process_number
+from dgrl.files import replacing, sweep
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,7 +38,7 @@ def detect(
     from tqdm.contrib.logging import logging_redirect_tqdm
 
     from dgrl import images
-    from dgrl.commands.beside import Behind, ahead
+    from dgrl.commands.overlap import Behind, ahead
     from dgrl.commands.photos import cutout_path, find_photos
 
     refused: list[Exception] = []
@@ -66,8 +67,7 @@ def detect(
     show_bar = sys.stderr.isatty() and len(found) > 1 and not share
     with contextlib.ExitStack() as stack:
         if mine:
-            model, running, _ = load_model(weights, device, precision)
-            stack.enter_context(running)
+            model, _ = load_model(weights, device, precision)
         if show_bar:
             stack.enter_context(logging_redirect_tqdm([log]))
         writer = stack.enter_context(Behind())

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from dgrl.commands.common import Device, Precision, Steps, Weights, load_model, log, refuse, replacing
+from dgrl.commands.common import Device, Precision, Steps, Weights, load_model, log, refuse
 from dgrl.commands.data import (
     Data,
     Download,
@@ -23,9 +23,10 @@ from dgrl.commands.data import (
     tell,
 )
 from dgrl.commands.processes import is_main_process, join_processes, leave_processes
-from dgrl.evaluation import Evaluation, evaluate_maps
-from dgrl.evaluation import evaluate as run
-from dgrl.metrics import CURVES, METRICS, THRESHOLDS
+from dgrl.evaluation.evaluate import Evaluation, evaluate_maps
+from dgrl.evaluation.evaluate import evaluate as run
+from dgrl.evaluation.metrics import CURVES, METRICS, THRESHOLDS
+from dgrl.files import replacing
 
 
 def evaluate(
@@ -71,9 +72,8 @@ def evaluate(
         result = evaluate_maps(maps, checked.pairs, stretch, turn_down, **settings)
     else:
         with contextlib.redirect_stdout(sys.stdout if is_main_process() else io.StringIO()):
-            model, running, _ = load_model(weights, device, precision)
-        with running:
-            result = run(model, checked.pairs, steps, stretch, refine, turn_down, **settings)
+            model, _ = load_model(weights, device, precision)
+        result = run(model, checked.pairs, steps, stretch, refine, turn_down, **settings)
     if is_main_process():
         typer.echo(result.table())
         if json_file is not None:

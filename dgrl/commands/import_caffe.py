@@ -14,11 +14,12 @@ def import_caffe(
     out: Annotated[Path, typer.Argument(metavar="OUT", help="The checkpoint folder to write.")],
 ) -> int:
     """Make a checkpoint of the authors' Caffe weights."""
-    from dgrl import caffe
+    from dgrl.caffe.convert import CaffeError
+    from dgrl.caffe.convert import import_caffe as convert
 
     try:
-        caffe.import_caffe(rln, brn, out)
-    except caffe.CaffeError as error:
+        convert(rln, brn, out)
+    except CaffeError as error:
         refuse(error)
         return 2
     typer.echo(f"{out} holds the authors' network; try: dgrl detect PHOTO --weights {out}")

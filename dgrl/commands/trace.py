@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from dgrl.commands.common import Device, Precision, Steps, Weights, default_weights, load_model, one_line, refuse
+from dgrl.commands.common import Device, Precision, Steps, Weights, load_model, one_line, refuse
 
 
 def trace(
@@ -24,7 +24,8 @@ def trace(
     saliency.png, and every map and figure as PNG.
     """
     from dgrl import __version__, images
-    from dgrl.report import write_report
+    from dgrl.checkpoint import default_weights
+    from dgrl.figures.report import write_report
 
     try:
         picture = images.read_image(photo)
@@ -35,9 +36,8 @@ def trace(
     if folder.exists() and not folder.is_dir():
         raise typer.BadParameter(f"{folder} is a file; name a folder", param_hint="--out")
     weights = weights or default_weights()
-    model, running, machine = load_model(weights, device, precision)
-    with running:
-        traced = model.trace(picture, steps)
+    model, machine = load_model(weights, device, precision)
+    traced = model.trace(picture, steps)
     facts = {
         "photo": photo.name,
         "checkpoint": Path(weights).name,

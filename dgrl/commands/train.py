@@ -5,22 +5,25 @@ import json
 from pathlib import Path
 from typing import Annotated, Any
 
+import torch
 import typer
 from accelerate.utils import set_seed
 
-from dgrl.checkpoints import TrainingError, check_unused
+from dgrl.checkpoint import WEIGHTS_FILE
 from dgrl.commands.data import Data, Download, Images, Masks, Only, SkipBad, Without, pairs_of
 from dgrl.commands.processes import is_main_process
-from dgrl.config import DGRLConfig
-from dgrl.model import DGRL, WEIGHTS_FILE
-from dgrl.training import train as run
-from dgrl.training_config import NETWORK_SETTINGS, TrainingConfig, preset
+from dgrl.model import DGRL
+from dgrl.network.config import DGRLConfig
+from dgrl.running.memory import keep_freed_memory
+from dgrl.training.checkpoints import TrainingError, check_unused
+from dgrl.training.config import NETWORK_SETTINGS, TrainingConfig, preset
+from dgrl.training.loop import train as run
+from dgrl.training.settings import with_options
 
 RUN_FILE = "training.json"
 
-OfPreset = "by default the preset's"
 
-
+@with_options(TrainingConfig, stage="rln", pictures_every=200)
 def train(
     images: Images = None,
     masks: Masks = None,
@@ -29,9 +32,6 @@ def train(
     without: Without = None,
     only: Only = None,
     skip_bad: SkipBad = False,
-    stage: Annotated[
-        str, typer.Option(help="What to train: rln, brn on the maps of an RLN that stays, or joint.")
-    ] = "rln",
     out: Annotated[Path | None, typer.Option(help="Folder of the run; it ends as a checkpoint folder.")] = None,
     resume: Annotated[
         Path | None, typer.Option(help="Go on with this run; no other option counts but --tensorboard.")
@@ -48,53 +48,15 @@ def train(
     share_heads: Annotated[bool | None, typer.Option(help="Whether a new network has one head for all steps.")] = None,
     kernel_size: Annotated[int | None, typer.Option(help="n of a new BRN: 3, 5, 7, …")] = None,
     rln_size: Annotated[int | None, typer.Option(help="Side of what a new RLN sees in use; 384.")] = None,
-    epochs: Annotated[int | None, typer.Option(min=1, help=f"Passes over the pictures; {OfPreset}.")] = None,
-    max_updates: Annotated[int | None, typer.Option(min=1, help="End after so many updates.")] = None,
-    batch_size: Annotated[
-        int | None, typer.Option(min=1, help=f"Pictures per update, all processes; {OfPreset}.")
-    ] = None,
-    accumulate: Annotated[int | None, typer.Option(min=1, help="Pieces an update is computed in; 1.")] = None,
-    size: Annotated[int | None, typer.Option(min=32, help="Side of RLN's pictures; a multiple of 32.")] = None,
-    crop: Annotated[int | None, typer.Option(min=16, help="Side of BRN's training crops.")] = None,
-    crops_per_picture: Annotated[int | None, typer.Option(min=1, help="BRN's crops of each picture.")] = None,
-    learning_rate: Annotated[float | None, typer.Option(help=f"Peak, new layers; {OfPreset}.")] = None,
-    backbone_learning_rate: Annotated[float | None, typer.Option(help=f"Peak, backbone; {OfPreset}.")] = None,
-    frozen_blocks: Annotated[
-        int | None, typer.Option(min=0, max=5, help="How many of the backbone's five blocks keep their weights; 0.")
-    ] = None,
-    step_growth: Annotated[
-        float | None, typer.Option(help="Weight of a time step's loss, of that of the step before; 1.")
-    ] = None,
-    augment: Annotated[bool | None, typer.Option(help=f"Random crops, flips, colours and blur; {OfPreset}.")] = None,
-    smallest_crop: Annotated[
-        float | None, typer.Option(help=f"Share of the picture that a random crop keeps at least; {OfPreset}.")
-    ] = None,
-    paste_share: Annotated[
-        float | None, typer.Option(help=f"Share of pictures with another one's object pasted on; {OfPreset}.")
-    ] = None,
-    page_share: Annotated[
-        float | None, typer.Option(help="Share of pictures that are drawn pages of text instead, without an object; 0.")
-    ] = None,
-    region_weight: Annotated[float | None, typer.Option(help=f"Of the soft-IoU term; {OfPreset}.")] = None,
-    attention_weight: Annotated[
-        float | None, typer.Option(help=f"Of the term that asks weight maps to favour the object; {OfPreset}.")
-    ] = None,
-    precision: Annotated[str | None, typer.Option(help="no, bf16 or fp16.")] = None,
-    compile: Annotated[
-        bool | None, typer.Option(help="Compile the network first: a minute's wait, then faster.")
-    ] = None,
-    workers: Annotated[int | None, typer.Option(min=0, help="Processes that read pictures.")] = None,
-    checkpoint_every: Annotated[int | None, typer.Option(min=1, help="Updates between checkpoints.")] = None,
-    keep: Annotated[int | None, typer.Option(min=1, help="How many checkpoints stay on disk.")] = None,
-    pictures_every: Annotated[int | None, typer.Option(min=0, help="Updates between looks at a few pictures.")] = 200,
     tensorboard: Annotated[bool, typer.Option(help="Write what TensorBoard shows.")] = False,
-    seed: Annotated[int | None, typer.Option()] = None,
+    **settings: Any,
 ) -> None:
     """Train RLN, BRN on RLN's maps, or both; pictures and masks are paired by file name.
 
+    Settings of the recipe that are not given are the preset's.
+
     Several GPUs: `accelerate launch -m dgrl train …` or `torchrun -m dgrl train …`.
     """
-    options = dict(locals())  # before any other name: what `TrainingConfig` knows is taken over
     if resume is not None:
         start(resume, read_run(resume), resume=True, tensorboard=tensorboard)
         return
@@ -108,10 +70,9 @@ def train(
         )
     if init is not None and kernel_size is not None and not new_brn:
         raise typer.BadParameter("--kernel-size changes BRN: with --init it needs --new-brn")
-    fields = {field.name for field in dataclasses.fields(TrainingConfig)} - {"stage", "steps"}
-    changes = {name: value for name, value in options.items() if name in fields and value is not None}
+    changes = {name: value for name, value in settings.items() if value is not None}
     network = {"context": context, "share_heads": share_heads, "kernel_size": kernel_size, "rln_size": rln_size}
-    settings = {
+    described = {
         "images": [str(folder) for folder in images or []],
         "masks": [str(folder) for folder in masks or []],
         "data": data or [],
@@ -125,9 +86,9 @@ def train(
         "steps": steps,
         "network": NETWORK_SETTINGS.get(recipe, {})
         | {key: value for key, value in network.items() if value is not None},
-        "recipe": dataclasses.asdict(preset(recipe, stage, **changes)),  # type: ignore[arg-type]  # checked there
+        "recipe": dataclasses.asdict(preset(recipe, **changes)),
     }
-    start(out, settings, resume=False, download=download, tensorboard=tensorboard)
+    start(out, described, resume=False, download=download, tensorboard=tensorboard)
 
 
 def start(out: Path, settings: dict[str, Any], resume: bool, download: bool = False, tensorboard: bool = False) -> None:
@@ -145,6 +106,8 @@ def start(out: Path, settings: dict[str, Any], resume: bool, download: bool = Fa
         out.mkdir(parents=True, exist_ok=True)
         if is_main_process():
             (out / RUN_FILE).write_text(json.dumps(settings, indent=2), encoding="utf-8")
+    if not torch.accelerator.is_available():
+        keep_freed_memory()
     run(model, pairs, out, recipe, resume, tensorboard)
     # The first process writes it, perhaps on another machine.
     if is_main_process() and not (out / WEIGHTS_FILE).is_file():

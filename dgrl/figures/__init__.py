@@ -27,8 +27,8 @@ from dgrl.figures.layers import (
     on_one_scale,
     weight_limit,
 )
+from dgrl.figures.layout import jpeg, png, save, svg
 from dgrl.figures.localise import time_steps, weight_maps
-from dgrl.figures.page import jpeg, png, save, svg
 from dgrl.figures.pixels import (
     SALIENCY,
     SIGNED,

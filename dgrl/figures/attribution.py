@@ -8,9 +8,10 @@ import torch
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from dgrl.attribution import Attribution, CellTarget
-from dgrl.evidence import blurred
-from dgrl.figures.page import DRAWN_LENGTH, caption, colour_bar, grid, show
+from dgrl.attribution.attribute import Attribution
+from dgrl.attribution.evidence import blurred
+from dgrl.attribution.question import CellTarget
+from dgrl.figures.layout import DRAWN_LENGTH, caption, colour_bar, grid, show
 from dgrl.figures.pixels import SIGNED, colour, largest, pale, resize_map, shrink
 from dgrl.images import RGB
 

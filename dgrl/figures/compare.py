@@ -6,10 +6,10 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from dgrl.figures.layers import weight_limit
-from dgrl.figures.page import DRAWN_LENGTH, caption, colour_bar, grid, show, show_map
+from dgrl.figures.layout import DRAWN_LENGTH, caption, colour_bar, grid, show, show_map
 from dgrl.figures.pixels import SALIENCY, WEIGHTS, Map, colour, largest, overlay, resize_map, shrink
 from dgrl.images import RGB
-from dgrl.rln import LEVELS
+from dgrl.taps import LEVELS
 from dgrl.trace import Trace
 
 

@@ -8,9 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
+from dgrl.evaluation.metrics import THRESHOLDS, Bytes, Curve
+from dgrl.evaluation.tally import Worst
 from dgrl.images import read_image
-from dgrl.metrics import THRESHOLDS, Bytes, Curve
-from dgrl.tally import Worst
 
 # Okabe and Ito's colours, told apart by colour-blind people too; with the line's style they are told apart in grey.
 COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#000000", "#d55e00")

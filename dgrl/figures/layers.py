@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from dgrl.figures.pixels import SALIENCY, SIGNED, WEIGHTS, colour, largest, overlay, resize_map
 from dgrl.images import RGB
-from dgrl.rln import LEVELS
+from dgrl.taps import LEVELS
 from dgrl.trace import Trace
 
 PREDICTION, CHANGE = "prediction", "change"

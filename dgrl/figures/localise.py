@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from dgrl.figures.layers import changes, weight_limit
-from dgrl.figures.page import DRAWN_LENGTH, caption, colour_bar, grid, message, show, show_map
+from dgrl.figures.layout import DRAWN_LENGTH, caption, colour_bar, grid, message, show, show_map
 from dgrl.figures.pixels import SALIENCY, SIGNED, WEIGHTS, colour, largest, overlay, resize_map, shrink
 from dgrl.trace import Trace
 

@@ -6,7 +6,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from dgrl.figures.kernels import edge_arrows, kernel_scale, windows
-from dgrl.figures.page import DRAWN_LENGTH, caption, colour_bar, grid, show, show_map
+from dgrl.figures.layout import DRAWN_LENGTH, caption, colour_bar, grid, show, show_map
 from dgrl.figures.pixels import SALIENCY, SIGNED, ink_on, largest, number, pale, shrink
 from dgrl.trace import PixelTrace, Trace
 

@@ -20,7 +20,7 @@ os.environ["GRADIO_TEMP_DIR"] = tempfile.mkdtemp(prefix="gradio-")
 
 from dgrl import DGRL, Trace
 from dgrl.app import build, launch_settings
-from tests.networks import TINY, draw_photo, filled
+from tests.helpers.networks import TINY, draw_photo, filled
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 

@@ -18,7 +18,7 @@ from dgrl import DGRL
 from dgrl.app.passes import AS_TRAINED
 from dgrl.images import to_grey
 from tests.app.conftest import Served, connect
-from tests.networks import draw_photo
+from tests.helpers.networks import draw_photo
 
 ENDPOINTS = {"/detect", "/cutout", "/localise", "/refine", "/pixel", "/what_if", "/attribute", "/measure", "/report"}
 

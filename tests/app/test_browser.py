@@ -11,8 +11,9 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from dgrl import Trace
-from dgrl.data import Pair
-from dgrl.evaluation import METRICS, evaluate
+from dgrl.data.pairs import Pair
+from dgrl.evaluation.evaluate import evaluate
+from dgrl.evaluation.metrics import METRICS
 from dgrl.figures import number
 from tests.app.conftest import Served, Visit, visit
 

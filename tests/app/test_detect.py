@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from dgrl.app.detect import object_found
+from dgrl.trace import found_in
 
 
 @pytest.mark.parametrize(
@@ -19,4 +20,4 @@ from dgrl.app.detect import object_found
 def test_how_much_the_object_covers(side, said):
     saliency = np.full((100, 100), 0.5, np.float32)
     saliency[:side, :side] = 0.51
-    assert object_found(saliency) == said
+    assert object_found(found_in(saliency)) == said

@@ -12,8 +12,8 @@ from gradio_client.exceptions import AppError
 from PIL import Image
 
 from dgrl import DGRL, Trace
+from dgrl.figures.report import guide
 from dgrl.images import to_grey
-from dgrl.report import guide
 from tests.app.conftest import Served, connect
 
 

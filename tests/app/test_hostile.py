@@ -14,8 +14,8 @@ from PIL import Image
 from dgrl import DGRL
 from dgrl.app.passes import MAX_PIXELS
 from dgrl.images import ImageError, read_image, to_grey
-from tests import hostile
 from tests.app.conftest import Served
+from tests.helpers import hostile
 
 PATIENCE = 10
 FOLDER = Path(os.environ["GRADIO_TEMP_DIR"])

@@ -30,7 +30,7 @@ from dgrl import DGRL, CheckpointError
 from dgrl.app import build, checkpoints, launch_settings, load
 from dgrl.app import passes as passes_module
 from dgrl.app.passes import AS_TRAINED, Passes
-from dgrl.edits import paint_map, scale_feedback
+from dgrl.taps import paint_map, scale_feedback
 from tests.app.conftest import connect
 
 ROOT = Path(__file__).resolve().parents[2]

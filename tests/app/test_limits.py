@@ -21,7 +21,7 @@ from PIL import Image
 from dgrl.app import limits, parts
 from dgrl.app.passes import AS_TRAINED
 from tests.app.conftest import Served, connect
-from tests.networks import draw_photo
+from tests.helpers.networks import draw_photo
 
 FOLDER = Path(os.environ["GRADIO_TEMP_DIR"])
 ROOT = Path(__file__).resolve().parents[2]

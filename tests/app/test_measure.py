@@ -13,8 +13,9 @@ from gradio_client.exceptions import AppError
 from PIL import Image
 
 from dgrl.app.passes import AS_TRAINED
-from dgrl.data import Pair
-from dgrl.evaluation import METRICS, evaluate
+from dgrl.data.pairs import Pair
+from dgrl.evaluation.evaluate import evaluate
+from dgrl.evaluation.metrics import METRICS
 from tests.app.conftest import Served
 
 

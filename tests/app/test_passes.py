@@ -9,12 +9,10 @@ import pytest
 import torch
 
 from dgrl import DGRL, ImageError
-from dgrl.app import halves
 from dgrl.app import passes as passes_module
 from dgrl.app.passes import AS_TRAINED, Passes
-from dgrl.edits import flatten_map, mean_kernels, scale_feedback
 from dgrl.images import read_image
-from dgrl.taps import Edit
+from dgrl.taps import Edit, flatten_map, mean_kernels, scale_feedback
 
 
 @pytest.fixture
@@ -47,11 +45,11 @@ def test_another_photo_or_number_of_steps_is_another_pass(passes: Passes, wide: 
 
 def test_the_first_half_is_there_before_the_second(passes: Passes, network: DGRL, wide: str) -> None:
     first = passes.localised(wide, "tiny", AS_TRAINED, "ann")
-    assert not first.whole
+    assert not first.trace.whole
     assert len(first.trace.steps) == 3
     alone = passes.kept_bytes
     second = passes.view(wide, "tiny", AS_TRAINED)
-    assert second.whole
+    assert second.trace.whole
     assert second.seconds > first.seconds
     assert passes.count == 1
     assert passes.kept_bytes > alone
@@ -65,22 +63,24 @@ def test_both_halves_are_the_library_s_trace(network: DGRL, wide: str, steps: in
     photo = read_image(wide)
     edits = (scale_feedback("conv4", 0.5), flatten_map("conv5"), mean_kernels()) if steps else ()
     expected = network.trace(photo, steps, edits)
-    localised = halves.localise(network, photo, steps, edits)
-    trace = halves.refine(network, localised, edits)
+    localised = network.trace_localised(photo, steps, edits)
+    trace = network.trace_refined(localised, edits)
     assert list(trace.taps) == list(expected.taps)
     for name, values in expected.taps.items():
         np.testing.assert_array_equal(trace.taps[name], values, err_msg=name)
     np.testing.assert_array_equal(trace.saliency, expected.saliency)
     assert localised.saliency.shape == expected.saliency.shape
+    assert trace.whole
+    assert not localised.whole
     assert set(localised.taps) == {name for name in expected.taps if name.startswith("rln.")}
 
 
 def test_an_edit_of_either_half_that_meets_no_tap_is_an_error(network: DGRL, wide: str) -> None:
     photo = read_image(wide)
     with pytest.raises(ValueError, match=r"rln\.t9"):
-        halves.localise(network, photo, 1, [Edit("rln.t9.logits", 0.0)])
+        network.trace_localised(photo, 1, [Edit("rln.t9.logits", 0.0)])
     with pytest.raises(ValueError, match=r"brn\.nothing"):
-        halves.refine(network, halves.localise(network, photo, 0), [Edit("brn.nothing", 0.0)])
+        network.trace_localised(photo, 0, [Edit("brn.nothing", 0.0)])
 
 
 def test_nothing_that_is_not_finite_is_kept(network: DGRL, wide: str) -> None:
@@ -91,7 +91,7 @@ def test_nothing_that_is_not_finite_is_kept(network: DGRL, wide: str) -> None:
     assert np.isfinite(passes.localised(wide, "tiny", 0).trace.saliency).all()
     with pytest.raises(FloatingPointError, match="NaN"):
         passes.view(wide, "tiny", 0)
-    assert not passes.localised(wide, "tiny", 0).whole
+    assert not passes.localised(wide, "tiny", 0).trace.whole
 
 
 def test_two_who_ask_at_once_wait_for_one_pass(passes: Passes, wide: str) -> None:

@@ -19,9 +19,9 @@ from dgrl import DGRL, Edit, Trace
 from dgrl.app.alterations import AS_COMPUTED, EVERY_STEP, IDENTITY, MEAN, Alterations
 from dgrl.app.painting import BRUSH_OPACITY, canvas, painting_file, read_painting
 from dgrl.app.passes import Passes
-from dgrl.comparison import Comparison, compare
-from dgrl.edits import flatten_map, identity_kernels, mean_kernels, paint_map, scale_feedback
+from dgrl.evaluation.comparison import Comparison, compare
 from dgrl.images import read_mask
+from dgrl.taps import flatten_map, identity_kernels, mean_kernels, paint_map, scale_feedback
 from tests.app.conftest import Served, visit
 
 expect.set_options(timeout=30_000)

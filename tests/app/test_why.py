@@ -15,12 +15,13 @@ from gradio_client.exceptions import AppError
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
-from dgrl import DGRL, Trace, attribution_methods
+from dgrl import DGRL, Trace
 from dgrl.app import explaining
 from dgrl.app.explanations import LAST, chosen_target, draw_choice, words
 from dgrl.app.passes import AS_TRAINED, Passes, View
-from dgrl.attribution import Attribution, CellTarget, ObjectTarget, PixelTarget, attribute
-from dgrl.evidence import Target
+from dgrl.attribution import methods
+from dgrl.attribution.attribute import Attribution, attribute
+from dgrl.attribution.question import CellTarget, ObjectTarget, PixelTarget, Question, Target
 from dgrl.figures.attribution import attribution_layer, attributions
 from tests.app.conftest import Served, visit
 from tests.app.test_browser import DESKTOP, PHONE, click_at, upload
@@ -31,8 +32,8 @@ expect.set_options(timeout=30_000)
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Integrated Gradients in one piece; the app runs in this process."""
-    monkeypatch.setattr(attribution_methods, "CUTS", (0.0, 1.0))
-    monkeypatch.setattr(attribution_methods, "MOST_POINTS", attribution_methods.POINTS)
+    monkeypatch.setattr(methods, "CUTS", (0.0, 1.0))
+    monkeypatch.setattr(methods, "MOST_POINTS", methods.POINTS)
 
 
 @pytest.fixture
@@ -155,7 +156,7 @@ def test_a_zero_gpu_lends_itself(network: DGRL, monkeypatch: pytest.MonkeyPatch,
     monkeypatch.setattr(explaining, "spaces", SimpleNamespace(GPU=gpu))
     explain = explaining.explainer({"tiny": network})
     photo = np.asarray(Image.open(photo_files["wide"]))
-    *shares, found = explain("tiny", photo, PixelTarget(70, 40), "grad_cam", block="conv4")
+    *shares, found = explain("tiny", photo, Question(PixelTarget(70, 40), "grad_cam", block="conv4"))
     assert shares == [0.0, 1.0]
     expected = attribute(network, photo, PixelTarget(70, 40), "grad_cam", block="conv4")
     np.testing.assert_array_equal(found.square, expected.square)

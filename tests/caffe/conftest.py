@@ -2,10 +2,10 @@ from functools import partial
 
 import pytest
 
-import dgrl.backbone
-from dgrl.caffe_backbone import caffe_resnet50
-from tests.caffe.files import write_model
-from tests.caffe.network import Sizes, brn_network, rln_network
+import dgrl.network.backbone
+from dgrl.network.caffe_resnet import caffe_resnet50
+from tests.helpers.caffe_files import write_model
+from tests.helpers.caffe_network import Sizes, brn_network, rln_network
 
 NARROW = Sizes(width=8)
 
@@ -13,7 +13,7 @@ NARROW = Sizes(width=8)
 @pytest.fixture
 def narrow(monkeypatch):
     """The authors' network with an eighth of the backbone's channels, so that a test takes seconds; its sizes."""
-    monkeypatch.setattr(dgrl.backbone, "caffe_resnet50", partial(caffe_resnet50, width=NARROW.width))
+    monkeypatch.setattr(dgrl.network.backbone, "caffe_resnet50", partial(caffe_resnet50, width=NARROW.width))
     return NARROW
 
 

@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from dgrl import DGRL, DGRLConfig
-from dgrl.caffe import CaffeError, import_caffe, read_brn, read_rln
-from dgrl.caffe_format import read_layers
+from dgrl.caffe.convert import CaffeError, import_caffe, read_brn, read_rln
+from dgrl.caffe.format import read_layers
 from dgrl.cli import main
-from tests.caffe.files import key, numbers, part, v1_layer, varint, write_model
-from tests.caffe.network import Layer, brn_network, rln_network
+from tests.helpers.caffe_files import key, numbers, part, v1_layer, varint, write_model
+from tests.helpers.caffe_network import Layer, brn_network, rln_network
 
 
 def rewritten(tmp_path, layers, numbers=numbers, encode=None):

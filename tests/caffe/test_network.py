@@ -6,8 +6,8 @@ import math
 import torch
 
 from dgrl import DGRL, DGRLConfig
-from dgrl.caffe import FACTOR, FIXED, brn_layers, rln_layers
-from tests.caffe.network import COPIES, brn_network, rln_network
+from dgrl.caffe.convert import FACTOR, FIXED, brn_layers, rln_layers
+from tests.helpers.caffe_network import COPIES, brn_network, rln_network
 
 # Of the lines that `listing` gives for the layers of stage1/test/deploy.prototxt and stage2/test/deploy.prototxt.
 PUBLISHED = {

@@ -13,10 +13,10 @@ import pytest
 import torch
 
 from dgrl import DGRL, DGRLConfig
-from dgrl.caffe import import_caffe, read_brn
-from dgrl.config import CAFFE_MEAN
-from tests.caffe.files import run_opencv, write_model
-from tests.caffe.network import COPIES, Sizes, brn_network, rln_network
+from dgrl.caffe.convert import import_caffe, read_brn
+from dgrl.network.config import CAFFE_MEAN
+from tests.helpers.caffe_files import run_opencv, write_model
+from tests.helpers.caffe_network import COPIES, Sizes, brn_network, rln_network
 
 TOLERANCE = 1e-4
 MAPS = {
@@ -85,7 +85,7 @@ def test_brn(narrow_models, tmp_path):
 IMPORT = r"""
 import json, pathlib, re, resource, sys, time
 started = time.perf_counter()
-from dgrl.caffe import import_caffe
+from dgrl.caffe.convert import import_caffe
 import_caffe(*sys.argv[1:])
 used = resource.getrusage(resource.RUSAGE_SELF)
 # `ru_maxrss` would count the memory of the process that started this one.

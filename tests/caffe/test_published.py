@@ -14,11 +14,11 @@ import torch
 from PIL import Image
 
 from dgrl import DGRL, DGRLConfig
-from dgrl.caffe import import_caffe
-from dgrl.sizing import imresize_bicubic, imresize_nearest, stretch
-from tests.caffe.files import run_opencv
-from tests.caffe.network import COPIES, brn_network, rln_network
-from tests.networks import draw_photo
+from dgrl.caffe.convert import import_caffe
+from dgrl.network.sizing import imresize_bicubic, imresize_nearest, stretch
+from tests.helpers.caffe_files import run_opencv
+from tests.helpers.caffe_network import COPIES, brn_network, rln_network
+from tests.helpers.networks import draw_photo
 
 MEAN_BGR = np.array([104.00699, 116.66877, 122.67892], np.float32)
 

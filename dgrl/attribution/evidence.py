@@ -1,0 +1,216 @@
+"""What an attribution explains: one number that the network computes, given how much of the photo it sees."""
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torchvision.transforms import functional as transforms
+
+from dgrl.attribution.question import BASELINES, Baseline, CellTarget, ObjectTarget, PixelTarget, Target
+from dgrl.images import RGB, to_tensor
+from dgrl.model import DGRL
+from dgrl.network.brn import BRN
+from dgrl.network.rln import RLNStep
+from dgrl.network.sizing import Sizing
+from dgrl.places import carried, contains
+from dgrl.taps import LEVELS
+from dgrl.trace import FOUND
+
+BLUR = 1 / 20
+Module = TypeVar("Module", bound=nn.Module)
+Reader = Callable[[RLNStep, Tensor], Tensor]
+"""The target's value (B,), from what RLN said last and the visibility (B, 1, S, S) that it saw the photo with."""
+
+
+@dataclass(frozen=True)
+class OfPixel:
+    """RLN's evidence at one pixel of its map."""
+
+    row: int
+    column: int
+
+    def __call__(self, last: RLNStep, _visibility: Tensor) -> Tensor:
+        """See `Reader`."""
+        return _log_odds(last)[:, self.row, self.column]
+
+
+@dataclass(frozen=True)
+class OfObject:
+    """RLN's evidence, mean over the object (1, 1, S, S)."""
+
+    object: Tensor
+
+    def __call__(self, last: RLNStep, _visibility: Tensor) -> Tensor:
+        """See `Reader`."""
+        return (_log_odds(last) * self.object[:, 0]).sum((1, 2)) / self.object.sum()
+
+
+@dataclass(frozen=True)
+class OfCell:
+    """The weight of one cell."""
+
+    target: CellTarget
+
+    def __call__(self, last: RLNStep, _visibility: Tensor) -> Tensor:
+        """See `Reader`."""
+        return last.weight_maps[self.target.level][:, 0, self.target.row, self.target.column]
+
+
+@dataclass(frozen=True)
+class OfRefinedPixel:
+    """BRN's evidence at one pixel of its map. BRN sees `reach` pixels far, so no more than that is computed."""
+
+    brn: BRN
+    sizing: Sizing
+    photo: Tensor
+    picture: Tensor
+    baseline: Tensor
+    row: int
+    column: int
+
+    def __call__(self, last: RLNStep, visibility: Tensor) -> Tensor:
+        """See `Reader`."""
+        size = self.picture.shape[-1]
+        top, left = (max(place - self.brn.reach, 0) for place in (self.row, self.column))
+        bottom, right = (min(place + self.brn.reach + 1, size) for place in (self.row, self.column))
+        visibility = F.interpolate(visibility, (size, size), mode="bilinear", antialias=True)
+        visible = self.baseline + visibility * (self.picture - self.baseline)
+        prior = self.sizing.for_brn(self.photo, last.saliency, size)[1]
+        output = self.brn(visible[..., top:bottom, left:right], prior[..., top:bottom, left:right])
+        evidence: Tensor = output.evidence[:, 0, self.row - top, self.column - left]
+        return evidence
+
+
+class Evidence:
+    """The target's value, given how visible each place of the photo is.
+
+    Visibility (B, 1, S, S) over RLN's square is 1 where the photo is seen, 0 where the baseline is, and between them
+    their blend: x = baseline + visibility · (photo − baseline). Attribution to visibility is attribution to the
+    picture, its three channels added: ∂F/∂visibility = Σ_c ∂F/∂x_c · (photo_c − baseline_c). RLN and BRN read the photo
+    in different sizes, and visibility is the same for both.
+
+    The networks in it are copies that share the model's weights, so the model can work meanwhile and stays as it is.
+
+    Args:
+        model: the network.
+        photo: (H, W, 3) uint8.
+        target: what to compute.
+        steps: T of the pass; None for the number trained.
+        baseline: what is seen where nothing is: the photo blurred beyond recognition, its mean grey, or black.
+
+    Attributes:
+        side: S.
+        step: the time step t that the target reads; nothing runs beyond it.
+        reader: what reads the target.
+
+    Raises:
+        ValueError: the target is not in this pass, or the baseline is unknown; the message says what there is.
+        FloatingPointError: the network gives NaN or infinite values.
+    """
+
+    def __init__(
+        self, model: DGRL, photo: RGB, target: Target, steps: int | None = None, baseline: Baseline = "blurred"
+    ) -> None:
+        self.target = target
+        self.step = _step(target, model.config.steps if steps is None else steps)
+        self.side = model.config.rln_size
+        self.rln = _frozen(model.rln)
+        self.photo = to_tensor(photo).to(model.device)
+        self.sizing = model.sizing
+        self.picture = self.sizing.for_rln(self.photo, self.side)  # (1, 3, 384, 384)
+        self.baseline = _baseline(self.picture, baseline)
+        last = self._rln(self.all_visible(1.0))
+        if not torch.isfinite(last.logits).all():
+            raise FloatingPointError("the network gave NaN or infinite values; its weights are at fault")
+        self.reader = self._reader(model, baseline, last)
+
+    def all_visible(self, share: float) -> Tensor:
+        """(1, 1, S, S): the same visibility everywhere."""
+        return torch.full((1, 1, self.side, self.side), share, device=self.photo.device)
+
+    @torch.no_grad()
+    def value(self, share: float) -> float:
+        """The target's value with the same visibility everywhere: 1 is the photo, 0 the baseline."""
+        return float(self(self.all_visible(share)))
+
+    def __call__(self, visibility: Tensor) -> Tensor:
+        """The target's value (B,) for visibilities (B, 1, S, S)."""
+        return self.reader(self._rln(visibility), visibility)
+
+    def _rln(self, visibility: Tensor) -> RLNStep:
+        visible = self.baseline + visibility * (self.picture - self.baseline)
+        return self.rln(visible, self.step).steps[-1]
+
+    def _reader(self, model: DGRL, baseline: Baseline, last: RLNStep) -> Reader:
+        """What reads the target; ValueError if it is not there. `last` is what RLN says of the whole photo."""
+        target, shape = self.target, self.photo.shape[-2:]
+        if isinstance(target, CellTarget):
+            _check_cell(target, last)
+            return OfCell(target)
+        if isinstance(target, ObjectTarget):
+            found = (last.saliency > FOUND).float()  # (1, 1, 384, 384)
+            if not found.any():
+                raise ValueError(f"nothing stands out at t = {self.step}, so there is no object to explain")
+            return OfObject(found)
+        if not contains(target.x, target.y, shape):
+            raise ValueError(f"pixel ({target.x}, {target.y}) is outside the photo of {shape[1]}×{shape[0]} pixels")
+        size = model.config.brn_size if target.refined else self.side
+        column, row = carried(target.x, target.y, shape, (size, size))
+        if not target.refined:
+            return OfPixel(row, column)
+        picture = self.sizing.for_brn(self.photo, last.saliency, size)[0]
+        seen_nowhere = _baseline(picture, baseline)
+        return OfRefinedPixel(_frozen(model.brn), self.sizing, self.photo, picture, seen_nowhere, row, column)
+
+
+def _log_odds(last: RLNStep) -> Tensor:
+    """(B, S, S): RLN's logits, object minus background."""
+    return last.logits[:, 1] - last.logits[:, 0]
+
+
+def _frozen(module: Module) -> Module:
+    """A copy in evaluation mode that shares the weights but collects no gradients for them."""
+    shared: dict[int, object] = {id(buffer): buffer for buffer in module.buffers()}
+    shared |= {id(p): nn.Parameter(p.detach(), requires_grad=False) for p in module.parameters()}
+    return copy.deepcopy(module, shared).eval()
+
+
+def _step(target: Target, last: int) -> int:
+    if isinstance(target, PixelTarget) and target.refined and target.step is not None:
+        raise ValueError("the refined map follows the last time step, so no other can be chosen for it")
+    step = last if target.step is None else target.step
+    if not 0 <= step <= last:
+        raise ValueError(f"there is no time step {step}: this pass has t = 0 to {last}")
+    return step
+
+
+def _check_cell(target: CellTarget, last: RLNStep) -> None:
+    if target.level not in LEVELS:
+        raise ValueError(f"there is no level {target.level!r}: weight maps are at {', '.join(LEVELS)}")
+    if target.level not in last.weight_maps:
+        raise ValueError("this network has no Contextual Weighting Module, so there are no weight maps")
+    rows, columns = last.weight_maps[target.level].shape[-2:]
+    if not (0 <= target.row < rows and 0 <= target.column < columns):
+        place = f"row {target.row}, column {target.column}"
+        raise ValueError(f"{place} is outside {target.level}'s weight map of {columns}×{rows} cells")
+
+
+def blurred(pictures: Tensor, deviation: float) -> Tensor:
+    """Pictures (..., H, W) under a Gaussian of this standard deviation in pixels, cut at three of them."""
+    width = 2 * round(3 * deviation) + 1
+    return transforms.gaussian_blur(pictures, [width, width], [deviation, deviation])
+
+
+def _baseline(picture: Tensor, kind: Baseline) -> Tensor:
+    """(1, 3, S, S), or what broadcasts to it: what is seen of a picture (1, 3, S, S) where nothing is."""
+    if kind == "blurred":
+        return blurred(picture, picture.shape[-1] * BLUR)
+    if kind == "grey":
+        return picture.mean().expand_as(picture)
+    if kind == "black":
+        return torch.zeros_like(picture)
+    raise ValueError(f"there is no baseline {kind!r}: choose {', '.join(BASELINES)}")

@@ -1,0 +1,112 @@
+"""The methods of attribution: each a generator that calls Captum for a batch at a time, so that it can be stopped.
+
+They yield the share done, from 0 to 1, and return the attribution (S, S) over RLN's square input.
+"""
+
+import itertools
+from collections.abc import Generator
+
+import torch
+from captum.attr import IntegratedGradients, LayerGradCam, Occlusion
+from torch import Tensor, nn
+
+from dgrl.attribution.evidence import Evidence
+from dgrl.attribution.question import CellTarget
+from dgrl.network.layers import resize
+
+BLOCKS = ("conv1", "conv2", "conv3", "conv4", "conv5")
+
+# Where the path from baseline to photo is cut at first. The networks decide early: at a tenth of the photo's contrast
+# most is said, and equal cuts would spend nearly all passes where nothing happens.
+CUTS = (0.0, 1 / 64, 1 / 32, 1 / 16, 1 / 8, 1 / 4, 1.0)
+POINTS = 4
+MOST_POINTS = 80
+WINDOWS = 8
+
+Batches = Generator[float, None, Tensor]
+
+
+def integrated_gradients(evidence: Evidence, tolerance: float, batch_size: int) -> Batches:
+    """Captum's Integrated Gradients, piece by piece of the path; pieces are halved where they do not add up."""
+    captum = IntegratedGradients(evidence)
+    values = {share: evidence.value(share) for share in CUTS}
+    pieces: list[tuple[float, float, float, Tensor]] = []  # what is missing in it, start, end, attribution
+    waiting = list(itertools.pairwise(CUTS))
+    points = 0
+    while waiting:
+        for start, end in waiting:
+            shown, hidden = evidence.all_visible(end), evidence.all_visible(start)
+            part = captum.attribute(shown, hidden, n_steps=POINTS, internal_batch_size=batch_size)[0, 0].detach()
+            missing = abs(float(part.sum()) - (values[end] - values[start]))
+            pieces.append((missing, start, end, part))
+            points += POINTS
+            yield min(points / MOST_POINTS, 1.0)
+        waiting = []
+        missing = sum(piece[0] for piece in pieces)
+        if missing > tolerance * abs(values[1.0] - values[0.0]) and points < MOST_POINTS:
+            worst = max(range(len(pieces)), key=lambda index: pieces[index][0])
+            _, start, end, _ = pieces.pop(worst)
+            middle = (start + end) / 2
+            values[middle] = evidence.value(middle)
+            waiting = [(start, middle), (middle, end)]
+    return torch.stack([piece[3] for piece in pieces]).sum(0)
+
+
+def occlusion(evidence: Evidence, batch_size: int) -> Batches:
+    """Captum's Occlusion, a row of windows at a time: squares of a quarter of the side, overlapping by half."""
+    side = evidence.side
+    stride, window = side // WINDOWS, 2 * (side // WINDOWS)
+    total = torch.zeros(side, side, device=evidence.photo.device)
+    count = torch.zeros(side, 1, device=evidence.photo.device)
+    for top in range(0, side - stride, stride):
+        rows = slice(top, top + window)
+
+        def in_the_whole(band: Tensor, rows: slice = rows) -> Tensor:
+            visibility = evidence.all_visible(1.0).repeat(len(band), 1, 1, 1)
+            visibility[:, :, rows] = band
+            return evidence(visibility)
+
+        band = evidence.all_visible(1.0)[:, :, rows]
+        shape, strides = (1, window, window), (1, stride, stride)
+        part = Occlusion(in_the_whole).attribute(band, shape, strides, 0.0, perturbations_per_eval=batch_size)
+        total[rows] += part[0, 0]
+        count[rows] += 1
+        yield min((top + stride) / (side - stride), 1.0)
+    return total / count
+
+
+def grad_cam(evidence: Evidence, block: str, step: int) -> Batches:
+    """Captum's Layer Grad-CAM of one block at one time step, sized up as RLN sizes up its features."""
+    if block not in BLOCKS:
+        raise ValueError(f"there is no block {block!r}: choose {', '.join(BLOCKS)}")
+    if not 0 <= step <= evidence.step:
+        raise ValueError(f"the target is of time step {evidence.step}, so a block can be looked at from t = 0 to there")
+    target = evidence.target
+    if isinstance(target, CellTarget) and BLOCKS.index(block) > BLOCKS.index(target.level):
+        # Feedback enters the very block above which it was taken, so nothing flows down to the blocks below.
+        raise ValueError(f"{block} has no influence on {target.level}'s weight map: choose {target.level} or below")
+    watched = _Watched(evidence.rln.backbone.get_submodule(block), 0 if block == "conv1" else step)
+    setattr(evidence.rln.backbone, block, watched)
+    visibility = evidence.all_visible(1.0).requires_grad_()  # else nothing has a gradient: the weights have none
+    cam = LayerGradCam(evidence, watched.here).attribute(visibility)  # (1, 1, h, w)
+    setattr(evidence.rln.backbone, block, watched.block)
+    yield 1.0
+    return resize(cam.detach(), (evidence.side, evidence.side))[0, 0]
+
+
+class _Watched(nn.Module):
+    """A block that runs once for each time step; at one of them its output passes `here`, where Captum looks."""
+
+    def __init__(self, block: nn.Module, step: int) -> None:
+        super().__init__()
+        self.block = block
+        self.step = step
+        self.here = nn.Identity()
+        self.calls = 0
+
+    def forward(self, features: Tensor) -> Tensor:
+        features = self.block(features)
+        if self.calls == self.step:
+            features = self.here(features).clone()  # the next layer may work in place
+        self.calls += 1
+        return features

@@ -1,0 +1,1 @@
+"""The authors' own files: their format, and their weights as a checkpoint."""

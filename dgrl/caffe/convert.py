@@ -1,0 +1,271 @@
+"""The authors' weights: from two `.caffemodel` files to a checkpoint folder."""
+
+import contextlib
+import hashlib
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from torch import Tensor
+
+from dgrl.caffe.format import Blob, CaffeError, read_layers
+from dgrl.checkpoint import CARD_FILE, CONFIG_FILE, WEIGHTS_FILE
+from dgrl.model import DGRL
+from dgrl.network.caffe_resnet import UNITS
+from dgrl.network.config import DGRLConfig
+
+__all__ = ["CaffeError", "brn_layers", "import_caffe", "read_brn", "read_rln", "rln_layers"]
+
+# A Caffe layer's name, and for each of its blobs, in order, the name of our tensor.
+Layers = dict[str, tuple[str, ...]]
+
+# Caffe has no loops: the network stands three times in the file, once per time step, with these endings.
+COPIES = ("", "-net2", "-net3")
+# Batch-norm's third blob: mean and variance are divided by it (0 makes them 0).
+FACTOR = "factor"
+# What BRN computes with besides its convolutions; `propagate` has it built in, so here it is only checked.
+FIXED: dict[str, tuple[NDArray[np.float32], ...]] = {
+    "data_transpose": (np.eye(25, dtype=np.float32).reshape(25, 1, 5, 5),),
+    "conv3-prod_sal_sum": (np.ones((1, 25, 1, 1), np.float32), np.zeros(1, np.float32)),
+    "conv3-prod_back_sum": (np.ones((1, 25, 1, 1), np.float32), np.zeros(1, np.float32)),
+}
+
+
+def import_caffe(rln: str | Path, brn: str | Path, out: str | Path) -> DGRL:
+    """Write a checkpoint folder from the authors' two models, in the configuration `DGRLConfig.published()`.
+
+    Args:
+        rln: the model of stage one (the authors' README calls it GLN).
+        brn: the model of stage two.
+        out: the folder; what stands in it by the same names is replaced.
+
+    Returns:
+        The network, loaded from that folder.
+
+    Raises:
+        CaffeError: a file cannot be read, or a layer is missing, left over, misshapen, not finite, or differs between
+            copies.
+        OSError: the folder cannot be written.
+
+    After an error the folder is as it was before.
+    """
+    rln, brn, out = Path(rln), Path(brn), Path(out)
+    with torch.device("meta"):  # names and shapes; the numbers come from the files
+        model = DGRL(DGRLConfig.published())
+    tensors = read_rln(rln, model) | read_brn(brn, model)
+    model.load_state_dict(tensors, strict=True, assign=True)
+    _write(model, _card(rln, brn), out)
+    del tensors, model
+    return DGRL.from_pretrained(out)
+
+
+def read_rln(path: Path, model: DGRL) -> dict[str, Tensor]:
+    """RLN's tensors, by their names in `model`; see `import_caffe` for what is raised."""
+    tensors = _read(path, rln_layers(), _shapes(model))
+    # Caffe's pictures are BGR and ours RGB: what reads the picture's channels changes places.
+    for name in ("weight", "bias", "running_mean", "running_var"):
+        tensors[f"rln.backbone.conv1.data_norm.{name}"] = tensors[f"rln.backbone.conv1.data_norm.{name}"].flip(0)
+    tensors["rln.backbone.conv1.conv.weight"] = tensors["rln.backbone.conv1.conv.weight"].flip(1)
+    # PyTorch's batch-norm counts the batches that it has seen; frozen statistics have no use for it.
+    counters = {name for name in model.state_dict() if name.startswith("rln.") and name.endswith("num_batches_tracked")}
+    return tensors | {name: torch.tensor(0) for name in counters}
+
+
+def read_brn(path: Path, model: DGRL) -> dict[str, Tensor]:
+    """BRN's tensors, by their names in `model`; see `import_caffe` for what is raised."""
+    shapes = {f"{layer}.{i}": value.shape for layer, values in FIXED.items() for i, value in enumerate(values)}
+    tensors = _read(path, brn_layers(), _shapes(model) | shapes)
+    for layer, values in FIXED.items():
+        for i, value in enumerate(values):
+            if not np.array_equal(tensors.pop(f"{layer}.{i}"), value):
+                raise CaffeError(f"{path}: layer {layer} is not the fixed one of the published BRN")
+    tensors["brn.layers.0.weight"] = tensors["brn.layers.0.weight"][:, [2, 1, 0, 3]]
+    return tensors
+
+
+def rln_layers() -> Layers:
+    """Every layer of the published RLN that has parameters: backbone and head thrice, feedback twice."""
+    layers: Layers = {}
+    for t, copy in enumerate(COPIES):
+        for name, tensors in (_backbone_layers() | _head_layers(t)).items():
+            layers[name + copy] = tensors
+        if t > 0:
+            # What enters step t is named after step t − 1, which it comes from.
+            sources = ("layer_128_1_bn1-c", "layer_256_1_bn1-c", "layer_512_1_bn1-c", "layer_512_3_sum-c")
+            for k, source in enumerate(sources, start=2):
+                layers[source + COPIES[t - 1]] = (f"rln.recurrent_step.feedback.conv{k}.weight",)
+    return layers
+
+
+def brn_layers() -> Layers:
+    """Every layer of the published BRN that has parameters; `FIXED` ones stand under their own names."""
+    names = ("conv1_1", "conv1_2", "conv1_3", "conv2_1", "conv2_2", "conv2_3", "conv3")
+    layers: Layers = {name: (f"brn.layers.{2 * i}.weight", f"brn.layers.{2 * i}.bias") for i, name in enumerate(names)}
+    return layers | {layer: tuple(f"{layer}.{i}" for i in range(len(values))) for layer, values in FIXED.items()}
+
+
+def _backbone_layers() -> Layers:
+    conv1 = "rln.backbone.conv1"
+    layers = _norm("data_bn", "data_scale", f"{conv1}.data_norm")
+    layers["conv1"] = (f"{conv1}.conv.weight", f"{conv1}.conv.bias")
+    layers |= _norm("conv1_bn", "conv1_scale", f"{conv1}.norm")
+    for k, (width, units) in enumerate(zip((64, 128, 256, 512), UNITS, strict=True), start=2):
+        for u in range(1, units + 1):
+            theirs, ours = f"layer_{width}_{u}", f"rln.backbone.conv{k}.unit{u}"
+            # The first unit's batch-norm is the last of the block before.
+            norms = (2, 3) if u == 1 else (1, 2, 3)
+            for i in norms:
+                layers |= _norm(f"{theirs}_bn{i}", f"{theirs}_scale{i}", f"{ours}.norm{i}")
+            for i in (1, 2, 3):
+                layers[f"{theirs}_conv{i}"] = (f"{ours}.conv{i}.weight",)
+            if u == 1:
+                layers[f"{theirs}_conv_expand"] = (f"{ours}.expand.weight",)
+        last = (
+            ("last_bn", "last_scale") if width == 512 else (f"layer_{2 * width}_1_bn1", f"layer_{2 * width}_1_scale1")
+        )
+        layers |= _norm(*last, f"rln.backbone.conv{k}.norm")
+    return layers
+
+
+def _norm(batch_norm: str, scale: str, ours: str) -> Layers:
+    """Caffe's batch-norm has no scale and bias: a Scale layer follows."""
+    statistics = (f"{ours}.running_mean", f"{ours}.running_var", FACTOR)
+    return {batch_norm: statistics, scale: (f"{ours}.weight", f"{ours}.bias")}
+
+
+def _head_layers(t: int) -> Layers:
+    head = f"rln.heads.{t}"
+    layers: Layers = {}
+    for level, ending in (("conv5", ""), ("conv4", "-c4"), ("conv3", "-c3")):
+        layers[f"conv6{ending}"] = (f"{head}.side.{level}.weight",)
+        context = f"{head}.context.{level}"
+        for i in range(3):
+            layers[f"spa.att_Conv_{i + 1}{ending}"] = (f"{context}.filters.{i}.weight",)
+            layers[f"spa.att_Conv_{i + 1}-norm{ending}"] = (f"{context}.norms.{i}.scale",)
+        layers[f"spa.att_all-norm_mask{ending}"] = (f"{context}.mask.weight",)
+    layers["conv7"] = (f"{head}.fuse.weight", f"{head}.fuse.bias")
+    layers["conv7-2"] = (f"{head}.classify.weight", f"{head}.classify.bias")
+    return layers
+
+
+def _shapes(model: DGRL) -> dict[str, torch.Size]:
+    return {name: tensor.shape for name, tensor in model.state_dict().items()}
+
+
+@dataclass
+class _Found:
+    """What has been read so far: tensors by our names, the Caffe layer each came from, and what is wrong."""
+
+    tensors: dict[str, Tensor] = field(default_factory=dict)
+    origins: dict[str, str] = field(default_factory=dict)
+    layers: set[str] = field(default_factory=set)
+    faults: list[str] = field(default_factory=list)
+
+
+def _read(path: Path, layers: Layers, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Tensor]:
+    """Every tensor that `layers` names, each of its shape; CaffeError unless file and `layers` name the same."""
+    found = _Found()
+    for name, blobs in read_layers(path):
+        if name not in layers:
+            found.faults.append(f"layer {name} is left over")
+        elif name in found.layers:
+            found.faults.append(f"layer {name} stands twice")
+        elif len(blobs) != len(layers[name]):
+            found.faults.append(f"layer {name} has {len(blobs)} parameters instead of {len(layers[name])}")
+        else:
+            _take(found, name, blobs, layers[name], shapes)
+        found.layers.add(name)
+    found.faults += [f"layer {name} is missing" for name in layers if name not in found.layers]
+    if found.faults:
+        more = f"; and {len(found.faults) - 5} more" if len(found.faults) > 5 else ""
+        raise CaffeError(f"{path} does not fit the published network: {'; '.join(found.faults[:5])}{more}")
+    return found.tensors
+
+
+def _take(
+    found: _Found, name: str, blobs: list[Blob], targets: tuple[str, ...], shapes: Mapping[str, tuple[int, ...]]
+) -> None:
+    """Check one layer's blobs and keep them, unless another copy of the layer has been kept."""
+    for blob, target in zip(blobs, targets, strict=True):
+        ours = (1,) if target == FACTOR else tuple(shapes[target])
+        # Ours may have trailing axes, to broadcast: (32, 1, 1). Older blob shapes have leading ones: (1, 1, 1, 32).
+        expected = ours if len(ours) == 4 else (ours[0],)
+        if blob.shape[: -len(expected)] + expected != blob.shape or max(blob.shape[: -len(expected)], default=1) != 1:
+            found.faults.append(f"layer {name} holds a parameter of shape {blob.shape} instead of {expected}")
+            return
+    factor = np.float32(1)
+    if FACTOR in targets:
+        divisor = blobs[targets.index(FACTOR)].values[0]
+        factor = np.float32(0) if divisor == 0 else np.float32(1) / divisor
+    for blob, target in zip(blobs, targets, strict=True):
+        if target == FACTOR:
+            continue
+        values = torch.from_numpy(blob.values * factor).view(tuple(shapes[target]))
+        if not torch.isfinite(values).all():
+            found.faults.append(f"layer {name} holds NaN or infinite numbers")
+        elif target not in found.tensors:
+            found.tensors[target], found.origins[target] = values, name
+        elif not torch.equal(values, found.tensors[target]):
+            found.faults.append(f"layers {found.origins[target]} and {name} share their parameters but differ")
+
+
+def _write(model: DGRL, card: str, out: Path) -> None:
+    """Fill the checkpoint folder; at no moment does it hold half a checkpoint, or halves of two, that would load."""
+    partial = out / ".import-caffe.partial"
+    shutil.rmtree(partial, ignore_errors=True)  # what one that was killed has left
+    try:
+        partial.mkdir(parents=True)
+        model.save_pretrained(partial)
+        (partial / CARD_FILE).write_text(card, encoding="utf-8")
+        (out / CONFIG_FILE).unlink(missing_ok=True)  # without it a folder is no checkpoint
+        for name in (WEIGHTS_FILE, CARD_FILE, CONFIG_FILE):
+            (partial / name).replace(out / name)
+    except SafetensorError as error:
+        raise OSError(f"{out}: it cannot be written ({error})") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            out.rmdir()  # only if it is empty
+
+
+CARD = """---
+library_name: dgrl
+pipeline_tag: image-segmentation
+tags:
+- salient-object-detection
+license: other
+license_name: authors-terms
+---
+
+# DGRL, the authors' weights
+
+The network of Wang et al., "Detect Globally, Refine Locally: A Novel Approach to Saliency Detection" (CVPR 2018), with
+the weights that its authors published, converted from Caffe with `dgrl import-caffe`.
+
+| stage | file | bytes | SHA-256 |
+|---|---|---|---|
+{files}
+
+Configuration: `DGRLConfig.published()`. Pictures and maps change their size as in the authors' test scripts, and BRN
+refines a map rounded to 0 and 1.
+
+- Data: trained by the authors on DUTS-TR, as their training configuration says.
+- Licence: the weights are the authors'. This converter grants no rights to them; ask the authors.
+- Metrics: none were measured in converting. `dgrl evaluate --weights FOLDER …` measures them.
+"""
+
+
+def _card(rln: Path, brn: Path) -> str:
+    rows = []
+    for stage, path in (("RLN", rln), ("BRN", brn)):
+        digest = hashlib.sha256()
+        with path.open("rb") as file:
+            while chunk := file.read(2**20):
+                digest.update(chunk)
+        rows.append(f"| {stage} | {path.name} | {path.stat().st_size} | {digest.hexdigest()} |")
+    return CARD.format(files="\n".join(rows))

@@ -1,0 +1,79 @@
+"""A checkpoint folder: what it holds, strict loading, and which one is taken if none is named."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import safetensors
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import HFValidationError
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from dgrl.files import WEIGHTS, replacing
+from dgrl.network.config import DGRLConfig
+
+CONFIG_FILE = "config.json"
+WEIGHTS_FILE = "model.safetensors"
+CARD_FILE = "README.md"
+SHIPPED_WEIGHTS = WEIGHTS / "dgrl-lite"
+HUB_WEIGHTS: str | None = None  # the Hub id of the same weights, once they are published there
+
+
+class CheckpointError(ValueError):
+    """A checkpoint cannot be loaded; the message says which tensor or setting is wrong, and how."""
+
+
+def default_weights() -> str:
+    """The checkpoint to take if none is named; CheckpointError if there is none."""
+    if (SHIPPED_WEIGHTS / CONFIG_FILE).is_file():
+        return str(SHIPPED_WEIGHTS)
+    if HUB_WEIGHTS is not None:
+        return HUB_WEIGHTS
+    raise CheckpointError("no checkpoint ships with this installation; name a folder or a Hub id with --weights")
+
+
+def download(name: str, hub_settings: dict[str, Any]) -> Path:
+    """The folder of a model of the Hugging Face Hub; CheckpointError if the Hub does not give it."""
+    try:
+        return Path(snapshot_download(name, allow_patterns=[CONFIG_FILE, WEIGHTS_FILE, CARD_FILE], **hub_settings))
+    except (OSError, HFValidationError) as error:
+        raise CheckpointError(f"{name} is neither a folder nor a model that the Hugging Face Hub gives") from error
+
+
+def read_config(path: Path) -> DGRLConfig:
+    """The settings in a `config.json`; CheckpointError if it is not there, or one is unknown or out of range."""
+    try:
+        settings = json.loads(path.read_text(encoding="utf-8"))
+        return DGRLConfig(**settings)
+    except FileNotFoundError as error:
+        raise CheckpointError(f"{path.parent} is not a checkpoint: it has no {path.name}") from error
+    except (TypeError, ValueError) as error:
+        raise CheckpointError(f"{path}: {error}") from error
+
+
+def load_weights(model: nn.Module, path: Path) -> None:
+    """Fill every tensor of `model`, and use every tensor of the file; CheckpointError if they do not go together."""
+    try:
+        tensors = load_file(path)
+    except FileNotFoundError as error:
+        raise CheckpointError(f"{path.parent} is not a checkpoint: it has no {path.name}") from error
+    except (OSError, safetensors.SafetensorError) as error:
+        raise CheckpointError(f"{path} is not a whole safetensors file: {error}") from error
+    expected = model.state_dict()
+    faults = [f"{name} is missing" for name in expected.keys() - tensors.keys()]
+    faults += [f"{name} is left over" for name in tensors.keys() - expected.keys()]
+    for name in expected.keys() & tensors.keys():
+        if expected[name].shape != tensors[name].shape:
+            faults.append(f"{name} is {tuple(tensors[name].shape)} instead of {tuple(expected[name].shape)}")
+    if faults:
+        more = f" (and {len(faults) - 5} more)" if len(faults) > 5 else ""
+        raise CheckpointError(f"{path} does not fit its configuration: {'; '.join(sorted(faults)[:5])}{more}")
+    model.load_state_dict(tensors)
+
+
+def save_weights(model: nn.Module, path: Path) -> None:
+    """Write every tensor of `model`; a file of that name is never half of one."""
+    with replacing(path) as partial:
+        save_file({name: value.contiguous() for name, value in model.state_dict().items()}, partial)
+        partial.chmod(0o644)  # safetensors writes for the owner alone

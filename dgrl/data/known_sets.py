@@ -1,0 +1,196 @@
+"""The field's data sets by name: how their folders are called, and where they are published."""
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from dgrl.data.checking import Folders
+from dgrl.data.pairs import HALF, DataError
+
+JPG, PNG = frozenset({".jpg"}), frozenset({".png"})
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A zip file that the authors of a data set publish.
+
+    Attributes:
+        url: its address.
+        checksum: "sha256:…" or "md5:…" of the true file, or None where nobody has published it.
+    """
+
+    url: str
+    checksum: str | None = None
+
+
+@dataclass(frozen=True)
+class KnownSet:
+    """A data set of the field.
+
+    Attributes:
+        name: what the literature calls it.
+        pairs: how many pairs it has.
+        layouts: folders of pictures and masks as its own archives name them, the official layout first.
+        home: the page of its authors.
+        archives: what to download; none where no lasting address is known.
+        missing: why there are none.
+        threshold: see `Pair`.
+    """
+
+    name: str
+    pairs: int
+    layouts: tuple[tuple[str, str], ...]
+    home: str
+    archives: tuple[Archive, ...] = ()
+    missing: str = ""
+    threshold: int = HALF
+
+
+# As mirrors and other projects lay out every set; in "Imgs" pictures (.jpg) and masks (.png) lie together.
+COMMON_LAYOUTS = (
+    ("image", "mask"),
+    ("images", "masks"),
+    ("imgs", "gt"),
+    ("img", "gt"),
+    ("Image", "GT"),
+    ("Images", "GT"),
+    ("Imgs", "GT"),
+    ("Imgs", "Imgs"),
+)
+
+# Checksums: those of ECSSD as in antoinehabis/Deep-ContourFlow (scripts/download_datasets.py), those of PASCAL-S and
+# DUT-OMRON's pictures as in matthias-k/pysaliency (external_datasets).
+KNOWN_SETS = {
+    known.name: known
+    for known in (
+        KnownSet(
+            "DUTS-TR",
+            10553,
+            # Copies from before 2018-01-22 hold, beside three masks as .jpg, wrong ones as .png: the check tells.
+            (("DUTS-TR-Image", "DUTS-TR-Mask"),),
+            "http://saliencydetection.net/duts/",
+            (Archive("http://saliencydetection.net/duts/download/DUTS-TR.zip"),),
+        ),
+        KnownSet(
+            "DUTS-TE",
+            5019,
+            (("DUTS-TE-Image", "DUTS-TE-Mask"),),
+            "http://saliencydetection.net/duts/",
+            (Archive("http://saliencydetection.net/duts/download/DUTS-TE.zip"),),
+        ),
+        KnownSet(
+            "ECSSD",
+            1000,
+            (("images", "ground_truth_mask"),),
+            "https://www.cse.cuhk.edu.hk/leojia/projects/hsaliency/dataset.html",
+            (
+                Archive(
+                    "https://www.cse.cuhk.edu.hk/leojia/projects/hsaliency/data/ECSSD/images.zip",
+                    "sha256:7d5dce1a21c6d82e2f9617c00ad7eae2de5ded9320e8c59a01b4c731d210ea47",
+                ),
+                Archive(
+                    "https://www.cse.cuhk.edu.hk/leojia/projects/hsaliency/data/ECSSD/ground_truth_mask.zip",
+                    "sha256:dc0a9f11f2adee2737d95b28f9567a0a5de33f78743447c097ceb4d42f281a31",
+                ),
+            ),
+        ),
+        KnownSet(
+            "PASCAL-S",
+            850,
+            (("datasets/imgs/pascal", "datasets/masks/pascal"),),
+            "http://cbs.ic.gatech.edu/salobj/",
+            (Archive("http://cbs.ic.gatech.edu/salobj/download/salObj.zip", "md5:e48b4e5deac08bddcaec55ce56e4d420"),),
+            # A mask's grey value is the share of the twelve annotators' votes. Salient is what more than half chose;
+            # half the votes, 127.5, are rounded up to 128.
+            threshold=128,
+        ),
+        KnownSet(
+            "DUT-OMRON",
+            5168,
+            (
+                ("DUT-OMRON-image", "pixelwiseGT-new-PNG"),
+                ("DUT-OMRON-image/DUT-OMRON-image", "DUT-OMRON-gt-pixelwise.zip/pixelwiseGT-new-PNG"),
+            ),
+            "http://saliencydetection.net/dut-omron/",
+            (
+                Archive(
+                    "http://saliencydetection.net/dut-omron/download/DUT-OMRON-image.zip",
+                    "md5:a8951db9297afacf78bc0e5079103cf1",
+                ),
+                Archive("http://saliencydetection.net/dut-omron/download/DUT-OMRON-gt-pixelwise.zip.zip"),
+            ),
+        ),
+        KnownSet(
+            "HKU-IS",
+            4447,
+            (("imgs", "gt"),),
+            "https://i.cs.hku.hk/~gbli/deep_saliency.html",
+            missing="its authors share it only through a file host that wants a person to click",
+        ),
+        KnownSet(
+            "SOD",
+            300,
+            (("Imgs", "Imgs"),),
+            "https://www.elderlab.yorku.ca/resources/salient-objects-dataset-sod/",
+            missing="its authors publish the annotators' outlines, and other people have made masks of them",
+        ),
+    )
+}
+
+
+def known_set(name: str) -> KnownSet:
+    """The data set of that name, whatever its case; DataError, which names all of them, if there is none."""
+    for known in KNOWN_SETS.values():
+        if known.name.casefold() == name.casefold():
+            return known
+    raise DataError(f"there is no known data set {name!r}; there is {', '.join(KNOWN_SETS)}, or any two folders")
+
+
+def folders_of(name: str, root: Path, download: bool = False, say: Callable[[str], None] = print) -> Folders:
+    """Where the pictures and masks of a known data set lie in `root`, or in the folder of its name in `root`.
+
+    Args:
+        name: one of `KNOWN_SETS`.
+        root: the folder that holds the set, or the one in which it is.
+        download: fetch the set into `root` if it is not there.
+        say: what to do with a line that people should read.
+
+    Raises:
+        DataError: the set is unknown, not there, or cannot be downloaded.
+    """
+    known = known_set(name)
+    found = _find(known, root)
+    if found is None and download:
+        _download(known, root, say)
+        found = _find(known, root)
+    if found is None:
+        images, masks = known.layouts[0]
+        hint = ", and --download fetches it" if known.archives and not download else ""
+        if download:
+            hint = f", and {root / known.name} is something else, which is in the way"
+        together = f"pictures and masks in {images}" if images == masks else f"pictures in {images}, masks in {masks}"
+        raise DataError(f"{known.name} is not in {root}: it has {together} (image and mask do as well){hint}")
+    return found
+
+
+def _find(known: KnownSet, root: Path) -> Folders | None:
+    for base in (root, root / known.name):
+        for images, masks in (*known.layouts, *COMMON_LAYOUTS):
+            if not ((base / images).is_dir() and (base / masks).is_dir()):
+                continue
+            found = Folders(
+                base / images, base / masks, threshold=known.threshold, name=known.name, published=known.pairs
+            )
+            # On disks where case does not count, "imgs" is "Imgs" too.
+            together = found.images.samefile(found.masks)
+            return dataclasses.replace(found, image_suffixes=JPG, mask_suffixes=PNG) if together else found
+    return None
+
+
+def _download(known: KnownSet, root: Path, say: Callable[[str], None]) -> None:
+    from dgrl.data.download import install
+
+    if not known.archives:
+        raise DataError(f"{known.name} cannot be downloaded: {known.missing}; see {known.home}")
+    install([(archive.url, archive.checksum) for archive in known.archives], root / known.name, known.home, say)

@@ -1,0 +1,190 @@
+"""Pictures with masks: finding the pairs, reading them, and augmenting both alike."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import Dataset
+from torchvision import tv_tensors
+from torchvision.transforms import v2
+
+from dgrl.images import IMAGE_SUFFIXES, ImageError, read_image
+
+
+class DataError(ValueError):
+    """A data set cannot be used; the message says which folder or file, and why."""
+
+
+HALF = 127
+"""Pixels of a mask brighter than this, of 255, are salient."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A picture and its mask on disk.
+
+    Attributes:
+        image: the picture's file.
+        mask: the mask's file.
+        threshold: pixels of the mask brighter than this, of 255, are salient.
+    """
+
+    image: Path
+    mask: Path
+    threshold: int = HALF
+
+    @property
+    def stem(self) -> str:
+        """The file name that picture and mask share."""
+        return self.image.stem
+
+    def truth(self) -> NDArray[np.uint8]:
+        """The mask as (H, W) uint8 of 0 and 1; ImageError if it cannot be read."""
+        grey = np.asarray(Image.fromarray(read_image(self.mask)).convert("L"))
+        return (grey > self.threshold).astype(np.uint8)
+
+
+def find_pairs(images: Path, masks: Path, exclude: Collection[str] = ()) -> list[Pair]:
+    """Pictures of one folder with the masks of the same stem in another, sorted by stem.
+
+    Only names are looked at; `dgrl.data.checking` opens the files too, and lists everything that is wrong.
+
+    Args:
+        images: folder of pictures.
+        masks: folder of masks.
+        exclude: stems to leave out, e.g. those kept for validation.
+
+    Raises:
+        DataError: a folder is missing, there are no pictures, a picture has no mask, or two share a name.
+    """
+    pictures, mates = file_of_stem(images), file_of_stem(masks)
+    for stem in exclude:
+        pictures.pop(stem, None)
+    missing = sorted(pictures.keys() - mates.keys())
+    if not pictures:
+        raise DataError(f"no pictures in {images}")
+    if missing:
+        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+        raise DataError(f"no mask in {masks} for {missing[0]}{more}")
+    return [Pair(pictures[stem], mates[stem]) for stem in sorted(pictures)]
+
+
+def files_by_stem(folder: Path, suffixes: Collection[str] = IMAGE_SUFFIXES) -> dict[str, list[Path]]:
+    """The pictures in a folder by the stem of their names, sorted; hidden files are passed over.
+
+    Raises:
+        DataError: there is no such folder.
+    """
+    if not folder.is_dir():
+        raise DataError(f"{folder} is not a folder")
+    files: dict[str, list[Path]] = {}
+    for path in sorted(folder.iterdir()):
+        # macOS keeps "._photo.jpg" files beside photos that are no pictures.
+        if path.suffix.lower() in suffixes and not path.name.startswith("."):
+            files.setdefault(path.stem, []).append(path)
+    return files
+
+
+def file_of_stem(folder: Path) -> dict[str, Path]:
+    """As `files_by_stem` where a stem means one file; DataError if two files share one."""
+    files = files_by_stem(folder)
+    for paths in files.values():
+        # Else a mask kept beside its picture would pass for the picture.
+        if len(paths) > 1:
+            raise DataError(f"{folder} holds both {paths[0].name} and {paths[1].name}: which is meant?")
+    return {stem: paths[0] for stem, paths in files.items()}
+
+
+def augmentation(size: int, smallest_crop: float = 0.9) -> v2.Transform:
+    """Random crop to a square of `size`, flip, colour and blur: the `default` preset's paired augmentation.
+
+    A crop keeps at least the share `smallest_crop` of the picture's area.
+    """
+    return v2.Compose(
+        [
+            v2.RandomResizedCrop(size, scale=(smallest_crop, 1.0), ratio=(0.65, 1.5), antialias=True),
+            v2.RandomHorizontalFlip(),
+            v2.ColorJitter(brightness=0.4, contrast=0.4, saturation=0.4, hue=0.05),
+            v2.RandomGrayscale(0.05),
+            v2.RandomApply([v2.GaussianBlur(5, (0.5, 1.5))], 0.1),
+        ]
+    )
+
+
+def plain_resize(size: int) -> v2.Transform:
+    """To a square of `size`, as in the published training."""
+    return v2.Resize((size, size), antialias=True)
+
+
+class SaliencyData(Dataset[tuple[Tensor, ...]]):
+    """Pairs as tensors: image (3, S, S) float32 in [0, 1] and mask (1, S, S) float32 of 0 and 1.
+
+    What augmentation does to item i in an epoch depends only on (seed, epoch, i): not on workers, processes or on where
+    a run was resumed.
+
+    Args:
+        pairs: the files.
+        transform: a paired v2 transform that ends with a square picture.
+        seed: seed of the augmentation.
+        paste_share: on which share of the pictures the object of another one is pasted, both augmented; the mask is
+            then the union of theirs. Backgrounds repeat less than their objects do.
+        page_share: on which share of the pictures a drawn page of text stands instead, with an empty mask.
+
+    Attributes:
+        epoch: set by the training loop; changes the augmentation.
+    """
+
+    def __init__(
+        self,
+        pairs: Sequence[Pair],
+        transform: v2.Transform,
+        seed: int = 0,
+        paste_share: float = 0.0,
+        page_share: float = 0.0,
+    ) -> None:
+        self.pairs = list(pairs)
+        self.transform = transform
+        self.seed = seed
+        self.paste_share = paste_share
+        self.page_share = page_share
+        self.epoch = 0
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, ...]:
+        with torch.random.fork_rng(devices=[]):
+            # `torch.manual_seed` would seed GPUs too, which nothing would undo.
+            torch.default_generator.manual_seed(hash((self.seed, self.epoch, index)))
+            image, mask = self.augmented(index)
+            if torch.rand(()) < self.paste_share:
+                other, shape = self.augmented(int(torch.randint(len(self), ())))
+                image, mask = torch.where(shape > 0, other, image), torch.maximum(mask, shape)
+            if torch.rand(()) < self.page_share:
+                from dgrl.data.text_pages import (
+                    draw_page,  # not above: matplotlib, whose fonts it uses, takes a while to import
+                )
+
+                page = draw_page(image.shape[-1])
+                image, mask = self.transformed(page, torch.zeros_like(page[:1]))
+        return image, mask
+
+    def augmented(self, index: int) -> tuple[Tensor, Tensor]:
+        """One pair as tensors, augmented by PyTorch's current random state."""
+        pair = self.pairs[index]
+        image = torch.from_numpy(read_image(pair.image)).permute(2, 0, 1)  # (3, H, W)
+        mask = torch.from_numpy(pair.truth())[None] * 255  # (1, H, W)
+        if image.shape[-2:] != mask.shape[-2:]:
+            raise ImageError(f"{pair.mask}: the mask's size differs from that of {pair.image.name}")
+        return self.transformed(image, mask)
+
+    def transformed(self, image: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Picture (3, H, W) and mask (1, H, W), uint8, as this set's tensors, by PyTorch's current random state."""
+        image, mask = self.transform(tv_tensors.Image(image), tv_tensors.Mask(mask))
+        # Masks are resized by nearest neighbour in torchvision, so they stay 0 and 255.
+        return image.as_subclass(Tensor).float() / 255, (mask.as_subclass(Tensor) > 127).float()

@@ -1,0 +1,1 @@
+"""How good maps are: the field's metrics, over a data set or between two passes."""

@@ -1,0 +1,217 @@
+"""How good maps are: a network's, at every time step and after BRN, or anybody's from a folder."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.nn import functional as F
+
+from dgrl.data.pairs import DataError, Pair, file_of_stem
+from dgrl.evaluation.metrics import METRICS, Bytes, Curve, Mask
+from dgrl.evaluation.tally import Nested, Refuse, Row, Sample, Tally, Worst, measure_all
+from dgrl.images import ImageError, read_image, to_tensor
+from dgrl.model import DGRL
+from dgrl.network.rln import RLNOutput
+
+REFINED = "refined"
+
+
+@dataclass
+class Evaluation:
+    """What `evaluate` or `evaluate_maps` found.
+
+    Attributes:
+        pictures: how many were evaluated.
+        stretch: whether maps were stretched to [0, 1] first.
+        scores: metrics by kind of map: "t0", "t1", … for RLN's time steps, "refined" after BRN; of a folder its name.
+        attention: by time step and level ("t0", "conv3"): the share of a weight map's mass inside the mask, over the
+            mask's share of the picture, mean over pictures; 1 is chance.
+        curves: precision, recall and F (256,) by kind of map, at the thresholds 255 … 0.
+        rows: the metrics of every map of every picture.
+        worst: the pictures whose last map has the largest MAE, the worst first.
+        refused: how many pictures could not be read.
+        resized: how many maps had to be brought to their mask's size.
+    """
+
+    pictures: int
+    stretch: bool
+    scores: Nested
+    attention: Nested = field(default_factory=dict)
+    curves: dict[str, dict[str, Curve]] = field(default_factory=dict)
+    rows: list[Row] = field(default_factory=list)
+    worst: list[Worst] = field(default_factory=list)
+    refused: int = 0
+    resized: int = 0
+
+    @property
+    def protocol(self) -> str:
+        """How the numbers were made, as a line of text."""
+        stretched = (
+            "published protocol: maps stretched to [0, 1] by minimum and maximum" if self.stretch else "not stretched"
+        )
+        resized = f"; {self.resized} maps resized to their mask's size, bilinear" if self.resized else ""
+        return f"{self.pictures} pictures; {stretched}, 8 bits{resized}; β² = 0.3; pysodmetrics"
+
+    def table(self) -> str:
+        """As a Markdown table, a row per kind of map, and one of attention."""
+        rows = table_rows("map", METRICS, self.scores, ".4f")
+        if self.attention:
+            levels = list(next(iter(self.attention.values())))
+            rows += ["", *table_rows("map mass on the object, times chance", levels, self.attention, ".2f")]
+        return "\n".join([*rows, "", self.protocol])
+
+    def summary(self) -> dict[str, Any]:
+        """Everything but curves, rows and worst pictures, ready for JSON."""
+        names = ("pictures", "stretch", "protocol", "refused", "resized", "scores", "attention")
+        return {name: getattr(self, name) for name in names}
+
+
+def table_rows(
+    title: str, columns: Sequence[str], values: Mapping[str, Mapping[str, float]], number_format: str
+) -> list[str]:
+    """The lines of a Markdown table: a column per name in `columns`, a row per key of `values`."""
+    rows = [f"| {title} | {' | '.join(columns)} |", "|---|" + "---|" * len(columns)]
+    for name, row in values.items():
+        numbers = (format(row[column], number_format) for column in columns)
+        rows.append(f"| {name} | {' | '.join(numbers)} |")
+    return rows
+
+
+def evaluate(
+    model: DGRL,
+    pairs: Sequence[Pair],
+    steps: int | None = None,
+    stretch: bool = True,
+    refine: bool = True,
+    refuse: Refuse | None = None,
+    **settings: Any,
+) -> Evaluation:
+    """Run the network over pictures with masks and measure every map it makes.
+
+    Args:
+        model: the network, on the device that is to run it.
+        pairs: pictures and masks.
+        steps: T; by default the number trained.
+        stretch: stretch each map to [0, 1] first (the published protocol).
+        refine: run BRN too; without it only RLN's time steps are measured.
+        refuse: told of a picture that cannot be read, which is then passed over; by default that is an error.
+        settings: see `measure_all`.
+
+    Raises:
+        ImageError: a picture or mask cannot be read.
+        DataError: none can be.
+        FloatingPointError: the network gave NaN or infinite values.
+    """
+
+    def look(pair: Pair) -> Sample:
+        truth = pair.truth()
+        localised, maps = run(model, pair, steps, refine, stretch)
+        if maps["t0"].shape[-2:] != truth.shape:
+            raise ImageError(f"{pair.mask}: the mask's size differs from that of {pair.image.name}")
+        attention = {
+            f"t{t}": {level: concentration(weights, truth) for level, weights in step.weight_maps.items()}
+            for t, step in enumerate(localised.steps)
+            if step.weight_maps
+        }
+        return Sample(truth, {kind: _saved(values, pair) for kind, values in maps.items()}, attention)
+
+    return _evaluation(measure_all(look, pairs, stretch, refuse, **settings), stretch)
+
+
+def evaluate_maps(
+    folder: Path, pairs: Sequence[Pair], stretch: bool = True, refuse: Refuse | None = None, **settings: Any
+) -> Evaluation:
+    """Measure maps that a method has saved, each under its picture's stem; the pictures themselves are not read.
+
+    Args:
+        folder: the maps, of any format; those of another size than their mask are resized.
+        pairs: pictures and masks.
+        stretch: see `evaluate`.
+        refuse: see `evaluate`.
+        settings: see `measure_all`.
+
+    Raises:
+        DataError: a picture has no map, or several, or pictures share a stem.
+        ImageError: a map or mask cannot be read, or holds NaN.
+    """
+    files = file_of_stem(folder)
+    twice = [stem for stem, count in Counter(pair.stem for pair in pairs).items() if count > 1]
+    if twice:
+        raise DataError(f"several pictures are called {twice[0]}: measure each data set by itself")
+    missing = [pair.stem for pair in pairs if pair.stem not in files]
+    if missing and refuse is None:
+        raise DataError(f"{folder} has no map for {len(missing)} of {len(pairs)} pictures, e.g. {missing[0]}")
+    kind = folder.resolve().name
+
+    def look(pair: Pair) -> Sample:
+        if pair.stem not in files:
+            raise ImageError(f"{folder}: there is no map for {pair.stem}")
+        truth = pair.truth()
+        saliency = Image.fromarray(read_image(files[pair.stem])).convert("L")
+        size = truth.shape[1], truth.shape[0]
+        resized = saliency.size != size
+        if resized:
+            saliency = saliency.resize(size, Image.Resampling.BILINEAR)
+        return Sample(truth, {kind: np.asarray(saliency)}, resized=resized)
+
+    return _evaluation(measure_all(look, pairs, stretch, refuse, **settings), stretch)
+
+
+def _evaluation(tally: Tally, stretch: bool) -> Evaluation:
+    n = tally.pictures
+    if n == 0:
+        raise DataError("none of the pictures can be evaluated")
+    return Evaluation(
+        pictures=n,
+        stretch=stretch,
+        scores={kind: one.results() for kind, one in tally.scores.items()},
+        attention={t: {level: value / n for level, value in row.items()} for t, row in tally.attention.items()},
+        curves={kind: one.curves() for kind, one in tally.scores.items()},
+        rows=sorted(tally.rows, key=lambda row: row.index),
+        worst=tally.worst,
+        refused=tally.refused,
+        resized=tally.resized,
+    )
+
+
+@torch.inference_mode()
+def run(
+    model: DGRL, pair: Pair, steps: int | None, refine: bool, stretch: bool = False
+) -> tuple[RLNOutput, dict[str, Tensor]]:
+    """One picture: RLN's output, and every map (1, 1, H, W) float32 in the picture's size, by kind."""
+    photo = read_image(pair.image)
+    images = to_tensor(photo).to(model.device)
+    localised = model.localise(images, steps)
+    height, width = photo.shape[:2]
+    sized = model.sizing.localised
+    maps = {f"t{t}": sized(step.saliency, height, width, stretch) for t, step in enumerate(localised.steps)}
+    if refine:
+        refined = model.refine(images, localised.saliency).refined
+        maps[REFINED] = model.sizing.refined(refined, height, width, stretch)
+    return localised, {kind: values.float() for kind, values in maps.items()}
+
+
+def _saved(values: Tensor, pair: Pair) -> Bytes:
+    """A map (1, 1, H, W) as the PNG (H, W) that would be saved of it."""
+    if not torch.isfinite(values).all():
+        raise FloatingPointError(f"{pair.image}: the network gave NaN or infinite values; its weights are at fault")
+    saved: Bytes = (values[0, 0] * 255).round().byte().cpu().numpy()
+    return saved
+
+
+def concentration(weights: Tensor, mask: Mask) -> float:
+    """Share of a weight map's mass inside the mask, over the mask's share of the picture; 1 is chance.
+
+    `weights` is (1, 1, h, w), positive; the mask is averaged over each of its cells. 1 for an empty mask.
+    """
+    height, width = weights.shape[-2:]
+    inside = F.adaptive_avg_pool2d(torch.from_numpy(mask)[None, None].to(weights), (height, width))
+    if not inside.any():
+        return 1.0
+    return float((weights * inside).sum() / weights.sum() / inside.mean())

@@ -1,0 +1,187 @@
+"""What one pass saw, as files to keep: PNGs of every map, and a page that explains them and needs nothing else."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from dgrl import figures
+from dgrl.images import RGB, cutout, to_grey
+from dgrl.places import carried
+from dgrl.templates import render
+from dgrl.trace import SMALLEST_OBJECT, PixelTrace, Trace
+
+LONGEST = 960
+GUIDE = """\
+report.html     a page that explains this pass; open it in a browser, it needs nothing else
+saliency.png    the refined map in the photo's size, 0 black, 1 white
+maps/           every map in colours, by the name of its tap
+figures/        the figures of the report
+trace.npz       every number of the pass
+
+In Python: dgrl.Trace.load("trace.npz"), or numpy.load("trace.npz", allow_pickle=False) for arrays by these keys:
+"""
+MEANINGS = {
+    "photo": "the photo, RGB, 0 to 255",
+    "saliency": "the refined map in the photo's size, 0 to 1",
+    "weight_map": "where RLN looks: CWM's weights at {block}, time step {t}; mean 1",
+    "feedback": "channels fed back into {block} at time step {t}, before up-sampling",
+    "logits": "RLN's scores at time step {t}, background and object; saliency is their softmax",
+    "prior": "the map that BRN was given, 0 to 1",
+    "coefficients": "BRN's n×n coefficients of every pixel, row by row of the window",
+    "refined": "the map after BRN, 0 to 1",
+}
+
+
+def write_report(trace: Trace, folder: Path, facts: Mapping[str, str]) -> None:
+    """Fill `folder`, which exists, with all there is of a trace.
+
+    `report.html`, `trace.npz` (`Trace.load` reads it), `README.txt` with its keys, `saliency.png` in the photo's size,
+    every map as `maps/TAP.png` and every figure of the report as `figures/NAME.png`.
+    """
+    for name in ("maps", "figures"):
+        (folder / name).mkdir(exist_ok=True)
+    # An earlier run may have had more time steps.
+    for stale in [*folder.glob("maps/rln.t*.png"), *folder.glob("figures/kernel_*.png")]:
+        stale.unlink()
+    to_grey(trace.saliency).save(folder / "saliency.png")
+    for name, picture in map_pictures(trace).items():
+        Image.fromarray(picture).save(folder / "maps" / f"{name}.png")
+    drawn = draw_figures(trace)
+    for name, png in drawn.items():
+        (folder / "figures" / f"{name}.png").write_bytes(png)
+    trace.save(folder / "trace.npz")
+    (folder / "README.txt").write_text(guide(trace), encoding="utf-8")
+    (folder / "report.html").write_text(report_html(trace, facts, drawn), encoding="utf-8")
+
+
+def guide(trace: Trace) -> str:
+    """What the folder holds, and every key of `trace.npz` with its shape and meaning, as text."""
+    arrays: dict[str, NDArray[Any]] = {"photo": trace.photo, "saliency": trace.saliency, **trace.taps}
+    rows = [f"  {name:<28}{'×'.join(map(str, values.shape)):<14}{meaning(name)}" for name, values in arrays.items()]
+    return "\n".join([GUIDE, *rows, f"  {'about':<28}{'text':<14}format, and the kind of prior, as JSON", ""])
+
+
+def meaning(key: str) -> str:
+    """What an array of `trace.npz` is."""
+    *path, name = key.split(".")
+    return MEANINGS[name].format(t=path[1][1:] if len(path) > 1 else "", block=path[-1] if path else "")
+
+
+def report_html(trace: Trace, facts: Mapping[str, str], drawn: Mapping[str, bytes] | None = None) -> str:
+    """The report: one HTML page with its pictures inside, for lecture and file.
+
+    Args:
+        trace: the pass.
+        facts: what the page cannot know from the trace, for its table of settings, e.g. photo, checkpoint, device. The
+            fact called "photo" is its title too.
+        drawn: the result of `draw_figures`, where it has been drawn already.
+    """
+    drawn = draw_figures(trace) if drawn is None else drawn
+    photo = figures.shrink(trace.photo, LONGEST)
+    saliency = figures.resize_map(trace.saliency, *photo.shape[:2]).clip(0, 1)
+    pixels = trace.most_changed()
+    ringed = figures.png_file(mark_all(photo, trace, pixels))
+    parts: dict[str, Any] = {
+        "title": facts.get("photo", "A photo"),
+        "found": found(trace),
+        "photo": figures.embedded(ringed, "The photo, with rings around the pixels of section 5"),
+        "saliency": figures.embedded(figures.png_file(to_grey(saliency)), "Saliency map"),
+        "cutout": figures.embedded(figures.png_file(cutout(photo, saliency)), "The object, cut out"),
+        "last": str(len(trace.steps) - 1),
+        "n": str(trace.kernel_size),
+        "kernels": [_kernel(number, pixel, drawn) for number, pixel in enumerate(pixels, start=1)],
+        "facts": dict(facts) | own_facts(trace),
+    }
+    for name in ("time_steps", "weight_maps", "refinement", "kernel_field"):
+        parts[name] = figures.embedded(drawn[name], name.replace("_", " ").capitalize())
+    return render("report", **parts)
+
+
+def draw_figures(trace: Trace) -> dict[str, bytes]:
+    """The report's figures as PNG files, by name."""
+    drawn = {
+        "time_steps": figures.time_steps(trace),
+        "weight_maps": figures.weight_maps(trace),
+        "refinement": figures.refinement(trace),
+        "kernel_field": figures.kernel_field(trace),
+    }
+    for number, pixel in enumerate(trace.most_changed(), start=1):
+        drawn[f"kernel_{number}"] = figures.kernel(pixel)
+    return {name: figures.png(figure) for name, figure in drawn.items()}
+
+
+def map_pictures(trace: Trace) -> dict[str, RGB]:
+    """Every map of the trace in the photo's proportions, at most 960 pixels long, by the name of its tap.
+
+    Saliency is grey, 0 black and 1 white. Weight maps have one scale for each level, from 0 to the largest weight of
+    all time steps; BRN's centre coefficients one from −limit to limit, the kernels' spread one from 0.
+    """
+    height, width = figures.shrink(trace.photo, LONGEST).shape[:2]
+
+    def grey(values: figures.Map) -> RGB:
+        return figures.colour(figures.resize_map(values, height, width), 0, 1, figures.SALIENCY)
+
+    pictures: dict[str, RGB] = {}
+    for step in trace.steps:
+        for level, weights in step.weight_maps.items():
+            spread_out = figures.resize_map(weights, height, width, aligned=True)
+            limit = figures.weight_limit(trace, level)
+            pictures[f"rln.t{step.t}.{level}.weight_map"] = figures.colour(spread_out, 0, limit, figures.WEIGHTS)
+        pictures[f"rln.t{step.t}.saliency"] = grey(step.saliency)
+    pictures["brn.prior"] = grey(trace.prior)
+    pictures["brn.refined"] = grey(trace.refined)
+    for name in ("centre", "shift_x", "shift_y"):
+        values = getattr(trace.kernel_field, name)
+        limit = figures.largest(values)
+        resized = figures.resize_map(values, height, width)
+        pictures[f"brn.kernel_{name}"] = figures.colour(resized, -limit, limit, figures.SIGNED)
+    spread = figures.resize_map(trace.kernel_field.spread, height, width)
+    pictures["brn.kernel_spread"] = figures.colour(spread, 0, figures.largest(spread), figures.SPREAD)
+    return pictures
+
+
+def mark_all(photo: RGB, trace: Trace, pixels: list[PixelTrace]) -> RGB:
+    """The shrunk photo with a ring around each pixel."""
+    for pixel in pixels:
+        photo = figures.mark(photo, *carried(pixel.x, pixel.y, trace.photo.shape, photo.shape))
+    return photo
+
+
+def found(trace: Trace) -> str:
+    """What the map says, in a sentence or two."""
+    height, width = trace.saliency.shape
+    rows, columns = np.nonzero(trace.found())
+    if not len(rows):
+        return (
+            f"No object stands out in this photo of {width}×{height} pixels: less than {SMALLEST_OBJECT:.1%} of it is "
+            f"salient with a probability above one half; the highest is {trace.saliency.max():.2f}."
+        )
+    change = np.abs(trace.refined - trace.prior).mean()
+    return (
+        f"{len(rows) / trace.saliency.size:.1%} of this photo of {width}×{height} pixels is salient with a probability "
+        f"above one half. These pixels lie in columns {columns.min()} to {columns.max()} and rows {rows.min()} to "
+        f"{rows.max()}. Refinement changed the map by {change:.4f} on average."
+    )
+
+
+def own_facts(trace: Trace) -> dict[str, str]:
+    """What a trace knows of its settings."""
+    height, width = trace.photo.shape[:2]
+    steps = trace.steps
+    return {
+        "photo's size": f"{width}×{height} pixels",
+        "time steps": f"T = {len(steps) - 1}, so {len(steps)} predictions",
+        "RLN's maps": f"{steps[0].saliency.shape[1]}×{steps[0].saliency.shape[0]} pixels",
+        "BRN's maps": f"{trace.prior.shape[1]}×{trace.prior.shape[0]} pixels, {trace.prior_kind} prior",
+        "kernels": f"{trace.kernel_size}×{trace.kernel_size}",
+    }
+
+
+def _kernel(number: int, pixel: PixelTrace, drawn: Mapping[str, bytes]) -> tuple[str, str]:
+    """What stands above a kernel's figure, and the figure."""
+    text = f"Pixel ({pixel.x}, {pixel.y}): {pixel.prior:.3f} before, {pixel.refined:.3f} after"
+    return text, figures.embedded(drawn[f"kernel_{number}"], f"The kernel of {text}")

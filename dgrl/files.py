@@ -1,0 +1,51 @@
+"""Files that are whole or not there, and the folders that come with DGRL beside its code."""
+
+import itertools
+import os
+import sys
+import sysconfig
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+PARTIAL = ".dgrl-{}.partial"
+STALE_SECONDS = 3600  # nothing takes so long to write
+_numbers = itertools.count()
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A path beside `path` to write to; the file takes its place when it is whole, and not at all after an error."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(PARTIAL.format(f"{os.getpid()}-{next(_numbers)}"))
+    try:
+        yield partial
+        partial.replace(path)
+    except OSError as error:  # few of them say which file they are about
+        raise OSError(f"{path}: it cannot be written ({error.strerror or error})") from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def sweep(folder: Path) -> None:
+    """Delete what runs that were killed, an hour ago or more, have left of their `replacing` in `folder`."""
+    for partial in folder.glob(PARTIAL.format("*")):
+        with suppress(OSError):
+            if time.time() - partial.stat().st_mtime > STALE_SECONDS:
+                partial.unlink()
+
+
+def shipped(name: str) -> Path:
+    """The folder `name` ("weights" or "examples"), in a checkout or where an installed wheel puts it; there or not."""
+    checkout = Path(__file__).resolve().parents[1]
+    if (checkout / "pyproject.toml").is_file():
+        return checkout / name
+    schemes = [sysconfig.get_default_scheme(), sysconfig.get_preferred_scheme("user")]
+    places = [Path(sysconfig.get_path("data", scheme)) for scheme in schemes] + [Path(sys.prefix)]
+    folders = [place / "share" / "dgrl" / name for place in places]
+    return next((folder for folder in folders if folder.is_dir()), folders[0])
+
+
+WEIGHTS = shipped("weights")
+EXAMPLES = shipped("examples")

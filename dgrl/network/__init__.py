@@ -1,0 +1,1 @@
+"""The paper: RLN with its context module, BRN, and the backbone that both build on."""

@@ -1,0 +1,130 @@
+"""The Boundary Refinement Network (BRN), section 4 of the paper: every pixel recomputed from its neighbours."""
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from dgrl.network.config import DGRLConfig
+from dgrl.network.layers import fill_gaussian
+from dgrl.taps import Tap, name_taps
+
+
+@dataclass
+class BRNOutput:
+    """What BRN computed.
+
+    Attributes:
+        prior: (B, 1, H, W) in [0, 1], the map that was refined.
+        coefficients: (B, n², H, W), signed, not normalised: coefficient d of a pixel weighs its neighbour in row
+            d // n, column d % n of the n×n window around it.
+        evidence: (B, 1, H, W), foreground minus background of `propagate`; float64 where the device has it.
+        refined: (B, 1, H, W) in [0, 1].
+    """
+
+    prior: Tensor
+    coefficients: Tensor
+    evidence: Tensor
+    refined: Tensor
+
+
+def propagate(saliency: Tensor, coefficients: Tensor) -> Tensor:
+    """Recompute every pixel from its n×n neighbours (paper, section 4; code: layers data_transpose to prob).
+
+    With s_d the map at neighbour d (0 outside the image) and v_d its coefficient:
+
+        foreground = Σ_d v_d · s_d,  background = Σ_d v_d · (1 − s_d),
+        refined = softmax(background, foreground)[1] = sigmoid(Σ_d v_d · (2 s_d − 1)).
+
+    Args:
+        saliency: (B, 1, H, W) or (H, W), in [0, 1].
+        coefficients: (B, n², H, W) or (n², H, W), signed, not normalised.
+
+    Returns:
+        The refined map, of `saliency`'s shape, in [0, 1].
+
+    Raises:
+        ValueError: the number of coefficients is not an odd square, or the shapes do not go together.
+    """
+    return weigh(saliency, coefficients).sigmoid().to(torch.result_type(saliency, coefficients))
+
+
+def weigh(saliency: Tensor, coefficients: Tensor) -> Tensor:
+    """The evidence of `propagate`, Σ_d v_d · (2 s_d − 1): foreground minus background, of `saliency`'s shape.
+
+    It is in float64 where the device has it: the terms of large coefficients all but cancel, and float32 would be off
+    by 1e-5.
+    """
+    n = round(coefficients.shape[-3] ** 0.5)
+    if n * n != coefficients.shape[-3] or n % 2 == 0:
+        raise ValueError(f"{coefficients.shape[-3]} coefficients per pixel are not the square of an odd number")
+    if saliency.shape[-2:] != coefficients.shape[-2:]:
+        raise ValueError(f"map {tuple(saliency.shape)} and coefficients {tuple(coefficients.shape)} differ in size")
+    batched = saliency.dim() == coefficients.dim()
+    if batched and (saliency.shape[-3] != 1 or saliency.shape[:-3] != coefficients.shape[:-3]):
+        raise ValueError(f"map {tuple(saliency.shape)} and coefficients {tuple(coefficients.shape)} do not go together")
+    precise = torch.float32 if saliency.device.type == "mps" else torch.float64
+    signed = 2 * (saliency.squeeze(-3) if batched else saliency).to(precise) - 1  # (B, H, W)
+    height, width = signed.shape[-2:]
+    signed = F.pad(signed, [n // 2] * 4, value=-1.0)  # outside the image the map is 0
+    evidence = torch.zeros((), device=signed.device, dtype=precise)
+    for d, coefficient in enumerate(coefficients.unbind(-3)):
+        row, column = divmod(d, n)
+        evidence = evidence + coefficient * signed[..., row : row + height, column : column + width]
+    return evidence.unsqueeze(-3) if batched else evidence
+
+
+class BRN(nn.Module):
+    """Seven 3×3 convolutions from image and map to n² coefficients per pixel, then propagation. No pooling.
+
+    Untrained, it returns about sigmoid(2s − 1): the last layer's bias is 1 at the centre coefficient.
+
+    Args:
+        config: kernel size n, channels, initial weights, kind of prior, normalisation of images.
+
+    Attributes:
+        reach: how many pixels away an input can be to have a say in a pixel's refined value.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, config: DGRLConfig) -> None:
+        super().__init__()
+        self.kernel_size = config.kernel_size
+        self.prior: Literal["soft", "binary"] = config.prior
+        widths = [4, *config.refinement_channels, config.kernel_size**2]
+        layers: list[nn.Module] = []
+        for inputs, outputs in pairwise(widths):
+            convolution = nn.Conv2d(inputs, outputs, 3, padding=1)
+            if config.refinement_std is None:
+                nn.init.kaiming_normal_(convolution.weight)
+                nn.init.zeros_(convolution.bias)  # type: ignore[arg-type]
+            else:
+                fill_gaussian(convolution, std=config.refinement_std)
+            layers += [convolution, nn.ReLU(inplace=True)]
+        if config.refinement_std is None:
+            nn.init.zeros_(convolution.weight)
+        self.reach = max(len(widths) - 1, config.kernel_size // 2)  # the kernel moves values of the map itself
+        identity = torch.zeros(config.kernel_size**2)
+        identity[config.kernel_size**2 // 2] = config.refinement_gain
+        convolution.bias = nn.Parameter(identity)
+        self.layers = nn.Sequential(*layers[:-1])  # coefficients are signed: no ReLU after the last
+        self.prior_tap = Tap("prior")
+        self.coefficients_tap = Tap("coefficients")
+        self.refined_tap = Tap("refined")
+        name_taps(self, "brn")
+        self.register_buffer("mean", torch.tensor(config.brn_mean).view(3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(config.brn_std).view(3, 1, 1), persistent=False)
+
+    def forward(self, images: Tensor, saliency: Tensor) -> BRNOutput:
+        """Refine `saliency` (B, 1, H, W) in [0, 1] with the help of `images` (B, 3, H, W) in [0, 1], RGB."""
+        prior = self.prior_tap(saliency.round() if self.prior == "binary" else saliency)
+        images = (images - self.mean) / self.std
+        coefficients = self.coefficients_tap(self.layers(torch.cat([images, prior], 1)).float())  # (B, 25, 480, 480)
+        evidence = weigh(prior, coefficients)  # (B, 1, 480, 480)
+        refined = self.refined_tap(evidence.sigmoid().float())
+        return BRNOutput(prior, coefficients, evidence, refined)

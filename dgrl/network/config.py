@@ -1,0 +1,115 @@
+"""Everything that decides what the network computes, in one frozen dataclass."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+# The published Caffe network takes pictures in [0, 255]. RLN's own first batch-norm normalises them; from BRN's, the
+# script stage2/test/test.m subtracts this mean (there in BGR order), and layer data_norm multiplies by 0.00392157.
+CAFFE_MEAN = (122.67892, 116.66877, 104.00699)
+CAFFE_SCALE = 0.00392157
+
+
+@dataclass(frozen=True)
+class DGRLConfig:
+    """Settings of RLN and BRN. The defaults are the published values.
+
+    "Paper" is Wang et al., "Detect Globally, Refine Locally", CVPR 2018; "code" is the authors' Caffe network.
+
+    Attributes:
+        backbone: any timm network with feature boundaries at strides 2, 4, 8, 16 and 32 (paper: ResNet-50).
+        steps: T, the last recurrent time step; the backbone runs T + 1 times (paper: 2).
+        context: whether the Contextual Weighting Module weights the side outputs; `False` is the paper's ablation.
+        share_heads: whether all time steps share one set of context modules and heads (code: one set per step).
+        context_channels: channels of each of the three context filters (code: 32).
+        side_channels: channels of each side output (code: 128).
+        kernel_size: n, the side of BRN's propagation kernel; odd, 3 or more (code: 5).
+        refinement_channels: output channels of BRN's convolutions before the last (paper: 64, 64, 64, 128, 128, 128).
+        refinement_std: standard deviation of BRN's initial weights (code: 0.01; the paper's text says 0.1). None takes
+            He's for the hidden layers, so that the signal keeps its size through all seven, and 0 for the last.
+        refinement_gain: initial bias of the centre coefficient, so that an untrained BRN returns about
+            sigmoid(gain · (2s − 1)) (paper, code: 1).
+        prior: what BRN refines: the RLN map as it is ("soft"), or rounded to 0 and 1 ("binary", code).
+        rln_size: side of RLN's square input in pixels (paper: 384).
+        brn_size: side of BRN's square input in pixels (paper: 480).
+        mean: RGB mean that RLN subtracts from images in [0, 1].
+        std: RGB standard deviation that RLN divides by.
+        brn_mean: RGB mean that BRN subtracts from images in [0, 1].
+        brn_std: RGB standard deviation that BRN divides by.
+        sizing: how pictures and maps change their size: bilinear ("smooth"), or bicubic for RLN and nearest for BRN as
+            in the authors' test scripts ("published", `dgrl.network.sizing`).
+
+    Raises:
+        ValueError: a setting is outside its range; the message names it.
+    """
+
+    backbone: str = "resnet50"
+    steps: int = 2
+    context: bool = True
+    share_heads: bool = False
+    context_channels: int = 32
+    side_channels: int = 128
+    kernel_size: int = 5
+    refinement_channels: tuple[int, ...] = (64, 64, 64, 128, 128, 128)
+    refinement_std: float | None = 0.01
+    refinement_gain: float = 1.0
+    # Departure: the authors' script feeds BRN a rounded map. A soft one keeps what RLN is unsure about.
+    prior: Literal["soft", "binary"] = "soft"
+    rln_size: int = 384
+    brn_size: int = 480
+    mean: tuple[float, float, float] = IMAGENET_MEAN
+    std: tuple[float, float, float] = IMAGENET_STD
+    brn_mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    brn_std: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    # Departure: the authors' script hands BRN nearest pixels. Bilinear ones keep edges where they are.
+    sizing: Literal["smooth", "published"] = "smooth"
+
+    def __post_init__(self) -> None:
+        # JSON has no tuples: what comes back from config.json is made a tuple again, so that equal settings are equal.
+        for name in ("refinement_channels", "mean", "std", "brn_mean", "brn_std"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        checks = {
+            "steps must be 0 or more": self.steps >= 0,
+            "context_channels and side_channels must be positive": min(self.context_channels, self.side_channels) > 0,
+            "kernel_size must be odd and at least 3": self.kernel_size >= 3 and self.kernel_size % 2 == 1,
+            "refinement_std must be positive": self.refinement_std is None or self.refinement_std > 0,
+            "prior must be 'soft' or 'binary'": self.prior in ("soft", "binary"),
+            "rln_size must be a positive multiple of 32": self.rln_size > 0 and self.rln_size % 32 == 0,
+            "brn_size must be positive": self.brn_size > 0,
+            "refinement_channels must name at least one convolution": len(self.refinement_channels) > 0,
+            "refinement_channels must be positive": min(self.refinement_channels, default=1) > 0,
+            "mean and std must have three values": len(self.mean) == len(self.std) == 3,
+            "brn_mean and brn_std must have three values": len(self.brn_mean) == len(self.brn_std) == 3,
+            "std and brn_std must be positive": min(*self.std, *self.brn_std) > 0,
+            "sizing must be 'smooth' or 'published'": self.sizing in ("smooth", "published"),
+        }
+        for message, holds in checks.items():
+            if not holds:
+                raise ValueError(f"{message} (in {self})")
+
+    @classmethod
+    def published(cls, **settings: object) -> "DGRLConfig":
+        """The authors' Caffe network and what their test scripts do around it: for their weights (`dgrl.caffe`)."""
+        theirs: dict[str, object] = {
+            "backbone": "caffe_resnet50",
+            "prior": "binary",
+            "mean": (0.0, 0.0, 0.0),
+            "std": (1 / 255,) * 3,
+            "brn_mean": tuple(mean / 255 for mean in CAFFE_MEAN),
+            "brn_std": (1 / (255 * CAFFE_SCALE),) * 3,
+            "sizing": "published",
+        }
+        return cls(**(theirs | settings))  # type: ignore[arg-type]
+
+    @classmethod
+    def for_backbone(cls, backbone: str, **settings: object) -> "DGRLConfig":
+        """The published settings with another backbone and the input normalisation it was pre-trained with."""
+        import timm
+
+        pretrained = timm.get_pretrained_cfg(backbone)
+        if backbone == "caffe_resnet50":  # it takes [0, 255], and normalises by itself
+            settings = {"mean": (0.0,) * 3, "std": (1 / 255,) * 3} | settings
+        elif pretrained is not None:
+            settings = {"mean": pretrained.mean, "std": pretrained.std} | settings
+        return cls(backbone=backbone, **settings)  # type: ignore[arg-type]

@@ -1,0 +1,42 @@
+"""Where a network runs. Programs choose; model code never does."""
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from dgrl.running.folding import folded
+
+if TYPE_CHECKING:
+    from dgrl.model import DGRL
+
+
+class DeviceError(ValueError):
+    """A device or precision cannot be had; the message says which and what can."""
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """The device called `name`: "cpu", "cuda", "cuda:1", "mps", or "auto" for the fastest one there is.
+
+    Raises:
+        DeviceError: this machine, or this PyTorch, does not have it.
+    """
+    available = ["cpu"]
+    if torch.backends.mps.is_available():
+        available.insert(0, "mps")
+    if torch.cuda.is_available():
+        available[:0] = ["cuda", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))]
+    if name == "auto":
+        return torch.device(available[0])
+    if name not in available:
+        raise DeviceError(f"device {name!r} is not available here; there is {', '.join(available)} (or auto)")
+    return torch.device(name)
+
+
+def rewrite_for_inference(model: "DGRL", device: torch.device) -> None:
+    """Move the network to `device` and make it ready for inference there; it cannot be saved afterwards.
+
+    Its convolutions get the memory layout that devices are fastest with, and take in the batch-norms after them.
+    """
+    model.to(device=device)
+    model.rln.backbone = folded(model.rln.backbone)
+    model.to(memory_format=torch.channels_last)

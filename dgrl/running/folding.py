@@ -1,0 +1,39 @@
+"""Batch-norms folded into the convolutions before them: the same backbone, with fewer passes over its features."""
+
+import copy
+from itertools import pairwise
+
+import torch
+from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from dgrl.network.backbone import Backbone
+
+PROBE_SIDE = 64
+
+
+def folded(backbone: Backbone) -> Backbone:
+    """A copy for inference in which each batch-norm that follows a convolution is part of it.
+
+    It computes the same, but its tensors have other values and no batch-norms: it cannot be saved as a checkpoint. What
+    follows what is read from the order of a module's children, which is how networks are written but not a law; so the
+    copy is tried on noise, and where it does not give the same, `backbone` itself is returned.
+    """
+    device = next(backbone.parameters()).device
+    probe = torch.rand(1, 3, PROBE_SIDE, PROBE_SIDE, device=device, generator=torch.Generator(device).manual_seed(0))
+    lighter = copy.deepcopy(backbone).eval()
+    for module in list(lighter.modules()):
+        _fold_children(module)
+    with torch.inference_mode():
+        for theirs, ours in zip(backbone(probe), lighter(probe), strict=True):
+            if not torch.allclose(theirs, ours, rtol=1e-3, atol=1e-4 * float(theirs.abs().max())):
+                return backbone
+    return lighter
+
+
+def _fold_children(parent: nn.Module) -> None:
+    for (name, convolution), (norm_name, norm) in pairwise(list(parent.named_children())):
+        if isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+            setattr(parent, name, fuse_conv_bn_eval(convolution, norm))
+            # timm's batch-norms may contain the activation.
+            setattr(parent, norm_name, getattr(norm, "act", None) or nn.Identity())

@@ -1,0 +1,144 @@
+"""The recipe of one training stage, in one frozen dataclass, and the two presets."""
+
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, Literal
+
+from dgrl.training.settings import Setting, check
+
+Stage = Literal["rln", "brn", "joint"]
+PRESETS = ("default", "paper")
+NETWORK_SETTINGS: dict[str, dict[str, Any]] = {
+    # BRN starts confident (departure): from the published start, hundreds of updates go into learning that a clear map
+    # may stay as it is, before anything is learned about edges.
+    "default": {
+        "refinement_std": None,
+        "refinement_gain": 8.0,
+        "brn_mean": (0.5, 0.5, 0.5),
+        "brn_std": (0.25, 0.25, 0.25),
+    },
+    "paper": {"prior": "binary"},
+}
+"""Settings of `DGRLConfig` that belong to a preset, for networks that training makes anew."""
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """One stage of training. The defaults are the `default` preset's; `preset` gives the published ones.
+
+    What a field means and may be is said once, beside it: the checks and the options of `dgrl train` are made of that.
+
+    Raises:
+        ValueError: a setting is outside its range; the message names it.
+    """
+
+    stage: Annotated[Stage, Setting("rln at every time step, brn on a fixed RLN's maps, or joint: both, as one")] = (
+        "rln"
+    )
+    epochs: Annotated[int, Setting("passes over the pictures", least=1)] = 6
+    max_updates: Annotated[
+        int | None, Setting("end after so many updates, even in mid-epoch; the schedule follows", least=1)
+    ] = None
+    batch_size: Annotated[int, Setting("pictures per update, over all processes together", least=1)] = 16
+    accumulate: Annotated[
+        int, Setting("in how many pieces, one after the other, an update's pictures are computed", least=1)
+    ] = 1
+    size: Annotated[
+        int, Setting("side in pixels of RLN's training input; BRN trains at the network's own size", 32, multiple_of=32)
+    ] = 256
+    steps: Annotated[int | None, Setting("T in training; by default the network's", least=0)] = None
+    frozen_blocks: Annotated[
+        int,
+        Setting("how many of the backbone's five blocks, from the picture on, keep their weights (published: 0)", 0, 5),
+    ] = 0
+    """The first two have the largest maps, and change least."""
+    step_growth: Annotated[
+        float, Setting("weight of a time step's loss, of that of the step before (published: 1)", above=0)
+    ] = 1.0
+    augment: Annotated[bool, Setting("random crops, flips, colours and blur (departure; published: none)")] = True
+    smallest_crop: Annotated[
+        float, Setting("share of a picture's area that those crops keep at least", above=0, most=1)
+    ] = 0.9
+    paste_share: Annotated[
+        float,
+        Setting("share of RLN's pictures on which another one's object is pasted (departure; published: 0)", 0, 1),
+    ] = 0.0
+    page_share: Annotated[
+        float,
+        Setting("share of RLN's pictures that are pages of text, without an object (departure; published: 0)", 0, 1),
+    ] = 0.0
+    crop: Annotated[
+        int | None, Setting("side in pixels of BRN's training crops (departure; published: whole pictures)", least=16)
+    ] = 96
+    crops_per_picture: Annotated[int, Setting("BRN's crops of each picture", least=1)] = 4
+    boundary_share: Annotated[
+        float, Setting("share of the crops that lie on an object's boundary; the others lie anywhere", 0, 1)
+    ] = 0.5
+    optimiser: Annotated[Literal["adamw", "sgd"], Setting("adamw (departure) or sgd (published)")] = "adamw"
+    momentum: Annotated[float, Setting("SGD's", 0, 1)] = 0.9
+    learning_rate: Annotated[float, Setting("of new layers, at its peak", above=0)] = 1e-3
+    backbone_learning_rate: Annotated[float, Setting("of the pre-trained blocks, at its peak", above=0)] = 3e-4
+    multipliers: Annotated[
+        bool, Setting("for each layer the published multiple of the first rate, instead of one for all new layers")
+    ] = False
+    schedule: Annotated[
+        Literal["cosine", "constant"],
+        Setting("cosine warms up for 5 % of the updates and falls to 0 along a cosine; constant (published)"),
+    ] = "cosine"
+    weight_decay: Annotated[float, Setting("the optimiser's", least=0)] = 1e-4
+    clip: Annotated[float | None, Setting("the gradient's norm at most (published: no limit)", above=0)] = 1.0
+    summed: Annotated[
+        bool, Setting("whether the loss is summed over pixels and time steps (published) instead of their mean")
+    ] = False
+    region_weight: Annotated[float, Setting("of the soft-IoU term (departure; published: 0)", least=0)] = 1.0
+    attention_weight: Annotated[
+        float, Setting("of the term that asks weight maps to favour the object (departure; published: 0)", least=0)
+    ] = 0.1
+    precision: Annotated[Literal["no", "bf16", "fp16"], Setting("mixed precision: no, bf16 or fp16")] = "no"
+    compile: Annotated[bool, Setting("compile the network first: a minute's wait, then faster updates")] = False
+    seed: Annotated[int, Setting("of new layers, order, augmentation and crops")] = 0
+    workers: Annotated[int, Setting("processes that read pictures, for each process that trains", least=0)] = 2
+    checkpoint_every: Annotated[int, Setting("updates between checkpoints", least=1)] = 100
+    keep: Annotated[int, Setting("how many checkpoints stay on disk", least=1)] = 2
+    pictures_every: Annotated[int, Setting("updates between looks at a few pictures; 0 for none", least=0)] = 0
+
+    def __post_init__(self) -> None:
+        check(self)
+        if self.batch_size % self.accumulate:
+            raise ValueError(f"batch_size, {self.batch_size}, must be a multiple of accumulate, {self.accumulate}")
+
+
+def preset(name: str, stage: Stage, **changes: Any) -> TrainingConfig:
+    """The recipe called `name`, "default" or "paper", for a stage, with changes.
+
+    "paper" is the published training (`solver.prototxt`, and the layers' `lr_mult`): SGD with momentum 0.99 at a fixed
+    rate, 1e-10 for RLN and 1e-8 for BRN, times each layer's multiplier, weight decay 5e-4, one whole picture per
+    update, as it is, and the plain cross-entropy summed over pixels and time steps. The paper has no joint stage: there
+    the preset takes RLN's rate.
+
+    Raises:
+        ValueError: there is no such preset, or a change is outside its range.
+    """
+    if name not in PRESETS:
+        raise ValueError(f"preset {name!r} is unknown; there is {', '.join(PRESETS)}")
+    if name == "default":
+        return TrainingConfig(stage=stage, **changes)
+    published = TrainingConfig(
+        stage=stage,
+        batch_size=1,
+        size=384,
+        augment=False,
+        crop=None,
+        crops_per_picture=1,
+        optimiser="sgd",
+        momentum=0.99,
+        learning_rate=1e-8 if stage == "brn" else 1e-10,
+        backbone_learning_rate=1e-10,
+        multipliers=True,
+        schedule="constant",
+        weight_decay=5e-4,
+        clip=None,
+        summed=True,
+        region_weight=0.0,
+        attention_weight=0.0,
+    )
+    return replace(published, **changes)

@@ -1,0 +1,90 @@
+"""Settings that are written once: the annotation of a dataclass's field says what it means and what it may be.
+
+The checks are made of it (`check`), and so are a command's options (`with_options`).
+"""
+
+import dataclasses
+import inspect
+import types
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+
+import typer
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a field means and may be: `Annotated[int, Setting("passes over the pictures", least=1)]`.
+
+    Attributes:
+        meaning: a phrase.
+        least, most: the smallest and the largest value.
+        above: what the value must exceed.
+        multiple_of: what it must be a multiple of.
+    """
+
+    meaning: str
+    least: float | None = None
+    most: float | None = None
+    above: float | None = None
+    multiple_of: int | None = None
+
+    def fault(self, value: Any) -> str | None:
+        """What is wrong with a value, e.g. "must be from 0 to 1"; None if nothing is."""
+        low = self.least if self.above is None else self.above
+        fits = low is None or (value >= low if self.above is None else value > low)
+        fits = fits and (self.most is None or value <= self.most)
+        if fits and (self.multiple_of is None or value % self.multiple_of == 0):
+            return None
+        if self.above is not None:
+            return f"must be above {self.above}" + (f" and at most {self.most}" if self.most is not None else "")
+        allowed = f"{self.least} or more" if self.most is None else f"from {self.least} to {self.most}"
+        return f"must be {allowed}" + (f" and a multiple of {self.multiple_of}" if self.multiple_of else "")
+
+
+def fields(settings: Any) -> dict[str, tuple[Any, Setting]]:
+    """Type and `Setting` of each field of a dataclass, by name."""
+    hints = get_type_hints(settings, include_extras=True)
+    parts = {field.name: get_args(hints[field.name]) for field in dataclasses.fields(settings)}
+    return {name: (kind, setting) for name, (kind, setting) in parts.items()}
+
+
+def check(settings: Any) -> None:
+    """ValueError, naming the field, if one of a dataclass's values is not what its annotation allows."""
+    for name, (kind, setting) in fields(type(settings)).items():
+        value = getattr(settings, name)
+        if get_origin(kind) is Literal:
+            *others, last = get_args(kind)
+            fault = None if value in get_args(kind) else f"must be {', '.join(others)} or {last}"
+        elif isinstance(value, bool) or (value is None and types.NoneType in get_args(kind)):
+            continue
+        else:
+            fault = setting.fault(value)
+        if fault is not None:
+            raise ValueError(f"{name} {fault}, not {value!r}")
+
+
+def with_options(settings: Any, **defaults: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """For a command whose last parameter is `**settings`: an option for each field of a dataclass in its place.
+
+    An option that is not given is None, or its value in `defaults`. The dataclass checks what is given.
+    """
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        own = inspect.signature(command, eval_str=True)
+        *parameters, _ = own.parameters.values()
+        taken = {parameter.name for parameter in parameters}
+        for name, (kind, setting) in fields(settings).items():
+            if name in taken:
+                continue
+            plain = str if get_origin(kind) is Literal else next(iter(get_args(kind)), kind)
+            meaning = f"{setting.meaning[:1].upper()}{setting.meaning[1:]}."
+            option = Annotated[plain | None, typer.Option(help=meaning)]  # type: ignore[valid-type]
+            parameters.append(
+                inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=defaults.get(name), annotation=option)
+            )
+        command.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
+        return command
+
+    return decorate

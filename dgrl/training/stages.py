@@ -1,0 +1,134 @@
+"""The stages of training as modules: a batch in, the loss out; each says what it reads and what it trains."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torchvision.transforms import v2
+
+from dgrl.data.crops import CropData, as_in_the_whole, cut
+from dgrl.data.pairs import Pair, SaliencyData, augmentation, plain_resize
+from dgrl.model import DGRL
+from dgrl.training.config import TrainingConfig
+from dgrl.training.losses import localisation_loss, refinement_loss
+
+
+class TrainingStage(nn.Module):
+    """What all stages have in common. A stage's parameters are those that it trains."""
+
+    def __init__(self, model: DGRL, config: TrainingConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.sizing = model.sizing
+        self.rln_size, self.brn_size = model.config.rln_size, model.config.brn_size
+        for number, block in enumerate(model.rln.backbone.children()):
+            block.requires_grad_(number >= config.frozen_blocks)
+
+    def make_data(self, pairs: Sequence[Pair]) -> SaliencyData:
+        """What the stage reads: pictures of BRN's size, with windows to cut."""
+        config, size = self.config, self.brn_size
+        crop = config.crop or size
+        return CropData(
+            pairs, transform(size, config), config.seed, crop, config.crops_per_picture, config.boundary_share
+        )
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """The parameters by learning rate; "peak" is the rate that the schedule scales."""
+        config = self.config
+        groups: dict[float, list[nn.Parameter]] = {}
+        for name, parameter in self.named_parameters():
+            if config.multipliers:
+                base = config.learning_rate if config.stage == "brn" else config.backbone_learning_rate
+                rate = base * published_multiplier(name)
+            else:
+                rate = config.backbone_learning_rate if name.startswith("rln.backbone.") else config.learning_rate
+            groups.setdefault(rate, []).append(parameter)
+        return [{"params": parameters, "peak": rate} for rate, parameters in groups.items()]
+
+
+class LocaliseStage(TrainingStage):
+    """RLN with the supervision of all its time steps."""
+
+    def __init__(self, model: DGRL, config: TrainingConfig) -> None:
+        super().__init__(model, config)
+        self.rln = model.rln
+
+    def make_data(self, pairs: Sequence[Pair]) -> SaliencyData:
+        """What the stage reads: pictures of RLN's training size."""
+        config = self.config
+        return SaliencyData(pairs, transform(config.size, config), config.seed, config.paste_share, config.page_share)
+
+    def forward(self, images: Tensor, masks: Tensor) -> Tensor:
+        """The loss of a batch: images (B, 3, S, S) in [0, 1], masks (B, 1, S, S) of 0 and 1."""
+        return localisation_loss(self.rln(images, self.config.steps), masks, self.config)
+
+
+class RefineStage(TrainingStage):
+    """BRN on a fixed RLN's maps, on crops of them."""
+
+    def __init__(self, model: DGRL, config: TrainingConfig) -> None:
+        super().__init__(model, config)
+        self.brn = model.brn
+        # In a list, so that RLN's weights are not among this stage's parameters.
+        self.fixed = [model]
+        model.rln.eval()
+
+    def forward(self, images: Tensor, masks: Tensor, corners: Tensor) -> Tensor:
+        """The loss of a batch: images (B, 3, S, S), masks (B, 1, S, S), and the windows to cut of each (B, K, 2)."""
+        (model,) = self.fixed
+        # In float32 also where training lowers precision: these maps are what BRN will see in use.
+        with torch.no_grad(), torch.autocast(images.device.type, enabled=False):
+            saliency = model.localise(images, self.config.steps).saliency
+            images, prior = self.sizing.for_brn(images, saliency, self.brn_size)
+        return crops_loss(self.brn, images, prior, masks, corners, self.config)
+
+
+class JointStage(TrainingStage):
+    """RLN and BRN together: BRN's error reaches RLN through the map that it refines."""
+
+    def __init__(self, model: DGRL, config: TrainingConfig) -> None:
+        super().__init__(model, config)
+        self.rln = model.rln
+        self.brn = model.brn
+
+    def forward(self, images: Tensor, masks: Tensor, corners: Tensor) -> Tensor:
+        """The loss of a batch: images (B, 3, S, S), masks (B, 1, S, S), and the windows to cut of each (B, K, 2)."""
+        localised = self.rln(self.sizing.for_rln(images, self.rln_size), self.config.steps)
+        loss = localisation_loss(localised, F.interpolate(masks, (self.rln_size, self.rln_size)), self.config)
+        images, prior = self.sizing.for_brn(images, localised.saliency, self.brn_size)
+        return loss + crops_loss(self.brn, images, prior, masks, corners, self.config)
+
+
+def crops_loss(
+    brn: nn.Module, images: Tensor, prior: Tensor, masks: Tensor, corners: Tensor, config: TrainingConfig
+) -> Tensor:
+    """BRN's loss on the windows `corners` (B, K, 2); it counts where a crop gives what the whole picture would."""
+    crop = config.crop or max(masks.shape[-2:])
+    counted = as_in_the_whole(masks, corners, crop, brn.reach)  # type: ignore[arg-type]
+    images, prior, masks = (cut(maps, corners, crop) for maps in (images, prior, masks))
+    return refinement_loss(brn(images, prior).evidence, masks, counted, config)
+
+
+def make_stage(model: DGRL, config: TrainingConfig) -> TrainingStage:
+    """The stage that `config` names."""
+    kinds: dict[str, type[TrainingStage]] = {"rln": LocaliseStage, "brn": RefineStage, "joint": JointStage}
+    return kinds[config.stage](model, config)
+
+
+def transform(size: int, config: TrainingConfig) -> v2.Transform:
+    """What makes a picture and its mask squares of `size`, augmented or as they are."""
+    return augmentation(size, config.smallest_crop) if config.augment else plain_resize(size)
+
+
+def published_multiplier(name: str) -> int:
+    """By how much the published network multiplies the learning rate of a parameter (code: `lr_mult`).
+
+    Convolutions of the heads have 10, their biases 20; the backbone's biases, of batch-norms too, 2; everything else 1:
+    the feedback, the learned scales of the context features, and BRN, weights and biases alike.
+    """
+    is_bias = name.endswith(".bias")
+    if name.startswith("rln.heads.") and not name.endswith(".scale"):
+        return 20 if is_bias else 10
+    return 2 if name.startswith("rln.backbone.") and is_bias else 1

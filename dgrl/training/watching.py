@@ -1,0 +1,224 @@
+"""Watching a training run: on a terminal, in its folder, in TensorBoard, live in a notebook."""
+
+import io
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from matplotlib.figure import Figure
+from PIL import Image
+from tqdm import tqdm
+
+from dgrl import figures
+from dgrl.data.pairs import Pair
+from dgrl.evaluation.evaluate import run
+from dgrl.figures.training import loss_curve, rows_of_pictures, seen
+from dgrl.images import RGB, read_image
+from dgrl.model import DGRL
+from dgrl.taps import LEVELS
+from dgrl.training.checkpoints import Progress, TrainingError
+
+LOG_FILE = "log.jsonl"
+LOOKED_AT = 3
+NOTEBOOK_INTERVAL = 2.0
+
+
+class Watcher(Protocol):
+    """Something that is told how a run goes."""
+
+    def update(self, progress: Progress, loss: float, pictures_per_second: float) -> None:
+        """An update has been made; `loss` is its batch's."""
+        ...
+
+    def look(self, progress: Progress, figure: Figure) -> None:
+        """The fixed pictures as the network sees them now."""
+        ...
+
+    def close(self) -> None:
+        """The run ends, for whatever reason."""
+        ...
+
+
+class Files:
+    """`log.jsonl`, a line per update, and `pictures/`, a PNG per look.
+
+    Args:
+        out: the run's folder.
+        progress: where the run begins; lines beyond it, which a killed run wrote after its last checkpoint, go.
+    """
+
+    def __init__(self, out: Path, progress: Progress) -> None:
+        self._pictures = out / "pictures"
+        path = out / LOG_FILE
+        kept = [line for line in _whole_lines(path) if json.loads(line)["update"] <= progress.update]
+        path.write_text("".join(kept), encoding="utf-8")
+        self._log = path.open("a", encoding="utf-8")
+
+    def update(self, progress: Progress, loss: float, pictures_per_second: float) -> None:
+        """See `Watcher`."""
+        line = {"update": progress.update, "loss": round(loss, 5), "pictures_per_second": round(pictures_per_second, 2)}
+        self._log.write(json.dumps(line) + "\n")
+        self._log.flush()
+
+    def look(self, progress: Progress, figure: Figure) -> None:
+        """See `Watcher`."""
+        self._pictures.mkdir(exist_ok=True)
+        (self._pictures / f"{progress.update:08d}.png").write_bytes(figures.png(figure, dpi=100))
+
+    def close(self) -> None:
+        """See `Watcher`."""
+        self._log.close()
+
+
+class Bar:
+    """A progress bar with loss, speed and time left; on a terminal a bar, elsewhere a line every half minute."""
+
+    def __init__(self, progress: Progress) -> None:
+        interval = 0.5 if sys.stderr.isatty() else 30
+        self._bar: tqdm[None] = tqdm(
+            total=progress.total, initial=progress.update, unit="update", mininterval=interval, maxinterval=interval
+        )
+
+    def update(self, progress: Progress, loss: float, pictures_per_second: float) -> None:
+        """See `Watcher`."""
+        self._bar.set_postfix_str(f"loss {loss:.3f}, {pictures_per_second:.1f} pictures/s", refresh=False)
+        self._bar.update(progress.update - self._bar.n)
+
+    def look(self, progress: Progress, figure: Figure) -> None:
+        """See `Watcher`; a bar shows no pictures."""
+
+    def close(self) -> None:
+        """See `Watcher`."""
+        self._bar.close()
+
+
+class TensorBoard:
+    """Loss, speed and pictures as TensorBoard reads them, in the folder `tensorboard` of the run.
+
+    Raises:
+        TrainingError: the package `tensorboard` is not installed.
+    """
+
+    def __init__(self, out: Path) -> None:
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError as error:
+            raise TrainingError("TensorBoard is not installed; `pip install tensorboard` brings it") from error
+        self._writer = SummaryWriter(str(out / "tensorboard"))
+
+    def update(self, progress: Progress, loss: float, pictures_per_second: float) -> None:
+        """See `Watcher`."""
+        self._writer.add_scalar("loss", loss, progress.update)
+        self._writer.add_scalar("pictures per second", pictures_per_second, progress.update)
+
+    def look(self, progress: Progress, figure: Figure) -> None:
+        """See `Watcher`."""
+        picture = np.asarray(Image.open(io.BytesIO(figures.png(figure, dpi=100))).convert("RGB"))
+        self._writer.add_image("pictures", picture, progress.update, dataformats="HWC")
+
+    def close(self) -> None:
+        """See `Watcher`."""
+        self._writer.close()
+
+
+class Notebook:
+    """A live curve of the loss and the latest pictures, in the output of the cell that trains."""
+
+    def __init__(self, out: Path, progress: Progress) -> None:
+        from IPython.display import display
+
+        lines = [json.loads(line) for line in _whole_lines(out / LOG_FILE)]
+        self._losses = [(line["update"], line["loss"]) for line in lines if line["update"] <= progress.update]
+        self._drawn = 0.0
+        self._curve = display(self._draw(), display_id=True)  # type: ignore[no-untyped-call]
+        self._pictures: Any = None
+
+    def update(self, progress: Progress, loss: float, pictures_per_second: float) -> None:  # noqa: ARG002
+        """See `Watcher`; the curve is drawn again every two seconds at most."""
+        self._losses.append((progress.update, loss))
+        if time.monotonic() - self._drawn > NOTEBOOK_INTERVAL:
+            self._curve.update(self._draw())
+
+    def look(self, progress: Progress, figure: Figure) -> None:
+        """See `Watcher`."""
+        from IPython.display import display
+
+        picture = _shown(figure, f"The fixed pictures after {progress.update} updates")
+        if self._pictures is None:
+            self._pictures = display(picture, display_id=True)  # type: ignore[no-untyped-call]
+        else:
+            self._pictures.update(picture)
+
+    def close(self) -> None:
+        """See `Watcher`: the last state of the curve stays in the notebook."""
+        self._curve.update(self._draw())
+
+    def _draw(self) -> Any:
+        self._drawn = time.monotonic()
+        return _shown(loss_curve(self._losses), "The loss, update by update")
+
+
+def _shown(figure: Figure, words: str) -> Any:
+    """A figure for a notebook's output; a JPEG, because notebooks are kept with their outputs."""
+    from IPython.display import Image as Shown
+
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="jpeg", dpi=80, pil_kwargs={"quality": 85})
+    return Shown(buffer.getvalue(), format="jpeg", alt=words)  # type: ignore[no-untyped-call]
+
+
+def watchers(accelerator: Accelerator, out: Path, progress: Progress, tensorboard: bool) -> list[Watcher]:
+    """Those that suit where the run was started: none in any but the main process."""
+    if not accelerator.is_main_process:
+        return []
+    found: list[Watcher] = [Notebook(out, progress)] if in_notebook() else []
+    found += [Files(out, progress), Bar(progress)]
+    return [*found, TensorBoard(out)] if tensorboard else found
+
+
+def in_notebook() -> bool:
+    """Whether this process is the kernel of a notebook, which can show pictures."""
+    if "IPython" not in sys.modules:
+        return False
+    from IPython.core.getipython import get_ipython
+
+    return getattr(get_ipython(), "kernel", None) is not None
+
+
+def evenly_spaced(pairs: list[Pair], count: int = LOOKED_AT) -> list[Pair]:
+    """A few of the pairs, always the same ones."""
+    return pairs[:: max(1, len(pairs) // count)][:count]
+
+
+@torch.inference_mode()
+def looks(model: DGRL, pairs: list[Pair], refine: bool) -> Figure:
+    """A row per picture: the photo, its mask, each time step's map, the refined one, and the last step's weight maps.
+
+    The network is left in the mode it was in.
+    """
+    training = model.training, model.rln.training, model.brn.training
+    model.eval()
+    rows = [_look(model, pair, refine) for pair in pairs]
+    for module, mode in zip((model, model.rln, model.brn), training, strict=True):
+        module.train(mode)
+    return rows_of_pictures(rows)
+
+
+def _look(model: DGRL, pair: Pair, refine: bool) -> dict[str, RGB]:
+    localised, found = run(model, pair, None, refine)
+    maps = {"mask": pair.truth().astype(np.float32)} | {kind: found[kind][0, 0].cpu().numpy() for kind in found}
+    weight_maps = localised.steps[-1].weight_maps
+    weights = {level: weight_maps[level][0, 0].float().cpu().numpy() for level in LEVELS if level in weight_maps}
+    return seen(read_image(pair.image), maps, weights)
+
+
+def _whole_lines(path: Path) -> list[str]:
+    """The lines of a text file that end: a kill may have left half of one. None if there is no file."""
+    if not path.is_file():
+        return []
+    return [line for line in path.read_text(encoding="utf-8").splitlines(keepends=True) if line.endswith("\n")]

@@ -1,0 +1,132 @@
+"""`dgrl train`: what the command line makes of its options."""
+
+import json
+
+import pytest
+import torch
+from accelerate.state import AcceleratorState
+
+from dgrl import DGRL, cli
+from dgrl.training.config import NETWORK_SETTINGS, TrainingConfig, preset
+from tests.helpers.networks import write_pairs
+
+NEW = ("--backbone", "test_resnet", "--no-pretrained")
+QUICK = ("--max-updates", "2", "--batch-size", "2", "--size", "64", "--workers", "0", "--pictures-every", "0")
+
+
+@pytest.fixture(autouse=True)
+def _fresh_accelerate():
+    yield
+    AcceleratorState._reset_state(reset_partial_state=True)
+
+
+@pytest.fixture
+def drawn(tmp_path):
+    write_pairs(tmp_path / "drawn", 5)
+    return "--images", tmp_path / "drawn" / "image", "--masks", tmp_path / "drawn" / "mask"
+
+
+@pytest.fixture
+def dgrl(capsys):
+    """Run `dgrl train`: (exit code, lines of stdout, lines of stderr that are no progress bar)."""
+
+    def run(*arguments):
+        code = cli.main(["train", *map(str, arguments)])
+        out, err = capsys.readouterr()
+        return (
+            code,
+            out.splitlines(),
+            [line for line in err.splitlines() if line and "update/s" not in line and "s/update" not in line],
+        )
+
+    return run
+
+
+def recipe_of(folder):
+    return json.loads((folder / "training.json").read_text())["recipe"]
+
+
+def test_trains_a_new_network(dgrl, drawn, tmp_path):
+    code, out, err = dgrl(*drawn, *NEW, *QUICK, "--steps", 1, "--out", tmp_path / "run")
+    assert (code, err) == (0, [])
+    assert "Training rln on cpu with 5 pictures" in out
+    config = DGRL.from_pretrained(tmp_path / "run").config
+    assert (config.backbone, config.steps, config.context) == ("test_resnet", 1, True)
+    assert config.refinement_gain == NETWORK_SETTINGS["default"]["refinement_gain"]
+    assert TrainingConfig(**recipe_of(tmp_path / "run")) == TrainingConfig(
+        max_updates=2, batch_size=2, size=64, workers=0
+    )
+
+
+@pytest.mark.parametrize(
+    ("option", "setting"),
+    [
+        (("--steps", "0"), {"steps": 0}),
+        (("--no-context",), {"context": False}),
+        (("--share-heads",), {"share_heads": True}),
+        (("--kernel-size", "7"), {"kernel_size": 7}),
+        (("--rln-size", "96"), {"rln_size": 96}),
+    ],
+)
+def test_what_the_paper_ablates_is_one_option_each(dgrl, drawn, tmp_path, option, setting):
+    code, _, _ = dgrl(*drawn, *NEW, *QUICK, "--max-updates", 1, *option, "--out", tmp_path / "run")
+    assert code == 0
+    model = DGRL.from_pretrained(tmp_path / "run")
+    for name, value in setting.items():
+        assert getattr(model.config, name) == value
+    step = model.rln(torch.rand(1, 3, 64, 64)).steps
+    assert len(step) == (1 if "--steps" in option else 3)
+    assert bool(step[0].weight_maps) == (option != ("--no-context",))
+    assert len(model.rln.heads) == {"--steps": 1, "--share-heads": 1}.get(option[0], 3)
+
+
+def test_the_paper_preset(dgrl, drawn, tmp_path):
+    code, _, _ = dgrl(*drawn, *NEW, "--preset", "paper", "--max-updates", 1, "--size", 64, "--workers", 0,
+                      "--pictures-every", 0, "--out", tmp_path / "run")  # fmt: skip
+    assert code == 0
+    assert recipe_of(tmp_path / "run") == vars(preset("paper", "rln", max_updates=1, size=64, workers=0))
+    config = DGRL.from_pretrained(tmp_path / "run").config
+    assert (config.prior, config.refinement_std, config.refinement_gain) == ("binary", 0.01, 1.0)
+
+
+def test_stages_follow_one_another(dgrl, drawn, tmp_path):
+    assert dgrl(*drawn, *NEW, *QUICK, "--steps", 0, "--out", tmp_path / "one")[0] == 0
+    assert dgrl(*drawn, *QUICK, "--init", tmp_path / "one", "--steps", 2, "--out", tmp_path / "all")[0] == 0
+    brn = ("--stage", "brn", "--new-brn", "--kernel-size", 3, "--crop", 32)
+    # BRN is trained at its own size, 480: few pictures.
+    assert dgrl(*drawn, *QUICK, "--max-updates", 1, *brn, "--init", tmp_path / "all", "--out", tmp_path / "brn")[0] == 0
+    localised, refined = DGRL.from_pretrained(tmp_path / "all"), DGRL.from_pretrained(tmp_path / "brn")
+    assert (localised.config.steps, refined.config.steps, refined.config.kernel_size) == (2, 2, 3)
+    for name, value in localised.rln.state_dict().items():
+        assert torch.equal(refined.rln.state_dict()[name], value), name
+
+
+def test_resume_goes_on_with_the_same_settings(dgrl, drawn, tmp_path):
+    settings = (*drawn, *NEW, *QUICK, "--steps", 0, "--frozen-blocks", 1, "--seed", 3, "--checkpoint-every", 1)
+    assert dgrl(*settings, "--out", tmp_path / "whole")[0] == 0
+    assert dgrl(*settings, "--out", tmp_path / "cut")[0] == 0
+    (tmp_path / "cut" / "model.safetensors").unlink()
+    for file in (tmp_path / "cut" / "checkpoints" / "00000002").iterdir():
+        file.unlink()
+    (tmp_path / "cut" / "checkpoints" / "00000002").rmdir()
+    assert dgrl("--resume", tmp_path / "cut")[0] == 0
+    whole, cut = (DGRL.from_pretrained(tmp_path / name).state_dict() for name in ("whole", "cut"))
+    assert all(torch.equal(value, cut[name]) for name, value in whole.items())
+
+
+def test_refuses_what_does_not_go_together(dgrl, drawn, tmp_path):
+    for arguments, message in (
+        ((*drawn, *NEW), "--out"),
+        ((*drawn, "--init", tmp_path, "--backbone", "resnet18", "--out", tmp_path / "run"), "--backbone"),
+        ((*drawn, "--init", tmp_path, "--kernel-size", 3, "--out", tmp_path / "run"), "--new-brn"),
+        ((*drawn, *NEW, "--preset", "fast", "--out", tmp_path / "run"), "'fast' is unknown"),
+        ((*drawn, *NEW, "--stage", "both", "--out", tmp_path / "run"), "stage must be rln, brn or joint"),
+        ((*drawn, *NEW, "--size", 100, "--out", tmp_path / "run"), "multiple of 32"),
+        (("--resume", tmp_path), "not a training run"),
+        ((*drawn, "--init", tmp_path / "nothing", "--out", tmp_path / "run"), "nothing"),
+    ):
+        code, _, err = dgrl(*arguments)
+        assert code == 1
+        assert len(err) == 1
+        assert message in err[0]
+        assert not (tmp_path / "run").exists()

@@ -1,0 +1,44 @@
+"""Trains on as many processes as start it: `torchrun … -m tests.helpers.distributed_training PICTURES OUT`."""
+
+import dataclasses
+import sys
+from pathlib import Path
+
+import torch
+
+from dgrl import DGRL
+from dgrl.data.pairs import find_pairs
+from dgrl.training.config import TrainingConfig
+from dgrl.training.loop import train
+from tests.helpers.networks import TRAINED
+
+CONFIG = TrainingConfig(
+    batch_size=4,
+    size=64,
+    crop=32,
+    workers=0,
+    max_updates=5,
+    checkpoint_every=3,
+    # With SGD: AdamW divides by the gradient's size, and so enlarges rounding where a gradient is almost 0.
+    optimiser="sgd",
+    learning_rate=1e-2,
+    backbone_learning_rate=1e-2,
+)
+
+
+def main(pictures: Path, out: Path) -> None:
+    """Every stage, each resumed once: what two processes write, two processes read."""
+    torch.set_num_threads(1)
+    pairs = find_pairs(pictures / "image", pictures / "mask")
+    for stage in ("rln", "brn", "joint"):
+        config = dataclasses.replace(CONFIG, stage=stage, accumulate=2 if stage == "joint" else 1)
+        for updates in (3, 5):
+            torch.manual_seed(1)
+            model = DGRL(TRAINED)
+            train(
+                model, pairs, out / stage, dataclasses.replace(config, max_updates=updates, schedule="constant"), True
+            )
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -1,0 +1,25 @@
+"""Modules as programs of their own, one process or several."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+SEVERAL = ["-m", "torch.distributed.run", "--standalone"]
+
+
+def launch(module: str, *arguments: object, processes: int = 1) -> str:
+    """What `python -m MODULE …` prints, or several processes of it that know of each other; they must not fail."""
+    several = [*SEVERAL, f"--nproc-per-node={processes}"] if processes > 1 else []
+    done = subprocess.run(
+        [sys.executable, *several, "-m", module, *map(str, arguments)],
+        cwd=ROOT,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout

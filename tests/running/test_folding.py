@@ -1,0 +1,128 @@
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from dgrl import DGRL
+from dgrl.network.backbone import Backbone
+from dgrl.running.device import rewrite_for_inference
+from dgrl.running.folding import folded
+from dgrl.running.precision import VISIBLE, InPrecision, set_precision, settle_precision
+from tests.helpers.networks import TINY, filled
+
+NETWORKS = ["resnet18", "tf_efficientnet_lite0", "mobilenetv3_small_050", "caffe_resnet50"]
+
+
+def with_statistics(backbone):
+    """Batch-norms that do something, with channels of very different sizes."""
+    generator = torch.Generator().manual_seed(3)
+    for module in backbone.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            for values, low, high in ((module.running_var, 0.3, 3), (module.running_mean, -0.5, 0.5)):
+                values.copy_(low + (high - low) * torch.rand(values.shape, generator=generator))
+            nn.init.uniform_(module.weight, 0.5, 1.5)
+            nn.init.uniform_(module.bias, -0.3, 0.3)
+    return backbone.eval()
+
+
+def batch_norms(module):
+    return sum(isinstance(part, nn.BatchNorm2d) for part in module.modules())
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+@torch.no_grad()
+def test_a_folded_backbone_computes_the_same(name):
+    backbone = with_statistics(Backbone(name))
+    before = copy.deepcopy(backbone.state_dict())
+    lighter = folded(backbone)
+    images = torch.rand(1, 3, 96, 64)
+    for theirs, ours in zip(backbone(images), lighter(images), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-4 * theirs.abs().max().item())
+    # Those that follow no convolution stay: on the picture itself, and where a pre-activation network adds first.
+    assert batch_norms(lighter) == (17 if name == "caffe_resnet50" else 0) < batch_norms(backbone)
+    assert all(torch.equal(before[key], value) for key, value in backbone.state_dict().items()), "the original changed"
+
+
+def test_a_network_that_is_written_in_another_order_is_left_alone():
+    class Odd(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.convolution = nn.Conv2d(3, 3, 1)
+            self.norm = nn.BatchNorm2d(3)
+
+        def forward(self, images):
+            return self.convolution(self.norm(images))
+
+    backbone = Backbone("resnet18")
+    backbone.conv1 = nn.Sequential(Odd(), backbone.conv1)
+    assert folded(with_statistics(backbone)) is backbone
+
+
+def test_a_rewritten_network_gives_the_same_maps():
+    model = filled(DGRL(TINY))
+    images = torch.rand(1, 3, 90, 120)
+    with torch.inference_mode():
+        expected = model(images)
+        rewrite_for_inference(model, torch.device("cpu"))
+        found = model(images)
+    assert batch_norms(model) == 0
+    torch.testing.assert_close(found.saliency, expected.saliency, rtol=0, atol=1e-4)
+    for step, other in zip(found.localised.steps, expected.localised.steps, strict=True):
+        torch.testing.assert_close(step.saliency, other.saliency, rtol=0, atol=1e-4)
+
+
+@torch.no_grad()
+def test_half_precision_is_kept_from_what_it_would_harm():
+    """bf16 is for side outputs, feedback and BRN alone, with gradients or without; in training for everything."""
+    model = filled(DGRL(TINY))
+    kinds = {}
+
+    def note(name, output):
+        kinds[name] = output.dtype
+
+    def listen():
+        kinds.clear()
+        for name, module in model.named_modules():
+            if isinstance(module, nn.Conv2d):
+                module.register_forward_hook(lambda _module, _inputs, output, name=name: note(name, output))
+
+    listen()
+    images = torch.rand(1, 3, 64, 64)
+    with torch.enable_grad(), torch.autocast("cpu", torch.bfloat16):
+        model.rln(images)
+    assert set(kinds.values()) == {torch.bfloat16}
+    set_precision(model, "bf16")
+    listen()
+    with torch.enable_grad():
+        graded = model(images)
+    lowered = {name for name, kind in kinds.items() if kind == torch.bfloat16}
+    assert lowered == {name for name in kinds if ".side." in name or ".feedback." in name or name.startswith("brn.")}
+    assert torch.equal(model(images).saliency, graded.saliency), "gradients change what is computed"
+    set_precision(model, "fp32")
+    assert torch.equal(model(images).saliency, filled(DGRL(TINY))(images).saliency)
+
+
+@torch.no_grad()
+def with_evidence(model, factor):
+    """A copy whose BRN is so many times as sure of itself; rounding shows as many times more."""
+    other = copy.deepcopy(model)
+    other.brn.layers[-1].weight *= factor
+    other.brn.layers[-1].bias *= factor
+    return other
+
+
+def test_precision_is_settled_by_what_it_does_to_the_maps(tiny_model):
+    assert settle_precision(tiny_model, "fp32") == ("fp32", 0.0)
+    precision, difference = settle_precision(with_evidence(tiny_model, 0.3), "bf16")
+    assert (precision, 0 < difference < VISIBLE) == ("bf16", True)
+    precision, difference = settle_precision(with_evidence(tiny_model, 1e4), "bf16")
+    assert (precision, difference > VISIBLE) == ("bf16", True), "who asks for it gets it, and is told"
+
+
+def test_auto_takes_float32_where_half_precision_shows(tiny_model, monkeypatch):
+    monkeypatch.setattr("dgrl.running.precision._computes_in_bf16", lambda device: True)
+    assert settle_precision(with_evidence(tiny_model, 0.3), "auto")[0] == "bf16"
+    sure = with_evidence(tiny_model, 1e4)
+    assert settle_precision(sure, "auto") == ("fp32", 0.0)
+    assert not any(isinstance(module, InPrecision) for module in sure.modules())

@@ -1,0 +1,122 @@
+import dataclasses
+
+import torch
+from torch.nn import functional as F
+
+from dgrl.network.rln import RLNOutput, RLNStep
+from dgrl.training.config import TrainingConfig
+from dgrl.training.losses import (
+    EVEN_SHARE,
+    attention_loss,
+    cross_entropy,
+    localisation_loss,
+    refinement_loss,
+    region_loss,
+)
+from tests.helpers.networks import disc
+
+PLAIN = TrainingConfig(region_weight=0, attention_weight=0)
+
+
+def test_cross_entropy_is_the_mean_over_pixels():
+    logits, masks = torch.randn(2, 2, 5, 6), torch.randint(0, 2, (2, 1, 5, 6)).float()
+    saliency = logits.softmax(1)[:, 1:]
+    expected = -torch.where(masks == 1, saliency, 1 - saliency).log()
+    torch.testing.assert_close(cross_entropy(logits, masks), expected.mean())
+    torch.testing.assert_close(cross_entropy(logits, masks, summed=True), expected.sum() / 2)
+
+
+def test_refinement_loss_is_the_same_cross_entropy():
+    logits, masks = torch.randn(2, 2, 5, 6), torch.randint(0, 2, (2, 1, 5, 6)).float()
+    evidence, everywhere = logits[:, 1:] - logits[:, :1], torch.ones(2, 1, 5, 6)
+    torch.testing.assert_close(refinement_loss(evidence, masks, everywhere, PLAIN), cross_entropy(logits, masks))
+    summed = dataclasses.replace(PLAIN, summed=True)
+    expected = cross_entropy(logits, masks, summed=True)
+    torch.testing.assert_close(refinement_loss(evidence, masks, everywhere, summed), expected)
+    half = TrainingConfig(region_weight=0.5)
+    expected = cross_entropy(logits, masks) + 0.5 * region_loss(evidence.sigmoid(), masks)
+    torch.testing.assert_close(refinement_loss(evidence, masks, everywhere, half), expected)
+
+
+def test_refinement_loss_counts_only_what_it_is_told_to():
+    evidence, masks = torch.randn(2, 1, 6, 6), torch.randint(0, 2, (2, 1, 6, 6)).float()
+    counted = torch.zeros(2, 1, 6, 6)
+    counted[..., 1:5, 2:5] = 1
+    inner = refinement_loss(*(maps[..., 1:5, 2:5] for maps in (evidence, masks, counted)), TrainingConfig())
+    torch.testing.assert_close(refinement_loss(evidence, masks, counted, TrainingConfig()), inner)
+
+
+def test_a_pixel_that_is_surely_wrong_still_learns():
+    evidence = torch.full((1, 1, 2, 2), 40.0, requires_grad=True)
+    refinement_loss(evidence, torch.zeros(1, 1, 2, 2), torch.ones(1, 1, 2, 2), PLAIN).backward()
+    torch.testing.assert_close(evidence.grad, torch.full((1, 1, 2, 2), 0.25))
+
+
+def test_region_loss_is_one_less_the_overlap():
+    masks = torch.cat([disc(40, 40, (20, 20), 10), torch.zeros(1, 1, 40, 40)])
+    assert region_loss(masks, masks) == 0
+    assert region_loss(1 - masks, masks) > 0.99
+    half = masks.clone()
+    half[..., :20] = 0
+    overlap = (half[0].sum() + 1) / (masks[0].sum() + 1)
+    torch.testing.assert_close(region_loss(half, masks), (1 - overlap) / 2)
+
+
+def wanted(masks, side):
+    """What `attention_loss` asks for, cell by cell."""
+    inside = F.adaptive_avg_pool2d(masks, side)
+    return EVEN_SHARE / side**2 + (1 - EVEN_SHARE) * inside / inside.sum()
+
+
+def test_attention_loss_is_nothing_for_a_map_that_is_even_on_the_object():
+    masks = torch.zeros(1, 1, 8, 8)
+    masks[..., :4, :4] = 1
+    perfect = {"conv3": wanted(masks, 4) * 16, "conv4": wanted(masks, 2) * 4}
+    torch.testing.assert_close(attention_loss(perfect, masks), torch.tensor(0.0), atol=1e-6, rtol=0)
+
+
+def test_attention_loss_is_the_divergence_from_the_mask():
+    masks = torch.zeros(1, 1, 8, 8)
+    masks[..., :4, :4] = 1
+    flat, hot = torch.ones(1, 1, 4, 4), torch.full((1, 1, 4, 4), 0.1)
+    hot[..., 0, 0] = 16 - 1.5
+    target = wanted(masks, 4)
+    divergence = (target * (target * 16).log()).sum()
+    torch.testing.assert_close(attention_loss({"conv3": flat}, masks), divergence)
+    both = attention_loss({"conv3": flat, "conv4": wanted(masks, 2) * 4}, masks)
+    torch.testing.assert_close(both, divergence / 2)
+    spread = torch.full((1, 1, 4, 4), 0.1)
+    spread[..., :2, :2] = (16 - 1.2) / 4
+    assert attention_loss({"conv3": hot}, masks) > 4 * attention_loss({"conv3": spread}, masks), "hot spots are cheap"
+
+
+def test_attention_loss_asks_nothing_where_there_is_no_object():
+    masks = torch.zeros(2, 1, 8, 8)
+    masks[0, :, :4, :4] = 1
+    maps = torch.rand(2, 1, 4, 4)
+    alone = attention_loss({"conv3": maps[:1]}, masks[:1])
+    assert attention_loss({"conv3": maps[1:]}, masks[1:]) == 0
+    torch.testing.assert_close(attention_loss({"conv3": maps}, masks), alone / 2)
+
+
+def test_localisation_loss_supervises_every_step():
+    masks = disc(16, 16, (8, 8), 4)
+    steps = []
+    for _ in range(3):
+        logits = torch.randn(1, 2, 16, 16)
+        steps.append(RLNStep(logits, logits.softmax(1)[:, 1:], {"conv5": torch.rand(1, 1, 2, 2)}))
+    losses = torch.stack([cross_entropy(step.logits, masks) for step in steps])
+    torch.testing.assert_close(localisation_loss(RLNOutput(steps), masks, PLAIN), losses.mean())
+    summed = localisation_loss(RLNOutput(steps), masks, dataclasses.replace(PLAIN, summed=True))
+    torch.testing.assert_close(summed, losses.sum() * 16 * 16)
+    grown = dataclasses.replace(PLAIN, step_growth=2.0)
+    expected = (losses * torch.tensor([1, 2, 4])).sum() / 7
+    torch.testing.assert_close(localisation_loss(RLNOutput(steps), masks, grown), expected)
+    region = torch.stack([region_loss(step.saliency, masks) for step in steps]).mean()
+    attention = torch.stack([attention_loss(step.weight_maps, masks) for step in steps]).mean()
+    loss = localisation_loss(RLNOutput(steps), masks, TrainingConfig(region_weight=2.0, attention_weight=0.5))
+    torch.testing.assert_close(loss, losses.mean() + 2 * region + 0.5 * attention)
+    for step in steps:
+        step.weight_maps = {}
+    loss = localisation_loss(RLNOutput(steps), masks, TrainingConfig(region_weight=0, attention_weight=0.5))
+    torch.testing.assert_close(loss, losses.mean())
