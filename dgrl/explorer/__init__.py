@@ -7,7 +7,8 @@
 | `script/` | the explorer itself, plain ES modules; `mount` in `explorer.js` is the door |
 | `explorer.css` | its style sheet |
 | `assets` | both as text, the script as one module |
-| `page` | a self-contained page |
+| `page` | a self-contained page; its templates stand in `dgrl/templates` |
+| `report` | such a page with words, and everything else that is known of a pass, in a folder |
 
 The notebook's door is `dgrl.widgets.explore`.
 """

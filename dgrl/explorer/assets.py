@@ -7,12 +7,28 @@ from pathlib import Path
 HERE = Path(__file__).parent
 IMPORT = re.compile(r'^import \{[^}]*\} from "\./([\w-]+\.js)";\n', re.MULTILINE)
 EXPORT = re.compile(r"^export (?=(?:async )?(?:function|class|const)\b)", re.MULTILINE)
-PUBLIC = ("mount", "readBundle", "Explorer")
 
 
 @cache
 def script() -> str:
     """One ES module without imports that exports `mount`, `readBundle` and `Explorer`."""
+    return _joined("explorer.js", "unpack.js") + "export { Explorer, mount, readBundle };\n"
+
+
+@cache
+def notebook_script() -> str:
+    """One ES module as anywidget wants it: its default export has `render`."""
+    return _joined("notebook.js") + "export default { render };\n"
+
+
+@cache
+def style() -> str:
+    """The style sheet."""
+    return (HERE / "explorer.css").read_text(encoding="utf-8")
+
+
+def _joined(*names: str) -> str:
+    """These files of `script/` and all that they import, each once, after what it imports."""
     done: dict[str, str] = {}
 
     def add(name: str) -> None:
@@ -23,12 +39,6 @@ def script() -> str:
             add(needed)
         done[name] = EXPORT.sub("", IMPORT.sub("", text))
 
-    add("explorer.js")
-    add("unpack.js")
-    return "\n".join([*done.values(), f"export {{ {', '.join(PUBLIC)} }};\n"])
-
-
-@cache
-def style() -> str:
-    """The style sheet."""
-    return (HERE / "explorer.css").read_text(encoding="utf-8")
+    for name in names:
+        add(name)
+    return "\n".join([*done.values(), ""])

@@ -1,11 +1,10 @@
-"""One pass as one block of bytes that the explorer draws from: a JSON header, then arrays. `docs/bundle.md` is its format."""
+"""One pass as one block of bytes that the explorer draws from: a JSON header, then arrays (`docs/bundle.md`)."""
 
 import io
 import json
 import struct
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,9 +28,9 @@ COLOURS = {"weights": figures.WEIGHTS, "saliency": figures.SALIENCY, "signed": f
 def bundle(trace: Trace, title: str = "", found: str = "", exact: bool = False) -> bytes:
     """Everything that the explorer shows of a pass.
 
-    Maps are exact float32. Of coefficients, products and sums every digit that the explorer shows is exact: coefficients
-    and products have up to 3 decimals, sums 4. They are stored as whole multiples of 10^-5 (sums: 10^-4); where that
-    would change a digit, the float32 number stands beside them.
+    Maps are exact float32. Of coefficients, products and sums every digit that the explorer shows is exact:
+    coefficients and products have up to 3 decimals, sums 4. They are stored as whole multiples of 10^-5 (sums: 10^-4);
+    where that would change a digit, the float32 number stands beside them.
 
     Args:
         trace: the pass.
@@ -91,7 +90,7 @@ def _photo(trace: Trace) -> Packed:
 
 
 def _maps(trace: Trace) -> list[tuple[str, Packed]]:
-    named = {}
+    named: dict[str, NDArray[np.float32]] = {}
     for step in trace.steps:
         named |= {f"rln.t{step.t}.{level}.weight_map": values for level, values in step.weight_maps.items()}
         named[f"rln.t{step.t}.saliency"] = step.saliency

@@ -2,11 +2,11 @@
 
 Two codings, both undone by `script/unpack.js`:
 
-- `pack_words`: float32 or uint32, exact. The four bytes of each number go to four planes, so that equal bytes meet; each plane is
-  deflated.
+- `pack_words`: float32 or uint32, exact. The four bytes of each number go to four planes, so that equal bytes meet;
+  each plane is deflated.
 - `pack_decimals`: whole multiples of a decimal unit. Neighbours resemble each other along rows, along columns and, for
-  BRN's coefficients, from one of a pixel's coefficients to the next: what they say of a number is taken away from it, in
-  whole numbers, so that nothing is lost. A pass's 5.8 million coefficients come to some 4 MB instead of 23.
+  BRN's coefficients, from one of a pixel's coefficients to the next: what they say of a number is taken away from it,
+  in whole numbers, so that nothing is lost. A pass's 5.8 million coefficients come to some 4 MB instead of 23.
 """
 
 import zlib
@@ -88,12 +88,15 @@ def _weights(steps: NDArray[np.int32]) -> NDArray[np.int64]:
 
 
 def _predicted(steps: NDArray[np.int32], weights: NDArray[np.int64]) -> NDArray[np.int32]:
-    """Row d: ⌊Σ_e weights[d, e] · steps[e] / 2^SHIFT⌋. All sums are below 2^53: float64 is exact, here and in the browser."""
+    """Row d: ⌊Σ_e weights[d, e] · steps[e] / 2^SHIFT⌋, modulo 2^32.
+
+    All sums are below 2^53, so that float64 is exact, here and in the browser.
+    """
     scaled = weights.astype(np.float64) / 2**SHIFT
     predicted = np.empty_like(steps)
     for start in range(0, steps.shape[1], 8192):  # as much as stays in the processor's cache
         block = steps[:, start : start + 8192].astype(np.float64)
-        predicted[:, start : start + 8192] = np.floor(scaled @ block)
+        predicted[:, start : start + 8192] = np.floor(scaled @ block).astype(np.int64).astype(np.int32)
     return predicted
 
 

@@ -11,10 +11,7 @@ from playwright.sync_api import Browser, Page
 
 from dgrl import DGRL, Trace
 from dgrl.explorer import bundle, page
-from tests.app.conftest import browser
-from tests.networks import TINY, draw_photo, filled
-
-__all__ = ["browser"]
+from tests.helpers.networks import TINY, draw_photo, filled
 
 SHAPES = {"wide": (60, 200), "tall": (190, 70), "tiny": (3, 2), "single": (1, 1)}
 Open = Callable[..., Page]

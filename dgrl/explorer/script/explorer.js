@@ -5,7 +5,7 @@ import { makeBar, makeControls } from "./controls.js";
 import { make, write } from "./dom.js";
 import { MAPS, valueAt } from "./layers.js";
 import { number, signed } from "./numbers.js";
-import { cellUnder, makePanel, walk } from "./panel.js";
+import { cellUnder, makePanel, pixelUnder, walk } from "./panel.js";
 import { makeSlot } from "./slot.js";
 import { makeStage } from "./stage.js";
 import { changed, firstState } from "./state.js";
@@ -34,7 +34,8 @@ import { makeStrip } from "./strip.js";
  * @property {(Slot | null)[]} slots
  * @property {ReturnType<typeof makeBrush>} brush
  * @property {boolean} paints
- * @property {() => {across: number, down: number}} place the pixel's middle, in shares of the photo
+ * @property {(slot?: number) => {across: number, down: number}} place the middle of the pixel, in shares of the photo;
+ *   the second photo's pixel is the one that covers the middle of the first one's
  * @property {(slot: number, x: number, y: number) => ArrayLike<number> | undefined} exact
  * @property {(changes: Partial<State>, event?: string) => void} update
  * @property {() => void} redraw
@@ -149,9 +150,11 @@ export function mount(host, pass, options = {}) {
     return app.slots.map((slot) => slot?.pass ?? null);
   }
 
-  function place() {
-    const photo = app.slots[0]?.pass.header.photo ?? { width: 1, height: 1 };
-    return { across: (app.state.x + 0.5) / photo.width, down: (app.state.y + 0.5) / photo.height };
+  /** @type {App["place"]} */
+  function place(slot = 0) {
+    const photo = app.slots[slot]?.pass.header.photo ?? { width: 1, height: 1 };
+    const { x, y } = pixelUnder(app, slot);
+    return { across: (x + 0.5) / photo.width, down: (y + 0.5) / photo.height };
   }
 
   /** @type {App["update"]} */
@@ -173,11 +176,11 @@ export function mount(host, pass, options = {}) {
 
   function pinned() {
     const { state, slots } = app;
-    app.tell("pin", { ...cellUnder(app, /** @type {Slot} */ (slots[0])), pinned: state.pinned });
+    app.tell("pin", { ...cellUnder(app, 0), pinned: state.pinned });
     if (!options.exact || !state.pinned) return;
     slots.forEach(async (slot, index) => {
       if (!slot) return;
-      const { x, y } = cellUnder(app, slot);
+      const { x, y } = pixelUnder(app, index);
       const exact = await options.exact?.({ slot: index, x, y });
       if (exact) exactPixels.set(`${index} ${x} ${y}`, exact);
       schedule(false);
@@ -304,9 +307,11 @@ function keyed(app, controls, event) {
  */
 function reading(app, shown, where) {
   const { x, y, map, step, pinned } = app.state;
-  const { across, down } = app.place();
   const start = `Pixel ${x}, ${y}${pinned ? ", pinned" : ""}`;
-  const values = shown.layers.map((layer) => layer && valueAt(layer, across, down));
+  const values = shown.layers.map((layer, index) => {
+    const { across, down } = app.place(index);
+    return layer && valueAt(layer, across, down);
+  });
   const [first, second] = values;
   if (first === null || first === undefined) return start;
 

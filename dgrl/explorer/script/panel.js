@@ -4,7 +4,7 @@ import { choice, make, write } from "./dom.js";
 import { closeUp, colourOf, css, inkOn, palette } from "./draw.js";
 import { pixelOfPass } from "./kernel.js";
 import { number, sigmoid } from "./numbers.js";
-import { cellOf, moved, pixelAt } from "./places.js";
+import { cellOf, moved } from "./places.js";
 
 /** @typedef {import("./kernel.js").Pixel} Pixel */
 /** @typedef {import("./slot.js").Slot} Slot */
@@ -92,7 +92,7 @@ export function makePanel(app) {
     if (!slot) return;
     const { state } = app;
     const { header } = slot.pass;
-    const { column, row, x, y } = cellUnder(app, slot);
+    const { column, row, x, y } = cellUnder(app, app.slots[state.slot] ? state.slot : 0);
     const exact = app.exact(state.slot, x, y);
     const pixel = pixelOfPass(slot.pass, column, row, state.round, exact);
     const one = state.present || pixel.n > 5;
@@ -103,7 +103,7 @@ export function makePanel(app) {
     const most = header.decimals.coefficients;
     const decimals = Math.min(most, !state.present && cell > ROOMY ? 3 : 2);
     const limit = pixel.coefficients.reduce((largest, v) => Math.max(largest, Math.abs(v)), 0) || 1;
-    for (const grid of tables) grid.fill(slot, pixel, decimals, limit, one && grid.key !== state.window);
+    for (const grid of tables) grid.fill(slot, pixel, decimals, limit, one && grid.key !== state.window, !!exact);
     write(heading, `Pixel ${x}, ${y}`);
     write(
       where,
@@ -140,15 +140,26 @@ export function makePanel(app) {
 }
 
 /**
- * The pixel of a slot's photo at the explorer's place, and the cell of its BRN map.
+ * The pixel of a slot's photo at the explorer's place.
  * @param {App} app
- * @param {Slot} slot
+ * @param {number} slot
  */
-export function cellUnder(app, { pass }) {
-  const { photo, brn } = pass.header;
-  const { across, down } = app.place();
-  const x = pixelAt(across, photo.width);
-  const y = pixelAt(down, photo.height);
+export function pixelUnder(app, slot) {
+  const { x, y } = app.state;
+  const from = app.slots[0]?.pass.header.photo;
+  const to = app.slots[slot]?.pass.header.photo;
+  if (slot === 0 || !from || !to) return { x, y };
+  return { x: cellOf(x, from.width, to.width), y: cellOf(y, from.height, to.height) };
+}
+
+/**
+ * The same, with the cell of BRN's map that covers it.
+ * @param {App} app
+ * @param {number} slot
+ */
+export function cellUnder(app, slot) {
+  const { x, y } = pixelUnder(app, slot);
+  const { photo, brn } = /** @type {Slot} */ (app.slots[slot]).pass.header;
   return { x, y, column: cellOf(x, photo.width, brn.width), row: cellOf(y, photo.height, brn.height) };
 }
 
@@ -182,8 +193,9 @@ function makeGrid(n, key, caption, name, colours) {
    * @param {number} decimals
    * @param {number} limit
    * @param {boolean} hidden
+   * @param {boolean} exact all digits are known: they stand in each cell's title
    */
-  function fill(slot, pixel, decimals, limit, hidden) {
+  function fill(slot, pixel, decimals, limit, hidden, exact) {
     element.hidden = hidden;
     if (hidden) return;
     const digits = slot.pass.header.colours[colours];
@@ -200,6 +212,7 @@ function makeGrid(n, key, caption, name, colours) {
     for (const [d, cell] of cells.entries()) {
       const value = values?.[d] ?? 0;
       write(cell, number(value, decimals));
+      cell.title = exact ? String(value) : "";
       const colour = colours === "signed" ? colourOf(table, value, -limit, limit) : colourOf(table, value, 0, 1);
       const background = css(colour);
       if (cell.dataset.colour === background) continue;

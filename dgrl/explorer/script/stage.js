@@ -84,7 +84,9 @@ export function makeStage(app) {
   /** Move the rings and the mark on the scale to the pixel. */
   function place() {
     const { across, down } = app.place();
-    for (const frame of frames) frame.place(across, down);
+    frames.forEach((frame, index) => {
+      frame.place(app.place(app.state.arrangement === "beside" ? index : 0));
+    });
     const layer = shown.difference ?? shown.layers[0] ?? null;
     legend.place(layer ? valueAt(layer, across, down) : null);
   }
@@ -176,11 +178,8 @@ function makeFrame(app, index) {
     app.brush.drawMask(mask, index);
   }
 
-  /**
-   * @param {number} across
-   * @param {number} down
-   */
-  function place(across, down) {
+  /** @param {{across: number, down: number}} pixel */
+  function place({ across, down }) {
     ring.style.left = `${100 * across}%`;
     ring.style.top = `${100 * down}%`;
     ring.classList.toggle("pinned", app.state.pinned);

@@ -93,11 +93,11 @@ export function makeStrip(app) {
 
   /** Write every map's value at the pixel. */
   function place() {
-    const { across, down } = app.place();
     const decimals = app.state.present || element.clientWidth < 400 ? 2 : 3;
     for (const film of rows.flat()) {
       film.values.forEach((output, index) => {
         const layer = app.slots[index]?.layer(film.map, Math.max(film.step, 0));
+        const { across, down } = app.place(index);
         const show = layer?.colours === "signed" ? signed : number;
         write(output, layer ? show(valueAt(layer, across, down), decimals) : "");
       });

@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dgrl import figures
+from dgrl.explorer.bundle import bundle
+from dgrl.explorer.page import page
 from dgrl.images import RGB, cutout, to_grey
 from dgrl.places import carried
-from dgrl.templates import render
 from dgrl.trace import SMALLEST_OBJECT, PixelTrace, Trace
 
 LONGEST = 960
@@ -72,7 +73,7 @@ def meaning(key: str) -> str:
 
 
 def report_html(trace: Trace, facts: Mapping[str, str], drawn: Mapping[str, bytes] | None = None) -> str:
-    """The report: one HTML page with its pictures inside, for lecture and file.
+    """The report: one HTML page with the live explorer and words that explain it, for lecture and file.
 
     Args:
         trace: the pass.
@@ -85,20 +86,23 @@ def report_html(trace: Trace, facts: Mapping[str, str], drawn: Mapping[str, byte
     saliency = figures.resize_map(trace.saliency, *photo.shape[:2]).clip(0, 1)
     pixels = trace.most_changed()
     ringed = figures.png_file(mark_all(photo, trace, pixels))
-    parts: dict[str, Any] = {
-        "title": facts.get("photo", "A photo"),
-        "found": found(trace),
-        "photo": figures.embedded(ringed, "The photo, with rings around the pixels of section 5"),
-        "saliency": figures.embedded(figures.png_file(to_grey(saliency)), "Saliency map"),
-        "cutout": figures.embedded(figures.png_file(cutout(photo, saliency)), "The object, cut out"),
-        "last": str(len(trace.steps) - 1),
-        "n": str(trace.kernel_size),
-        "kernels": [_kernel(number, pixel, drawn) for number, pixel in enumerate(pixels, start=1)],
-        "facts": dict(facts) | own_facts(trace),
-    }
-    for name in ("time_steps", "weight_maps", "refinement", "kernel_field"):
-        parts[name] = figures.embedded(drawn[name], name.replace("_", " ").capitalize())
-    return render("report", **parts)
+    title = facts.get("photo", "A photo")
+    return page(
+        [bundle(trace, title, found(trace))],
+        title=f"{title}: how DGRL found it",
+        state={"x": pixels[0].x, "y": pixels[0].y},
+        template="report",
+        found=found(trace),
+        photo=figures.embedded(ringed, "The photo, with rings around the pixels of section 5"),
+        saliency=figures.embedded(figures.png_file(to_grey(saliency)), "Saliency map"),
+        cutout=figures.embedded(figures.png_file(cutout(photo, saliency)), "The object, cut out"),
+        kernel_field=figures.embedded(drawn["kernel_field"], "Kernel field"),
+        last=len(trace.steps) - 1,
+        levels=list(trace.steps[0].weight_maps),
+        n=trace.kernel_size,
+        pixels=[{"x": pixel.x, "y": pixel.y, "text": _told(pixel)} for pixel in pixels],
+        facts=dict(facts) | own_facts(trace),
+    )
 
 
 def draw_figures(trace: Trace) -> dict[str, bytes]:
@@ -181,7 +185,5 @@ def own_facts(trace: Trace) -> dict[str, str]:
     }
 
 
-def _kernel(number: int, pixel: PixelTrace, drawn: Mapping[str, bytes]) -> tuple[str, str]:
-    """What stands above a kernel's figure, and the figure."""
-    text = f"Pixel ({pixel.x}, {pixel.y}): {pixel.prior:.3f} before, {pixel.refined:.3f} after"
-    return text, figures.embedded(drawn[f"kernel_{number}"], f"The kernel of {text}")
+def _told(pixel: PixelTrace) -> str:
+    return f"Pixel ({pixel.x}, {pixel.y}): {pixel.prior:.3f} before, {pixel.refined:.3f} after"
