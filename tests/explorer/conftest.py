@@ -77,3 +77,10 @@ def places(trace: Trace) -> list[tuple[int, int]]:
     corners = [(0, 0), (width - 1, 0), (0, height - 1), (width - 1, height - 1)]
     sides = [(width // 2, 0), (0, height // 2), (width - 1, height // 2), (width // 2, height - 1)]
     return [*corners, *sides, *((int(x), int(y)) for x, y in inside)]
+
+
+@pytest.fixture(scope="session")
+def big_trace() -> Trace:
+    """Of a real photo and the network that ships: BRN's maps have 480×480 pixels."""
+    root = Path(__file__).parents[2]
+    return DGRL.from_pretrained(root / "weights/dgrl-lite").trace(root / "examples/raccoon.jpg")

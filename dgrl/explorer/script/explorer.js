@@ -138,7 +138,7 @@ export function mount(host, pass, options = {}) {
   const panel = makePanel(app);
   const controls = makeControls(app);
   const status = make("p", { class: "status" });
-  const live = make("p", { class: "live", role: "status" });
+  const live = make("p", { class: "unseen", role: "status" });
   stage.element.append(status, controls.element);
   const set = make("div", { class: "stage-set" });
   // The order of the network, which is that of Tab and of a reader's voice too, whatever the layout.

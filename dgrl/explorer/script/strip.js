@@ -39,6 +39,7 @@ export function makeStrip(app) {
     const { header } = slot.pass;
     const ratio = clamp(header.photo.width / header.photo.height, 0.62, 2.4);
     element.style.setProperty("--ratio", String(ratio));
+    element.style.setProperty("--rows", String(header.steps + 2));
     const columns = [...header.levels, "prediction", "change"];
     const photo = makeFilm(app, "photo", -1, "photo");
     const steps = Array.from({ length: header.steps }, (_, step) =>
@@ -133,8 +134,12 @@ function makeFilm(app, map, step, label) {
   canvas.height = Math.max(1, Math.round(photo.height * factor));
   const values = [make("output", { "aria-live": "off" }), make("output", { class: "second", "aria-live": "off" })];
   const click = () => app.update(step < 0 ? { map } : { map, step }, step >= 0 ? "step" : "");
-  const button = make("button", { type: "button", class: "film", "aria-label": label, "data-map": map, click });
-  button.append(make("span", { class: "still" }, canvas), ...(map === "photo" ? [] : values));
+  const button = make("button", { type: "button", class: "film", "data-map": map, click });
+  button.append(
+    make("span", { class: "unseen" }, label),
+    make("span", { class: "still" }, canvas),
+    ...(map === "photo" ? [] : values),
+  );
   if (step >= 0) button.dataset.step = String(step);
   return { map, step, button, canvas, values };
 }
@@ -164,7 +169,12 @@ function sourceText({ pass }) {
  * @param {HTMLElement} content
  */
 function part(name, prose, content) {
-  return make("div", { class: "part" }, make("h3", {}, name, make("span", { class: "prose" }, prose)), content);
+  return make(
+    "div",
+    { class: "part" },
+    make("h2", { class: "minor" }, name, make("span", { class: "prose" }, prose)),
+    content,
+  );
 }
 
 /**
