@@ -1,10 +1,12 @@
 """What one pass saw, as files to keep: PNGs of every map, and a page that explains them and needs nothing else."""
 
+import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from markupsafe import Markup
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -85,7 +87,7 @@ def report_html(trace: Trace, facts: Mapping[str, str], drawn: Mapping[str, byte
     photo = figures.shrink(trace.photo, LONGEST)
     saliency = figures.resize_map(trace.saliency, *photo.shape[:2]).clip(0, 1)
     pixels = trace.most_changed()
-    ringed = figures.png_file(mark_all(photo, trace, pixels))
+    ringed = Image.fromarray(mark_all(photo, trace, pixels))
     title = facts.get("photo", "A photo")
     return page(
         [bundle(trace, title, found(trace))],
@@ -93,9 +95,9 @@ def report_html(trace: Trace, facts: Mapping[str, str], drawn: Mapping[str, byte
         state={"x": pixels[0].x, "y": pixels[0].y},
         template="report",
         found=found(trace),
-        photo=figures.embedded(ringed, "The photo, with rings around the pixels of section 5"),
-        saliency=figures.embedded(figures.png_file(to_grey(saliency)), "Saliency map"),
-        cutout=figures.embedded(figures.png_file(cutout(photo, saliency)), "The object, cut out"),
+        photo=_picture(ringed, "The photo, with rings around the pixels of section 5"),
+        saliency=_picture(to_grey(saliency), "Saliency map"),
+        cutout=_picture(cutout(photo, saliency), "The object, cut out"),
         kernel_field=figures.embedded(drawn["kernel_field"], "Kernel field"),
         last=len(trace.steps) - 1,
         levels=list(trace.steps[0].weight_maps),
@@ -183,6 +185,13 @@ def own_facts(trace: Trace) -> dict[str, str]:
         "BRN's maps": f"{trace.prior.shape[1]}×{trace.prior.shape[0]} pixels, {trace.prior_kind} prior",
         "kernels": f"{trace.kernel_size}×{trace.kernel_size}",
     }
+
+
+def _picture(image: Image.Image, alternative: str) -> Markup:
+    """An illustration, as small as one may be: the numbers are in the explorer and in the files beside the page."""
+    file = io.BytesIO()
+    image.save(file, "webp", quality=85)
+    return figures.embedded(file.getvalue(), alternative, kind="webp")
 
 
 def _told(pixel: PixelTrace) -> str:

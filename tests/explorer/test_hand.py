@@ -8,7 +8,7 @@ import torch
 from playwright.sync_api import Page
 
 from dgrl import DGRL, Trace
-from dgrl.explorer import bundle, page
+from dgrl.explorer.report import report_html
 from dgrl.taps import paint_map
 from tests.explorer.conftest import Open
 
@@ -221,4 +221,4 @@ def test_numbers_follow_within_a_frame(show: Open, big_trace: Trace) -> None:
 
 
 def test_the_page_of_a_photo_is_small(big_trace: Trace) -> None:
-    assert len(page([bundle(big_trace)], "photo")) < 12e6
+    assert len(report_html(big_trace, {"photo": "raccoon.jpg"})) < 12e6

@@ -60,9 +60,9 @@ def test_page_is_whole_and_self_contained(page):
 
 
 def test_pictures_in_the_page_are_pictures(page):
-    for data in re.findall(r"image/png;base64,([^\"]+)", page):
+    for kind, data in re.findall(r"image/(png|webp);base64,([^\"]+)", page):
         with Image.open(io.BytesIO(base64.b64decode(data))) as image:
-            assert image.format == "PNG"
+            assert image.format == kind.upper()
             assert min(image.size) > 30
     assert page.count('alt="') == page.count("<img") == 4
 
