@@ -23,7 +23,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from benchmarks.timing import table
 from dgrl.app import EXAMPLES
-from dgrl.app.passes import AS_TRAINED
+from dgrl.app.runs import AS_TRAINED
 
 APP = Path(__file__).resolve().parents[1] / "app.py"
 CLICKS = 20

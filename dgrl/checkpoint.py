@@ -41,8 +41,9 @@ def download(name: str, hub_settings: dict[str, Any]) -> Path:
         raise CheckpointError(f"{name} is neither a folder nor a model that the Hugging Face Hub gives") from error
 
 
-def read_config(path: Path) -> DGRLConfig:
-    """The settings in a `config.json`; CheckpointError if it is not there, or one is unknown or out of range."""
+def read_config(folder: Path) -> DGRLConfig:
+    """The settings in a folder; CheckpointError if they are not there, or one is unknown or out of range."""
+    path = folder / CONFIG_FILE
     try:
         settings = json.loads(path.read_text(encoding="utf-8"))
         return DGRLConfig(**settings)
@@ -52,8 +53,9 @@ def read_config(path: Path) -> DGRLConfig:
         raise CheckpointError(f"{path}: {error}") from error
 
 
-def load_weights(model: nn.Module, path: Path) -> None:
-    """Fill every tensor of `model`, and use every tensor of the file; CheckpointError if they do not go together."""
+def load_weights(model: nn.Module, folder: Path) -> None:
+    """Fill every tensor of `model`, and use every tensor of the folder's file; CheckpointError if they do not fit."""
+    path = folder / WEIGHTS_FILE
     try:
         tensors = load_file(path)
     except FileNotFoundError as error:
@@ -72,8 +74,8 @@ def load_weights(model: nn.Module, path: Path) -> None:
     model.load_state_dict(tensors)
 
 
-def save_weights(model: nn.Module, path: Path) -> None:
-    """Write every tensor of `model`; a file of that name is never half of one."""
-    with replacing(path) as partial:
+def save_weights(model: nn.Module, folder: Path) -> None:
+    """Write every tensor of `model`; the file is never half of one."""
+    with replacing(folder / WEIGHTS_FILE) as partial:
         save_file({name: value.contiguous() for name, value in model.state_dict().items()}, partial)
         partial.chmod(0o644)  # safetensors writes for the owner alone

@@ -1,5 +1,6 @@
 """Files that are whole or not there, and the folders that come with DGRL beside its code."""
 
+import hashlib
 import itertools
 import os
 import sys
@@ -34,6 +35,15 @@ def sweep(folder: Path) -> None:
         with suppress(OSError):
             if time.time() - partial.stat().st_mtime > STALE_SECONDS:
                 partial.unlink()
+
+
+def digest(path: Path, algorithm: str = "sha256") -> str:
+    """The file's checksum, in hexadecimal digits."""
+    found = hashlib.new(algorithm)
+    with path.open("rb") as file:
+        while chunk := file.read(2**20):
+            found.update(chunk)
+    return found.hexdigest()
 
 
 def shipped(name: str) -> Path:

@@ -12,15 +12,7 @@ from huggingface_hub import PyTorchModelHubMixin
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from dgrl.checkpoint import (
-    CONFIG_FILE,
-    WEIGHTS_FILE,
-    CheckpointError,
-    download,
-    load_weights,
-    read_config,
-    save_weights,
-)
+from dgrl.checkpoint import CONFIG_FILE, CheckpointError, download, load_weights, read_config, save_weights
 from dgrl.images import Picture, read_image, to_tensor
 from dgrl.network.brn import BRN, BRNOutput
 from dgrl.network.config import DGRLConfig
@@ -197,16 +189,16 @@ class DGRL(
         folder = Path(pretrained_model_name_or_path)
         if not folder.is_dir():
             folder = download(str(pretrained_model_name_or_path), hub_settings)
-        config = read_config(folder / CONFIG_FILE)
+        config = read_config(folder)
         try:
             model = cls(config)
         except (TypeError, ValueError) as error:  # a backbone that timm does not know, say
             raise CheckpointError(f"{folder / CONFIG_FILE}: {error}") from error
-        load_weights(model, folder / WEIGHTS_FILE)
+        load_weights(model, folder)
         return model.eval()
 
     def _save_pretrained(self, save_directory: Path) -> None:
-        save_weights(self, save_directory / WEIGHTS_FILE)
+        save_weights(self, save_directory)
 
 
 def _arrays(recorder: Recorder) -> dict[str, Array]:

@@ -22,12 +22,9 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
-LEVELS = ("conv3", "conv4", "conv5")
-"""Where RLN has side outputs, which CWM weighs."""
-BLOCKS = ("conv2", *LEVELS)
-"""Which feedback enters."""
-EVERY = "*"
-"""As a time step of an edit: all of them."""
+LEVELS = ("conv3", "conv4", "conv5")  # where RLN has side outputs, which CWM weighs
+BLOCKS = ("conv2", *LEVELS)  # which feedback enters
+EVERY = "*"  # as a time step of an edit: all of them
 PRIOR, COEFFICIENTS, REFINED = "brn.prior", "brn.coefficients", "brn.refined"
 
 Listener = Callable[[str, Tensor], Tensor]

@@ -14,7 +14,7 @@ del PICTURES["`skimage.data.grass`"]  # has a light tuft in it
 
 @pytest.fixture(scope="module")
 def network():
-    return load_model(None, "cpu").model
+    return load_model(None, "cpu")[0]
 
 
 @pytest.mark.parametrize("kind", PICTURES)

@@ -11,7 +11,7 @@ from gradio.utils import get_upload_folder
 
 from dgrl.app.localise import Looking
 from dgrl.app.parts import MOST_STEPS, Source, Wanted
-from dgrl.app.passes import AS_TRAINED
+from dgrl.app.runs import AS_TRAINED
 from dgrl.figures import KINDS
 
 WITH_PHOTO = "It opens this example as you see it."

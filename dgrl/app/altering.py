@@ -9,7 +9,7 @@ import gradio as gr
 from dgrl.app.alterations import Alterations
 from dgrl.app.painting import Canvas, canvas, read_painting
 from dgrl.app.parts import Source, ground_truth, objection, visitor
-from dgrl.app.passes import View
+from dgrl.app.runs import View
 from dgrl.app.side_by_side import draw, table
 from dgrl.evaluation.comparison import compare
 from dgrl.figures import resize_map

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dgrl.app.parts import LATEX, Source, map_image, mask_input, photo_input, picture_file, steps_control
-from dgrl.app.passes import Passes, View
+from dgrl.app.passes import Passes
+from dgrl.app.runs import View
 from dgrl.figures import resize_map
 from dgrl.images import RGB, cutout, to_grey
 
@@ -124,7 +125,7 @@ def add(passes: Passes, examples: Sequence[str | Path]) -> tuple[Source, Depende
             steps: time steps after the first pass, 0 to 4; -1 for the number trained.
 
         Returns:
-            The photo with its saliency map as transparency, an RGBA PNG: once 960 pixels long to look at,
+            The photo with its saliency map as transparency, an RGBA PNG: once 800 pixels long to look at,
             once in the photo's own size.
         """
         if photo is None:

@@ -9,7 +9,7 @@ import gradio as gr
 
 from dgrl import __version__
 from dgrl.app.parts import Source, served_file
-from dgrl.app.passes import View
+from dgrl.app.runs import View
 from dgrl.explorer.report import write_report
 
 # Whoever pressed the button wants the file, not a link to press next. The link stays for those whose browser refuses.

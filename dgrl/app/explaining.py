@@ -9,19 +9,15 @@ import gradio as gr
 from dgrl.app.explanations import LAST, answer, chosen_target, picture_of_choice
 from dgrl.app.layers import brightest
 from dgrl.app.parts import Source, checked_point, objection, photo_point
+from dgrl.app.zero_gpu import on_gpu
 from dgrl.attribution.attribute import Attribution, attribute_in_batches
 from dgrl.attribution.question import Question
 from dgrl.figures.attribution import TITLES
 from dgrl.images import RGB
 from dgrl.model import DGRL
 
-try:
-    import spaces  # Hugging Face ZeroGPU: lends a GPU for the time of one call
-except ImportError:
-    spaces = None
-
 NOTHING_YET = "Choose a number and a method, then press **Explain**."
-GPU_SECONDS = 60  # of ZeroGPU
+GPU_SECONDS = 60
 Explain = Callable[..., Iterator[float | Attribution]]
 
 
@@ -32,8 +28,7 @@ def explainer(models: Mapping[str, DGRL]) -> Explain:
     def explain(checkpoint: str, photo: RGB, question: Question) -> Iterator[float | Attribution]:
         yield (yield from attribute_in_batches(models[checkpoint], photo, question))
 
-    gpu_explain: Explain = explain if spaces is None else spaces.GPU(duration=GPU_SECONDS)(explain)
-    return gpu_explain
+    return on_gpu(explain, GPU_SECONDS)
 
 
 @dataclass

@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw
 
 from dgrl.app.detect import spotlight
 from dgrl.app.parts import picture_file, picture_point
-from dgrl.app.passes import View
+from dgrl.app.runs import View
 from dgrl.attribution.attribute import Attribution
 from dgrl.attribution.question import CellTarget, ObjectTarget, PixelTarget, Target
 from dgrl.figures import SIGNED, layer, legend, mark, resize_map

@@ -3,7 +3,7 @@
 import numpy as np
 
 from dgrl.app.parts import photo_point, picture_file
-from dgrl.app.passes import View
+from dgrl.app.runs import View
 from dgrl.figures import KINDS, layer, pale, shrink
 
 THUMBNAIL = 240

@@ -20,7 +20,7 @@ from dgrl.app.parts import (
     picture_point,
     wanted_point,
 )
-from dgrl.app.passes import View
+from dgrl.app.runs import View
 from dgrl.figures import KINDS, layer, legend, mark, readings
 from dgrl.places import inside
 

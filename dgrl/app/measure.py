@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from dgrl.app.curves import curves_table, name_of, scores_table
 from dgrl.app.parts import LATEX, Source, ground_truth, served_file
-from dgrl.app.passes import View
+from dgrl.app.runs import View
 from dgrl.evaluation import metrics
 from dgrl.evaluation.evaluate import REFINED
 from dgrl.evaluation.metrics import METRICS, Measured

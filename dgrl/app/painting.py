@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageColor
 
 from dgrl.app.parts import picture_file, refusal
-from dgrl.app.passes import DRAWN_LENGTH, MAX_PIXELS
+from dgrl.app.passes import MAX_PIXELS
+from dgrl.app.runs import DRAWN_LENGTH
 from dgrl.figures import shrink
 from dgrl.images import RGB, ImageError, read_image
 
@@ -36,7 +37,7 @@ def painting_file(editor: Canvas | None) -> str | None:
 
 
 def read_painting(path: str) -> NDArray[np.float32]:
-    """A picture as a painting, (H, W) in [0, 1], at most 960 pixels long; a message to the visitor if it is none."""
+    """A picture as a painting, (H, W) in [0, 1], at most 800 pixels long; a message to the visitor if it is none."""
     try:
         picture = shrink(read_image(path, MAX_PIXELS), DRAWN_LENGTH)
     except ImageError as error:

@@ -1,8 +1,6 @@
 """What the tabs share: the controls that say which pass is looked at, pictures as files, legends and tables."""
 
 import io
-import os
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +13,10 @@ from gradio.utils import get_upload_folder
 from numpy.typing import NDArray
 from PIL import Image
 
-from dgrl.app.passes import AS_TRAINED, MAX_PIXELS, Passes, View
+from dgrl.app.passes import MAX_PIXELS, Passes
+from dgrl.app.runs import AS_TRAINED, View
 from dgrl.figures import png_file
+from dgrl.files import replacing
 from dgrl.images import RGB, ImageError, read_mask
 from dgrl.places import carried, contains, inside
 
@@ -200,16 +200,12 @@ def picture_file(picture: RGB | Image.Image, name: str, suffix: str = "png") -> 
 def served_file(content: bytes, name: str) -> str:
     """Write a file where Gradio serves its files, and later deletes them; the path."""
     path = Path(get_upload_folder()) / hash_bytes(content) / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Two visitors may be given the same file at once: nobody may see half of one.
-    handle, partial = tempfile.mkstemp(dir=path.parent)
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        Path(partial).replace(path)
+        with replacing(path) as partial:  # two visitors may be given the same file at once
+            partial.write_bytes(content)
     except OSError as error:
-        Path(partial).unlink()
-        message = f"The server cannot write it ({error.strerror}); please try again later."
+        reason = getattr(error.__cause__ or error, "strerror", None)
+        message = f"The server cannot write it ({reason}); please try again later."
         raise gr.Error(message, title="No result", print_exception=False) from error
     return str(path)
 

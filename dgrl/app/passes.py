@@ -1,50 +1,22 @@
-"""The networks of the app, and what their recent passes computed: one forward pass per picture, then redraws only."""
+"""What recent passes of the app's networks computed: one forward pass per picture, then redraws only."""
 
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
-from dgrl.figures import fit
-from dgrl.images import RGB, read_image
+from dgrl.app.runs import View, halves
+from dgrl.images import read_image
 from dgrl.model import DGRL
 from dgrl.running.memory import return_freed_memory
-from dgrl.running.precision import choose_precision, in_use, set_precision, settle_precision
 from dgrl.taps import Edit
-from dgrl.trace import Trace
-
-try:
-    import spaces  # Hugging Face ZeroGPU: lends a GPU for the time of one call
-except ImportError:
-    spaces = None
 
 MAX_PIXELS = 25_000_000
 CAPACITY = 2 * 2**30
 MOST_PER_VISITOR = 8
 IDLE_SECONDS = 3600
-AS_TRAINED = -1
-DRAWN_LENGTH = 800
-GPU_SECONDS = 15  # of ZeroGPU, for half a pass: those who ask for little wait less
 Key = tuple[str, str, int, tuple[Edit, ...]]  # photo, checkpoint, steps, edits
-
-
-@dataclass(frozen=True)
-class View:
-    """What the tabs draw from.
-
-    Attributes:
-        trace: everything the pass computed; RLN's part of it while BRN has not run.
-        photo: the photo to draw on, 800 pixels long: no page shows it larger, and a browser can tell clicks only where
-            it need not enlarge.
-        seconds: how long the pass took.
-        machine: device, precision, and what the latter changes: "cpu, bf16 (maps within 0.005 of fp32's)".
-    """
-
-    trace: Trace
-    photo: RGB
-    seconds: float
-    machine: str
 
 
 @dataclass
@@ -56,7 +28,7 @@ class _Entry:
 
 
 class Passes:
-    """Runs the networks and keeps recent passes in bounded memory.
+    """Keeps recent passes in bounded memory.
 
     A pass is known by photo, checkpoint, number of steps and edits. Visitors who look at the same file share it. It is
     dropped when all of them have left or gone on to eight others, when nobody has looked for an hour, or, least
@@ -83,31 +55,7 @@ class Passes:
         self._lock = threading.Lock()
         self._one_half = threading.Lock()
 
-        if spaces is None:
-            settled = {name: settle_precision(model, precision) for name, model in models.items()}
-        else:  # ZeroGPU has no GPU yet to measure on.
-            settled = {name: (choose_precision(precision, model.device), 0.0) for name, model in models.items()}
-            for name, model in models.items():
-                set_precision(model, settled[name][0])
-
-        # Closures, not methods: ZeroGPU sends the arguments to another process, and locks cannot travel.
-        def localise(checkpoint: str, photo: RGB, steps: int, edits: Sequence[Edit]) -> View:
-            model = models[checkpoint]
-            chosen, difference = settled[checkpoint]
-            start = time.perf_counter()
-            trace = model.trace_localised(photo, None if steps == AS_TRAINED else steps, edits)
-            seconds = time.perf_counter() - start
-            machine = in_use(model.device, chosen, difference)
-            return View(trace, fit(photo, DRAWN_LENGTH), seconds, machine)
-
-        def refine(checkpoint: str, localised: View, edits: Sequence[Edit]) -> View:
-            model = models[checkpoint]
-            start = time.perf_counter()
-            trace = model.trace_refined(localised.trace, edits)
-            return replace(localised, trace=trace, seconds=localised.seconds + time.perf_counter() - start)
-
-        on_gpu = (lambda run: run) if spaces is None else spaces.GPU(duration=GPU_SECONDS)
-        self._localise, self._refine = on_gpu(localise), on_gpu(refine)
+        self._localise, self._refine = halves(models, precision)
 
     def localised(self, photo: str, checkpoint: str, steps: int, visitor: str | None = None) -> View:
         """Like `view`, as soon as RLN has run: BRN's part of the trace may be missing."""

@@ -20,7 +20,7 @@ from dgrl.app.parts import (
     picture_point,
     wanted_point,
 )
-from dgrl.app.passes import View
+from dgrl.app.runs import View
 from dgrl.figures import SALIENCY, SIGNED, Map, colour, largest, legend, mark, resize_map
 from dgrl.figures.kernels import Arrows, Scale, arrow_picture, kernel_scale
 from dgrl.images import RGB

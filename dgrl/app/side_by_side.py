@@ -3,7 +3,7 @@
 import numpy as np
 
 from dgrl.app.parts import picture_file
-from dgrl.app.passes import View
+from dgrl.app.runs import View
 from dgrl.evaluation.comparison import Comparison
 from dgrl.figures import PREDICTION, REFINED, SIGNED, Layer, largest, layer, legend, number, on_one_scale, reading_table
 from dgrl.taps import LEVELS

@@ -129,7 +129,7 @@ def attribute_in_batches(
     value, nothing = evidence.value(1.0), None if method == "grad_cam" else evidence.value(0.0)
     error = None
     if method == "integrated_gradients" and nothing is not None:
-        error = _relative(abs(float(square.sum()) - (value - nothing)), value - nothing)
+        error = abs(float(square.sum()) - (value - nothing)) / (abs(value - nothing) or 1.0)
     if not torch.isfinite(square).all():
         raise FloatingPointError("the attribution is NaN or infinite; the network's weights are at fault")
     return Attribution(
@@ -142,7 +142,3 @@ def attribute_in_batches(
         completeness_error=error,
         seconds=time.perf_counter() - start,
     )
-
-
-def _relative(error: float, whole: float) -> float:
-    return error / abs(whole) if whole else error

@@ -1,7 +1,6 @@
 """The authors' weights: from two `.caffemodel` files to a checkpoint folder."""
 
 import contextlib
-import hashlib
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from torch import Tensor
 
 from dgrl.caffe.format import Blob, CaffeError, read_layers
 from dgrl.checkpoint import CARD_FILE, CONFIG_FILE, WEIGHTS_FILE
+from dgrl.files import digest
 from dgrl.model import DGRL
 from dgrl.network.caffe_resnet import UNITS
 from dgrl.network.config import DGRLConfig
@@ -263,9 +263,5 @@ refines a map rounded to 0 and 1.
 def _card(rln: Path, brn: Path) -> str:
     rows = []
     for stage, path in (("RLN", rln), ("BRN", brn)):
-        digest = hashlib.sha256()
-        with path.open("rb") as file:
-            while chunk := file.read(2**20):
-                digest.update(chunk)
-        rows.append(f"| {stage} | {path.name} | {path.stat().st_size} | {digest.hexdigest()} |")
+        rows.append(f"| {stage} | {path.name} | {path.stat().st_size} | {digest(path)} |")
     return CARD.format(files="\n".join(rows))

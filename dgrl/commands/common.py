@@ -2,7 +2,7 @@
 
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -24,15 +24,8 @@ Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
 Precision = Annotated[str, typer.Option(help="auto, fp32, bf16 or fp16; auto is bf16 where the hardware has it.")]
 
 
-class Loaded(NamedTuple):
-    """A network on its device, and what is in use, in words."""
-
-    model: "DGRL"
-    machine: str
-
-
-def load_model(weights: str | None, device: str = "auto", precision: str = "auto") -> Loaded:
-    """The network, ready to run; says what is in use.
+def load_model(weights: str | None, device: str = "auto", precision: str = "auto") -> "tuple[DGRL, str]":
+    """The network, ready to run, and what is in use, in words, which is also printed.
 
     Raises:
         CheckpointError: the checkpoint cannot be loaded.
@@ -54,7 +47,7 @@ def load_model(weights: str | None, device: str = "auto", precision: str = "auto
     settled, difference = settle_precision(model, precision)
     machine = in_use(chosen, settled, difference)
     typer.echo(f"{Path(name).name} on {machine}")
-    return Loaded(model, machine)
+    return model, machine
 
 
 def refuse(error: Exception) -> None:

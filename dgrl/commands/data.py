@@ -1,7 +1,7 @@
 """Options that `dgrl train` and `dgrl evaluate` share: which pictures, which masks."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -31,7 +31,12 @@ SkipBad = Annotated[
 ]
 
 
-def pairs_of(
+def pairs_of(*folders: Any, **options: Any) -> list[Pair]:
+    """The pairs that `checked_pairs` finds, without the problems that were passed over."""
+    return checked_pairs(*folders, **options).pairs
+
+
+def checked_pairs(
     images: list[Path] | None,
     masks: list[Path] | None,
     without: list[Path] | None = None,
@@ -39,26 +44,13 @@ def pairs_of(
     data: list[str] | None = None,
     download: bool = False,
     skip_bad: bool = False,
-) -> list[Pair]:
-    """The pairs in all folders and data sets, each looked at.
+) -> Checked:
+    """The pairs in all folders and data sets, each looked at, and the problems that were passed over.
 
     Raises:
         DataError: the options do not go together or leave nothing, or, without `skip_bad`, a picture or mask cannot be
             used; all those are then listed on stderr.
     """
-    return checked_pairs(images, masks, without, only, data, download, skip_bad).pairs
-
-
-def checked_pairs(
-    images: list[Path] | None,
-    masks: list[Path] | None,
-    without: list[Path] | None,
-    only: list[Path] | None,
-    data: list[str] | None,
-    download: bool,
-    skip_bad: bool,
-) -> Checked:
-    """As `pairs_of`, with the problems that were passed over."""
     sources = folders(images or [], masks or [], data or [], download)
     checked = check(sources, stems(without), stems(only) if only else None)
     if checked.problems and is_main_process():

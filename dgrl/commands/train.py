@@ -72,12 +72,10 @@ def train(
         raise typer.BadParameter("--kernel-size changes BRN: with --init it needs --new-brn")
     changes = {name: value for name, value in settings.items() if value is not None}
     network = {"context": context, "share_heads": share_heads, "kernel_size": kernel_size, "rln_size": rln_size}
+    lists = {"images": images, "masks": masks, "without": without, "only": only}
     described = {
-        "images": [str(folder) for folder in images or []],
-        "masks": [str(folder) for folder in masks or []],
+        **{name: [str(path) for path in paths or []] for name, paths in lists.items()},
         "data": data or [],
-        "without": [str(file) for file in without or []],
-        "only": [str(file) for file in only or []],
         "skip_bad": skip_bad,
         "init": init,
         "new_brn": new_brn,
@@ -94,10 +92,8 @@ def train(
 def start(out: Path, settings: dict[str, Any], resume: bool, download: bool = False, tensorboard: bool = False) -> None:
     """Run the training that `settings`, a run's `training.json`, describes; exit code 1 if it is stopped."""
     recipe = TrainingConfig(**settings["recipe"])
-    images, masks, without, only = (
-        [Path(name) for name in settings[key]] for key in ("images", "masks", "without", "only")
-    )
-    pairs = pairs_of(images, masks, without, only, settings["data"], download, settings["skip_bad"])
+    folders = {key: [Path(name) for name in settings[key]] for key in ("images", "masks", "without", "only")}
+    pairs = pairs_of(**folders, data=settings["data"], download=download, skip_bad=settings["skip_bad"])
     set_seed(recipe.seed)  # new layers too start the same for the same seed
     model = first_network(settings)
     if not resume:

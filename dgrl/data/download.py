@@ -3,7 +3,6 @@
 Written here because no library at hand resumes: torchvision's and pooch's downloads start again from the first byte.
 """
 
-import hashlib
 import shutil
 import stat
 import urllib.error
@@ -18,6 +17,7 @@ from typing import IO, Protocol
 from huggingface_hub.utils import WeakFileLock  # type: ignore[attr-defined]  # exported lazily
 
 from dgrl.data.pairs import DataError
+from dgrl.files import digest
 from dgrl.images import IMAGE_SUFFIXES
 from dgrl.running.progress import bar
 
@@ -102,7 +102,7 @@ def verify(file: Path, checksum: str | None, say: Say = print) -> None:
     pinned = checksum is None and pin.exists()
     expected = f"sha256:{pin.read_text(encoding='utf-8').split()[0]}" if pinned else checksum
     algorithm = expected.split(":")[0] if expected else "sha256"
-    found = f"{algorithm}:{_digest(file, algorithm)}"
+    found = f"{algorithm}:{digest(file, algorithm)}"
     if expected is None:
         say(f"{file.name}: its true checksum is not known; that of this file is {found}, kept in {pin.name}")
         pin.write_text(f"{found.split(':')[1]}  {file.name}\n", encoding="utf-8")
@@ -111,14 +111,6 @@ def verify(file: Path, checksum: str | None, say: Say = print) -> None:
     elif found != expected:
         file.unlink()
         raise DownloadError(f"{file.name} is not the file it should be ({found} instead of {expected}) and was removed")
-
-
-def _digest(file: Path, algorithm: str) -> str:
-    digest = hashlib.new(algorithm)
-    with file.open("rb") as opened:
-        while chunk := opened.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def unpack(archive: Path, folder: Path) -> None:

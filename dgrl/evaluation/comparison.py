@@ -49,11 +49,10 @@ def compare(untouched: Trace, altered: Trace, mask: NDArray[np.uint8] | None = N
         (height, width), (mask_height, mask_width) = untouched.saliency.shape, mask.shape
         raise ValueError(f"the mask has {mask_width}×{mask_height} pixels and the photo {width}×{height}")
     found = untouched.found()
-    localised, refined = [], []
-    for trace in (untouched, altered):
-        localised.append(read(trace.sized(-1), found, mask))
-        refined.append(read(trace.saliency, found, mask))
-    return Comparison((localised[0], localised[1]), (refined[0], refined[1]))
+    return Comparison(
+        (read(untouched.sized(-1), found, mask), read(altered.sized(-1), found, mask)),
+        (read(untouched.saliency, found, mask), read(altered.saliency, found, mask)),
+    )
 
 
 def read(saliency: Array, found: NDArray[np.bool_], mask: NDArray[np.uint8] | None = None) -> Reading:

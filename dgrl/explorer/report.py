@@ -87,7 +87,9 @@ def report_html(trace: Trace, facts: Mapping[str, str], drawn: Mapping[str, byte
     photo = figures.shrink(trace.photo, LONGEST)
     saliency = figures.resize_map(trace.saliency, *photo.shape[:2]).clip(0, 1)
     pixels = trace.most_changed()
-    ringed = Image.fromarray(mark_all(photo, trace, pixels))
+    ringed = photo
+    for pixel in pixels:
+        ringed = figures.mark(ringed, *carried(pixel.x, pixel.y, trace.photo.shape, photo.shape))
     title = facts.get("photo", "A photo")
     return page(
         [bundle(trace, title, found(trace))],
@@ -95,7 +97,7 @@ def report_html(trace: Trace, facts: Mapping[str, str], drawn: Mapping[str, byte
         state={"x": pixels[0].x, "y": pixels[0].y},
         template="report",
         found=found(trace),
-        photo=_picture(ringed, "The photo, with rings around the pixels of section 5"),
+        photo=_picture(Image.fromarray(ringed), "The photo, with rings around the pixels of section 5"),
         saliency=_picture(to_grey(saliency), "Saliency map"),
         cutout=_picture(cutout(photo, saliency), "The object, cut out"),
         kernel_field=figures.embedded(drawn["kernel_field"], "Kernel field"),
@@ -148,13 +150,6 @@ def map_pictures(trace: Trace) -> dict[str, RGB]:
     spread = figures.resize_map(trace.kernel_field.spread, height, width)
     pictures["brn.kernel_spread"] = figures.colour(spread, 0, figures.largest(spread), figures.SPREAD)
     return pictures
-
-
-def mark_all(photo: RGB, trace: Trace, pixels: list[PixelTrace]) -> RGB:
-    """The shrunk photo with a ring around each pixel."""
-    for pixel in pixels:
-        photo = figures.mark(photo, *carried(pixel.x, pixel.y, trace.photo.shape, photo.shape))
-    return photo
 
 
 def found(trace: Trace) -> str:

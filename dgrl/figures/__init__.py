@@ -14,92 +14,49 @@
 All are pure functions. None uses pyplot, so threads may draw at once.
 """
 
-from dgrl.figures.compare import ablation, comparison, overview, side_by_side
-from dgrl.figures.layers import (
-    CHANGE,
-    KINDS,
-    PREDICTION,
-    REFINED,
-    REFINEMENT,
-    Layer,
-    changes,
-    layer,
-    on_one_scale,
-    weight_limit,
-)
-from dgrl.figures.layout import jpeg, png, save, svg
-from dgrl.figures.localise import time_steps, weight_maps
-from dgrl.figures.pixels import (
-    SALIENCY,
-    SIGNED,
-    SPREAD,
-    WEIGHTS,
-    Map,
-    colour,
-    fit,
-    largest,
-    luminance,
-    mark,
-    number,
-    overlay,
-    pale,
-    png_file,
-    resize_map,
-    shrink,
-)
-from dgrl.figures.refine import (
-    arithmetic,
-    kernel,
-    kernel_field,
-    refinement,
-)
-from dgrl.figures.tables import embedded, legend, number_grid, pixel_tables, reading_table, readings
-
-__all__ = [
-    "CHANGE",
-    "KINDS",
-    "PREDICTION",
-    "REFINED",
-    "REFINEMENT",
-    "SALIENCY",
-    "SIGNED",
-    "SPREAD",
-    "WEIGHTS",
-    "Layer",
-    "Map",
-    "ablation",
-    "arithmetic",
-    "changes",
-    "colour",
-    "comparison",
-    "embedded",
-    "fit",
-    "jpeg",
-    "kernel",
-    "kernel_field",
-    "largest",
-    "layer",
-    "legend",
-    "luminance",
-    "mark",
-    "number",
-    "number_grid",
-    "on_one_scale",
-    "overlay",
-    "overview",
-    "pale",
-    "pixel_tables",
-    "png",
-    "png_file",
-    "reading_table",
-    "readings",
-    "refinement",
-    "resize_map",
-    "save",
-    "shrink",
-    "side_by_side",
-    "svg",
-    "time_steps",
-    "weight_limit",
-    "weight_maps",
-]
+from dgrl.figures.compare import ablation as ablation
+from dgrl.figures.compare import comparison as comparison
+from dgrl.figures.compare import overview as overview
+from dgrl.figures.compare import side_by_side as side_by_side
+from dgrl.figures.layers import CHANGE as CHANGE
+from dgrl.figures.layers import KINDS as KINDS
+from dgrl.figures.layers import PREDICTION as PREDICTION
+from dgrl.figures.layers import REFINED as REFINED
+from dgrl.figures.layers import REFINEMENT as REFINEMENT
+from dgrl.figures.layers import Layer as Layer
+from dgrl.figures.layers import changes as changes
+from dgrl.figures.layers import layer as layer
+from dgrl.figures.layers import on_one_scale as on_one_scale
+from dgrl.figures.layers import weight_limit as weight_limit
+from dgrl.figures.layout import jpeg as jpeg
+from dgrl.figures.layout import png as png
+from dgrl.figures.layout import save as save
+from dgrl.figures.layout import svg as svg
+from dgrl.figures.localise import time_steps as time_steps
+from dgrl.figures.localise import weight_maps as weight_maps
+from dgrl.figures.pixels import SALIENCY as SALIENCY
+from dgrl.figures.pixels import SIGNED as SIGNED
+from dgrl.figures.pixels import SPREAD as SPREAD
+from dgrl.figures.pixels import WEIGHTS as WEIGHTS
+from dgrl.figures.pixels import Map as Map
+from dgrl.figures.pixels import colour as colour
+from dgrl.figures.pixels import fit as fit
+from dgrl.figures.pixels import largest as largest
+from dgrl.figures.pixels import luminance as luminance
+from dgrl.figures.pixels import mark as mark
+from dgrl.figures.pixels import number as number
+from dgrl.figures.pixels import overlay as overlay
+from dgrl.figures.pixels import pale as pale
+from dgrl.figures.pixels import png_file as png_file
+from dgrl.figures.pixels import resize_map as resize_map
+from dgrl.figures.pixels import shrink as shrink
+from dgrl.figures.refine import arithmetic as arithmetic
+from dgrl.figures.refine import kernel as kernel
+from dgrl.figures.refine import kernel_field as kernel_field
+from dgrl.figures.refine import refinement as refinement
+from dgrl.figures.tables import embedded as embedded
+from dgrl.figures.tables import legend as legend
+from dgrl.figures.tables import number_grid as number_grid
+from dgrl.figures.tables import pixel_tables as pixel_tables
+from dgrl.figures.tables import reading_table as reading_table
+from dgrl.figures.tables import readings as readings

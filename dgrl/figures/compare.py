@@ -32,7 +32,8 @@ def comparison(traces: Mapping[str, Trace], opacity: float = 0.65) -> Figure:
 def _passes(rows: Sequence[tuple[str, Trace, int]], opacity: float) -> Figure:
     """A row for each (name, trace, time step)."""
     levels = [level for level in LEVELS if any(level in trace.steps[t].weight_maps for _, trace, t in rows)]
-    limits = {level: max(weight_limit(trace, level) for _, trace, _ in rows if _has(trace, level)) for level in levels}
+    having = {level: [trace for _, trace, _ in rows if level in trace.steps[0].weight_maps] for level in levels}
+    limits = {level: max(weight_limit(trace, level) for trace in traces) for level, traces in having.items()}
     figure, axes = grid(shrink(rows[0][1].photo, DRAWN_LENGTH), len(rows), len(levels) + 3)
     for ax in axes.flat:
         ax.set(xticks=[], yticks=[], frame_on=False)
@@ -56,10 +57,6 @@ def _passes(rows: Sequence[tuple[str, Trace, int]], opacity: float) -> Figure:
         colour_bar(figure, axes[:, column], WEIGHTS, 0, limits[level], "weight (mean 1)")
     colour_bar(figure, axes[:, -2:], SALIENCY, 0, 1, "saliency")
     return figure
-
-
-def _has(trace: Trace, level: str) -> bool:
-    return level in trace.steps[0].weight_maps
 
 
 def side_by_side(

@@ -1,8 +1,6 @@
 """From a photo to the squares that the networks read, and back: our way, and that of the authors' test scripts."""
 
 import math
-from collections.abc import Callable
-from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -10,47 +8,30 @@ from torch import Tensor
 from dgrl.images import as_float, square, to_size
 
 
-class Sizing(Protocol):
-    """How pictures and maps change their size. Maps (B, 1, H, W) are in [0, 1], images (B, 3, H, W) too, or uint8."""
+class Sizing:
+    """How pictures and maps change their size: bilinear throughout, anti-aliased where something shrinks (the default).
+
+    Maps (B, 1, H, W) are in [0, 1], images (B, 3, H, W) too, or uint8.
+    """
 
     def for_rln(self, images: Tensor, size: int) -> Tensor:
         """The images as RLN's square input."""
-        ...
-
-    def for_brn(self, images: Tensor, saliency: Tensor, size: int) -> tuple[Tensor, Tensor]:
-        """The images and RLN's map as BRN's square inputs."""
-        ...
-
-    def localised(self, saliency: Tensor, height: int, width: int, stretched: bool = False) -> Tensor:
-        """RLN's map, of any time step, at the photo's size: in [0, 1], as it is or stretched (see `stretch`)."""
-        ...
-
-    def refined(self, saliency: Tensor, height: int, width: int, stretched: bool = False) -> Tensor:
-        """BRN's map likewise."""
-        ...
-
-
-class SmoothSizing:
-    """Bilinear throughout, with anti-aliasing where something shrinks: the default."""
-
-    def for_rln(self, images: Tensor, size: int) -> Tensor:
-        """See `Sizing`."""
         return square(images, size)
 
     def for_brn(self, images: Tensor, saliency: Tensor, size: int) -> tuple[Tensor, Tensor]:
-        """See `Sizing`."""
+        """The images and RLN's map as BRN's square inputs."""
         return square(images, size), to_size(saliency, size, size)
 
     def localised(self, saliency: Tensor, height: int, width: int, stretched: bool = False) -> Tensor:
-        """See `Sizing`."""
+        """RLN's map, of any time step, at the photo's size: in [0, 1], as it is or stretched (see `stretch`)."""
         return _unit(to_size(saliency, height, width), stretched)
 
     def refined(self, saliency: Tensor, height: int, width: int, stretched: bool = False) -> Tensor:
-        """See `Sizing`."""
-        return self.localised(saliency, height, width, stretched)
+        """BRN's map likewise."""
+        return _unit(to_size(saliency, height, width), stretched)
 
 
-class PublishedSizing:
+class PublishedSizing(Sizing):
     """As the authors' MATLAB test scripts do it (stage1/test/test.m and stage2/test/test.m).
 
     The first makes the photo a square with `imresize` (bicubic), brings RLN's map back to the photo's size likewise,
@@ -77,7 +58,7 @@ class PublishedSizing:
         return _unit(imresize_nearest(saliency, height, width), stretched)
 
 
-SIZINGS: dict[str, Callable[[], Sizing]] = {"smooth": SmoothSizing, "published": PublishedSizing}
+SIZINGS = {"smooth": Sizing, "published": PublishedSizing}
 
 
 def _unit(maps: Tensor, stretched: bool) -> Tensor:

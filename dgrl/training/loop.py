@@ -5,8 +5,8 @@ import shutil
 import signal
 import threading
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +70,9 @@ def train(
     watching = watchers(accelerator, out, progress, tensorboard)
     stage.train()
 
-    with closing_all(watching), stop_signals() as stop:
+    with ExitStack() as closing, stop_signals() as stop:
+        for watcher in watching:
+            closing.callback(watcher.close)
         start = time.perf_counter()
         for batch in batches(loader, data, order, progress, size, config.accumulate):
             loss, stopped = update(accelerator, stage, optimiser, batch, progress, config, stop.is_set())
@@ -91,7 +93,10 @@ def train(
     if progress.update < progress.total:
         accelerator.print(f"Stopped after update {progress.update} of {progress.total}; it can be resumed")
     elif accelerator.is_main_process:
-        save_result(model, out)
+        try:
+            model.save_pretrained(out)
+        except OSError as error:
+            raise TrainingError(f"the network cannot be written to {out}: {error}") from error
     return model
 
 
@@ -224,24 +229,6 @@ def set_learning_rates(optimiser: Any, progress: Progress, config: TrainingConfi
         factor = min(rising, falling)
     for group in optimiser.param_groups:
         group["lr"] = group["peak"] * factor
-
-
-def save_result(model: DGRL, out: Path) -> None:
-    """The network itself, as a checkpoint folder; TrainingError if it cannot be written."""
-    try:
-        model.save_pretrained(out)
-    except OSError as error:
-        raise TrainingError(f"the network cannot be written to {out}: {error}") from error
-
-
-@contextmanager
-def closing_all(watching: Iterable[Any]) -> Iterator[None]:
-    """Closes the watchers at the end, whatever ends it."""
-    try:
-        yield
-    finally:
-        for watcher in watching:
-            watcher.close()
 
 
 @contextmanager

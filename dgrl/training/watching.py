@@ -5,14 +5,13 @@ import json
 import sys
 import time
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
 from accelerate import Accelerator
 from matplotlib.figure import Figure
 from PIL import Image
-from tqdm import tqdm
 
 from dgrl import figures
 from dgrl.data.pairs import Pair
@@ -20,7 +19,7 @@ from dgrl.evaluation.evaluate import run
 from dgrl.figures.training import loss_curve, rows_of_pictures, seen
 from dgrl.images import RGB, read_image
 from dgrl.model import DGRL
-from dgrl.taps import LEVELS
+from dgrl.running.progress import bar
 from dgrl.training.checkpoints import Progress, TrainingError
 
 LOG_FILE = "log.jsonl"
@@ -28,23 +27,20 @@ LOOKED_AT = 3
 NOTEBOOK_INTERVAL = 2.0
 
 
-class Watcher(Protocol):
+class Watcher:
     """Something that is told how a run goes."""
 
     def update(self, progress: Progress, loss: float, pictures_per_second: float) -> None:
         """An update has been made; `loss` is its batch's."""
-        ...
 
     def look(self, progress: Progress, figure: Figure) -> None:
         """The fixed pictures as the network sees them now."""
-        ...
 
     def close(self) -> None:
         """The run ends, for whatever reason."""
-        ...
 
 
-class Files:
+class Files(Watcher):
     """`log.jsonl`, a line per update, and `pictures/`, a PNG per look.
 
     Args:
@@ -75,29 +71,23 @@ class Files:
         self._log.close()
 
 
-class Bar:
+class Bar(Watcher):
     """A progress bar with loss, speed and time left; on a terminal a bar, elsewhere a line every half minute."""
 
     def __init__(self, progress: Progress) -> None:
-        interval = 0.5 if sys.stderr.isatty() else 30
-        self._bar: tqdm[None] = tqdm(
-            total=progress.total, initial=progress.update, unit="update", mininterval=interval, maxinterval=interval
-        )
+        self._bar = bar(total=progress.total, initial=progress.update, unit="update")
 
     def update(self, progress: Progress, loss: float, pictures_per_second: float) -> None:
         """See `Watcher`."""
         self._bar.set_postfix_str(f"loss {loss:.3f}, {pictures_per_second:.1f} pictures/s", refresh=False)
         self._bar.update(progress.update - self._bar.n)
 
-    def look(self, progress: Progress, figure: Figure) -> None:
-        """See `Watcher`; a bar shows no pictures."""
-
     def close(self) -> None:
         """See `Watcher`."""
         self._bar.close()
 
 
-class TensorBoard:
+class TensorBoard(Watcher):
     """Loss, speed and pictures as TensorBoard reads them, in the folder `tensorboard` of the run.
 
     Raises:
@@ -126,7 +116,7 @@ class TensorBoard:
         self._writer.close()
 
 
-class Notebook:
+class Notebook(Watcher):
     """A live curve of the loss and the latest pictures, in the output of the cell that trains."""
 
     def __init__(self, out: Path, progress: Progress) -> None:
@@ -167,9 +157,7 @@ def _shown(figure: Figure, words: str) -> Any:
     """A figure for a notebook's output; a JPEG, because notebooks are kept with their outputs."""
     from IPython.display import Image as Shown
 
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="jpeg", dpi=80, pil_kwargs={"quality": 85})
-    return Shown(buffer.getvalue(), format="jpeg", alt=words)  # type: ignore[no-untyped-call]
+    return Shown(figures.jpeg(figure), format="jpeg", alt=words)  # type: ignore[no-untyped-call]
 
 
 def watchers(accelerator: Accelerator, out: Path, progress: Progress, tensorboard: bool) -> list[Watcher]:
@@ -211,10 +199,9 @@ def looks(model: DGRL, pairs: list[Pair], refine: bool) -> Figure:
 
 def _look(model: DGRL, pair: Pair, refine: bool) -> dict[str, RGB]:
     localised, found = run(model, pair, None, refine)
-    maps = {"mask": pair.truth().astype(np.float32)} | {kind: found[kind][0, 0].cpu().numpy() for kind in found}
-    weight_maps = localised.steps[-1].weight_maps
-    weights = {level: weight_maps[level][0, 0].float().cpu().numpy() for level in LEVELS if level in weight_maps}
-    return seen(read_image(pair.image), maps, weights)
+    shown = {"mask": pair.truth().astype(np.float32)} | {kind: found[kind][0, 0].cpu().numpy() for kind in found}
+    weights = {level: maps[0, 0].float().cpu().numpy() for level, maps in localised.steps[-1].weight_maps.items()}
+    return seen(read_image(pair.image), shown, weights)
 
 
 def _whole_lines(path: Path) -> list[str]:

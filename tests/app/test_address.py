@@ -7,7 +7,7 @@ import pytest
 from gradio.utils import get_upload_folder
 
 from dgrl.app.address import WITH_PHOTO, WITHOUT_PHOTO, Addresses
-from dgrl.app.passes import AS_TRAINED
+from dgrl.app.runs import AS_TRAINED
 
 
 @pytest.fixture

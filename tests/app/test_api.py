@@ -15,7 +15,7 @@ from gradio_client.exceptions import AppError
 from PIL import Image
 
 from dgrl import DGRL
-from dgrl.app.passes import AS_TRAINED
+from dgrl.app.runs import AS_TRAINED
 from dgrl.images import to_grey
 from tests.app.conftest import Served, connect
 from tests.helpers.networks import draw_photo

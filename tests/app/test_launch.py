@@ -27,9 +27,9 @@ from PIL import Image
 
 import dgrl.app
 from dgrl import DGRL, CheckpointError
-from dgrl.app import build, checkpoints, launch_settings, load
-from dgrl.app import passes as passes_module
-from dgrl.app.passes import AS_TRAINED, Passes
+from dgrl.app import build, checkpoints, launch_settings, load, zero_gpu
+from dgrl.app.passes import Passes
+from dgrl.app.runs import AS_TRAINED
 from dgrl.taps import paint_map, scale_feedback
 from tests.app.conftest import connect
 
@@ -188,7 +188,7 @@ def test_zerogpu_runs_each_half_in_its_own_process(
 
         return decorate
 
-    monkeypatch.setattr(passes_module, "spaces", SimpleNamespace(GPU=gpu))
+    monkeypatch.setattr(zero_gpu, "spaces", SimpleNamespace(GPU=gpu))
     passes = Passes({"tiny": network}, "fp32")
     photo = str(photo_files["wide"])
     edits = [scale_feedback("conv5", 0), paint_map("conv4", np.eye(4), 3.0)]

@@ -19,7 +19,7 @@ from gradio_client import handle_file
 from PIL import Image
 
 from dgrl.app import limits, parts
-from dgrl.app.passes import AS_TRAINED
+from dgrl.app.runs import AS_TRAINED
 from tests.app.conftest import Served, connect
 from tests.helpers.networks import draw_photo
 

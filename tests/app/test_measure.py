@@ -12,7 +12,7 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image
 
-from dgrl.app.passes import AS_TRAINED
+from dgrl.app.runs import AS_TRAINED
 from dgrl.data.pairs import Pair
 from dgrl.evaluation.evaluate import evaluate
 from dgrl.evaluation.metrics import METRICS

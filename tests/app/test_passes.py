@@ -10,7 +10,8 @@ import torch
 
 from dgrl import DGRL, ImageError
 from dgrl.app import passes as passes_module
-from dgrl.app.passes import AS_TRAINED, Passes
+from dgrl.app.passes import Passes
+from dgrl.app.runs import AS_TRAINED
 from dgrl.images import read_image
 from dgrl.taps import Edit, flatten_map, mean_kernels, scale_feedback
 

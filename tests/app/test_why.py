@@ -16,9 +16,10 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
 from dgrl import DGRL, Trace
-from dgrl.app import explaining
+from dgrl.app import explaining, zero_gpu
 from dgrl.app.explanations import LAST, chosen_target, draw_choice, words
-from dgrl.app.passes import AS_TRAINED, Passes, View
+from dgrl.app.passes import Passes
+from dgrl.app.runs import AS_TRAINED, View
 from dgrl.attribution import methods
 from dgrl.attribution.attribute import Attribution, attribute
 from dgrl.attribution.question import CellTarget, ObjectTarget, PixelTarget, Question, Target
@@ -153,7 +154,7 @@ def test_a_zero_gpu_lends_itself(network: DGRL, monkeypatch: pytest.MonkeyPatch,
 
         return lend
 
-    monkeypatch.setattr(explaining, "spaces", SimpleNamespace(GPU=gpu))
+    monkeypatch.setattr(zero_gpu, "spaces", SimpleNamespace(GPU=gpu))
     explain = explaining.explainer({"tiny": network})
     photo = np.asarray(Image.open(photo_files["wide"]))
     *shares, found = explain("tiny", photo, Question(PixelTarget(70, 40), "grad_cam", block="conv4"))
