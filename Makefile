@@ -60,5 +60,5 @@ $(VENV)/ready-dev: $(VENV)/ready
 node_modules/ready: package.json package-lock.json
 	@node -e 'process.exit(Number.parseInt(process.versions.node) < 18 ? 1 : 0)' && command -v npm >/dev/null \
 		|| { echo "Checking the explorer's script needs Node.js 18 or newer with npm." >&2; exit 1; }
-	npm ci --silent --no-audit --no-fund
+	npm ci --loglevel error --no-audit --no-fund
 	@touch $@
