@@ -21,14 +21,16 @@ soak: $(VENV)/ready-dev ## what takes long: 2,000 requests by 20 visitors at onc
 	$(BIN)/python -m tests.helpers.soak
 	for door in caffe image trace; do $(BIN)/python -W ignore -m tests.helpers.fuzz $$door 200 || exit 1; done
 
-check: $(VENV)/ready-dev ## lint, format and types
+check: $(VENV)/ready-dev node_modules/ready ## lint, format and types, of Python and of the explorer's script (needs Node.js)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	npm run --silent check
 
-format: $(VENV)/ready-dev ## mend what can be mended
+format: $(VENV)/ready-dev node_modules/ready ## mend what can be mended
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+	npm run --silent format
 
 bench: $(VENV)/ready-dev ## measure speed and write the tables of benchmarks/README.md
 	$(BIN)/python -m benchmarks
@@ -40,7 +42,7 @@ screenshots: $(VENV)/ready-dev ## take the README's pictures of the app anew
 	$(BIN)/python docs/screenshots.py
 
 clean: ## remove the virtual environment and what tools left
-	rm -rf $(VENV) .venv-oldest build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .venv-oldest node_modules build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
 
 $(VENV)/ready: requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "DGRL needs Python 3.10 or newer; try make PYTHON=python3.12")'
@@ -52,4 +54,11 @@ $(VENV)/ready: requirements.txt pyproject.toml
 
 $(VENV)/ready-dev: $(VENV)/ready
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+# Tools that check the explorer's script. Whoever uses DGRL needs neither them nor Node.js.
+node_modules/ready: package.json package-lock.json
+	@node -e 'process.exit(Number.parseInt(process.versions.node) < 18 ? 1 : 0)' && command -v npm >/dev/null \
+		|| { echo "Checking the explorer's script needs Node.js 18 or newer with npm." >&2; exit 1; }
+	npm ci --loglevel error --no-audit --no-fund
 	@touch $@

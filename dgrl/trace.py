@@ -217,17 +217,35 @@ class Trace:
         )
 
     def most_changed(self, count: int = 3) -> list[PixelTrace]:
-        """The pixels that BRN changed most, apart from each other by an eighth of its map."""
-        change = np.abs(self.refined - self.prior)
+        """The photo's pixels that BRN changed most, apart from each other by an eighth of its map.
+
+        Those whose kernel reaches outside the picture come last: what BRN does along the sides is often an artefact.
+        """
+        change = self._change_under_pixels()
         apart = max(change.shape) // 8
         pixels = []
         for _ in range(count):
             row, column = np.unravel_index(int(change.argmax()), change.shape)
-            if change[row, column] < 0:
+            if np.isneginf(change[row, column]):
                 break
             pixels.append(self.pixel(*carried(int(column), int(row), change.shape, self.photo.shape)))
-            change[max(0, row - apart) : row + apart + 1, max(0, column - apart) : column + apart + 1] = -1
+            change[max(0, row - apart) : row + apart + 1, max(0, column - apart) : column + apart + 1] = -np.inf
         return pixels
+
+    def _change_under_pixels(self) -> Array:
+        """How much BRN changed its map, less 1 along the sides; −∞ where no pixel of the photo leads.
+
+        A photo smaller than BRN's map leads to some of its pixels only: the neighbour of one that changed may not have.
+        """
+        photo, brn, reach = self.photo.shape, self.prior.shape, self.kernel_size // 2
+        rows = sorted({carried(0, y, photo, brn)[1] for y in range(photo[0])})
+        columns = sorted({carried(x, 0, photo, brn)[0] for x in range(photo[1])})
+        side = np.ones(brn, np.float32)
+        side[reach : brn[0] - reach, reach : brn[1] - reach] = 0
+        change = np.full(brn, -np.inf, np.float32)
+        under = np.ix_(rows, columns)
+        change[under] = (np.abs(self.refined - self.prior) - side)[under]
+        return change
 
     @cached_property
     def kernel_field(self) -> KernelField:

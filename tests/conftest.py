@@ -1,14 +1,19 @@
 """Fixtures of all tests: tiny networks and drawn photos. Nothing here needs a network, a GPU or a data set."""
 
+import os
+import shutil
 from collections.abc import Iterator
 
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from playwright.sync_api import Browser, sync_playwright
 
 from dgrl import DGRL, DGRLConfig
 from tests.helpers.networks import TINY, draw_photo, filled
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -43,3 +48,16 @@ def tiny_model(_shared_tiny_model: DGRL) -> Iterator[DGRL]:
 def photo() -> NDArray[np.uint8]:
     """(90, 120, 3) uint8."""
     return draw_photo()[0]
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    if CHROMIUM is None:
+        # `make test` has to pass on a machine with nothing but Python; CI has to drive the browser.
+        give_up = pytest.fail if os.environ.get("CI") else pytest.skip
+        give_up("the browser tests need Debian's chromium: apt-get install chromium")
+    with sync_playwright() as playwright:
+        quiet = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=quiet)
+        yield started
+        started.close()

@@ -120,7 +120,7 @@ def test_version_is_one():
 
 def test_importing_the_library_is_light():
     """`import dgrl` is for programs too: it must not bring in the app, attribution or drawing."""
-    heavy = ["gradio", "captum", "matplotlib", "IPython", "ipywidgets", "accelerate", "py_sod_metrics", "typer"]
+    heavy = ["gradio", "captum", "matplotlib", "IPython", "anywidget", "accelerate", "py_sod_metrics", "typer"]
     code = f"import sys, dgrl; print([name for name in {heavy} if name in sys.modules])"
     result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"

@@ -170,6 +170,21 @@ def test_pixels_outside_are_refused(trace, x, y):
         trace.pixel(x, y)
 
 
+def test_the_most_changed_pixels_are_the_photo_s_and_the_sides_come_last(tiny_model):
+    seen = tiny_model.trace(draw_photo(30, 20)[0])
+    inner, side = seen.pixel(10, 15), seen.pixel(3, 0)
+    assert side.row < seen.kernel_size // 2 < inner.row
+    refined = np.zeros_like(seen.prior)
+    refined[side.row, side.column] = 1
+    refined[inner.row, inner.column] = 0.5
+    refined[inner.row + 1, inner.column + 1] = 0.9  # the map has 80×80 pixels; no pixel of the photo leads there
+    changed = Trace(seen.photo, seen.saliency, {**seen.taps, "brn.prior": refined * 0, "brn.refined": refined})
+    first, *others = changed.most_changed(count=1000)
+    assert (first.x, first.y, first.refined) == (10, 15, 0.5)
+    assert others[-1].row < 2 or others[-1].row > 77 or others[-1].column < 2 or others[-1].column > 77
+    assert (side.x, side.y) in {(pixel.x, pixel.y) for pixel in others}
+
+
 def test_kernel_field():
     """Three pixels whose kernels are known: the identity, one that draws from the right, and nothing at all."""
     coefficients = np.zeros((25, 1, 3), np.float32)

@@ -11,7 +11,7 @@ from dgrl import __version__
 from dgrl.app.files import visitor_files
 from dgrl.app.parts import Source, served_file
 from dgrl.app.runs import View
-from dgrl.figures.report import write_report
+from dgrl.explorer.report import write_report
 
 # Whoever pressed the button wants the file, not a link to press next. The link stays for those whose browser refuses.
 FETCH = "() => setTimeout(() => document.querySelector('#everything a[download]')?.click(), 100)"

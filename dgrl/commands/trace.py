@@ -25,7 +25,7 @@ def trace(
     """
     from dgrl import __version__, images
     from dgrl.checkpoint import default_weights
-    from dgrl.figures.report import write_report
+    from dgrl.explorer.report import write_report
 
     try:
         picture = images.read_image(photo)

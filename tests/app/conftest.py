@@ -12,7 +12,7 @@ import pytest
 from gradio import Blocks
 from gradio_client import Client
 from PIL import Image
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 os.environ["GRADIO_HEARTBEAT_INTERVAL"] = "0.25"  # a visitor who leaves is noticed at once
 # A server that stops deletes the files it made, and they are named by their content: another one on this machine that
@@ -22,8 +22,6 @@ os.environ["GRADIO_TEMP_DIR"] = tempfile.mkdtemp(prefix="gradio-")
 from dgrl import DGRL, Trace
 from dgrl.app import build, launch_settings
 from tests.helpers.networks import TINY, draw_photo, filled
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -127,19 +125,6 @@ def http(served: Served) -> Iterator[httpx.Client]:
     """Whoever writes requests by hand."""
     with httpx.Client(base_url=f"{served.url}gradio_api/", timeout=60) as client:
         yield client
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    if CHROMIUM is None:
-        # `make test` has to pass on a machine with nothing but Python; CI has to drive the browser.
-        give_up = pytest.fail if os.environ.get("CI") else pytest.skip
-        give_up("the browser tests need Debian's chromium: apt-get install chromium")
-    with sync_playwright() as playwright:
-        quiet = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=quiet)
-        yield started
-        started.close()
 
 
 @dataclass

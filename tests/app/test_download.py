@@ -12,7 +12,7 @@ from gradio_client.exceptions import AppError
 from PIL import Image
 
 from dgrl import DGRL, Trace
-from dgrl.figures.report import guide
+from dgrl.explorer.report import guide
 from dgrl.images import to_grey
 from tests.app.conftest import Served, connect
 

@@ -1,5 +1,6 @@
 """The notebook explorer as a person uses it: JupyterLab in Debian's chromium."""
 
+import importlib.metadata
 import json
 import os
 import re
@@ -15,7 +16,7 @@ import nbformat
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from dgrl import Trace, figures
+from dgrl import Trace
 
 pytestmark = pytest.mark.browser
 expect.set_options(timeout=30_000)
@@ -25,15 +26,26 @@ NOTEBOOK = """from dgrl import Trace
 from dgrl.widgets import explore
 
 trace = Trace.load("trace.npz")
-explore(trace)"""
+explorer = explore(trace)
+explorer"""
+
+
+def widgets_folder() -> Path:
+    """Where the two packages that show widgets in JupyterLab put their part of it.
+
+    JupyterLab looks beside the Python that runs it; a virtual environment that borrows packages has nothing there.
+    """
+    files = importlib.metadata.files("anywidget") or []
+    package = next(file for file in files if file.match("labextensions/anywidget/package.json"))
+    return Path(package.locate()).resolve().parents[2]
 
 
 @pytest.fixture
-def lab(tmp_path: Path, wide_trace: Trace) -> Iterator[str]:
+def lab(tmp_path: Path, traces: dict[str, Trace]) -> Iterator[str]:
     """The address of a JupyterLab without token whose only notebook explores a saved trace."""
     folder = tmp_path / "notebooks"
     folder.mkdir()
-    wide_trace.save(folder / "trace.npz")
+    traces["wide"].save(folder / "trace.npz")
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(NOTEBOOK)])
     notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
     nbformat.write(notebook, folder / "explore.ipynb")
@@ -45,6 +57,7 @@ def lab(tmp_path: Path, wide_trace: Trace) -> Iterator[str]:
         "JUPYTERLAB_WORKSPACES_DIR",
     )
     environment = os.environ | {name: str(tmp_path / name.lower()) for name in own} | {"PYTHONUNBUFFERED": "1"}
+    environment["JUPYTER_PATH"] = os.pathsep.join([str(widgets_folder()), *os.environ.get("JUPYTER_PATH", "").split()])
     settings = Path(environment["JUPYTERLAB_SETTINGS_DIR"], "@jupyterlab/apputils-extension")
     settings.mkdir(parents=True)
     # Else it asks, over the page, whether it may fetch news.
@@ -103,43 +116,34 @@ def run_the_cell(page: Page) -> None:
         page.wait_for_timeout(2000)
 
 
-def numbers_of(page: Page, table: int) -> list[str]:
-    """The cells of one of the explorer's tables, row by row."""
-    return page.locator(".dgrl-explorer table.numbers").nth(table).locator("td").all_inner_texts()
-
-
-def test_the_explorer_in_jupyterlab(browser: Browser, lab: str, wide_trace: Trace) -> None:
+def test_the_explorer_in_jupyterlab(browser: Browser, lab: str, traces: dict[str, Trace]) -> None:
+    trace = traces["wide"]
     page = browser.new_page(viewport={"width": 1280, "height": 1100})
     page.set_default_timeout(PATIENCE)
     page.goto(f"{lab}/doc/tree/explore.ipynb")
     wait_for_kernel(page, lab)
     run_the_cell(page)
-    image = page.locator(".dgrl-explorer img")
-    expect(image).to_be_visible(timeout=PATIENCE)
-    caption = page.locator(".dgrl-explorer .numbers caption").first
-    chosen = page.locator(".dgrl-explorer tr.chosen th")
-
-    # A slider, by keyboard: another time step is another picture, and another row of numbers.
-    expect(chosen).to_have_text("t = 2")
-    shown = image.get_attribute("src")
-    page.locator(".dgrl-explorer .noUi-handle").first.focus()
-    page.keyboard.press("ArrowLeft")
-    expect(chosen).to_have_text("t = 1")
-    expect(image).not_to_have_attribute("src", shown or "")
+    explorer = page.locator(".dgrl-explorer")
+    expect(explorer).to_be_visible(timeout=PATIENCE)
+    striking = trace.most_changed(count=1)[0]
+    expect(explorer.get_by_role("heading", name=f"Pixel {striking.x}, {striking.y}")).to_be_visible()
 
     # Another map.
-    page.get_by_role("button", name="prediction").click()
-    expect(page.locator(".dgrl-explorer .legend")).to_contain_text("prediction at t = 1")
+    thumbnail = explorer.get_by_role("button", name="conv4 at t = 1")
+    thumbnail.click()
+    expect(thumbnail).to_have_attribute("aria-pressed", "true")
 
-    # A click on the picture: that pixel's kernel, neighbours and products.
-    box = image.bounding_box()
+    # A click on the picture: that pixel's numbers, and from the kernel all digits of its coefficients.
+    frame = explorer.locator(".frame").first
+    box = frame.bounding_box()
     assert box is not None
-    image.click(position={"x": box["width"] * 0.375, "y": box["height"] * 0.75})
-    expect(caption).to_have_text(re.compile(r"column 7[456], row (89|90|91) "))  # a click may miss by a pixel
-    x, y = (int(number) for number in re.findall(r"\d+", caption.inner_text()))
-    pixel = wide_trace.pixel(x, y)
-    assert numbers_of(page, 1) == [figures.number(value) for value in pixel.coefficients.ravel()]
-    assert numbers_of(page, 2) == [figures.number(value) for value in pixel.neighbours.ravel()]
-    assert numbers_of(page, 3) == [figures.number(value) for value in pixel.foreground_products.ravel()]
-    expect(page.locator(".dgrl-explorer .arithmetic strong")).to_contain_text(f"= {pixel.refined:.4f}")
+    frame.click(position={"x": box["width"] * 0.375, "y": box["height"] * 0.75})
+    heading = explorer.get_by_role("heading", name=re.compile(r"Pixel 7[456], 4[456]"))  # it may miss by a pixel
+    expect(heading).to_be_visible()
+    pixel = trace.pixel(*(int(number) for number in re.findall(r"\d+", heading.inner_text())))
+    cells = explorer.locator("[data-grid=coefficients] td")
+    expect(cells.first).to_have_attribute("title", re.compile(r"\d"))
+    assert [float(cell.get_attribute("title") or "nan") for cell in cells.all()] == pixel.coefficients.ravel().tolist()
+    expect(explorer.locator("[data-line=refined]")).to_have_text(f"{pixel.refined:.4f}")
+    expect(explorer.locator("[data-line=foreground]")).to_have_text(f"{pixel.foreground:.4f}")
     page.close()

@@ -1,19 +1,22 @@
 """What one pass saw, as files to keep: PNGs of every map, and a page that explains them and needs nothing else."""
 
+import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from markupsafe import Markup
 from numpy.typing import NDArray
 from PIL import Image
 
 from dgrl import figures
+from dgrl.explorer.bundle import bundle
+from dgrl.explorer.page import page
 from dgrl.images import RGB, Photo, to_grey
 from dgrl.images.cutouts import cut_out
 from dgrl.images.marking import save_marked
 from dgrl.places import carried
-from dgrl.templates import render
 from dgrl.trace import SMALLEST_OBJECT, PixelTrace, Trace
 
 LONGEST = 960
@@ -74,7 +77,7 @@ def meaning(key: str) -> str:
 
 
 def report_html(trace: Trace, facts: Mapping[str, str], drawn: Mapping[str, bytes] | None = None) -> str:
-    """The report: one HTML page with its pictures inside, for lecture and file.
+    """The report: one HTML page with the live explorer and words that explain it, for lecture and file.
 
     Args:
         trace: the pass.
@@ -89,20 +92,23 @@ def report_html(trace: Trace, facts: Mapping[str, str], drawn: Mapping[str, byte
     ringed = photo
     for pixel in pixels:
         ringed = figures.mark(ringed, *carried(pixel.x, pixel.y, trace.photo.shape, photo.shape))
-    parts: dict[str, Any] = {
-        "title": facts.get("photo", "A photo"),
-        "found": found(trace),
-        "photo": figures.embedded(figures.png_file(ringed), "The photo, with rings around the pixels of section 5"),
-        "saliency": figures.embedded(figures.png_file(to_grey(saliency)), "Saliency map"),
-        "cutout": figures.embedded(figures.png_file(cut_out(Photo(photo, photo), saliency)), "The object, cut out"),
-        "last": str(len(trace.steps) - 1),
-        "n": str(trace.kernel_size),
-        "kernels": [_kernel(number, pixel, drawn) for number, pixel in enumerate(pixels, start=1)],
-        "facts": dict(facts) | own_facts(trace),
-    }
-    for name in ("time_steps", "weight_maps", "refinement", "kernel_field"):
-        parts[name] = figures.embedded(drawn[name], name.replace("_", " ").capitalize())
-    return render("report", **parts)
+    title = facts.get("photo", "A photo")
+    return page(
+        [bundle(trace, title, found(trace))],
+        title=f"{title}: how DGRL found it",
+        state={"x": pixels[0].x, "y": pixels[0].y},
+        template="report",
+        found=found(trace),
+        photo=_picture(Image.fromarray(ringed), "The photo, with rings around the pixels of section 5"),
+        saliency=_picture(to_grey(saliency), "Saliency map"),
+        cutout=_picture(cut_out(Photo(photo, photo), saliency), "The object, cut out"),
+        kernel_field=figures.embedded(drawn["kernel_field"], "Kernel field"),
+        last=len(trace.steps) - 1,
+        levels=list(trace.steps[0].weight_maps),
+        n=trace.kernel_size,
+        pixels=[{"x": pixel.x, "y": pixel.y, "text": _told(pixel)} for pixel in pixels],
+        facts=dict(facts) | own_facts(trace),
+    )
 
 
 def draw_figures(trace: Trace) -> dict[str, bytes]:
@@ -178,7 +184,12 @@ def own_facts(trace: Trace) -> dict[str, str]:
     }
 
 
-def _kernel(number: int, pixel: PixelTrace, drawn: Mapping[str, bytes]) -> tuple[str, str]:
-    """What stands above a kernel's figure, and the figure."""
-    text = f"Pixel ({pixel.x}, {pixel.y}): {pixel.prior:.3f} before, {pixel.refined:.3f} after"
-    return text, figures.embedded(drawn[f"kernel_{number}"], f"The kernel of {text}")
+def _picture(image: Image.Image, alternative: str) -> Markup:
+    """An illustration, as small as one may be: the numbers are in the explorer and in the files beside the page."""
+    file = io.BytesIO()
+    image.save(file, "webp", quality=85)
+    return figures.embedded(file.getvalue(), alternative, kind="webp")
+
+
+def _told(pixel: PixelTrace) -> str:
+    return f"Pixel ({pixel.x}, {pixel.y}): {pixel.prior:.3f} before, {pixel.refined:.3f} after"
