@@ -1,7 +1,8 @@
 """Pictures of two objects, one of which is named by CWM's maps: they teach RLN to obey attention, and to remember it.
 
-Half of them give the maps of every time step: what the maps look at is what every step must find. The others give those
-of t = 0 alone: later steps, whose maps are their own, can know which object was meant from the feedback only.
+Some give the maps of every time step: what the maps look at is what every step must find. The others (`FIRST_SHARE`)
+give those of t = 0 alone: later steps, whose maps are their own, can know which object was meant from the feedback
+only.
 """
 
 import re
@@ -19,6 +20,8 @@ NOTHING, FIRST, EVERY = 0, 1, 2
 """Whose maps a picture gives: no time step's, that of t = 0, every one's."""
 
 WEIGHT_MAP = re.compile(r"rln\.t(\d+)\.conv\d\.weight_map")
+FIRST_SHARE = 2 / 3
+"""Of the pictures that name an object, so many give the maps of t = 0 alone: to remember is harder than to obey."""
 LEAST_SHARE = 0.01
 """An object that covers less of its picture than this is not named."""
 
@@ -56,7 +59,7 @@ class NamedData(SaliencyData):
         both, named = two_in_one(*first, *second, kind=int(torch.randint(3, ())))
         if named.mean() < LEAST_SHARE:  # too little of it is left to be meant
             return image, mask, torch.tensor(NOTHING)
-        return both, named, torch.tensor(FIRST + int(torch.randint(2, ())))
+        return both, named, torch.tensor(FIRST if torch.rand(()) < FIRST_SHARE else EVERY)
 
 
 def two_in_one(image: Tensor, mask: Tensor, other: Tensor, shape: Tensor, kind: int) -> tuple[Tensor, Tensor]:
