@@ -14,7 +14,7 @@ test: $(VENV)/ready-dev ## every test, those in the browser included (they need 
 
 oldest: ## every test with the oldest versions of the dependencies
 	mkdir -p .venv-oldest
-	sed -n 's/>=/==/p' requirements.txt > .venv-oldest/constraints.txt
+	sed -n '/^dependencies = \[/,/^\]/s/^ *"\([^",]*\)>=\([^",]*\).*/\1==\2/p' pyproject.toml > .venv-oldest/constraints.txt
 	PIP_CONSTRAINT=$(CURDIR)/.venv-oldest/constraints.txt $(MAKE) test VENV=.venv-oldest
 
 soak: $(VENV)/ready-dev ## what takes long: 2,000 requests by 20 visitors at once, ten minutes of fuzzing
@@ -44,12 +44,11 @@ screenshots: $(VENV)/ready-dev ## take the README's pictures of the app anew
 clean: ## remove the virtual environment and what tools left
 	rm -rf $(VENV) .venv-oldest node_modules build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
 
-$(VENV)/ready: requirements.txt pyproject.toml
+$(VENV)/ready: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "DGRL needs Python 3.10 or newer; try make PYTHON=python3.12")'
 	@echo "Setting up $(VENV): PyTorch and the rest, some gigabytes, once."
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
 	@touch $@
 
 $(VENV)/ready-dev: $(VENV)/ready

@@ -33,10 +33,11 @@ def choose_device(name: str = "auto") -> torch.device:
 
 
 def rewrite_for_inference(model: "DGRL", device: torch.device) -> None:
-    """Move the network to `device` and make it ready for inference there; it cannot be saved afterwards.
+    """Make the network ready for inference where it is, then move it to `device`; it cannot be saved afterwards.
 
     Its convolutions get the memory layout that devices are fastest with, and take in the batch-norms after them.
     """
-    model.to(device=device)
+    # Computing comes first: a CUDA device may be one that ZeroGPU only emulates (`dgrl.app.zero_gpu`).
     model.rln.backbone = folded(model.rln.backbone)
     model.to(memory_format=torch.channels_last)
+    model.to(device)
