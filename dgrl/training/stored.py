@@ -10,6 +10,7 @@ from torch import Tensor
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
+from dgrl.data.colours import Recolour
 from dgrl.data.crops import CropData
 from dgrl.data.pairs import Pair
 from dgrl.files import replacing
@@ -46,8 +47,7 @@ def still(augment: bool) -> v2.Transform:
     return v2.Compose(
         [
             v2.RandomHorizontalFlip(),
-            v2.ColorJitter(brightness=0.4, contrast=0.4, saturation=0.4, hue=0.05),
-            v2.RandomGrayscale(0.05),
+            Recolour(),
             v2.RandomApply([v2.GaussianBlur(5, (0.5, 1.5))], 0.1),
         ]
     )

@@ -3,9 +3,11 @@
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -25,7 +27,7 @@ from dgrl.app import explaining, runs, zero_gpu
 from dgrl.app.failures import FAULT
 from dgrl.attribution.question import METHODS, PixelTarget, Question
 from dgrl.running.precision import VISIBLE
-from tests.app.test_launch import ROOT, address_of
+from tests.app.test_launch import ROOT
 
 pytest.importorskip("spaces", reason="the package is for Linux")
 pytestmark = pytest.mark.skipif(torch.version.cuda is None, reason="spaces needs a PyTorch that knows CUDA")
@@ -83,6 +85,18 @@ def lender() -> Iterator[Lender]:
         server.shutdown()
 
 
+def wait_for(pattern: str, log: Path, server: "subprocess.Popen[bytes]") -> str:
+    """What the server has printed up to a match, or the match alone if that is an address."""
+    deadline = time.monotonic() + 240
+    while (found := re.search(f"{pattern}.*\n", printed := log.read_text())) is None:
+        assert server.poll() is None, f"the app ended: {printed}"
+        assert time.monotonic() < deadline, f"too late: {printed}"
+        time.sleep(0.1)
+    match = re.search(pattern, printed)
+    assert match is not None
+    return match.group() if pattern.startswith("http") else printed[: found.end()]
+
+
 def test_the_app_starts_and_answers_with_a_borrowed_gpu(
     network: DGRL, photo_files: dict[str, Path], tmp_path: Path, lender: Lender
 ) -> None:
@@ -100,19 +114,17 @@ def test_the_app_starts_and_answers_with_a_borrowed_gpu(
         "PYTHONUNBUFFERED": "1",
     }
     command = [sys.executable, "-m", "tests.helpers.zero_gpu"]
-    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as server:
+    log = tmp_path / "log.txt"  # no pipe: forked processes would hold it open
+    with (
+        log.open("w") as written,
+        subprocess.Popen(command, cwd=ROOT, env=environment, stdout=written, start_new_session=True) as server,
+    ):
         try:
-            assert server.stdout is not None
-            printed = ""
-            while "networks on:" not in printed:
-                assert server.poll() is None, printed
-                printed += server.stdout.readline()
-            assert "computed: \n" in printed or "computed:\n" in printed, "something ran before there was a GPU"
+            printed = wait_for("networks on: ", log, server)
+            assert re.search(r"^computed:\s*$", printed, re.MULTILINE), "something ran before there was a GPU"
             assert "networks on: cuda:0" in printed
-            assert lender.asked == [], "the service was asked before the app was there"
-            address = address_of(server)
+            address = wait_for(r"http://[\d.]+:\d+", log, server)
             assert [path for path, _ in lender.asked] == ["/startup-report"]
-            threading.Thread(target=server.stdout.read, daemon=True).start()  # else the pipe fills, and it waits
             visitor = Client(address, verbose=False, headers={"x-ip-token": "a.e30.c"}, httpx_kwargs={"timeout": 120})
 
             # Both halves, with the weights as they are: in one process, whose GPU is found again.
@@ -148,7 +160,7 @@ def test_the_app_starts_and_answers_with_a_borrowed_gpu(
                 visitor.predict(handle_file(photo_files["high"]), "tiny", -1, api_name="/detect")
             visitor.close()
         finally:
-            server.terminate()
+            os.killpg(server.pid, signal.SIGKILL)  # the processes that it forked too
 
 
 @pytest.mark.parametrize("method", METHODS)
