@@ -1,6 +1,7 @@
 """How fast one worker loads pictures with the training's augmentation: `python -m benchmarks.data [IMAGES MASKS]`.
 
-Prints Markdown tables, the second of how many cores a given rate needs. Without folders it draws pictures of DUTS's size itself, as JPEG, with masks as PNG.
+Prints Markdown tables, the second of how many cores a given rate needs.
+Without folders it draws pictures of DUTS's size itself, as JPEG, with masks as PNG.
 """
 
 import math

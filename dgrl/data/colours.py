@@ -13,7 +13,9 @@ _YIQ = torch.tensor([[0.299, 0.587, 0.114], [0.5959, -0.2746, -0.3213], [0.2115,
 _RGB = torch.linalg.inv(_YIQ.double()).float()
 
 
-def colour_map(mean: Tensor, brightness: float, contrast: float, saturation: float, hue: float) -> tuple[Tensor, Tensor]:
+def colour_map(
+    mean: Tensor, brightness: float, contrast: float, saturation: float, hue: float
+) -> tuple[Tensor, Tensor]:
     """Matrix (3, 3) and shift (3, 1) that alter colours; the three factors are 1 and `hue`, in turns, 0 for none.
 
     Contrast is to the picture's mean luma, of the mean colour `mean` (3,). Chroma is scaled and turned, luma is not. So

@@ -191,18 +191,19 @@ def worker_count(device: torch.device) -> int:
 
 @contextmanager
 def fastest(device: torch.device) -> Iterator[None]:
-    """What a GPU computes fastest with while it trains: TF32 products, convolutions chosen by trying."""
+    """What a GPU computes fastest with while it trains: TF32, and convolutions chosen by trying."""
+    cudnn = torch.backends.cudnn
     if device.type != "cuda":
         yield
         return
-    kept = torch.get_float32_matmul_precision(), torch.backends.cudnn.benchmark
-    torch.set_float32_matmul_precision("high")  # of convolutions TF32 is PyTorch's default
-    torch.backends.cudnn.benchmark = True
+    kept = torch.get_float32_matmul_precision(), cudnn.allow_tf32, cudnn.benchmark
+    torch.set_float32_matmul_precision("high")
+    cudnn.allow_tf32 = cudnn.benchmark = True
     try:
         yield
     finally:
         torch.set_float32_matmul_precision(kept[0])
-        torch.backends.cudnn.benchmark = kept[1]
+        cudnn.allow_tf32, cudnn.benchmark = kept[1:]
 
 
 def make_optimiser(stage: TrainingStage, config: TrainingConfig) -> torch.optim.Optimizer:

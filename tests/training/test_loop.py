@@ -183,11 +183,12 @@ def test_pictures_are_read_by_the_processors_at_hand(monkeypatch, device, proces
 
 def test_what_a_gpu_is_fastest_with_is_set_while_it_trains_alone():
     def settings():
-        return torch.get_float32_matmul_precision(), torch.backends.cudnn.benchmark
+        cudnn = torch.backends.cudnn
+        return torch.get_float32_matmul_precision(), cudnn.allow_tf32, cudnn.benchmark
 
     before = settings()
     with fastest(torch.device("cuda")):
-        assert settings() == ("high", True)
+        assert settings() == ("high", True, True)
     assert settings() == before
     with fastest(torch.device("cpu")):
         assert settings() == before
