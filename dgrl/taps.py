@@ -200,8 +200,9 @@ class Paint:
     def __call__(self, weights: Tensor) -> Tensor:
         """The weight map (B, 1, h, w), painted, with a mean of 1."""
         grey = torch.frombuffer(bytearray(self.grey), dtype=torch.uint8).view(self.height, self.width)
-        rows, columns = (_averaging(*sizes).to(weights) for sizes in zip(grey.shape, weights.shape[-2:], strict=True))
-        share = rows @ (grey.to(weights) / 255) @ columns.T  # (h, w) in [0, 1]
+        kind = weights.device, weights.dtype
+        rows, columns = (_averaging(*sizes).to(*kind) for sizes in zip(grey.shape, weights.shape[-2:], strict=True))
+        share = rows @ (grey.to(*kind) / 255) @ columns.T  # (h, w) in [0, 1]
         painted = weights * (1 + (self.strength - 1) * share)
         mean = painted.mean((-2, -1), keepdim=True)
         if not (mean > 0).all():
@@ -291,7 +292,7 @@ class Recorder:
             kind = type(change).__name__
             raise ValueError(f"the edit of {name} gives no number, array or tensor but a {kind}") from error
         try:
-            changed = changed.to(value).expand_as(value)
+            changed = changed.to(value.device, value.dtype).expand_as(value)
         except RuntimeError as error:
             shapes = f"{tuple(changed.shape)} does not fit {tuple(value.shape)}"
             raise ValueError(f"the edit of {name} does not fit: {shapes}") from error
