@@ -64,7 +64,7 @@ class TrainingConfig:
     ] = 0.0
     named_share: Annotated[
         float,
-        Setting("share of RLN's pictures made of two, one named by given weight maps (departure; published: 0)", 0, 1),
+        Setting("share of RLN's pictures in which given weight maps name a place (departure; published: 0)", 0, 1),
     ] = 0.0
     """So attention is obeyed, and remembered: `dgrl.training.named`."""
     page_share: Annotated[
