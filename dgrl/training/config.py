@@ -1,12 +1,15 @@
 """The recipe of one training stage, in one frozen dataclass, and the two presets."""
 
+import dataclasses
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
 
+from dgrl.network.config import BRN_SETTINGS, DGRLConfig
 from dgrl.training.settings import Setting, check
 
 Stage = Literal["rln", "brn", "joint"]
 PRESETS = ("default", "paper")
+SIZES = ("kernel_size", "brn_size")
 NETWORK_SETTINGS: dict[str, dict[str, Any]] = {
     # BRN starts confident (departure): from the published start, hundreds of updates go into learning that a clear map
     # may stay as it is, before anything is learned about edges.
@@ -19,6 +22,25 @@ NETWORK_SETTINGS: dict[str, dict[str, Any]] = {
     "paper": {"prior": "binary"},
 }
 """Settings of `DGRLConfig` that belong to a preset, for networks that training makes anew."""
+
+
+def network_settings(name: str) -> dict[str, Any]:
+    """What a preset says of networks that training makes anew; of a BRN everything but the sizes that it works at.
+
+    All of it, so that a new BRN does not depend on the one that it replaces.
+
+    Raises:
+        ValueError: there is no such preset.
+    """
+    check_preset(name)
+    published = {field.name: field.default for field in dataclasses.fields(DGRLConfig) if field.name in BRN_SETTINGS}
+    return {key: value for key, value in published.items() if key not in SIZES} | NETWORK_SETTINGS[name]
+
+
+def check_preset(name: str) -> None:
+    """ValueError if there is none of that name."""
+    if name not in PRESETS:
+        raise ValueError(f"preset {name!r} is unknown; there is {', '.join(PRESETS)}")
 
 
 @dataclass(frozen=True)
@@ -102,6 +124,9 @@ class TrainingConfig:
     absolute_weight: Annotated[
         float, Setting("of the mean absolute error in BRN's loss (departure; published: 0)", least=0)
     ] = 0.0
+    edge_weight: Annotated[
+        float, Setting("of that error near the contour alone, in BRN's loss (departure; published: 0)", least=0)
+    ] = 0.0
     lean_weight: Annotated[
         float,
         Setting("of the term that asks BRN's kernels to draw from their own side (departure; published: 0)", 0),
@@ -141,8 +166,7 @@ def preset(name: str, stage: Stage, **changes: Any) -> TrainingConfig:
     Raises:
         ValueError: there is no such preset, or a change is outside its range.
     """
-    if name not in PRESETS:
-        raise ValueError(f"preset {name!r} is unknown; there is {', '.join(PRESETS)}")
+    check_preset(name)
     if name == "default":
         return TrainingConfig(stage=stage, **changes)
     published = TrainingConfig(
