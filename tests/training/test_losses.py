@@ -19,7 +19,7 @@ from dgrl.training.losses import (
 )
 from tests.helpers.networks import disc
 
-PLAIN = TrainingConfig(region_weight=0, attention_weight=0)
+PLAIN = TrainingConfig(region_weight=0, edge_weight=0, attention_weight=0)
 
 
 def test_cross_entropy_is_the_mean_over_pixels():
@@ -37,7 +37,7 @@ def test_refinement_loss_is_the_same_cross_entropy():
     summed = dataclasses.replace(PLAIN, summed=True)
     expected = cross_entropy(logits, masks, summed=True)
     torch.testing.assert_close(refinement_loss(evidence, masks, everywhere, summed), expected)
-    half = TrainingConfig(region_weight=0.5)
+    half = dataclasses.replace(PLAIN, region_weight=0.5)
     expected = cross_entropy(logits, masks) + 0.5 * region_loss(evidence.sigmoid(), masks)
     torch.testing.assert_close(refinement_loss(evidence, masks, everywhere, half), expected)
 
@@ -46,8 +46,9 @@ def test_refinement_loss_counts_only_what_it_is_told_to():
     evidence, masks = torch.randn(2, 1, 6, 6), torch.randint(0, 2, (2, 1, 6, 6)).float()
     counted = torch.zeros(2, 1, 6, 6)
     counted[..., 1:5, 2:5] = 1
-    inner = refinement_loss(*(maps[..., 1:5, 2:5] for maps in (evidence, masks, counted)), TrainingConfig())
-    torch.testing.assert_close(refinement_loss(evidence, masks, counted, TrainingConfig()), inner)
+    config = TrainingConfig(edge_weight=0)  # a contour beyond what counts is one too
+    inner = refinement_loss(*(maps[..., 1:5, 2:5] for maps in (evidence, masks, counted)), config)
+    torch.testing.assert_close(refinement_loss(evidence, masks, counted, config), inner)
 
 
 def test_a_pixel_that_is_surely_wrong_still_learns():
