@@ -116,7 +116,7 @@ def refinement_loss(
     """
     saliency = evidence.float().sigmoid()
     # Departure: RLN is surer of pictures that it has learned than of others, and BRN, taught on those, would trust it.
-    asked = masks if before is None else masks.lerp(before.float(), config.map_share)
+    asked = masks if before is None else masks.lerp(before.detach().float(), config.map_share)
     loss = config.entropy_weight * F.binary_cross_entropy_with_logits(evidence.float(), asked, reduction="none")
     error = (saliency - masks).abs()
     if config.absolute_weight:
