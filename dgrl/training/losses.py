@@ -107,13 +107,17 @@ def lean_loss(coefficients: Tensor, masks: Tensor, counted: Tensor) -> Tensor:
     return (near * (LEAN - moment).relu()).sum() / near.sum().clamp(min=1)
 
 
-def refinement_loss(evidence: Tensor, masks: Tensor, counted: Tensor, config: TrainingConfig) -> Tensor:
+def refinement_loss(
+    evidence: Tensor, masks: Tensor, counted: Tensor, config: TrainingConfig, before: Tensor | None = None
+) -> Tensor:
     """Cross-entropy of BRN's two-class softmax (published), plus terms of the `default` preset: the error, the region.
 
-    All are (B, 1, H, W): BRN's evidence, masks of 0 and 1, and 1 where a pixel counts.
+    All are (B, 1, H, W): BRN's evidence, masks of 0 and 1, 1 where a pixel counts, and RLN's map in [0, 1].
     """
     saliency = evidence.float().sigmoid()
-    loss = config.entropy_weight * F.binary_cross_entropy_with_logits(evidence.float(), masks, reduction="none")
+    # Departure: RLN is surer of pictures that it has learned than of others, and BRN, taught on those, would trust it.
+    asked = masks if before is None else masks.lerp(before.detach().float(), config.map_share)
+    loss = config.entropy_weight * F.binary_cross_entropy_with_logits(evidence.float(), asked, reduction="none")
     error = (saliency - masks).abs()
     if config.absolute_weight:
         # Departure: cross-entropy alone leaves grey wherever BRN cannot be sure, which every score counts as an error.
