@@ -104,6 +104,9 @@ class TrainingConfig:
     stored_maps: Annotated[
         bool, Setting("make RLN's maps for BRN's training once, of whole pictures, instead of anew for each crop")
     ] = False
+    doubt_share: Annotated[
+        float, Setting("share of those maps that are made less sure (departure; published: 0)", 0, 1)
+    ] = 0.5
     crop: Annotated[
         int | None, Setting("side in pixels of BRN's training crops (departure; published: whole pictures)", least=16)
     ] = 96
@@ -131,7 +134,7 @@ class TrainingConfig:
     entropy_weight: Annotated[float, Setting("of the cross-entropy in BRN's loss (published: 1)", least=0)] = 1.0
     map_share: Annotated[
         float, Setting("share of RLN's map in what BRN's cross-entropy asks for (departure; published: 0)", 0, 1)
-    ] = 0.3
+    ] = 0.0
     absolute_weight: Annotated[
         float, Setting("of the mean absolute error in BRN's loss (departure; published: 0)", least=0)
     ] = 0.0
@@ -197,6 +200,7 @@ def preset(name: str, stage: Stage, **changes: Any) -> TrainingConfig:
         clip=None,
         summed=True,
         region_weight=0.0,
+        doubt_share=0.0,
         map_share=0.0,
         edge_weight=0.0,
         lean_weight=0.0,

@@ -101,7 +101,7 @@ class RefineStage(TrainingStage):
             return super().make_data(pairs)
         config = self.config
         crops = config.crop or self.brn_size, config.crops_per_picture, config.boundary_share
-        return StoredCropData(pairs, still(config.augment), config.seed, *crops, self.files)
+        return StoredCropData(pairs, still(config.augment), config.seed, *crops, self.files, config.doubt_share)
 
     def forward(self, images: Tensor, masks: Tensor, corners: Tensor, prior: Tensor | None = None) -> Tensor:
         """The loss of a batch: images (B, 3, S, S), masks (B, 1, S, S), and the windows to cut of each (B, K, 2).
