@@ -58,7 +58,7 @@ def build(
             with gr.Tab("What if", id="what-if", elem_id="what-if"):
                 what_if.add(source, found)
             with gr.Tab("Why", id="why"):
-                why.add(source, found, networks)
+                why.add(source, found, passes.networks)
             with gr.Tab("Measure", id="measure"):
                 measure.add(source, found, examples)
 

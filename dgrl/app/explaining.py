@@ -9,15 +9,16 @@ import gradio as gr
 from dgrl.app.explanations import LAST, answer, chosen_target, picture_of_choice
 from dgrl.app.layers import brightest
 from dgrl.app.parts import Source, checked_point, objection, photo_point
-from dgrl.app.zero_gpu import on_gpu
+from dgrl.app.runs import DEFAULT_STEPS
+from dgrl.app.zero_gpu import CALL_SECONDS, PASS_SECONDS, on_gpu
 from dgrl.attribution.attribute import Attribution, attribute_in_batches
+from dgrl.attribution.methods import most_passes
 from dgrl.attribution.question import Question
 from dgrl.figures.attribution import TITLES
 from dgrl.images import RGB
 from dgrl.model import DGRL
 
 NOTHING_YET = "Choose a number and a method, then press **Explain**."
-GPU_SECONDS = 60
 Explain = Callable[..., Iterator[float | Attribution]]
 
 
@@ -28,7 +29,13 @@ def explainer(models: Mapping[str, DGRL]) -> Explain:
     def explain(checkpoint: str, photo: RGB, question: Question) -> Iterator[float | Attribution]:
         yield (yield from attribute_in_batches(models[checkpoint], photo, question))
 
-    return on_gpu(explain, GPU_SECONDS)
+    return on_gpu(explain, gpu_seconds)
+
+
+def gpu_seconds(_checkpoint: str, _photo: RGB, question: Question) -> float:
+    """How long an explanation may take on a GPU: so many passes, of RLN's T + 1 runs and BRN's."""
+    steps = DEFAULT_STEPS if question.steps is None else question.steps
+    return CALL_SECONDS + PASS_SECONDS * (steps + 2) * most_passes(question)
 
 
 @dataclass

@@ -158,7 +158,10 @@ class TrainingConfig:
     precision: Annotated[Literal["no", "bf16", "fp16"], Setting("mixed precision: no, bf16 or fp16")] = "no"
     compile: Annotated[bool, Setting("compile the network first: a minute's wait, then faster updates")] = False
     seed: Annotated[int, Setting("of new layers, order, augmentation and crops")] = 0
-    workers: Annotated[int, Setting("processes that read pictures, for each process that trains", least=0)] = 2
+    workers: Annotated[
+        int | None,
+        Setting("processes that read pictures, for each that trains; by default as the processors allow", least=0),
+    ] = None
     checkpoint_every: Annotated[int, Setting("updates between checkpoints", least=1)] = 100
     keep: Annotated[int, Setting("how many checkpoints stay on disk", least=1)] = 2
     pictures_every: Annotated[int, Setting("updates between looks at a few pictures; 0 for none", least=0)] = 0
