@@ -209,9 +209,9 @@ export function makeAltering(host) {
     "section",
     { class: "aside altering", "aria-label": "Alter" },
     make("header", {}, make("h2", {}, "Alter"), make("div", { class: "buttons" }, undo, redo, reset)),
-    group("Where it looks", ...rows.map((row) => row.element), make("div", { class: "row" }, all, even), brush, times),
-    group("What it feeds back", make("div", { class: "factors" }, ...factors.map((one) => one.element), cut)),
-    group("How often it looks, how it refines", make("div", { class: "row" }, steps.element, refining.element)),
+    group("Where it looks", times, ...rows.map((row) => row.element), make("div", { class: "row" }, even, all), brush),
+    group("What it feeds back", cut, make("div", { class: "factors" }, ...factors.map((one) => one.element))),
+    group("How often it looks", steps.element, refining.element),
     make("div", { class: "outcome" }, said, effect),
   );
 
@@ -317,9 +317,12 @@ export const masksOf = (edits) =>
   });
 
 /**
+ * Some controls under a heading, the first beside it.
  * @param {string} name
- * @param {...HTMLElement} content
+ * @param {HTMLElement} first
+ * @param {...HTMLElement} rest
  */
-function group(name, ...content) {
-  return make("div", { class: "part" }, make("h3", { class: "minor" }, name), ...content);
+function group(name, first, ...rest) {
+  const head = make("div", { class: "row spread" }, make("h3", { class: "minor" }, name), first);
+  return make("div", { class: "part" }, head, ...rest);
 }

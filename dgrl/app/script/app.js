@@ -208,6 +208,7 @@ export function startApp(element, settings) {
   /** @param {Shown} found */
   function begin(found) {
     wait.remove();
+    const wanted = scene.view;
     const began = mount(staged, found.pass, {
       names: /** @type {[string, string]} */ (namesOf(scene)),
       state: scene.view,
@@ -218,10 +219,15 @@ export function startApp(element, settings) {
     began.addEventListener("view", (event) => seen(/** @type {CustomEvent} */ (event).detail));
     began.addEventListener("paint", (event) => painted(/** @type {CustomEvent} */ (event).detail));
     new MutationObserver(paintTheme).observe(began.element, { attributes: true, attributeFilter: ["data-theme"] });
+    const [, second] = shown;
+    if (second) {
+      began.put(1, second.pass, namesOf(scene)[1]);
+      began.set({ arrangement: wanted.arrangement, slot: wanted.slot });
+    }
     scene.view = { ...began.state };
     place(found);
+    holdMasks();
     draw();
-    if (scene.view.pinned) began.set({ pinned: true });
   }
 
   /** @param {Scene["view"]} view */

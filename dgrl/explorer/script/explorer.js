@@ -281,6 +281,7 @@ export function mount(host, pass, options = {}) {
     Object.assign(slot.pass.header, header, { arrays: table });
     slot.forget();
     panel.build();
+    strip.draw();
     schedule(true);
   }
 
