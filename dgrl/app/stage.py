@@ -134,7 +134,9 @@ def add(
 def offered(path: Path) -> dict[str, str | None]:
     """An example as the page knows it: copies where Gradio serves its files."""
     mask = path.parent / "masks" / f"{path.stem}.png"
-    copies = [save_file_to_cache(file, str(visitor_files().folder)) if file.is_file() else None for file in (path, mask)]
+    copies = [
+        save_file_to_cache(file, str(visitor_files().folder)) if file.is_file() else None for file in (path, mask)
+    ]
     for copy in copies:
         if copy is not None:
             visitor_files().hold(copy, None)
@@ -158,4 +160,3 @@ def script() -> str:
 def style() -> str:
     """The page's style sheet, the explorer's included."""
     return f"{assets.style()}\n{(HERE / 'app.css').read_text(encoding='utf-8')}"
-

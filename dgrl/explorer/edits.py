@@ -8,8 +8,8 @@
 | `{"kind": "kernels", "to": "mean"}` or `"identity"` | `mean_kernels`, `identity_kernels` |
 | `{"kind": "unrefined"}` | `before_refinement` |
 
-A mask is text: `WIDTHxHEIGHT:RUNS`, stretched over the photo. Its pixels, row by row, are unpainted and painted by turns;
-RUNS are the lengths in base 36, unpainted first, with full stops between them. `script/masks.js` does the same.
+A mask is text: `WIDTHxHEIGHT:RUNS`, stretched over the photo. Its pixels, row by row, are unpainted and painted by
+turns; RUNS are the lengths in base 36, unpainted first, with full stops between them. `script/masks.js` does the same.
 """
 
 import math
@@ -80,7 +80,9 @@ def read_mask(text: Any) -> NDArray[np.float32]:
         raise ValueError("a mask's lengths are numbers in base 36 with full stops between them")
     lengths = [int(word, 36) for word in words]
     if sum(lengths) != width * height:
-        raise ValueError(f"a mask of {width}x{height} has {width * height} pixels, and this one tells of {sum(lengths)}")
+        raise ValueError(
+            f"a mask of {width}x{height} has {width * height} pixels, and this one tells of {sum(lengths)}"
+        )
     values = np.repeat(np.arange(len(lengths)) % 2, lengths).astype(np.float32)
     return values.reshape(height, width)
 
