@@ -134,7 +134,6 @@ def launch_settings() -> dict[str, Any]:
     """What `Blocks.launch` needs for this app, whoever calls it."""
     return {
         "theme": THEME,
-        "css": stage.style(),
         "max_file_size": MAX_UPLOAD,
         "ssr_mode": False,
         "enable_monitoring": False,
