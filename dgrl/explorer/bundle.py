@@ -58,7 +58,7 @@ def bundle(trace: Trace, title: str = "", found: str = "", exact: bool = False) 
         "prior": trace.prior_kind,
         "decimals": {"coefficients": decimals, "sums": SUM_DECIMALS},
         "limits": _limits(trace, levels),
-        "colours": {kind: _palette(name) for kind, name in COLOURS.items()},
+        "colours": {kind: palette_of(name) for kind, name in COLOURS.items()},
         "arrays": table,
     }
     text = json.dumps(header, separators=(",", ":"), allow_nan=False).encode()
@@ -71,7 +71,7 @@ def rounds(trace: Trace) -> Sequence[NDArray[np.float32]]:
     return [trace.prior, trace.refined]
 
 
-def _palette(colour_map: str) -> str:
+def palette_of(colour_map: str) -> str:
     """The 256 colours of one of Matplotlib's colour maps, as hexadecimal digits."""
     return figures.colour(np.arange(256.0)[None], 0, 256, colour_map).tobytes().hex()
 

@@ -158,13 +158,33 @@ class RLN(nn.Module):
         steps = self.steps if steps is None else steps
         if steps < 0:
             raise ValueError(f"steps must be 0 or more, not {steps}")
-        stem = self.backbone.conv1((images - self.mean) / self.std)  # no feedback enters conv1: the same at every step
+        stem = self.stem(images)  # (B, 64, 192, 192)
         features: dict[str, Tensor] = {}
         outputs: list[RLNStep] = []
         for t in range(steps + 1):
-            features = self.recurrent_step(self.backbone, stem, features, t)
-            head = self.heads[min(t, len(self.heads) - 1)]
-            outputs.append(head(features, images.shape[-2:], t))
-            if self.attended:  # departure: published feedback is the features as they are
-                features = attend(features, outputs[-1].weight_maps)
+            output, features = self.step(stem, features, images.shape[-2:], t)
+            outputs.append(output)
         return RLNOutput(outputs)
+
+    def stem(self, images: Tensor) -> Tensor:
+        """conv1 of the normalised images. No feedback enters it, so it is the same at every step."""
+        stem: Tensor = self.backbone.conv1((images - self.mean) / self.std)
+        return stem
+
+    def step(
+        self, stem: Tensor, previous: dict[str, Tensor], size: torch.Size, t: int
+    ) -> tuple[RLNStep, dict[str, Tensor]]:
+        """Time step `t` alone: its prediction at (H, W) `size`, and what feeds the next step.
+
+        Args:
+            stem: conv1's output.
+            previous: what the step before gives, by block name; empty at t = 0.
+            size: the input's (H, W).
+            t: the time step.
+        """
+        features = self.recurrent_step(self.backbone, stem, previous, t)
+        head = self.heads[min(t, len(self.heads) - 1)]
+        output: RLNStep = head(features, size, t)
+        if self.attended:  # departure: published feedback is the features as they are
+            features = attend(features, output.weight_maps)
+        return output, features
