@@ -1,6 +1,7 @@
 """Modules to ONNX: one graph, whose altering inputs have defaults, or are asked for like any other."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -63,23 +64,38 @@ def to_onnx(module: Alterations, batch: bool = True) -> onnx.ModelProto:
     arguments = (*module.inputs.values(), *module.defaults.values())
     of_any_size = {0: torch.export.Dim("batch", min=1, max=1024)}
     shapes: tuple[dict[int, Any], ...] = (of_any_size,) * len(module.inputs) + ({},) * len(module.defaults)
-    program = torch.onnx.export(
-        module.eval(),
-        arguments,
-        dynamo=True,
-        opset_version=OPSET,
-        input_names=[*module.inputs, *module.defaults],
-        output_names=module.outputs,
-        dynamic_shapes=(shapes,) if batch else None,
-        external_data=False,
-        verbose=False,
-    )
+    with _without_stack_traces():
+        program = torch.onnx.export(
+            module.eval(),
+            arguments,
+            dynamo=True,
+            opset_version=OPSET,
+            input_names=[*module.inputs, *module.defaults],
+            output_names=module.outputs,
+            dynamic_shapes=(shapes,) if batch else None,
+            external_data=False,
+            verbose=False,
+        )
     assert program is not None
     model: onnx.ModelProto = program.model_proto
     _tidy(model)
     defaults = [numpy_helper.from_array(value.numpy(), name) for name, value in module.defaults.items()]
     model.graph.initializer.extend(defaults)
     return model
+
+
+@contextmanager
+def _without_stack_traces() -> Iterator[None]:
+    """PyTorch notes for every operator which lines called it, which takes longer than all else together."""
+    settings = getattr(torch.fx, "config", None)
+    before = getattr(settings, "do_not_emit_stack_traces", None)  # torch 2.8 has no such setting
+    if before is not None:
+        settings.do_not_emit_stack_traces = True
+    try:
+        yield
+    finally:
+        if before is not None:
+            settings.do_not_emit_stack_traces = before
 
 
 def _tidy(model: onnx.ModelProto) -> None:
