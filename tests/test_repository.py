@@ -127,6 +127,14 @@ def test_importing_the_library_is_light():
     assert result.stdout.strip() == "[]"
 
 
+def test_the_network_s_class_is_light():
+    """timm, and with it torchvision and PyTorch's compiler, would double what its import takes."""
+    heavy = ["timm", "torchvision", "torch._dynamo", "gradio"]
+    code = f"import sys; from dgrl import DGRL; print([name for name in {heavy} if name in sys.modules])"
+    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"
+
+
 def test_public_names_exist():
     for name in dgrl.__all__:
         assert getattr(dgrl, name).__doc__, f"{name} has no docstring"

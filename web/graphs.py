@@ -1,8 +1,8 @@
 """The network cut into graphs that the page runs one after the other, and that share one file of weights.
 
-RLN is cut between time steps, so that the page can take as many as it likes, and starts an altered pass at the first step
-that differs: `step0`, `step1` … with the heads of that step (the last one goes on for all later ones), and `brn`. All
-altering inputs (`dgrl.export.inputs`) are inputs that must be given: onnxruntime-web knows no others.
+RLN is cut between time steps, so that the page can take as many as it likes, and starts an altered pass at the first
+step that differs: `step0`, `step1` … with the heads of that step (the last one goes on for all later ones), and `brn`.
+All altering inputs (`dgrl.export.inputs`) are inputs that must be given: onnxruntime-web knows no others.
 """
 
 import json

@@ -42,7 +42,9 @@ class Alterations(nn.Module):
         self.outputs = [*listener.values, *more]
 
     @torch.no_grad()
-    def _run(self, inputs: tuple[Tensor, ...], altering: Mapping[str, Tensor]) -> tuple[Alterable, Mapping[str, Tensor]]:
+    def _run(
+        self, inputs: tuple[Tensor, ...], altering: Mapping[str, Tensor]
+    ) -> tuple[Alterable, Mapping[str, Tensor]]:
         listener = Alterable(altering)
         with listening(listener):
             more = self.compute(*inputs)
@@ -87,7 +89,7 @@ def to_onnx(module: Alterations, batch: bool = True) -> onnx.ModelProto:
 @contextmanager
 def _without_stack_traces() -> Iterator[None]:
     """PyTorch notes for every operator which lines called it, which takes longer than all else together."""
-    settings = getattr(torch.fx, "config", None)
+    settings: Any = getattr(torch.fx, "config", None)
     before = getattr(settings, "do_not_emit_stack_traces", None)  # torch 2.8 has no such setting
     if before is not None:
         settings.do_not_emit_stack_traces = True

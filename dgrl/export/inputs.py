@@ -5,11 +5,11 @@
 | `….weight_map.factor`, `….weight_map.given`, both (1, 1, h, w) | factor · m, with a mean of 1 again, + given | 1, 0 |
 | `….feedback.scale` (1) | scale · m | 1 |
 | `brn.prior.own` (1), `brn.prior.given` (1, 1, H, W) | own · m + given | 1, 0 |
-| `brn.coefficients.mix` (3) | mix₀ · m + mix₁ · the mean of all kernels + mix₂ · the kernel that changes nothing | 1, 0, 0 |
+| `brn.coefficients.mix` (3) | mix₀ · m + mix₁ · the mean kernel + mix₂ · the kernel of 1 at the centre | 1, 0, 0 |
 | `brn.refined.share` (1) | share · m + (1 − share) · what the tap `brn.prior` passed | 1 |
 
-With the defaults the pass is as the network has it. A map is painted by its factor, and replaced by a factor of 0 and the
-map that is given.
+With the defaults the pass is as the network has it. A map is painted by its factor, and replaced by a factor of 0 and
+the map that is given.
 """
 
 import fnmatch
@@ -78,8 +78,8 @@ def as_inputs(edits: Sequence[Edit], defaults: Mapping[str, NDArray[np.float32]]
     """Edits of `dgrl.taps` as values of the inputs that stand for them; inputs that stay as they are are left out.
 
     Args:
-        edits: `flatten_map`, `paint_map`, `scale_feedback`, `identity_kernels`, `mean_kernels`, `before_refinement`, or a
-            number or array in place of a weight map or of the prior.
+        edits: `flatten_map`, `paint_map`, `scale_feedback`, `identity_kernels`, `mean_kernels`, `before_refinement`, or
+            a number or array in place of a weight map or of the prior.
         defaults: the default of each input by its name, as the file has them.
 
     Raises:

@@ -93,7 +93,9 @@ EDITS: dict[str, list[Edit]] = {
         flatten_map("conv5"),
         paint_map("conv5", PAINTING, 3.0),
     ],
-    "a map of one's own": [Edit(weight_map_name("conv3", 1), np.linspace(0, 2, 6)[None, None, None].astype(np.float32))],
+    "a map of one's own": [
+        Edit(weight_map_name("conv3", 1), np.linspace(0, 2, 6)[None, None, None].astype(np.float32))
+    ],
     "feedback cut and scaled": [scale_feedback("conv5", 0), scale_feedback("conv3", 1.5, 1)],
     "mean kernels": [mean_kernels()],
     "identity kernels": [identity_kernels()],
@@ -109,7 +111,7 @@ def test_taps_and_edits_are_the_library_s(made: Make, kind: str, edits: str) -> 
     taps = tap_names(config.steps, config.context, config.propagations)
     if any(edit.tap not in taps and "*" not in edit.tap for edit in EDITS[edits]):
         pytest.skip("this network has no such tap")
-    if not config.context and "map" in str(EDITS[edits]) or config.steps == 0 and "feedback" in edits:
+    if (not config.context and "map" in str(EDITS[edits])) or (config.steps == 0 and "feedback" in edits):
         pytest.skip("this network has no such tap")
     # The published sizing takes RLN's map to the photo's size and back; here that is BRN's size.
     photo = draw_photo(config.brn_size, config.brn_size, seed=5)[0]
@@ -134,7 +136,7 @@ def test_edits_change_what_they_should(made: Make) -> None:
 
 
 def test_any_batch(made: Make) -> None:
-    network, written = made("as published in 2018, small")
+    _, written = made("as published in 2018, small")
     session = onnxruntime.InferenceSession(written.path, providers=["CPUExecutionProvider"])
     random = np.random.default_rng(0)
     batch = {RLN_IMAGE: random.random((3, 3, 96, 96), np.float32), BRN_IMAGE: random.random((3, 3, 80, 80), np.float32)}
