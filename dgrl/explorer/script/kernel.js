@@ -22,16 +22,15 @@
  * @param {number} row
  * @param {number} round which propagation, from 1
  * @param {ArrayLike<number>} [exact] the pixel's coefficients with all their digits, where somebody has them
- * @returns {Pixel} all NaN of a pass that is RLN's alone
+ * @returns {Pixel}
  */
 export function pixelOfPass(pass, column, row, round, exact) {
   const { header, arrays } = pass;
   const { width, height } = header.brn;
   const n = header.kernel_size;
-  const map = arrays[`brn.round${round - 1}`];
-  const after = arrays[`brn.round${round}`];
-  const stored = arrays["brn.coefficients"];
-  if (!map || !after || !stored) return unknownPixel(n);
+  const map = /** @type {Float32Array} */ (arrays[`brn.round${round - 1}`]);
+  const after = /** @type {Float32Array} */ (arrays[`brn.round${round}`]);
+  const stored = /** @type {Float32Array} */ (arrays["brn.coefficients"]);
   const sums = arrays[`brn.sums${round}`];
   const place = row * width + column;
   const pixel = {
@@ -66,25 +65,4 @@ export function pixelOfPass(pass, column, row, round, exact) {
     pixel.evidence = sums[2 * width * height + place];
   }
   return pixel;
-}
-
-/**
- * While BRN has not run, or not again, there are no numbers.
- * @param {number} n
- * @returns {Pixel}
- */
-function unknownPixel(n) {
-  const unknown = () => new Float64Array(n * n).fill(Number.NaN);
-  return {
-    n,
-    coefficients: unknown(),
-    neighbours: unknown(),
-    foregroundProducts: unknown(),
-    backgroundProducts: unknown(),
-    foreground: Number.NaN,
-    background: Number.NaN,
-    evidence: Number.NaN,
-    before: Number.NaN,
-    refined: Number.NaN,
-  };
 }

@@ -1,12 +1,11 @@
 // Numbers as text.
 
 /**
- * A number with its decimals, with a true minus sign and never a negative zero; a dash for what is not known.
+ * A number with its decimals, with a true minus sign and never a negative zero.
  * @param {number} value
  * @param {number} decimals
  */
 export function number(value, decimals) {
-  if (Number.isNaN(value)) return "–";
   const text = value.toFixed(decimals);
   return /^-0?\.?0*$/.test(text) ? text.slice(1) : text.replace("-", "−");
 }
