@@ -17,7 +17,7 @@ from onnx import external_data_helper, numpy_helper
 from torch import Tensor
 
 from dgrl.export.graph import Alterations, halved, to_onnx
-from dgrl.export.write import BRN_IMAGE, RLN_IMAGE, ready, squares
+from dgrl.export.write import BRN_IMAGE, RLN_IMAGE, pictures, ready
 from dgrl.model import DGRL
 from dgrl.taps import BLOCKS
 
@@ -71,15 +71,15 @@ class Refinement:
 def cut(model: DGRL) -> dict[str, Alterations]:
     """The graphs by name, in the order in which they run."""
     network = ready(model)
-    pictures = squares(network, batch=1)
-    first = Alterations(network, FirstStep(network), {RLN_IMAGE: pictures[RLN_IMAGE]})
+    picture = pictures(network)[0]
+    first = Alterations(network, FirstStep(network), {RLN_IMAGE: picture[RLN_IMAGE]})
     graphs = {"step0": first}
     carried = dict(zip(first.outputs, first(*first.inputs.values(), *first.defaults.values()), strict=True))
     inputs = {name: carried[name] for name in (STEM, *BLOCKS)}
     for t in range(1, max(network.config.steps, 1) + 1):
         graphs[f"step{t}"] = Alterations(network, LaterStep(network, t), inputs)
-    saliency = network.rln(pictures[RLN_IMAGE], 0).saliency
-    graphs["brn"] = Alterations(network, Refinement(network), {BRN_IMAGE: pictures[BRN_IMAGE], SALIENCY: saliency})
+    saliency = network.rln(picture[RLN_IMAGE], 0).saliency
+    graphs["brn"] = Alterations(network, Refinement(network), {BRN_IMAGE: picture[BRN_IMAGE], SALIENCY: saliency})
     return graphs
 
 
