@@ -24,6 +24,7 @@ from web.graphs import config_for_page, saved, write_graphs
 HERE = Path(__file__).parent
 ROOT = HERE.parent
 EXPLORER = Path(dgrl.explorer.__file__).parent
+APP = EXPLORER.parent / "app"
 RUNTIME = ROOT / "node_modules" / "onnxruntime-web"
 RUNTIME_FILES = (
     "ort.wasm.min.mjs",
@@ -36,7 +37,13 @@ RUNTIME_FILES = (
 LATER = ("ort.webgpu.min.mjs", "asyncify")
 """Of the runtime, what is loaded and kept only where there is a GPU."""
 PHOTOS = (".jpg", ".png")
-EXPLORER_THERE = "../../dgrl/explorer/script/"
+MOVED = {
+    "../../dgrl/explorer/script/": "./explorer/",
+    "../../explorer/script/": "./explorer/",
+    "../../dgrl/app/script/": "./app/",
+}
+SHARED = ("script/altering.js", "script/experiments.js", "script/links.js", "app.css")
+"""Of the app: its panel of alterations, its experiments, its links, its looks."""
 
 
 def build(out: Path, weights: str, exact: bool = False) -> dict[str, Any]:
@@ -54,9 +61,15 @@ def build(out: Path, weights: str, exact: bool = False) -> dict[str, Any]:
     if out.exists():
         shutil.rmtree(out)
     shutil.copytree(HERE / "page", out)
-    for script in out.glob("*.js"):  # in the repository the explorer stands elsewhere
-        script.write_text(script.read_text(encoding="utf-8").replace(EXPLORER_THERE, "./explorer/"), encoding="utf-8")
     shutil.copytree(EXPLORER / "script", out / "explorer")
+    (out / "app").mkdir()
+    for name in SHARED:
+        shutil.copy(APP / name, out / "app")
+    for script in [*out.glob("*.js"), *(out / "app").glob("*.js")]:  # in the repository they stand elsewhere
+        text = script.read_text(encoding="utf-8")
+        for there, here in MOVED.items():
+            text = text.replace(there, here if script.parent == out else f".{here}")
+        script.write_text(text, encoding="utf-8")
     shutil.copy(EXPLORER / "explorer.css", out / "explorer")
     copy_runtime(out / "ort")
     (out / "model").mkdir()

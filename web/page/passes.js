@@ -14,12 +14,15 @@ import { toSize } from "./sizing.js";
  * @property {{weights: string, saliency: string, signed: string}} colours
  * @property {{coefficients: number, sums: number}} decimals
  * @property {{above: number, least: number}} found
- * @property {string[]} photos
- * @property {import("./experiments.js").Experiment[]} experiments
+ * @property {string[]} photos file names of the examples
+ * @property {Record<string, import("./worker.js").Graph>} graphs
+ * @property {import("../../dgrl/app/script/experiments.js").Experiment[]} experiments
  * @property {string} version
  */
 
 const LEVELS = ["conv3", "conv4", "conv5"];
+/** Numbers are of the photo's own size, up to so many pixels. */
+const LONGEST = 1280;
 
 /**
  * @param {Manifest} manifest
@@ -98,30 +101,60 @@ export function finalMap({ header, arrays }) {
 }
 
 /**
- * The share of the photo that is the object (dgrl.trace.found_in): 0 if there is none.
+ * Which pixels are the salient object (dgrl.trace.found_in); none if they are too few.
  * @param {Float32Array} map
  * @param {Manifest["found"]} found
  */
-export function shareFound(map, found) {
-  let count = 0;
-  for (const value of map) if (value > found.above) count += 1;
-  const share = count / map.length;
-  return share >= found.least ? share : 0;
+export function foundIn(map, { above, least }) {
+  const there = map.map((value) => (value > above ? 1 : 0));
+  const share = there.reduce((sum, one) => sum + one, 0) / map.length;
+  return share >= least ? { there, share } : { there: there.fill(0), share: 0 };
 }
 
 /** @param {number} share */
 export function foundInWords(share) {
   if (!share) return "No object stands out in this photo.";
-  return `${(100 * share).toFixed(1)} % of the photo is salient with a probability above one half.`;
+  return `${(100 * share).toFixed(1)} % of this photo is salient with a probability above one half.`;
 }
 
 /**
- * How far two passes over one photo differ.
- * @param {Pass} before
- * @param {Pass} after
+ * How an altered pass differs from the untouched one (dgrl.evaluation.comparison), for the panel of alterations.
+ * @param {Pass} untouched
+ * @param {Pass} altered
+ * @param {Manifest["found"]} found
  */
-export function meanChange(before, after) {
-  const one = /** @type {Float32Array} */ (before.arrays[`brn.round${before.header.propagations}`]);
-  const other = /** @type {Float32Array} */ (after.arrays[`brn.round${after.header.propagations}`]);
-  return other.reduce((sum, value, i) => sum + Math.abs(value - one[i]), 0) / other.length;
+export function changesOf(untouched, altered, found) {
+  const { photo, rln, brn, propagations } = untouched.header;
+  const factor = Math.min(1, LONGEST / Math.max(photo.width, photo.height));
+  const size = { width: Math.ceil(photo.width * factor), height: Math.ceil(photo.height * factor) };
+  /** @param {Pass} pass */
+  const localised = ({ header, arrays }) =>
+    toSize(/** @type {Float32Array} */ (arrays[`rln.t${header.steps - 1}.saliency`]), rln, size);
+  /** @param {Pass} pass */
+  const refined = ({ arrays }) => toSize(/** @type {Float32Array} */ (arrays[`brn.round${propagations}`]), brn, size);
+  const { there } = foundIn(refined(untouched), found);
+  /** @param {(pass: Pass) => Float32Array} map */
+  const pair = (map) => {
+    const [before, after] = [map(untouched), map(altered)];
+    const apart = before.reduce((sum, value, i) => sum + Math.abs(after[i] - value), 0) / before.length;
+    return { untouched: means(before, there), altered: means(after, there), mean_absolute_difference: apart };
+  };
+  return { localised: pair(localised), refined: pair(refined) };
+}
+
+/**
+ * @param {Float32Array} map
+ * @param {Float32Array} there
+ */
+function means(map, there) {
+  let [inside, count, all] = [0, 0, 0];
+  map.forEach((value, i) => {
+    all += value;
+    if (there[i]) {
+      inside += value;
+      count += 1;
+    }
+  });
+  const outside = map.length - count;
+  return { inside: count ? inside / count : null, outside: outside ? (all - inside) / outside : null };
 }
