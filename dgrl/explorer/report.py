@@ -54,7 +54,7 @@ def write_report(trace: Trace, folder: Path, facts: Mapping[str, str]) -> None:
         stale.unlink()
     save_marked(to_grey(trace.saliency), folder / "saliency.png")
     for name, picture in map_pictures(trace).items():
-        Image.fromarray(picture).save(folder / "maps" / f"{name}.png")
+        (folder / "maps" / f"{name}.png").write_bytes(figures.png_file(picture))
     drawn = draw_figures(trace)
     for name, png in drawn.items():
         (folder / "figures" / f"{name}.png").write_bytes(png)

@@ -5,11 +5,10 @@ import { makeExperiments } from "../../dgrl/app/script/experiments.js";
 import { readLink, writeLink } from "../../dgrl/app/script/links.js";
 import { choice, make, write } from "../../dgrl/explorer/script/dom.js";
 import { mount } from "../../dgrl/explorer/script/explorer.js";
-import { firstState } from "../../dgrl/explorer/script/state.js";
 import { makeCamera } from "./camera.js";
 import { gridsOf, inputsOf } from "./edits.js";
 import { startEngine } from "./engine.js";
-import { changesOf, finalMap, foundIn, foundInWords, makePass } from "./passes.js";
+import { changesOf, finalMap, foundIn, foundInWords, makePass, surest } from "./passes.js";
 import { listenForPictures, readPhoto } from "./photos.js";
 import { prepare } from "./start.js";
 
@@ -210,18 +209,27 @@ async function start(manifest, engine) {
     if (explorer) {
       const view = { ...scene.view };
       explorer.put(slot, pass, slot ? "altered" : "untouched");
-      explorer.set(slot ? { arrangement: view.arrangement, slot: view.slot } : view);
+      explorer.set(slot ? { arrangement: view.arrangement, slot: view.slot } : { ...view, ...placeIn(pass) });
     } else if (pass) explorer = begun(pass);
     Object.assign(window, { explorer });
     holdMasks();
     altering.draw();
   }
 
+  /**
+   * The pixel to begin at: the one that somebody has chosen, or that the last step is surest of.
+   * @param {Pass | null} pass
+   */
+  function placeIn(pass) {
+    const { x, y, pinned } = scene.view;
+    return pinned || !pass ? { x, y } : surest(pass);
+  }
+
   /** @param {Pass} pass */
   function begun(pass) {
     const mounted = mount(get("stage"), pass, {
       names: ["untouched", "altered"],
-      state: scene.view.pinned ? scene.view : { ...scene.view, x: firstState(pass).x, y: firstState(pass).y },
+      state: { ...scene.view, ...placeIn(pass) },
       aside,
       bar: false,
     });

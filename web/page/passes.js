@@ -1,5 +1,6 @@
 // What the worker gives, as a pass that the explorer shows; and what was found, in words.
 
+import { pixelOf } from "../../dgrl/explorer/script/places.js";
 import { toSize } from "./sizing.js";
 
 /** @typedef {import("../../dgrl/explorer/script/unpack.js").Pass} Pass */
@@ -98,6 +99,20 @@ const minus = (after, before) => after.map((value, i) => value - before[i]);
  */
 export function finalMap({ header, arrays }) {
   return toSize(/** @type {Float32Array} */ (arrays[`brn.round${header.propagations}`]), header.brn, header.photo);
+}
+
+/**
+ * The photo's pixel that the last time step is surest of.
+ * @param {Pass} pass
+ */
+export function surest({ header, arrays }) {
+  const { photo, rln, steps } = header;
+  const map = /** @type {Float32Array} */ (arrays[`rln.t${steps - 1}.saliency`]);
+  const place = map.reduce((best, value, i) => (value > map[best] ? i : best), 0);
+  return {
+    x: pixelOf(place % rln.width, rln.width, photo.width),
+    y: pixelOf(Math.floor(place / rln.width), rln.height, photo.height),
+  };
 }
 
 /**
