@@ -87,6 +87,7 @@ def build(out: Path, weights: str, exact: bool = False) -> dict[str, Any]:
     }
     saved(manifest, out / "manifest.json")
     copy_licences(out / "licences", Path(weights))
+    write_front_matter(out)
     write_service_worker(out)
     return manifest
 
@@ -128,6 +129,28 @@ def copy_licences(folder: Path, weights: Path) -> None:
         "Weights: weights.md",
     ]
     (folder / "README.txt").write_text("\n".join([*lines, ""]), encoding="utf-8")
+
+
+def write_front_matter(out: Path) -> None:
+    """What makes the folder a static Space of Hugging Face, isolated, so that WebAssembly may use threads."""
+    settings = {
+        "title": "DGRL in the browser",
+        "emoji": "🔦",
+        "colorFrom": "blue",
+        "colorTo": "gray",
+        "sdk": "static",
+        "app_file": "index.html",
+        "license": "apache-2.0",
+    }
+    headers = {
+        "cross-origin-embedder-policy": "require-corp",
+        "cross-origin-opener-policy": "same-origin",
+        "cross-origin-resource-policy": "cross-origin",
+    }
+    lines = [f"{name}: {value}" for name, value in settings.items()]
+    lines += ["custom_headers:", *(f"  {name}: {value}" for name, value in headers.items())]
+    words = "Find the salient object of a photo and see how it was found. No photo leaves the browser."
+    (out / "README.md").write_text("\n".join(["---", *lines, "---", "", words, ""]), encoding="utf-8")
 
 
 def write_service_worker(out: Path) -> None:
