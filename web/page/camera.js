@@ -41,7 +41,11 @@ export function makeCamera(engine, config, colours, steps, taken) {
     const photo = await photoOf(video, "camera", video.videoWidth, video.videoHeight);
     engine.photo(photo.key, photo.image);
     const result = await engine.run({ slot: "camera", photo: photo.key, steps: steps(), until: "rln" });
-    if (!result || !stream) return;
+    if (!result || !stream) {
+      photo.bitmap.close();
+      return;
+    }
+    last?.bitmap.close();
     last = photo;
     const { width, height } = photo.image;
     const side = config.rln_size;
@@ -64,6 +68,7 @@ export function makeCamera(engine, config, colours, steps, taken) {
   get("take").addEventListener("click", () => {
     close();
     if (last) taken(last);
+    last = null;
   });
   get("leave").addEventListener("click", close);
   dialog.addEventListener("close", close);

@@ -24,10 +24,15 @@ async function chosen() {
   return (await gpu?.requestAdapter().catch(() => null)) ? "webgpu" : "wasm";
 }
 
+/** So many photos stay with the worker. */
+const KEPT_PHOTOS = 6;
+
 export async function startEngine() {
   const worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
   /** @type {Map<number, {wish: Wish, arrays: Arrays, done: (result: Result | null) => void, failed: (error: Error) => void}>} */
   const running = new Map();
+  /** Photos that the worker has, the latest last. @type {string[]} */
+  let there = [];
   let made = 0;
   /** @type {{engine: string, threads: number, seconds: number}} */
   const about = await new Promise((ready, failed) => {
@@ -58,12 +63,15 @@ export async function startEngine() {
   return {
     ...about,
     /**
+     * Give the worker a photo, unless it has it.
      * @param {string} key
      * @param {ImageData} image
      */
     photo(key, image) {
       const { data: pixels, width, height } = image;
-      worker.postMessage({ kind: "photo", key, pixels, width, height });
+      if (!there.includes(key)) worker.postMessage({ kind: "photo", key, pixels, width, height });
+      there = [...there.filter((other) => other !== key), key];
+      while (there.length > KEPT_PHOTOS) worker.postMessage({ kind: "forget", key: there.shift() });
     },
     /**
      * What a pass gives; null if a newer one has taken its place.

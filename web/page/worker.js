@@ -45,7 +45,6 @@ import { square } from "./sizing.js";
 
 const BLOCKS = ["conv2", "conv3", "conv4", "conv5"];
 const KEPT_STEPS = 24;
-const KEPT_PHOTOS = 6;
 const MOST_THREADS = 8;
 
 /** @type {Runtime} */
@@ -67,6 +66,7 @@ self.addEventListener("message", ({ data }) => {
   if (kind === "start")
     start(data.engine).catch((error) => self.postMessage({ kind: "failed", reason: String(error) }));
   else if (kind === "photo") addPhoto(data);
+  else if (kind === "forget") photos.delete(data.key);
   else if (kind === "run") {
     const before = waiting.get(data.run.slot);
     if (before) self.postMessage({ kind: "dropped", id: before.id });
@@ -105,9 +105,7 @@ function addPhoto({ key, pixels, width, height }) {
     (side) => new ort.Tensor("float32", square(pixels, width, height, side), [1, 3, side, side]),
   );
   if (!rln || !brn) return;
-  photos.delete(key);
   photos.set(key, { rln, brn });
-  forget(photos, KEPT_PHOTOS);
 }
 
 /**
