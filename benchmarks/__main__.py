@@ -11,10 +11,14 @@ from pathlib import Path
 
 PAGE = Path(__file__).parent / "README.md"
 SECTIONS = {
+    "speed": "benchmarks.speed",
     "inference": "benchmarks.inference",
     "app": "benchmarks.app_latency",
     "start": "benchmarks.start",
     "folder": "benchmarks.folder",
+    "growth": "benchmarks.growth",
+    "engines": "benchmarks.engines",
+    "web": "benchmarks.web",
     "data": "benchmarks.data",
     "training": "benchmarks.training",
     "flat": "benchmarks.flat",
