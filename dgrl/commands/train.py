@@ -17,10 +17,10 @@ from dgrl.data.checking import LISTED
 from dgrl.data.names import find_names, read_names
 from dgrl.data.pairs import DataError, Pair
 from dgrl.model import DGRL
-from dgrl.network.config import DGRLConfig
+from dgrl.network.config import BRN_SETTINGS, DGRLConfig
 from dgrl.running.memory import keep_freed_memory
 from dgrl.training.checkpoints import TrainingError, check_unused, claimed
-from dgrl.training.config import NETWORK_SETTINGS, TrainingConfig, preset
+from dgrl.training.config import TrainingConfig, network_settings, preset
 from dgrl.training.loop import train as run
 from dgrl.training.settings import with_options
 
@@ -60,6 +60,22 @@ def train(
     share_heads: Annotated[bool | None, typer.Option(help="Whether a new network has one head for all steps.")] = None,
     kernel_size: Annotated[int | None, typer.Option(help="n of a new BRN: 3, 5, 7, …")] = None,
     rln_size: Annotated[int | None, typer.Option(help="Side of what a new RLN sees in use; 384.")] = None,
+    feedback: Annotated[
+        str | None, typer.Option(help="What goes back in a new RLN: attended features, or plain ones (published).")
+    ] = None,
+    refinement_channels: Annotated[
+        str | None, typer.Option(help="Channels of a new BRN's convolutions but the last: 64,64,64,128,128,128, say.")
+    ] = None,
+    refinement_dilations: Annotated[
+        str | None, typer.Option(help="Dilations of a new BRN's convolutions: 1,1,2,4,8,2,1, say.")
+    ] = None,
+    propagations: Annotated[int | None, typer.Option(help="How often a new BRN recomputes the map.")] = None,
+    prior: Annotated[
+        str | None, typer.Option(help="What a new BRN refines: RLN's map soft, or binary: rounded (published).")
+    ] = None,
+    refinement_sees: Annotated[
+        str | None, typer.Option(help="What makes a new BRN's kernels: RLN's map as it is, or the prior (published).")
+    ] = None,
     keep_out: Annotated[
         list[Path] | None,
         typer.Option(help="Text file of names of pictures to measure by before and after, and not to train with."),
@@ -82,18 +98,28 @@ def train(
         return
     if out is None:
         raise typer.BadParameter("name the run's folder with --out, or the run to go on with by --resume")
-    if init is not None and any(
-        (backbone != "resnet50", context is not None, share_heads is not None, rln_size is not None)
-    ):
+    of_rln = {"context": context, "share_heads": share_heads, "rln_size": rln_size, "feedback": feedback}
+    of_brn = {
+        "kernel_size": kernel_size,
+        "refinement_channels": refinement_channels and whole_numbers(refinement_channels),
+        "refinement_dilations": refinement_dilations and whole_numbers(refinement_dilations),
+        "propagations": propagations,
+        "prior": prior,
+        "refinement_sees": refinement_sees,
+    }
+    of_rln, of_brn, changes = (given(options) for options in (of_rln, of_brn, settings))
+    if init is not None and (of_rln or backbone != "resnet50"):
         raise typer.BadParameter(
-            "--backbone, --context, --share-heads and --rln-size are for a new network, not for that of --init"
+            "--backbone, --context, --share-heads, --rln-size and --feedback are for a new network, not for that of --init"
         )
-    if init is not None and kernel_size is not None and not new_brn:
-        raise typer.BadParameter("--kernel-size changes BRN: with --init it needs --new-brn")
+    if init is not None and of_brn and not new_brn:
+        raise typer.BadParameter(
+            "--kernel-size, --refinement-channels, --refinement-dilations, --propagations, --prior and "
+            "--refinement-sees change BRN: with --init they need --new-brn"
+        )
     if recipe is None:  # a trained network is not to lose what it can do
         recipe = "default" if init is None or new_brn else "finetune"
-    changes = {name: value for name, value in settings.items() if value is not None}
-    network = {"context": context, "share_heads": share_heads, "kernel_size": kernel_size, "rln_size": rln_size}
+    network = network_settings(recipe) | of_rln | of_brn
     lists = {"images": images, "masks": masks, "without": without, "only": only, "keep_out": keep_out}
     described = {
         **{name: [str(path) for path in paths or []] for name, paths in lists.items()},
@@ -105,11 +131,23 @@ def train(
         "backbone": backbone,
         "pretrained": pretrained,
         "steps": steps,
-        "network": NETWORK_SETTINGS.get(recipe, {})
-        | {key: value for key, value in network.items() if value is not None},
+        "network": network if init is None else {name: network[name] for name in BRN_SETTINGS if name in network},
         "recipe": dataclasses.asdict(preset(recipe, **changes)),
     }
     start(out, described, resume=False, download=download, tensorboard=tensorboard)
+
+
+def given(options: dict[str, Any]) -> dict[str, Any]:
+    """Those that are not None."""
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def whole_numbers(text: str) -> list[int]:
+    """ "16,16,32" as a list."""
+    try:
+        return [int(number) for number in text.split(",")]
+    except ValueError as error:
+        raise typer.BadParameter(f"whole numbers with commas between, not {text!r}") from error
 
 
 def start(out: Path, settings: dict[str, Any], resume: bool, download: bool = False, tensorboard: bool = False) -> None:

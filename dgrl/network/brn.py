@@ -100,6 +100,7 @@ class BRN(nn.Module):
         self.kernel_size = config.kernel_size
         self.propagations = config.propagations
         self.prior: Literal["soft", "binary"] = config.prior
+        self.sees: Literal["prior", "map"] = config.refinement_sees
         widths = [4, *config.refinement_channels, config.kernel_size**2]
         layers: list[nn.Module] = []
         dilations = config.refinement_dilations or (1,) * (len(widths) - 1)
@@ -131,8 +132,9 @@ class BRN(nn.Module):
     def forward(self, images: Tensor, saliency: Tensor) -> BRNOutput:
         """Refine `saliency` (B, 1, H, W) in [0, 1] with the help of `images` (B, 3, H, W) in [0, 1], RGB."""
         prior = self.prior_tap(saliency.round() if self.prior == "binary" else saliency)
+        seen = prior if self.sees == "prior" else saliency
         images = (images - self.mean) / self.std
-        coefficients = self.coefficients_tap(self.layers(torch.cat([images, prior], 1)).float())  # (B, 25, 480, 480)
+        coefficients = self.coefficients_tap(self.layers(torch.cat([images, seen], 1)).float())  # (B, 25, 480, 480)
         evidence = weigh(prior, coefficients)  # (B, 1, 480, 480)
         for number in range(1, self.propagations):  # departure: published is one
             propagated = self.propagated_tap(evidence.sigmoid().float(), number)
