@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PORT ?= 7860
 
-.PHONY: app test oldest soak check format bench notebooks screenshots clean
+.PHONY: app test oldest soak check format bench notebooks docs screenshots clean
 
 app: $(VENV)/ready ## start the app and print its address
 	$(BIN)/dgrl app --port $(PORT)
@@ -38,11 +38,14 @@ bench: $(VENV)/ready-dev ## measure speed and write the tables of benchmarks/REA
 notebooks: $(VENV)/ready-dev ## execute every notebook from top to bottom and keep its outputs
 	DGRL_SMALL=1 $(BIN)/python -m notebooks.execute
 
+docs: $(VENV)/ready-dev ## build the documentation with its live pages in site/; a link that leads nowhere is an error
+	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
 screenshots: $(VENV)/ready-dev ## take the README's pictures of the app anew
 	$(BIN)/python docs/screenshots.py
 
 clean: ## remove the virtual environment and what tools left
-	rm -rf $(VENV) .venv-oldest node_modules build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .venv-oldest node_modules build dist site *.egg-info .pytest_cache .mypy_cache .ruff_cache
 
 $(VENV)/ready: requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "DGRL needs Python 3.10 or newer; try make PYTHON=python3.12")'
@@ -53,7 +56,7 @@ $(VENV)/ready: requirements.txt pyproject.toml
 	@touch $@
 
 $(VENV)/ready-dev: $(VENV)/ready
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,docs]'
 	@touch $@
 
 # Tools that check the explorer's script. Whoever uses DGRL needs neither them nor Node.js.

@@ -229,7 +229,10 @@ def print_tables(model: DGRL, pairs: Sequence[Pair], refine: bool, data: str = "
     photos: dict[str, Numbers] = {}
     for experiment in EXPERIMENTS:
         if experiment.key in experiments:
-            photos[experiment.key] = experiment.measure(experiment.passes(model)) or {}
+            passes = experiment.passes(model)
+            pixel = experiment.pinned(passes)
+            place = {} if pixel is None else {"x": float(pixel[0]), "y": float(pixel[1])}
+            photos[experiment.key] = (experiment.measure(passes) or {}) | place
     rows = [
         [
             BY_KEY[key].title,

@@ -16,7 +16,6 @@ from dgrl.taps import (
     EVERY,
     LEVELS,
     Edit,
-    before_refinement,
     flatten_map,
     mean_kernels,
     paint_map,
@@ -36,7 +35,6 @@ HALF = 0.5
 
 FLAT = Setting((flatten_map(ALL),), name="flat maps")
 MEAN_KERNEL = Setting((mean_kernels(),), name="one mean kernel")
-NO_BRN = Setting((before_refinement(),), name="without BRN")
 
 
 def painting(places: Places, t: int | str = EVERY) -> tuple[Edit, ...]:

@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from dgrl.experiments.effects import Numbers
+from dgrl.experiments.effects import Numbers, explained_cell
 from dgrl.experiments.passes import UNTOUCHED, Passes, Places, Setting
 from dgrl.experiments.sizes import Sizes
 from dgrl.files import EXAMPLES
 from dgrl.model import DGRL
+from dgrl.places import pixel_at
 from dgrl.trace import Trace
 
 GRID = 120
@@ -70,14 +71,11 @@ class View:
     arrangement: str = "beside"
     pixel: bool = False
 
-    def state(self, trace: Trace) -> dict[str, Any]:
-        """The same as the explorer's state, for a pass."""
+    def state(self, trace: Trace, pixel: tuple[int, int] | None) -> dict[str, Any]:
+        """The same as the explorer's state, for a pass and the pixel that is pinned."""
         state: dict[str, Any] = {"map": self.map, "arrangement": self.arrangement}
         state["step"] = len(trace.steps) - 1 if self.step is None else self.step
-        if self.pixel:
-            changed = trace.most_changed(count=1)[0]
-            state |= {"x": changed.x, "y": changed.y, "pinned": True}
-        return state
+        return state if pixel is None else state | {"x": pixel[0], "y": pixel[1], "pinned": True}
 
 
 @dataclass(frozen=True)
@@ -135,6 +133,17 @@ class Experiment:
     def traces(self, passes: Passes) -> list[Trace]:
         """The one or two whole passes that are shown."""
         return [passes.whole(setting) for setting in (self.first, self.second) if setting is not None]
+
+    def pinned(self, passes: Passes) -> tuple[int, int] | None:
+        """The photo's pixel (x, y) to look at, if any: the one that BRN changed most, or the explained cell's."""
+        if self.cell:
+            cell, trace = explained_cell(passes), passes.localised()
+            rows, columns = trace.steps[-1].weight_maps[cell.level].shape
+            return pixel_at(cell.column / (columns - 1), cell.row / (rows - 1), trace.photo.shape)  # corners aligned
+        if not self.view.pixel:
+            return None
+        changed = passes.whole(self.first).most_changed(count=1)[0]
+        return changed.x, changed.y
 
     def verdict(self, effect: float) -> int:
         """Which of the choices an effect of this size makes right."""

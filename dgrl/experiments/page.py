@@ -30,7 +30,7 @@ def experiment_page(model: DGRL, experiment: Experiment, sizes: Sizes | None = N
         [bundle(trace, title=experiment.photo, found=found(trace)) for trace in traces],
         experiment.title,
         names,
-        experiment.view.state(traces[0]),
+        experiment.view.state(traces[0], experiment.pinned(passes)),
         "experiment",
         question=experiment.question,
         choices=experiment.choices,

@@ -152,9 +152,8 @@ def test_lean_loss_is_the_shortfall_from_leaning_to_the_own_side():
     assert losses == pytest.approx([0, LEAN, LEAN + 1])
     half_way = torch.where(torch.arange(40) < 20, inward, centre)
     assert float(lean_loss(half_way, masks, everywhere)) == pytest.approx(LEAN / 2)
-    turned = (
-        masks.transpose(2, 3),
-        centre.transpose(2, 3) + inward.view(1, 3, 3, 40, 40).permute(0, 2, 1, 4, 3).reshape(1, 9, 40, 40),
+    turned = masks.transpose(2, 3), centre.transpose(2, 3) + inward.view(1, 3, 3, 40, 40).permute(0, 2, 1, 4, 3).reshape(
+        1, 9, 40, 40
     )
     assert float(lean_loss(turned[1], turned[0], everywhere)) == pytest.approx(LEAN - 0.2)
     far = (torch.arange(40) - 19.5).abs() > LEAN_REACH + 1
