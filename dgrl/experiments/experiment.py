@@ -153,6 +153,12 @@ class Experiment:
         """What happened on a picture, with its numbers."""
         return self.told.format(**numbers)
 
+    def answer(self, here: Numbers, sizes: Sizes | None) -> str:
+        """Which choice is right, what happened, how large that is here and over a data set, and what one may think."""
+        right = self.choices[self.verdict(here["effect"])]
+        told = f"{right[0].upper()}{right[1:]}. {self.happened(here)} {self.size(here, sizes)}"
+        return f"{told} {self.story}"
+
     def size(self, here: Numbers, sizes: Sizes | None) -> str:
         """How large the effect is here and over a data set, and whether it is what the story says, in words."""
         told = f"Here {self.unit.told(here['effect'])}"
