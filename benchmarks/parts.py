@@ -26,7 +26,7 @@ from dgrl.experiments import BY_KEY, EXPERIMENTS, Passes, Sizes, Spread
 from dgrl.experiments.effects import Numbers
 from dgrl.images import as_float, read_image, to_tensor
 from dgrl.model import DGRL
-from dgrl.network.rln import LEVELS
+from dgrl.network.rln import LEVELS, RLNStep
 from dgrl.taps import Edit, Recorder, flatten_map, listening, mean_kernels, scale_feedback
 from dgrl.training.losses import mask_as_map
 
@@ -73,13 +73,21 @@ def variants() -> Iterator[Variant]:
     yield Variant("no BRN", refine=False)
 
 
+Made = dict[tuple[Edit, ...], list[RLNStep]]
+"""RLN's steps over one picture by the edits of RLN: what alters BRN, or T alone, needs no pass of its own."""
+
+
 @torch.inference_mode()
-def result(model: DGRL, images: Tensor, variant: Variant, refine: bool) -> NDArray[np.float32]:
+def result(model: DGRL, images: Tensor, variant: Variant, refine: bool, made: Made) -> NDArray[np.float32]:
     """The last map of a pass over images (1, 3, H, W), in their size."""
     height, width = images.shape[-2:]
-    with listening(Recorder(variant.edits)):
-        saliency = model.localise(images, variant.steps).saliency
-        if refine and variant.refine:
+    edits = tuple(edit for edit in variant.edits if edit.tap.startswith("rln."))
+    if edits not in made:
+        with listening(Recorder(edits)):
+            made[edits] = model.localise(images, None if edits else LONGEST).steps
+    saliency = made[edits][model.config.steps if variant.steps is None else variant.steps].saliency
+    if refine and variant.refine:
+        with listening(Recorder([edit for edit in variant.edits if edit not in edits])):
             return model.sizing.refined(model.refine(images, saliency).refined, height, width)[0, 0].numpy()
     return model.sizing.localised(saliency, height, width)[0, 0].numpy()
 
@@ -90,10 +98,11 @@ def measure_variants(model: DGRL, pairs: Sequence[Pair], refine: bool) -> dict[s
     for pair in pairs:
         images, truth = to_tensor(read_image(pair.image)), pair.truth()
         band = contour_band(truth)
+        made: Made = {}
         for variant in variants():
             if not refine and any(edit.tap.startswith("brn") for edit in variant.edits):
                 continue
-            difference = np.abs(result(model, images, variant, refine) - truth)
+            difference = np.abs(result(model, images, variant, refine, made) - truth)
             of_variant = errors.setdefault(variant.name, Errors())
             of_variant.whole.append(float(difference.mean()))
             of_variant.edge.append(float(difference[band].mean()) if band.any() else 0.0)

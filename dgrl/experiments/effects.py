@@ -205,8 +205,10 @@ def hiding(passes: Passes) -> Numbers | None:
     found = passes.found()
     if not found.any() or found.all():
         return None
-    evidence = Evidence(passes.model, read_image(passes.picture), explained_cell(passes), None, "blurred")
+    cell = explained_cell(passes)
+    whole = float(passes.localised().steps[-1].weight_maps[cell.level][cell.row, cell.column])
+    evidence = Evidence(passes.model, read_image(passes.picture), cell, None, "blurred")
     seen = torch.from_numpy(found.astype(np.float32))[None, None]
     with torch.no_grad():
-        whole, rest, alone = (float(evidence(visible)) for visible in (torch.ones_like(seen), 1 - seen, seen))
+        rest, alone = (float(evidence(visible)) for visible in (1 - seen, seen))
     return {"effect": 1 - rest / whole, "rest": 1 - alone / whole}

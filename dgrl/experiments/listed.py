@@ -5,16 +5,16 @@ from dgrl.experiments.effects import FLAT, MEAN_KERNEL, MORE, painted_at
 from dgrl.experiments.experiment import PERCENT, PIXELS, POINTS, Ellipse, Experiment, View
 from dgrl.experiments.passes import UNTOUCHED, Setting
 
-KITTEN = Ellipse(0.24, 0.57, 0.22, 0.30)
+KITTEN = Ellipse(0.21, 0.59, 0.19, 0.27)
 CUP = Ellipse(0.74, 0.48, 0.22, 0.42)
-OSPREY = Ellipse(0.29, 0.55, 0.11, 0.38)
+OSPREY = Ellipse(0.24, 0.55, 0.09, 0.36)
 RACCOON = Ellipse(0.77, 0.42, 0.22, 0.42)
 
 EXPERIMENTS = (
     Experiment(
         key="narrowing",
         title="Attention narrows from step to step",
-        photo="astronaut",
+        photo="otters",
         question="The network looks three times at the same photo. Where does its attention go from look to look?",
         choices=(
             "more of it lies on the object at the last look",
@@ -164,7 +164,7 @@ EXPERIMENTS = (
     Experiment(
         key="cell",
         title="Which pixels made this attention",
-        photo="kitten",
+        photo="otters",
         question="One cell of conv5's last map has the largest weight. Blur the object away, then all the rest: which "
         "makes the weight fall?",
         choices=("blurring the object", "neither", "blurring the object makes the weight rise"),
