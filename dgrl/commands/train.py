@@ -110,7 +110,8 @@ def train(
     of_rln, of_brn, changes = (given(options) for options in (of_rln, of_brn, settings))
     if init is not None and (of_rln or backbone != "resnet50"):
         raise typer.BadParameter(
-            "--backbone, --context, --share-heads, --rln-size and --feedback are for a new network, not for that of --init"
+            "--backbone, --context, --share-heads, --rln-size and --feedback are for a new network, "
+            "not for that of --init"
         )
     if init is not None and of_brn and not new_brn:
         raise typer.BadParameter(

@@ -83,6 +83,14 @@ def localisation_loss(output: RLNOutput, masks: Tensor, config: TrainingConfig) 
     return total if config.summed else total / weights.sum()
 
 
+def mean_where(counted: Tensor, values: Tensor) -> Tensor:
+    """The mean of `values` (B, 1, H, W) where `counted` (B, 1, H, W) is 1, of each crop, then of the crops.
+
+    So the pieces of a batch that several processes share, or that come one after the other, weigh the same.
+    """
+    return ((counted * values).sum((1, 2, 3)) / counted.sum((1, 2, 3)).clamp(min=1)).mean()
+
+
 def lean_loss(coefficients: Tensor, masks: Tensor, counted: Tensor) -> Tensor:
     """By how much kernels near the contour fall short of drawing from `LEAN` pixels deeper in their pixel's own side.
 
@@ -104,27 +112,29 @@ def lean_loss(coefficients: Tensor, masks: Tensor, counted: Tensor) -> Tensor:
     sums = torch.stack([torch.ones(n * n, device=masks.device), offsets.repeat(n), offsets.repeat_interleave(n)])
     total, right, below = F.conv2d(coefficients.abs(), sums.view(3, n * n, 1, 1)).split(1, 1)
     moment = (right * across + below * down) / (slope * total).clamp(min=1e-6)
-    return (near * (LEAN - moment).relu()).sum() / near.sum().clamp(min=1)
+    return mean_where(near, (LEAN - moment).relu())
 
 
-def refinement_loss(evidence: Tensor, masks: Tensor, counted: Tensor, config: TrainingConfig) -> Tensor:
+def refinement_loss(
+    evidence: Tensor, masks: Tensor, counted: Tensor, config: TrainingConfig, before: Tensor | None = None
+) -> Tensor:
     """Cross-entropy of BRN's two-class softmax (published), plus terms of the `default` preset: the error, the region.
 
-    All are (B, 1, H, W): BRN's evidence, masks of 0 and 1, and 1 where a pixel counts.
+    All are (B, 1, H, W): BRN's evidence, masks of 0 and 1, 1 where a pixel counts, and RLN's map in [0, 1].
     """
     saliency = evidence.float().sigmoid()
-    loss = config.entropy_weight * F.binary_cross_entropy_with_logits(evidence.float(), masks, reduction="none")
+    # Departure: RLN is surer of pictures that it has learned than of others, and BRN, taught on those, would trust it.
+    asked = masks if before is None else masks.lerp(before.detach().float(), config.map_share)
+    loss = config.entropy_weight * F.binary_cross_entropy_with_logits(evidence.float(), asked, reduction="none")
     error = (saliency - masks).abs()
     if config.absolute_weight:
         # Departure: cross-entropy alone leaves grey wherever BRN cannot be sure, which every score counts as an error.
         loss = loss + config.absolute_weight * error
-    total = (counted * loss).sum((1, 2, 3))
-    # A mean for each crop first: the pieces of a batch that several processes share then weigh the same.
-    mean = total.mean() if config.summed else (total / counted.sum((1, 2, 3)).clamp(min=1)).mean()
+    mean = (counted * loss).sum((1, 2, 3)).mean() if config.summed else mean_where(counted, loss)
     if config.region_weight:
         mean = mean + config.region_weight * region_loss(saliency * counted, masks * counted)
     if config.edge_weight:
         # Departure: far from the contour lies what BRN cannot mend, an object that RLN missed, and drowns what it can.
         near = counted * near_contour(masks, EDGE_REACH)
-        mean = mean + config.edge_weight * (near * error).sum() / near.sum().clamp(min=1)
+        mean = mean + config.edge_weight * mean_where(near, error)
     return mean

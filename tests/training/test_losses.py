@@ -19,7 +19,7 @@ from dgrl.training.losses import (
 )
 from tests.helpers.networks import disc
 
-PLAIN = TrainingConfig(region_weight=0, edge_weight=0, attention_weight=0)
+PLAIN = TrainingConfig(region_weight=0, map_share=0, edge_weight=0, attention_weight=0)
 
 
 def test_cross_entropy_is_the_mean_over_pixels():
@@ -152,13 +152,23 @@ def test_lean_loss_is_the_shortfall_from_leaning_to_the_own_side():
     assert losses == pytest.approx([0, LEAN, LEAN + 1])
     half_way = torch.where(torch.arange(40) < 20, inward, centre)
     assert float(lean_loss(half_way, masks, everywhere)) == pytest.approx(LEAN / 2)
-    turned = masks.transpose(2, 3), centre.transpose(2, 3) + inward.view(1, 3, 3, 40, 40).permute(0, 2, 1, 4, 3).reshape(
-        1, 9, 40, 40
-    )
-    assert float(lean_loss(turned[1], turned[0], everywhere)) == pytest.approx(LEAN - 0.2)
+    across = inward.view(1, 3, 3, 40, 40).permute(0, 2, 1, 4, 3).reshape(1, 9, 40, 40)
+    assert float(lean_loss(across + centre, masks.transpose(2, 3), everywhere)) == pytest.approx(LEAN - 0.2)
     far = (torch.arange(40) - 19.5).abs() > LEAN_REACH + 1
     assert lean_loss(outward, masks, everywhere * far) == 0, "nothing is asked far from the contour"
     assert lean_loss(outward, torch.zeros_like(masks), everywhere) == 0, "or where there is none"
+
+
+def test_brns_cross_entropy_asks_for_a_share_of_the_map():
+    evidence, before = torch.randn(2, 1, 6, 6), torch.rand(2, 1, 6, 6)
+    masks, counted = torch.randint(0, 2, (2, 1, 6, 6)).float(), torch.ones(2, 1, 6, 6)
+    config = dataclasses.replace(PLAIN, map_share=0.4)
+    asked = 0.6 * masks + 0.4 * before
+    saliency = evidence.sigmoid()
+    expected = -(asked * saliency.log() + (1 - asked) * (1 - saliency).log()).mean()
+    torch.testing.assert_close(refinement_loss(evidence, masks, counted, config, before), expected)
+    plain = refinement_loss(evidence, masks, counted, PLAIN, before)
+    torch.testing.assert_close(plain, refinement_loss(evidence, masks, counted, PLAIN))
 
 
 def test_the_error_near_the_contour_counts_once_more_if_asked():
