@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 VENV_FLAGS ?=
 PORT ?= 7860
 
-.PHONY: app test oldest gpu gpu-check soak check format bench notebooks screenshots clean
+.PHONY: app test oldest gpu gpu-check soak check format bench notebooks docs screenshots web clean
 
 app: $(VENV)/ready ## start the app and print its address
 	$(BIN)/dgrl app --port $(PORT)
@@ -47,11 +47,17 @@ bench: $(VENV)/ready-dev ## measure speed and write the tables of benchmarks/REA
 notebooks: $(VENV)/ready-dev ## execute every notebook from top to bottom and keep its outputs
 	DGRL_SMALL=1 $(BIN)/python -m notebooks.execute
 
+docs: $(VENV)/ready-dev ## build the documentation with its live pages in site/; a link that leads nowhere is an error
+	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
 screenshots: $(VENV)/ready-dev ## take the README's pictures of the app anew
 	$(BIN)/python docs/screenshots.py
 
+web: $(VENV)/ready-dev node_modules/ready ## build the static page, web/dist (needs Node.js); WEIGHTS=FOLDER for another checkpoint
+	$(BIN)/python -W ignore -m web.build $(if $(WEIGHTS),--weights $(WEIGHTS))
+
 clean: ## remove the virtual environment and what tools left
-	rm -rf $(VENV) .venv-oldest .venv-gpu node_modules build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .venv-oldest .venv-gpu node_modules build dist web/dist site *.egg-info .pytest_cache .mypy_cache .ruff_cache
 
 $(VENV)/ready: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "DGRL needs Python 3.10 or newer; try make PYTHON=python3.12")'
@@ -61,12 +67,13 @@ $(VENV)/ready: pyproject.toml
 	@touch $@
 
 $(VENV)/ready-dev: $(VENV)/ready
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,docs]'
 	@touch $@
 
-# Tools that check the explorer's script. Whoever uses DGRL needs neither them nor Node.js.
+# Tools that check the scripts, and what runs the network in the static page. Whoever uses DGRL needs neither them nor
+# Node.js.
 node_modules/ready: package.json package-lock.json
 	@node -e 'process.exit(Number.parseInt(process.versions.node) < 18 ? 1 : 0)' && command -v npm >/dev/null \
-		|| { echo "Checking the explorer's script needs Node.js 18 or newer with npm." >&2; exit 1; }
+		|| { echo "This needs Node.js 18 or newer with npm." >&2; exit 1; }
 	npm ci --loglevel error --no-audit --no-fund
 	@touch $@

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from dgrl.checkpoint import CONFIG_FILE, CheckpointError, download, load_weights, read_config, save_weights
 from dgrl.images import Picture, read_image, to_tensor
 from dgrl.network.brn import BRN, BRNOutput
-from dgrl.network.config import DGRLConfig
+from dgrl.network.config import BRN_SETTINGS, DGRLConfig
 from dgrl.network.rln import RLN, RLNOutput
 from dgrl.network.sizing import SIZINGS
 from dgrl.taps import Change, Edit, Recorder, as_edits, check_edits, listening, tap_names
@@ -170,7 +170,13 @@ class DGRL(
         return grown
 
     def with_new_brn(self, **settings: Any) -> "DGRL":
-        """A copy with this RLN and an untrained BRN; `settings` of `DGRLConfig` (kernel size, prior …) change BRN."""
+        """A copy with this RLN and an untrained BRN; `settings` of `DGRLConfig` (kernel size, prior …) change BRN.
+
+        Raises:
+            ValueError: a setting is RLN's.
+        """
+        if others := settings.keys() - set(BRN_SETTINGS):
+            raise ValueError(f"no settings of BRN: {', '.join(sorted(others))}")
         renewed = DGRL(dataclasses.replace(self.config, **settings))
         renewed.rln.load_state_dict(self.rln.state_dict())
         return renewed

@@ -98,7 +98,8 @@ def test_everything_imported_is_a_dependency():
     imported = third_party([*(ROOT / "dgrl").rglob("*.py"), *ROOT.glob("app.py")])
     assert {"torch", "timm", "numpy"} <= imported, "the imports were not found"
     providers = importlib.metadata.packages_distributions()
-    dependencies = {canonical(Requirement(line).name) for line in PROJECT["dependencies"]}
+    exporting = PROJECT["optional-dependencies"]["export"]  # its absence is said in a sentence (tests/export)
+    dependencies = {canonical(Requirement(line).name) for line in [*PROJECT["dependencies"], *exporting]}
     for name in sorted(imported - OPTIONAL):
         provided = {canonical(distribution) for distribution in providers.get(name, [name])}
         assert provided & dependencies, f"{name} (from {provided}) is no dependency"
@@ -177,6 +178,14 @@ def test_importing_the_library_is_light():
     """`import dgrl` is for programs too: it must not bring in the app, attribution or drawing."""
     heavy = ["gradio", "captum", "matplotlib", "IPython", "anywidget", "accelerate", "py_sod_metrics", "typer"]
     code = f"import sys, dgrl; print([name for name in {heavy} if name in sys.modules])"
+    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"
+
+
+def test_the_network_s_class_is_light():
+    """timm, and with it torchvision and PyTorch's compiler, would double what its import takes."""
+    heavy = ["timm", "torchvision", "torch._dynamo", "gradio"]
+    code = f"import sys; from dgrl import DGRL; print([name for name in {heavy} if name in sys.modules])"
     result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"
 

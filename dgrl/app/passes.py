@@ -59,9 +59,11 @@ class Passes:
         self._turns = [threading.Lock() for _ in range(8 if is_lent() else 1)]
         self._localise, self._refine = halves(self.networks)
 
-    def localised(self, photo: str, checkpoint: str, steps: int, visitor: str | None = None) -> View:
+    def localised(
+        self, photo: str, checkpoint: str, steps: int, visitor: str | None = None, edits: Sequence[Edit] = ()
+    ) -> View:
         """Like `view`, as soon as RLN has run: BRN's part of the trace may be missing."""
-        return self._get((photo, checkpoint, steps, ()), visitor, whole=False)
+        return self._get((photo, checkpoint, steps, tuple(edits)), visitor, whole=False)
 
     def view(
         self, photo: str, checkpoint: str, steps: int, visitor: str | None = None, edits: Sequence[Edit] = ()

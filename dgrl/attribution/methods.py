@@ -64,10 +64,13 @@ def occlusion(evidence: Evidence, batch_size: int) -> Batches:
     stride, window = side // WINDOWS, 2 * (side // WINDOWS)
     total = torch.zeros(side, side, device=evidence.picture.device)
     count = torch.zeros(side, 1, device=evidence.picture.device)
+    unhidden = torch.tensor([evidence.value(1.0)], device=evidence.picture.device)
     for top in range(0, side - stride, stride):
         rows = slice(top, top + window)
 
         def in_the_whole(band: Tensor, rows: slice = rows) -> Tensor:
+            if len(band) == 1 and bool((band == 1).all()):  # Captum asks for it once for every row of windows
+                return unhidden
             visibility = evidence.all_visible(1.0).repeat(len(band), 1, 1, 1)
             visibility[:, :, rows] = band
             return evidence(visibility)

@@ -66,7 +66,9 @@ def weigh(saliency: Tensor, coefficients: Tensor) -> Tensor:
     batched = saliency.dim() == coefficients.dim()
     if batched and (saliency.shape[-3] != 1 or saliency.shape[:-3] != coefficients.shape[:-3]):
         raise ValueError(f"map {tuple(saliency.shape)} and coefficients {tuple(coefficients.shape)} do not go together")
-    precise = torch.float32 if saliency.device.type == "mps" else torch.float64
+    # Runtimes of ONNX files have float64 on some devices only.
+    single = saliency.device.type == "mps" or torch.compiler.is_exporting()
+    precise = torch.float32 if single else torch.float64
     signed = 2 * (saliency.squeeze(-3) if batched else saliency).to(precise) - 1  # (B, H, W)
     height, width = signed.shape[-2:]
     signed = F.pad(signed, [n // 2] * 4, value=-1.0)  # outside the image the map is 0
@@ -100,6 +102,7 @@ class BRN(nn.Module):
         self.kernel_size = config.kernel_size
         self.propagations = config.propagations
         self.prior: Literal["soft", "binary"] = config.prior
+        self.sees: Literal["prior", "map"] = config.refinement_sees
         widths = [4, *config.refinement_channels, config.kernel_size**2]
         layers: list[nn.Module] = []
         dilations = config.refinement_dilations or (1,) * (len(widths) - 1)
@@ -131,8 +134,9 @@ class BRN(nn.Module):
     def forward(self, images: Tensor, saliency: Tensor) -> BRNOutput:
         """Refine `saliency` (B, 1, H, W) in [0, 1] with the help of `images` (B, 3, H, W) in [0, 1], RGB."""
         prior = self.prior_tap(saliency.round() if self.prior == "binary" else saliency)
+        seen = prior if self.sees == "prior" else saliency
         images = (images - self.mean) / self.std
-        coefficients = self.coefficients_tap(self.layers(torch.cat([images, prior], 1)).float())  # (B, 25, 480, 480)
+        coefficients = self.coefficients_tap(self.layers(torch.cat([images, seen], 1)).float())  # (B, 25, 480, 480)
         evidence = weigh(prior, coefficients)  # (B, 1, 480, 480)
         for number in range(1, self.propagations):  # departure: published is one
             propagated = self.propagated_tap(evidence.sigmoid().float(), number)

@@ -15,6 +15,10 @@ CAFFE_SCALE = 0.00392157
 # memory before the first weight is read.
 MOST_STEPS, MOST_CHANNELS, LARGEST_KERNEL, MOST_DILATION, LARGEST_SIZE = 16, 1024, 31, 64, 4096
 WHOLE = ("steps", "context_channels", "side_channels", "kernel_size", "propagations", "rln_size", "brn_size")
+BRN_SETTINGS = (
+    *("kernel_size", "refinement_channels", "refinement_dilations", "propagations", "refinement_std"),
+    *("refinement_gain", "refinement_sees", "prior", "brn_size", "brn_mean", "brn_std"),
+)
 SEVERAL = ("refinement_channels", "refinement_dilations", "mean", "std", "brn_mean", "brn_std")
 
 
@@ -43,6 +47,8 @@ class DGRLConfig:
         refinement_gain: initial bias of the centre coefficient, so that an untrained BRN returns about
             sigmoid(gain · (2s − 1)) (paper, code: 1).
         prior: what BRN refines: the RLN map as it is ("soft"), or rounded to 0 and 1 ("binary", code).
+        refinement_sees: what BRN's convolutions see beside the picture: what is refined ("prior", paper, code), or the
+            RLN map as it is ("map"), which differs where the prior is binary.
         rln_size: side of RLN's square input in pixels (paper: 384).
         brn_size: side of BRN's square input in pixels (paper: 480).
         mean: RGB mean that RLN subtracts from images in [0, 1].
@@ -73,6 +79,8 @@ class DGRLConfig:
     refinement_gain: float = 1.0
     # Departure: the authors' script feeds BRN a rounded map. A soft one keeps what RLN is unsure about.
     prior: Literal["soft", "binary"] = "soft"
+    # Departure: a rounded map makes kernels differ, but hides what RLN is unsure about from what makes the kernels.
+    refinement_sees: Literal["prior", "map"] = "prior"
     rln_size: int = 384
     brn_size: int = 480
     mean: tuple[float, float, float] = IMAGENET_MEAN
@@ -99,6 +107,7 @@ class DGRLConfig:
             "refinement_std must be positive": self.refinement_std is None or self.refinement_std > 0,
             "feedback must be 'plain' or 'attended'": self.feedback in ("plain", "attended"),
             "prior must be 'soft' or 'binary'": self.prior in ("soft", "binary"),
+            "refinement_sees must be 'prior' or 'map'": self.refinement_sees in ("prior", "map"),
             f"rln_size must be a positive multiple of 32, and at most {LARGEST_SIZE}": self.rln_size % 32 == 0
             and within((self.rln_size,), 1, LARGEST_SIZE),
             f"brn_size must be positive, and at most {LARGEST_SIZE}": within((self.brn_size,), 1, LARGEST_SIZE),
@@ -174,7 +183,7 @@ def check_kinds(config: DGRLConfig) -> None:
     for name in ("context", "share_heads"):
         if not isinstance(getattr(config, name), bool):
             raise ValueError(f"{name} must be true or false, not {getattr(config, name)!r:.60}")
-    for name in ("backbone", "feedback", "prior", "sizing"):
+    for name in ("backbone", "feedback", "prior", "refinement_sees", "sizing"):
         if not isinstance(getattr(config, name), str):
             raise ValueError(f"{name} must be a word, not {getattr(config, name)!r:.60}")
     if not is_number(config.refinement_gain):

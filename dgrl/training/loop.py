@@ -6,7 +6,7 @@ import shutil
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from dgrl.data.pairs import Pair, SaliencyData
 from dgrl.model import DGRL
 from dgrl.training.checkpoints import Progress, TrainingError, check_unused, claimed, load_checkpoint, save_checkpoint
 from dgrl.training.config import TrainingConfig
+from dgrl.training.kept_out import KeptOut, changed_by, keep_change, weights_of
 from dgrl.training.stages import TrainingStage, make_stage
 from dgrl.training.stored import MAPS_FOLDER
 from dgrl.training.watching import evenly_spaced, looks, watchers
@@ -32,7 +33,13 @@ MOST_WORKERS = 16
 
 
 def train(
-    model: DGRL, pairs: list[Pair], out: Path, config: TrainingConfig, resume: bool = False, tensorboard: bool = False
+    model: DGRL,
+    pairs: list[Pair],
+    out: Path,
+    config: TrainingConfig,
+    resume: bool = False,
+    tensorboard: bool = False,
+    kept_out: Mapping[str, Sequence[Pair]] | None = None,
 ) -> DGRL:
     """Train one stage of `model` and leave the result in the folder `out`.
 
@@ -40,12 +47,13 @@ def train(
     a notebook's stop button, or SIGTERM end the run after the update in hand, with a checkpoint to resume from.
 
     Args:
-        model: the network; trained in place.
+        model: the network; trained in place. To resume, as it was before training.
         pairs: pictures and masks.
         out: the run's folder.
         config: the recipe.
         resume: go on from the newest checkpoint in `out`, if there is one.
         tensorboard: write what TensorBoard shows to `out/tensorboard`.
+        kept_out: sets of pictures by what they are called; their errors before and after training are printed.
 
     Raises:
         TrainingError: `out` holds another run's checkpoints, or another process trains in it, the recipe does not fit
@@ -56,7 +64,7 @@ def train(
     set_seed(config.seed)
     accelerator = make_accelerator(config)
     with claimed(out) if accelerator.is_main_process else nullcontext():
-        return _train(accelerator, model, pairs, out, config, resume, tensorboard)
+        return _train(accelerator, model, pairs, out, config, resume, tensorboard, kept_out or {})
 
 
 def _train(
@@ -67,9 +75,12 @@ def _train(
     config: TrainingConfig,
     resume: bool,
     tensorboard: bool,
+    kept_out: Mapping[str, Sequence[Pair]],
 ) -> DGRL:
     """`train`, in a folder that is claimed."""
     model.to(accelerator.device)  # all of it: the BRN stage runs RLN too, outside of what Accelerate prepares
+    start_weights = weights_of(model) if config.kept_change < 1 else {}
+    measured = KeptOut(model, kept_out if accelerator.is_main_process else {})
     accelerator.print(f"Training {config.stage} on {in_use(accelerator)} with {len(pairs)} pictures")
     stage: Any = make_stage(model, config)
     if config.stage == "brn" and config.stored_maps:
@@ -100,7 +111,9 @@ def _train(
                 watcher.update(progress, loss, size * config.accumulate / (now - start))
             start = now
             if watching and config.pictures_every and progress.update % config.pictures_every == 0:
-                figure = looks(model, evenly_spaced(pairs), refine=config.stage != "rln")
+                with changed_by(model, start_weights, config.kept_change):
+                    figure = looks(model, evenly_spaced(pairs), refine=config.stage != "rln")
+                    measured.say(model, f"update {progress.update}, ")
                 for watcher in watching:
                     watcher.look(progress, figure)
             last = stopped or progress.update == progress.total
@@ -111,7 +124,11 @@ def _train(
     model.eval()
     if progress.update < progress.total:
         accelerator.print(f"Stopped after update {progress.update} of {progress.total}; it can be resumed")
-    elif accelerator.is_main_process:
+        return model
+    if start_weights:
+        keep_change(model, start_weights, config.kept_change)
+    if accelerator.is_main_process:
+        measured.say(model)
         try:
             model.save_pretrained(out)
         except OSError as error:
@@ -284,10 +301,10 @@ def update(
 
 
 def set_learning_rates(optimiser: Any, progress: Progress, config: TrainingConfig) -> None:
-    """ "cosine" warms up linearly over the first 5 % of the updates and falls to 0; "constant" stays."""
+    """ "cosine" warms up linearly over the first `warm_up` of the updates and falls to 0; "constant" stays."""
     factor = 1.0
     if config.schedule == "cosine":
-        rising = (progress.update + 1) / max(1, progress.total // 20)
+        rising = (progress.update + 1) / max(1, int(progress.total * config.warm_up))
         falling = 0.5 * (1 + math.cos(math.pi * progress.update / progress.total))
         factor = min(rising, falling)
     for group in optimiser.param_groups:

@@ -67,12 +67,15 @@ class LocaliseStage(TrainingStage):
         settings = pairs, transform(config.size, config), config.seed, config.paste_share, config.page_share
         return NamedData(*settings, config.named_share) if config.named_share else SaliencyData(*settings)
 
-    def forward(self, images: Tensor, masks: Tensor, given: Tensor | None = None) -> Tensor:
+    def forward(
+        self, images: Tensor, masks: Tensor, given: Tensor | None = None, places: Tensor | None = None
+    ) -> Tensor:
         """The loss of a batch: images (B, 3, S, S) in [0, 1], masks (B, 1, S, S) of 0 and 1.
 
-        `given` (B,) says which pictures come with weight maps of their own (`dgrl.training.named`).
+        `given` (B,) says which pictures come with weight maps of their own, which look at `places` (B, 1, S, S) of 0
+        and 1 (`dgrl.training.named`).
         """
-        with nullcontext() if given is None else listening(GivenMaps(masks, given)):
+        with nullcontext() if given is None or places is None else listening(GivenMaps(places, given)):
             output = self.rln(images, self.config.steps)
         return localisation_loss(output, masks, self.config)
 
@@ -98,7 +101,7 @@ class RefineStage(TrainingStage):
             return super().make_data(pairs)
         config = self.config
         crops = config.crop or self.brn_size, config.crops_per_picture, config.boundary_share
-        return StoredCropData(pairs, still(config.augment), config.seed, *crops, self.files)
+        return StoredCropData(pairs, still(config.augment), config.seed, *crops, self.files, config.doubt_share)
 
     def forward(self, images: Tensor, masks: Tensor, corners: Tensor, prior: Tensor | None = None) -> Tensor:
         """The loss of a batch: images (B, 3, S, S), masks (B, 1, S, S), and the windows to cut of each (B, K, 2).
@@ -140,7 +143,7 @@ def crops_loss(
     counted = as_in_the_whole(masks, corners, crop, brn.reach)  # type: ignore[arg-type]
     images, prior, masks = (cut(maps, corners, crop) for maps in (images, prior, masks))
     output: BRNOutput = brn(images, prior)
-    loss = refinement_loss(output.evidence, masks, counted, config)
+    loss = refinement_loss(output.evidence, masks, counted, config, prior)
     if config.lean_weight:
         loss = loss + config.lean_weight * lean_loss(output.coefficients, masks, counted)
     return loss

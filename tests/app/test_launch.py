@@ -48,7 +48,7 @@ def test_named_weights_come_first_then_the_environment_s_then_the_repository_s(
     (tmp_path / "weights" / "no checkpoint").mkdir()
     monkeypatch.setattr(dgrl.app, "SHIPPED_WEIGHTS", shipped)
     monkeypatch.setenv("DGRL_CHECKPOINTS", f"someone/from-the-hub, {checkpoint},")
-    assert checkpoints(checkpoint) == [str(checkpoint), "someone/from-the-hub", str(shipped), str(older)]
+    assert checkpoints([checkpoint, checkpoint]) == [str(checkpoint), "someone/from-the-hub", str(shipped), str(older)]
 
 
 def test_networks_are_named_by_their_folders(checkpoint: Path, network: DGRL) -> None:
@@ -96,7 +96,7 @@ def test_the_app_prints_its_address_answers_and_leaves_no_file(checkpoint: Path,
                 client = connect(address)
                 client.predict(handle_file(photo_files["wide"]), api_name="/detect")
                 abandoned = visitors_files(kept)
-                assert {"wide.png", "result.png"} <= {path.name for path in abandoned}
+                assert {"wide.png", "wide_cutout.png"} <= {path.name for path in abandoned}
             finally:
                 getattr(server, end)()  # while the client is still there
             assert server.wait(60) == (0 if end == "terminate" else -signal.SIGKILL)
@@ -189,7 +189,7 @@ def test_without_the_mcp_package_a_sentence_says_what_to_install(
 ) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(RuntimeError, match=r"pip install 'gradio\[mcp\]'"):
-        dgrl.app.launch(checkpoint, mcp=True)
+        dgrl.app.launch([checkpoint], mcp=True)
 
 
 def test_every_endpoint_is_an_mcp_tool(network: DGRL) -> None:
@@ -203,7 +203,7 @@ def test_every_endpoint_is_an_mcp_tool(network: DGRL) -> None:
             endpoints = json.load(answer)["named_endpoints"]
     finally:
         app.close()
-    assert len(tools) == len(endpoints) > 5
+    assert len(tools) == len(endpoints) == 8
     for tool in tools:
         assert {"photo", "checkpoint", "steps"} <= set(tool["inputSchema"]["properties"])
         assert len(tool["description"]) > 40

@@ -23,7 +23,7 @@ from gradio_client.exceptions import AppError
 from PIL import Image
 
 from dgrl import DGRL
-from dgrl.app import explaining, runs, zero_gpu
+from dgrl.app import runs, why, zero_gpu
 from dgrl.app.failures import FAULT
 from dgrl.attribution.question import METHODS, PixelTarget, Question
 from dgrl.running.precision import VISIBLE
@@ -167,7 +167,7 @@ def test_the_app_starts_and_answers_with_a_borrowed_gpu(
 def test_a_visitor_without_an_account_can_ask_for_every_explanation(method: str) -> None:
     asked = Question(PixelTarget(0, 0), method, steps=4)  # type: ignore[arg-type]
     photo = np.zeros((1, 1, 3), np.uint8)
-    assert zero_gpu.CALL_SECONDS < explaining.gpu_seconds("tiny", photo, asked) * FACTOR < FREE_SECONDS / 2
+    assert zero_gpu.CALL_SECONDS < why.gpu_seconds("tiny", photo, asked) * FACTOR < FREE_SECONDS / 2
 
 
 def test_more_steps_ask_for_more_seconds() -> None:

@@ -178,6 +178,17 @@ def test_prior(kind):
     torch.testing.assert_close(output.refined, propagate(expected, output.coefficients))
 
 
+def test_kernels_may_be_made_of_the_map_while_its_rounded_self_is_propagated():
+    settings = dataclasses.replace(TINY, prior="binary", refinement_sees="map")
+    brn, soft = filled(BRN(settings)), filled(BRN(TINY))
+    images, saliency = torch.rand(1, 3, 12, 12), torch.rand(1, 1, 12, 12)
+    with torch.inference_mode():
+        output, expected = brn(images, saliency), soft(images, saliency).coefficients
+    torch.testing.assert_close(output.coefficients, expected, rtol=0, atol=0)
+    torch.testing.assert_close(output.prior, saliency.round(), rtol=0, atol=0)
+    torch.testing.assert_close(output.refined, propagate(saliency.round(), expected))
+
+
 def test_image_and_map_are_one_four_channel_input():
     """The picture's channels come first, as they are in [0, 1] (code: data_norm, data_concat), then the prior."""
     brn = filled(BRN(TINY))
