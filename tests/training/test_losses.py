@@ -142,7 +142,8 @@ def test_attention_is_asked_to_narrow_from_step_to_step():
 def test_lean_loss_is_the_shortfall_from_leaning_to_the_own_side():
     masks = torch.zeros(1, 1, 40, 40)
     masks[..., 20:] = 1
-    everywhere = torch.ones_like(masks)
+    everywhere = torch.zeros_like(masks)
+    everywhere[..., 10:30, 10:30] = 1  # where the picture's sides are far
     outward, inward, centre = (torch.zeros(1, 9, 40, 40) for _ in range(3))
     centre[:, 4] = 2
     for columns, own, other in ((slice(0, 20), 3, 5), (slice(20, 40), 5, 3)):
@@ -157,6 +158,9 @@ def test_lean_loss_is_the_shortfall_from_leaning_to_the_own_side():
     far = (torch.arange(40) - 19.5).abs() > LEAN_REACH + 1
     assert lean_loss(outward, masks, everywhere * far) == 0, "nothing is asked far from the contour"
     assert lean_loss(outward, torch.zeros_like(masks), everywhere) == 0, "or where there is none"
+    beside = torch.zeros_like(masks)
+    beside[..., 10:30, 30:] = 1
+    assert float(lean_loss(outward, masks, beside)) < 0.1, "an object leans away from the picture's side too"
 
 
 def test_brns_cross_entropy_asks_for_a_share_of_the_map():
@@ -175,10 +179,11 @@ def test_the_error_near_the_contour_counts_once_more_if_asked():
     masks = torch.zeros(1, 1, 30, 30)
     masks[..., 15:] = 1
     evidence, counted = torch.randn_like(masks), torch.ones_like(masks)
-    counted[:, :, :10] = 0
+    counted[:, :, :10] = counted[:, :, 20:] = 0
     config = dataclasses.replace(PLAIN, edge_weight=3.0)
-    error = (evidence.sigmoid() - masks).abs()[..., 10:, 15 - EDGE_REACH : 15 + EDGE_REACH].mean()
-    expected = refinement_loss(evidence, masks, counted, PLAIN) + 3 * error
+    error = (evidence.sigmoid() - masks).abs()[..., 10:20, :]
+    band = [*range(15 - EDGE_REACH, 15 + EDGE_REACH), *range(30 - EDGE_REACH, 30)]  # the picture's side counts too
+    expected = refinement_loss(evidence, masks, counted, PLAIN) + 3 * error[..., band].mean()
     torch.testing.assert_close(refinement_loss(evidence, masks, counted, config), expected)
 
 
