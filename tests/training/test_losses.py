@@ -19,7 +19,7 @@ from dgrl.training.losses import (
 )
 from tests.helpers.networks import disc
 
-PLAIN = TrainingConfig(region_weight=0, map_share=0, edge_weight=0, attention_weight=0)
+PLAIN = TrainingConfig(region_weight=0, edge_weight=0, attention_weight=0)
 
 
 def test_cross_entropy_is_the_mean_over_pixels():
@@ -161,18 +161,6 @@ def test_lean_loss_is_the_shortfall_from_leaning_to_the_own_side():
     beside = torch.zeros_like(masks)
     beside[..., 10:30, 30:] = 1
     assert float(lean_loss(outward, masks, beside)) < 0.1, "an object leans away from the picture's side too"
-
-
-def test_brns_cross_entropy_asks_for_a_share_of_the_map():
-    evidence, before = torch.randn(2, 1, 6, 6), torch.rand(2, 1, 6, 6)
-    masks, counted = torch.randint(0, 2, (2, 1, 6, 6)).float(), torch.ones(2, 1, 6, 6)
-    config = dataclasses.replace(PLAIN, map_share=0.4)
-    asked = 0.6 * masks + 0.4 * before
-    saliency = evidence.sigmoid()
-    expected = -(asked * saliency.log() + (1 - asked) * (1 - saliency).log()).mean()
-    torch.testing.assert_close(refinement_loss(evidence, masks, counted, config, before), expected)
-    plain = refinement_loss(evidence, masks, counted, PLAIN, before)
-    torch.testing.assert_close(plain, refinement_loss(evidence, masks, counted, PLAIN))
 
 
 def test_the_error_near_the_contour_counts_once_more_if_asked():
