@@ -79,9 +79,17 @@ def localisation_loss(output: RLNOutput, masks: Tensor, config: TrainingConfig) 
             spread = config.attention_spread * config.attention_narrowing**t
             loss = loss + config.attention_weight * attention_loss(step.weight_maps, masks, spread)
         losses.append(loss)
-    weights = torch.tensor([config.step_growth**t for t in range(len(losses))], device=masks.device)
-    total = (torch.stack(losses) * weights).sum()
-    return total if config.summed else total / weights.sum()
+    weights = [config.step_growth**t for t in range(len(losses))]  # numbers: a tensor would have to wait for the GPU
+    total = torch.stack([weight * loss for weight, loss in zip(weights, losses, strict=True)]).sum()
+    return total if config.summed else total / sum(weights)
+
+
+def mean_where(counted: Tensor, values: Tensor) -> Tensor:
+    """The mean of `values` (B, 1, H, W) where `counted` (B, 1, H, W) is 1, of each crop, then of the crops.
+
+    So the pieces of a batch that several processes share, or that come one after the other, weigh the same.
+    """
+    return ((counted * values).sum((1, 2, 3)) / counted.sum((1, 2, 3)).clamp(min=1)).mean()
 
 
 def lean_loss(coefficients: Tensor, masks: Tensor, counted: Tensor) -> Tensor:
@@ -105,7 +113,7 @@ def lean_loss(coefficients: Tensor, masks: Tensor, counted: Tensor) -> Tensor:
     sums = torch.stack([torch.ones(n * n, device=masks.device), offsets.repeat(n), offsets.repeat_interleave(n)])
     total, right, below = F.conv2d(coefficients.abs(), sums.view(3, n * n, 1, 1)).chunk(3, 1)
     moment = (right * across + below * down) / (slope * total).clamp(min=1e-6)
-    return (near * (LEAN - moment).relu()).sum() / near.sum().clamp(min=1)
+    return mean_where(near, (LEAN - moment).relu())
 
 
 def refinement_loss(evidence: Tensor, masks: Tensor, counted: Tensor, config: TrainingConfig) -> Tensor:
@@ -119,14 +127,12 @@ def refinement_loss(evidence: Tensor, masks: Tensor, counted: Tensor, config: Tr
     if config.absolute_weight:
         # Departure: cross-entropy alone leaves grey wherever BRN cannot be sure, which every score counts as an error.
         loss = loss + config.absolute_weight * error
-    total = (counted * loss).sum((1, 2, 3))
-    # A mean for each crop first: the pieces of a batch that several processes share then weigh the same.
-    mean = total.mean() if config.summed else (total / counted.sum((1, 2, 3)).clamp(min=1)).mean()
+    mean = (counted * loss).sum((1, 2, 3)).mean() if config.summed else mean_where(counted, loss)
     if config.region_weight:
         mean = mean + config.region_weight * region_loss(saliency * counted, masks * counted)
     if config.edge_weight:
         # Departure: far from the contour lies what BRN cannot mend, an object that RLN missed, and drowns what it can.
         # So is the picture's side where an object meets it: propagation takes what is beyond for background.
         near = counted * near_contour(F.pad(masks, [EDGE_REACH] * 4), EDGE_REACH)[..., SIDES, SIDES]
-        mean = mean + config.edge_weight * (near * error).sum() / near.sum().clamp(min=1)
+        mean = mean + config.edge_weight * mean_where(near, error)
     return mean

@@ -10,6 +10,7 @@ from torch import Tensor
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
+from dgrl.data.colours import Recolour
 from dgrl.data.crops import CropData
 from dgrl.data.pairs import Pair
 from dgrl.files import replacing
@@ -40,17 +41,13 @@ def store_maps(model: DGRL, pairs: Sequence[Pair], folder: Path, steps: int | No
 
 
 def still(augment: bool) -> v2.Transform:
-    """Flips, colours and blur as in `dgrl.data.augmentation`, but no crops, so that pictures and stored maps fit.
-
-    Nor other hues, which take as long as everything else together, and move no edge.
-    """
+    """Flips, colours and blur as in `dgrl.data.augmentation`, but no crops, so that pictures and stored maps fit."""
     if not augment:
         return v2.Identity()
     return v2.Compose(
         [
             v2.RandomHorizontalFlip(),
-            v2.ColorJitter(brightness=0.4, contrast=0.4, saturation=0.4),
-            v2.RandomGrayscale(0.05),
+            Recolour(),
             v2.RandomApply([v2.GaussianBlur(5, (0.5, 1.5))], 0.1),
         ]
     )
