@@ -43,9 +43,7 @@ def windows(mask: Tensor, crop: int, count: int, boundary_share: float, generato
     """
     extents = mask.shape[-2:]
     limits = torch.tensor([max(extent - crop, 0) for extent in extents])
-    # Also where an object meets the picture's side: propagation takes what is beyond for background.
-    inside = F.pad(mask, [1] * 4)
-    boundary = (mask > -F.max_pool2d(-inside[None], 3, 1)[0])[0].nonzero()  # (points, 2)
+    boundary = (F.max_pool2d(mask[None], 3, 1, 1)[0] != mask)[0].nonzero()  # (points, 2)
     corners = []
     for _ in range(count):
         # Beyond the sides by up to half a crop, and back: else hardly a crop would touch one, which BRN must know.

@@ -24,6 +24,7 @@ NETWORK_SETTINGS: dict[str, dict[str, Any]] = {
         # Departure: kernels differ where what they move is binary; what RLN is unsure about, their network still sees.
         "prior": "binary",
         "refinement_sees": "map",
+        "refinement_padding": "replicate",
         "brn_mean": (0.5, 0.5, 0.5),
         "brn_std": (0.25, 0.25, 0.25),
     },

@@ -13,7 +13,6 @@ from dgrl.training.config import TrainingConfig
 LEAN, LEAN_REACH = 0.6, 8
 """How far, in pixels, kernels are asked to lean, and up to how far from the contour."""
 EDGE_REACH = 6
-SIDES = slice(EDGE_REACH, -EDGE_REACH)
 """Up to how far from the contour, in pixels, an error counts as one of the edge in training."""
 
 
@@ -103,7 +102,7 @@ def lean_loss(coefficients: Tensor, masks: Tensor, counted: Tensor) -> Tensor:
     to change the map's contrast, and all look alike.
     """
     n, side = math.isqrt(coefficients.shape[1]), 2 * LEAN_REACH + 1
-    share = F.avg_pool2d(F.pad(masks, [LEAN_REACH + 1] * 4), side, 1)  # (B, 1, H + 2, W + 2)
+    share = F.avg_pool2d(F.pad(masks, [LEAN_REACH + 1] * 4, mode="replicate"), side, 1)  # (B, 1, H + 2, W + 2)
     own = 2 * masks - 1
     across = own * (share[..., 1:-1, 2:] - share[..., 1:-1, :-2])
     down = own * (share[..., 2:, 1:-1] - share[..., :-2, 1:-1])
@@ -132,7 +131,6 @@ def refinement_loss(evidence: Tensor, masks: Tensor, counted: Tensor, config: Tr
         mean = mean + config.region_weight * region_loss(saliency * counted, masks * counted)
     if config.edge_weight:
         # Departure: far from the contour lies what BRN cannot mend, an object that RLN missed, and drowns what it can.
-        # So is the picture's side where an object meets it: propagation takes what is beyond for background.
-        near = counted * near_contour(F.pad(masks, [EDGE_REACH] * 4), EDGE_REACH)[..., SIDES, SIDES]
+        near = counted * near_contour(masks, EDGE_REACH)
         mean = mean + config.edge_weight * mean_where(near, error)
     return mean
