@@ -11,7 +11,7 @@ from dgrl.app import build, checkpoints, launch_settings, load
 
 FOLDER = Path(__file__).parent / "images"
 WIDTH, HEIGHT, SAVED_WIDTH = 1280, 720, 960
-PATIENCE = 120_000
+PATIENCE = 600_000
 
 
 def shoot(page: Page, name: str) -> None:
