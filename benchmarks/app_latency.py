@@ -27,7 +27,7 @@ from dgrl.app import EXAMPLES
 
 APP = Path(__file__).resolve().parents[1] / "app.py"
 PLACES = 20
-PHOTOS = sorted(EXAMPLES.glob("*.jpg"))
+PHOTOS = sorted(EXAMPLES.glob("*.jpg"))[:5]
 WANTED = {
     "app start": 8.0,
     "page opened to the computed example": 3.0,
@@ -124,9 +124,10 @@ def in_the_browser(url: str, chromium: str) -> tuple[Times, list[float]]:
         localised, refined, megabytes = [], [], []
         for photo in PHOTOS:
             came.clear()
+            given = {"name": f"given {photo.name}", "mimeType": "image/jpeg", "buffer": photo.read_bytes() + b"\0"}
             start = time.perf_counter()
-            page.set_input_files("#photo-file", photo)
-            page.wait_for_function(f"{SLOT}[0].pass.header.title === '{photo.stem}'")
+            page.set_input_files("#photo-file", given)  # not the example: nobody has given these bytes yet
+            page.wait_for_function(f"{SLOT}[0].pass.header.title === 'given {photo.stem}'")
             localised.append(time.perf_counter() - start)
             page.wait_for_function(f"{SLOT}[0].pass.arrays['brn.round1']")
             refined.append(time.perf_counter() - start)

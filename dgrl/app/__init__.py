@@ -64,7 +64,7 @@ def build(
     with gr.Blocks(title="DGRL", analytics_enabled=False, fill_width=True) as app:
         stage.add(asking, networks, examples, experiments)
         with gr.Column(visible=False):
-            api.add(api.Endpoints(asking, explainer(networks)), passes.names)
+            api.add(api.Endpoints(asking, explainer(passes.networks)), passes.names)
 
         def leave(request: gr.Request) -> None:
             if request.session_hash is not None:

@@ -13,11 +13,14 @@ from accelerate.utils import set_seed
 from dgrl.checkpoint import WEIGHTS_FILE
 from dgrl.commands.data import Data, Download, Images, Masks, Only, SkipBad, Without, pairs_of
 from dgrl.commands.processes import is_main_process
+from dgrl.data.checking import LISTED
+from dgrl.data.names import find_names, read_names
+from dgrl.data.pairs import DataError, Pair
 from dgrl.model import DGRL
-from dgrl.network.config import DGRLConfig
+from dgrl.network.config import BRN_SETTINGS, DGRLConfig
 from dgrl.running.memory import keep_freed_memory
 from dgrl.training.checkpoints import TrainingError, check_unused, claimed
-from dgrl.training.config import NETWORK_SETTINGS, TrainingConfig, preset
+from dgrl.training.config import TrainingConfig, network_settings, preset
 from dgrl.training.loop import train as run
 from dgrl.training.settings import with_options
 
@@ -39,7 +42,13 @@ def train(
     resume: Annotated[
         Path | None, typer.Option(help="Go on with this run; no other option counts but --tensorboard.")
     ] = None,
-    recipe: Annotated[str, typer.Option("--preset", help="default, or paper: the published training.")] = "default",
+    recipe: Annotated[
+        str | None,
+        typer.Option(
+            "--preset",
+            help="default; paper: published; finetune: for few pictures, and what --init takes unless BRN is new.",
+        ),
+    ] = None,
     init: Annotated[str | None, typer.Option(help="Checkpoint to start from.")] = None,
     new_brn: Annotated[bool, typer.Option(help="Of --init take RLN only, and start BRN anew.")] = False,
     backbone: Annotated[str, typer.Option(help="A timm network, when training starts anew.")] = "resnet50",
@@ -51,6 +60,30 @@ def train(
     share_heads: Annotated[bool | None, typer.Option(help="Whether a new network has one head for all steps.")] = None,
     kernel_size: Annotated[int | None, typer.Option(help="n of a new BRN: 3, 5, 7, …")] = None,
     rln_size: Annotated[int | None, typer.Option(help="Side of what a new RLN sees in use; 384.")] = None,
+    feedback: Annotated[
+        str | None, typer.Option(help="What goes back in a new RLN: attended features, or plain ones (published).")
+    ] = None,
+    refinement_channels: Annotated[
+        str | None, typer.Option(help="Channels of a new BRN's convolutions but the last: 64,64,64,128,128,128, say.")
+    ] = None,
+    refinement_dilations: Annotated[
+        str | None, typer.Option(help="Dilations of a new BRN's convolutions: 1,1,2,4,8,2,1, say.")
+    ] = None,
+    propagations: Annotated[int | None, typer.Option(help="How often a new BRN recomputes the map.")] = None,
+    prior: Annotated[
+        str | None, typer.Option(help="What a new BRN refines: RLN's map soft, or binary: rounded (published).")
+    ] = None,
+    refinement_sees: Annotated[
+        str | None, typer.Option(help="What makes a new BRN's kernels: RLN's map as it is, or the prior (published).")
+    ] = None,
+    keep_out: Annotated[
+        list[Path] | None,
+        typer.Option(help="Text file of names of pictures to measure by before and after, and not to train with."),
+    ] = None,
+    elsewhere: Annotated[
+        tuple[Path, Path] | None,
+        typer.Option(metavar="IMAGES MASKS", help="Pictures of other kinds, to measure what training costs there."),
+    ] = None,
     tensorboard: Annotated[bool, typer.Option(help="Write what TensorBoard shows.")] = False,
     **settings: Any,
 ) -> None:
@@ -65,19 +98,33 @@ def train(
         return
     if out is None:
         raise typer.BadParameter("name the run's folder with --out, or the run to go on with by --resume")
-    if init is not None and any(
-        (backbone != "resnet50", context is not None, share_heads is not None, rln_size is not None)
-    ):
+    of_rln = {"context": context, "share_heads": share_heads, "rln_size": rln_size, "feedback": feedback}
+    of_brn = {
+        "kernel_size": kernel_size,
+        "refinement_channels": refinement_channels and whole_numbers(refinement_channels),
+        "refinement_dilations": refinement_dilations and whole_numbers(refinement_dilations),
+        "propagations": propagations,
+        "prior": prior,
+        "refinement_sees": refinement_sees,
+    }
+    of_rln, of_brn, changes = (given(options) for options in (of_rln, of_brn, settings))
+    if init is not None and (of_rln or backbone != "resnet50"):
         raise typer.BadParameter(
-            "--backbone, --context, --share-heads and --rln-size are for a new network, not for that of --init"
+            "--backbone, --context, --share-heads, --rln-size and --feedback are for a new network, "
+            "not for that of --init"
         )
-    if init is not None and kernel_size is not None and not new_brn:
-        raise typer.BadParameter("--kernel-size changes BRN: with --init it needs --new-brn")
-    changes = {name: value for name, value in settings.items() if value is not None}
-    network = {"context": context, "share_heads": share_heads, "kernel_size": kernel_size, "rln_size": rln_size}
-    lists = {"images": images, "masks": masks, "without": without, "only": only}
+    if init is not None and of_brn and not new_brn:
+        raise typer.BadParameter(
+            "--kernel-size, --refinement-channels, --refinement-dilations, --propagations, --prior and "
+            "--refinement-sees change BRN: with --init they need --new-brn"
+        )
+    if recipe is None:  # a trained network is not to lose what it can do
+        recipe = "default" if init is None or new_brn else "finetune"
+    network = network_settings(recipe) | of_rln | of_brn
+    lists = {"images": images, "masks": masks, "without": without, "only": only, "keep_out": keep_out}
     described = {
         **{name: [str(path) for path in paths or []] for name, paths in lists.items()},
+        "elsewhere": [str(path) for path in elsewhere or ()],
         "data": data or [],
         "skip_bad": skip_bad,
         "init": init,
@@ -85,11 +132,23 @@ def train(
         "backbone": backbone,
         "pretrained": pretrained,
         "steps": steps,
-        "network": NETWORK_SETTINGS.get(recipe, {})
-        | {key: value for key, value in network.items() if value is not None},
+        "network": network if init is None else {name: network[name] for name in BRN_SETTINGS if name in network},
         "recipe": dataclasses.asdict(preset(recipe, **changes)),
     }
     start(out, described, resume=False, download=download, tensorboard=tensorboard)
+
+
+def given(options: dict[str, Any]) -> dict[str, Any]:
+    """Those that are not None."""
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def whole_numbers(text: str) -> list[int]:
+    """ "16,16,32" as a list."""
+    try:
+        return [int(number) for number in text.split(",")]
+    except ValueError as error:
+        raise typer.BadParameter(f"whole numbers with commas between, not {text!r}") from error
 
 
 def start(out: Path, settings: dict[str, Any], resume: bool, download: bool = False, tensorboard: bool = False) -> None:
@@ -100,6 +159,7 @@ def start(out: Path, settings: dict[str, Any], resume: bool, download: bool = Fa
         raise TrainingError(f"the recipe in {RUN_FILE} cannot be used: {error}") from error
     folders = {key: [Path(name) for name in settings[key]] for key in ("images", "masks", "without", "only")}
     pairs = pairs_of(**folders, data=settings["data"], download=download, skip_bad=settings["skip_bad"])
+    pairs, kept_out = without_kept_out(pairs, settings)
     set_seed(recipe.seed)  # new layers too start the same for the same seed
     model = first_network(settings)
     if not resume:
@@ -110,10 +170,24 @@ def start(out: Path, settings: dict[str, Any], resume: bool, download: bool = Fa
             (out / RUN_FILE).write_text(json.dumps(settings, indent=2), encoding="utf-8")
         if not torch.accelerator.is_available():
             keep_freed_memory()
-        run(model, pairs, out, recipe, resume, tensorboard)
+        run(model, pairs, out, recipe, resume, tensorboard, kept_out)
     # The first process writes it, perhaps on another machine.
     if is_main_process() and not (out / WEIGHTS_FILE).is_file():
         raise typer.Exit(1)
+
+
+def without_kept_out(pairs: list[Pair], settings: dict[str, Any]) -> tuple[list[Pair], dict[str, list[Pair]]]:
+    """The pairs to train with, and those to measure by: of the same kind, and of others."""
+    names = read_names(Path(name) for name in settings.get("keep_out", ()))
+    stems, unknown = find_names(names, {pair.stem for pair in pairs})
+    if unknown:
+        raise DataError(f"names to keep out that match no picture: {'; '.join(unknown[:LISTED])}")
+    kept = [pair for pair in pairs if pair.stem in stems]
+    others = [Path(name) for name in settings.get("elsewhere", ())]
+    elsewhere = pairs_of([others[0]], [others[1]]) if others else []
+    if len(kept) == len(pairs):
+        raise DataError("all pictures are kept out: none is left to train with")
+    return [pair for pair in pairs if pair.stem not in stems], {"kept out": kept, "elsewhere": elsewhere}
 
 
 def read_run(folder: Path) -> dict[str, Any]:

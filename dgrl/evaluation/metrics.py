@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 from torch.nn import functional as F
 
 Map = NDArray[np.float32]
@@ -125,11 +126,14 @@ def mean_f(prediction: Curve, truth: NDArray[np.bool_]) -> float:
 
 def contour_band(mask: Mask, width: int = BAND) -> NDArray[np.bool_]:
     """Where a pixel of the other kind is within `width` pixels, diagonals counting as one; nowhere in a plain mask."""
-    values = torch.from_numpy(mask)[None, None].float()
-    brightest, darkest = (sign * F.max_pool2d(sign * values, 2 * width + 1, 1, width) for sign in (1, -1))
-    band = brightest != darkest
-    found: NDArray[np.bool_] = band[0, 0].numpy()
+    found: NDArray[np.bool_] = near_contour(torch.from_numpy(mask)[None, None].float(), width)[0, 0].numpy()
     return found
+
+
+def near_contour(masks: Tensor, width: int) -> Tensor:
+    """`contour_band` of masks (B, 1, H, W) of 0 and 1: bool, of their shape."""
+    brightest, darkest = (sign * F.max_pool2d(sign * masks, 2 * width + 1, 1, width) for sign in (1, -1))
+    return brightest != darkest
 
 
 def as_bytes(saliency: Map) -> Bytes:

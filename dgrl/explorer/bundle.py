@@ -78,7 +78,7 @@ def bundle(
         "prior": trace.prior_kind,
         "decimals": {"coefficients": decimals, "sums": SUM_DECIMALS},
         "limits": _limits(trace, levels),
-        "colours": {kind: _palette(name) for kind, name in COLOURS.items()},
+        "colours": {kind: palette_of(name) for kind, name in COLOURS.items()},
         "arrays": table,
     }
     text = json.dumps(header, separators=(",", ":"), allow_nan=False).encode()
@@ -86,7 +86,7 @@ def bundle(
     return MAGIC + struct.pack("<I", len(text)) + text + packed
 
 
-def _palette(colour_map: str) -> str:
+def palette_of(colour_map: str) -> str:
     """The 256 colours of one of Matplotlib's colour maps, as hexadecimal digits."""
     return figures.colour(np.arange(256.0)[None], 0, 256, colour_map).tobytes().hex()
 

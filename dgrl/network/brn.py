@@ -66,7 +66,9 @@ def weigh(saliency: Tensor, coefficients: Tensor) -> Tensor:
     batched = saliency.dim() == coefficients.dim()
     if batched and (saliency.shape[-3] != 1 or saliency.shape[:-3] != coefficients.shape[:-3]):
         raise ValueError(f"map {tuple(saliency.shape)} and coefficients {tuple(coefficients.shape)} do not go together")
-    precise = torch.float32 if saliency.device.type == "mps" else torch.float64
+    # Runtimes of ONNX files have float64 on some devices only.
+    single = saliency.device.type == "mps" or torch.compiler.is_exporting()
+    precise = torch.float32 if single else torch.float64
     signed = 2 * (saliency.squeeze(-3) if batched else saliency).to(precise) - 1  # (B, H, W)
     height, width = signed.shape[-2:]
     signed = F.pad(signed, [n // 2] * 4, value=-1.0)  # outside the image the map is 0
@@ -75,6 +77,34 @@ def weigh(saliency: Tensor, coefficients: Tensor) -> Tensor:
         row, column = divmod(d, n)
         evidence = evidence + coefficient * signed[..., row : row + height, column : column + width]
     return evidence.unsqueeze(-3) if batched else evidence
+
+
+def folded_inwards(coefficients: Tensor) -> Tensor:
+    """Coefficients (B, n², H, W) of which none falls outside the picture: it goes to the nearest neighbour inside.
+
+    `propagate` then gives what it would if the map went on beyond its sides as it is there.
+    """
+    n = round(coefficients.shape[1] ** 0.5)
+    kernels = coefficients.unflatten(1, (n, n))  # (B, rows, columns, H, W)
+    for kernel_axis, axis in ((2, 4), (1, 3)):
+        kernels = _folded_at_the_start(kernels, kernel_axis, axis)
+        turned = _folded_at_the_start(kernels.flip(kernel_axis, axis), kernel_axis, axis)
+        kernels = turned.flip(kernel_axis, axis)
+    return kernels.flatten(1, 2)
+
+
+def _folded_at_the_start(kernels: Tensor, kernel_axis: int, axis: int) -> Tensor:
+    """`folded_inwards` along one axis, at its first pixels."""
+    radius = kernels.shape[kernel_axis] // 2
+    strips = []
+    for place in range(min(radius, kernels.shape[axis])):
+        strip, outside = kernels.narrow(axis, place, 1), radius - place
+        nearest = strip.narrow(kernel_axis, 0, outside + 1).sum(kernel_axis, keepdim=True)
+        kept = strip.narrow(kernel_axis, outside + 1, kernels.shape[kernel_axis] - outside - 1)
+        nothing = torch.zeros_like(strip.narrow(kernel_axis, 0, outside))
+        strips.append(torch.cat([nothing, nearest, kept], kernel_axis))
+    inside = kernels.narrow(axis, len(strips), kernels.shape[axis] - len(strips))
+    return torch.cat([*strips, inside], axis)
 
 
 class BRN(nn.Module):
@@ -100,11 +130,15 @@ class BRN(nn.Module):
         self.kernel_size = config.kernel_size
         self.propagations = config.propagations
         self.prior: Literal["soft", "binary"] = config.prior
+        self.padding: Literal["zeros", "replicate"] = config.refinement_padding
+        self.sees: Literal["prior", "map"] = config.refinement_sees
         widths = [4, *config.refinement_channels, config.kernel_size**2]
         layers: list[nn.Module] = []
         dilations = config.refinement_dilations or (1,) * (len(widths) - 1)
         for (inputs, outputs), dilation in zip(pairwise(widths), dilations, strict=True):
-            convolution = nn.Conv2d(inputs, outputs, 3, padding=dilation, dilation=dilation)
+            convolution = nn.Conv2d(
+                inputs, outputs, 3, padding=dilation, dilation=dilation, padding_mode=config.refinement_padding
+            )
             if config.refinement_std is None:
                 nn.init.kaiming_normal_(convolution.weight)
                 nn.init.zeros_(convolution.bias)  # type: ignore[arg-type]
@@ -131,8 +165,12 @@ class BRN(nn.Module):
     def forward(self, images: Tensor, saliency: Tensor) -> BRNOutput:
         """Refine `saliency` (B, 1, H, W) in [0, 1] with the help of `images` (B, 3, H, W) in [0, 1], RGB."""
         prior = self.prior_tap(saliency.round() if self.prior == "binary" else saliency)
+        seen = prior if self.sees == "prior" else saliency
         images = (images - self.mean) / self.std
-        coefficients = self.coefficients_tap(self.layers(torch.cat([images, prior], 1)).float())  # (B, 25, 480, 480)
+        coefficients = self.layers(torch.cat([images, seen], 1)).float()  # (B, 25, 480, 480)
+        if self.padding == "replicate":
+            coefficients = folded_inwards(coefficients)
+        coefficients = self.coefficients_tap(coefficients)
         evidence = weigh(prior, coefficients)  # (B, 1, 480, 480)
         for number in range(1, self.propagations):  # departure: published is one
             propagated = self.propagated_tap(evidence.sigmoid().float(), number)

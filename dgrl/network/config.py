@@ -15,6 +15,10 @@ CAFFE_SCALE = 0.00392157
 # memory before the first weight is read.
 MOST_STEPS, MOST_CHANNELS, LARGEST_KERNEL, MOST_DILATION, LARGEST_SIZE = 16, 1024, 31, 64, 4096
 WHOLE = ("steps", "context_channels", "side_channels", "kernel_size", "propagations", "rln_size", "brn_size")
+BRN_SETTINGS = (
+    *("kernel_size", "refinement_channels", "refinement_dilations", "propagations", "refinement_std"),
+    *("refinement_gain", "refinement_sees", "refinement_padding", "prior", "brn_size", "brn_mean", "brn_std"),
+)
 SEVERAL = ("refinement_channels", "refinement_dilations", "mean", "std", "brn_mean", "brn_std")
 
 
@@ -36,6 +40,9 @@ class DGRLConfig:
         kernel_size: n, the side of BRN's propagation kernel; odd, 3 or more (code: 5).
         refinement_channels: output channels of BRN's convolutions before the last (paper: 64, 64, 64, 128, 128, 128).
         refinement_dilations: dilations of BRN's convolutions, the last one's too; empty for 1 everywhere (paper, code).
+        refinement_padding: what BRN takes to be beyond the picture: nothing ("zeros", paper, code), or its outermost
+            pixels again ("replicate"): its convolutions see them there, and what a kernel would draw from there it
+            draws from the nearest pixel inside.
         propagations: how often the map is recomputed with the same coefficients, each time from the one before
             (paper, code: 1).
         refinement_std: standard deviation of BRN's initial weights (code: 0.01; the paper's text says 0.1). None takes
@@ -43,6 +50,8 @@ class DGRLConfig:
         refinement_gain: initial bias of the centre coefficient, so that an untrained BRN returns about
             sigmoid(gain · (2s − 1)) (paper, code: 1).
         prior: what BRN refines: the RLN map as it is ("soft"), or rounded to 0 and 1 ("binary", code).
+        refinement_sees: what BRN's convolutions see beside the picture: what is refined ("prior", paper, code), or the
+            RLN map as it is ("map"), which differs where the prior is binary.
         rln_size: side of RLN's square input in pixels (paper: 384).
         brn_size: side of BRN's square input in pixels (paper: 480).
         mean: RGB mean that RLN subtracts from images in [0, 1].
@@ -68,11 +77,15 @@ class DGRLConfig:
     refinement_channels: tuple[int, ...] = (64, 64, 64, 128, 128, 128)
     # Departure: with dilations as few layers see further.
     refinement_dilations: tuple[int, ...] = ()
+    # Departure: else an object that the picture's side cuts fades there.
+    refinement_padding: Literal["zeros", "replicate"] = "zeros"
     propagations: int = 1
     refinement_std: float | None = 0.01
     refinement_gain: float = 1.0
     # Departure: the authors' script feeds BRN a rounded map. A soft one keeps what RLN is unsure about.
     prior: Literal["soft", "binary"] = "soft"
+    # Departure: a rounded map makes kernels differ, but hides what RLN is unsure about from what makes the kernels.
+    refinement_sees: Literal["prior", "map"] = "prior"
     rln_size: int = 384
     brn_size: int = 480
     mean: tuple[float, float, float] = IMAGENET_MEAN
@@ -99,6 +112,8 @@ class DGRLConfig:
             "refinement_std must be positive": self.refinement_std is None or self.refinement_std > 0,
             "feedback must be 'plain' or 'attended'": self.feedback in ("plain", "attended"),
             "prior must be 'soft' or 'binary'": self.prior in ("soft", "binary"),
+            "refinement_padding must be 'zeros' or 'replicate'": self.refinement_padding in ("zeros", "replicate"),
+            "refinement_sees must be 'prior' or 'map'": self.refinement_sees in ("prior", "map"),
             f"rln_size must be a positive multiple of 32, and at most {LARGEST_SIZE}": self.rln_size % 32 == 0
             and within((self.rln_size,), 1, LARGEST_SIZE),
             f"brn_size must be positive, and at most {LARGEST_SIZE}": within((self.brn_size,), 1, LARGEST_SIZE),
@@ -174,7 +189,7 @@ def check_kinds(config: DGRLConfig) -> None:
     for name in ("context", "share_heads"):
         if not isinstance(getattr(config, name), bool):
             raise ValueError(f"{name} must be true or false, not {getattr(config, name)!r:.60}")
-    for name in ("backbone", "feedback", "prior", "sizing"):
+    for name in ("backbone", "feedback", "prior", "refinement_sees", "refinement_padding", "sizing"):
         if not isinstance(getattr(config, name), str):
             raise ValueError(f"{name} must be a word, not {getattr(config, name)!r:.60}")
     if not is_number(config.refinement_gain):

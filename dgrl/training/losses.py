@@ -6,8 +6,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from dgrl.evaluation.metrics import near_contour
 from dgrl.network.rln import RLNOutput
 from dgrl.training.config import TrainingConfig
+
+LEAN, LEAN_REACH = 0.6, 8
+"""How far, in pixels, kernels are asked to lean, and up to how far from the contour."""
+EDGE_REACH = 6
+"""Up to how far from the contour, in pixels, an error counts as one of the edge in training."""
 
 
 def cross_entropy(logits: Tensor, masks: Tensor, summed: bool = False) -> Tensor:
@@ -72,29 +78,41 @@ def localisation_loss(output: RLNOutput, masks: Tensor, config: TrainingConfig) 
             spread = config.attention_spread * config.attention_narrowing**t
             loss = loss + config.attention_weight * attention_loss(step.weight_maps, masks, spread)
         losses.append(loss)
-    weights = torch.tensor([config.step_growth**t for t in range(len(losses))], device=masks.device)
-    total = (torch.stack(losses) * weights).sum()
-    return total if config.summed else total / weights.sum()
+    weights = [config.step_growth**t for t in range(len(losses))]  # numbers: a tensor would have to wait for the GPU
+    total = torch.stack([weight * loss for weight, loss in zip(weights, losses, strict=True)]).sum()
+    return total if config.summed else total / sum(weights)
+
+
+def mean_where(counted: Tensor, values: Tensor) -> Tensor:
+    """The mean of `values` (B, 1, H, W) where `counted` (B, 1, H, W) is 1, of each crop, then of the crops.
+
+    So the pieces of a batch that several processes share, or that come one after the other, weigh the same.
+    """
+    return ((counted * values).sum((1, 2, 3)) / counted.sum((1, 2, 3)).clamp(min=1)).mean()
 
 
 def lean_loss(coefficients: Tensor, masks: Tensor, counted: Tensor) -> Tensor:
-    """How little of a kernel's positive weight lies on neighbours of its pixel's own side, near the contour.
+    """By how much kernels near the contour fall short of drawing from `LEAN` pixels deeper in their pixel's own side.
 
-    −log of that share, mean over the pixels whose window the contour crosses; the centre does not count as a neighbour.
-    Coefficients are (B, n², H, W), masks and what counts (B, 1, H, W).
+    A kernel's first moment, Σ |v_d| · d / Σ |v_d|, is measured along the direction in which its own side grows; the
+    mean is over the pixels within `LEAN_REACH` of the contour. Coefficients are (B, n², H, W), masks and what counts
+    (B, 1, H, W).
 
-    Departure, off by default: where the map is smooth over a window only the sum of a kernel matters, so kernels learn
+    Departure: where the map is smooth over a window only the sum of a kernel matters, so kernels learn
     to change the map's contrast, and all look alike.
     """
-    n = math.isqrt(coefficients.shape[1])
-    neighbours = F.unfold(F.pad(masks, [n // 2] * 4, value=-1.0), n).view_as(coefficients)
-    same = (neighbours == masks).float()
-    crossed = counted * (same.sum(1, keepdim=True) < (neighbours >= 0).sum(1, keepdim=True))
-    centre = torch.ones(n * n, device=masks.device)
-    centre[n * n // 2] = 0
-    positive = coefficients.relu()
-    share = (positive * same * centre.view(-1, 1, 1)).sum(1, keepdim=True) / (positive.sum(1, keepdim=True) + 1e-3)
-    return -(crossed * (share + 1e-3).log()).sum() / crossed.sum().clamp(min=1)
+    n, side = math.isqrt(coefficients.shape[1]), 2 * LEAN_REACH + 1
+    share = F.avg_pool2d(F.pad(masks, [LEAN_REACH + 1] * 4, mode="replicate"), side, 1)  # (B, 1, H + 2, W + 2)
+    own = 2 * masks - 1
+    across = own * (share[..., 1:-1, 2:] - share[..., 1:-1, :-2])
+    down = own * (share[..., 2:, 1:-1] - share[..., :-2, 1:-1])
+    slope = torch.hypot(across, down)  # 2 / side within reach of a straight contour
+    near = counted * (slope > 0.5 / side)
+    offsets = torch.arange(n, device=masks.device) - n // 2.0
+    sums = torch.stack([torch.ones(n * n, device=masks.device), offsets.repeat(n), offsets.repeat_interleave(n)])
+    total, right, below = F.conv2d(coefficients.abs(), sums.view(3, n * n, 1, 1)).chunk(3, 1)
+    moment = (right * across + below * down) / (slope * total).clamp(min=1e-6)
+    return mean_where(near, (LEAN - moment).relu())
 
 
 def refinement_loss(evidence: Tensor, masks: Tensor, counted: Tensor, config: TrainingConfig) -> Tensor:
@@ -104,12 +122,15 @@ def refinement_loss(evidence: Tensor, masks: Tensor, counted: Tensor, config: Tr
     """
     saliency = evidence.float().sigmoid()
     loss = config.entropy_weight * F.binary_cross_entropy_with_logits(evidence.float(), masks, reduction="none")
+    error = (saliency - masks).abs()
     if config.absolute_weight:
         # Departure: cross-entropy alone leaves grey wherever BRN cannot be sure, which every score counts as an error.
-        loss = loss + config.absolute_weight * (saliency - masks).abs()
-    total = (counted * loss).sum((1, 2, 3))
-    # A mean for each crop first: the pieces of a batch that several processes share then weigh the same.
-    mean = total.mean() if config.summed else (total / counted.sum((1, 2, 3)).clamp(min=1)).mean()
+        loss = loss + config.absolute_weight * error
+    mean = (counted * loss).sum((1, 2, 3)).mean() if config.summed else mean_where(counted, loss)
     if config.region_weight:
         mean = mean + config.region_weight * region_loss(saliency * counted, masks * counted)
+    if config.edge_weight:
+        # Departure: far from the contour lies what BRN cannot mend, an object that RLN missed, and drowns what it can.
+        near = counted * near_contour(masks, EDGE_REACH)
+        mean = mean + config.edge_weight * mean_where(near, error)
     return mean

@@ -116,7 +116,7 @@ def test_no_endpoint_takes_a_file_it_was_not_given(
     """Every endpoint, private ones too, with every kind of place in each of its arguments; the answer is always one."""
     (photo,) = upload(http, photo_files["wide"].read_bytes()).json()
     attacks = [(form, path) for path in places.values() for form in FORMS.values()]
-    before, tried = {path: path.stat() for path in visitor_files().folder.rglob("*.*")}, 0
+    before, tried = set(visitor_files().folder.rglob("*.*")), 0
     for endpoint in endpoints(http):
         for place in range(len(endpoint["inputs"])):
             for _ in range(5):
@@ -128,7 +128,7 @@ def test_no_endpoint_takes_a_file_it_was_not_given(
                 assert not answer["success"], (endpoint["api_name"], data)
                 assert answer["output"]["error"] == REFUSAL, (endpoint["api_name"], data)
     assert tried > 200
-    assert {path: path.stat() for path in visitor_files().folder.rglob("*.*")}.keys() == before.keys()
+    assert set(visitor_files().folder.rglob("*.*")) <= before  # those of visitors who left meanwhile may be gone
     assert stat.S_ISFIFO(Path(places["a pipe"]).lstat().st_mode)
     printed = capfd.readouterr()
     for said in (printed.out, printed.err):

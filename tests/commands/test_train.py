@@ -8,7 +8,8 @@ import pytest
 import torch
 from accelerate.state import AcceleratorState
 
-from dgrl import DGRL, cli
+from dgrl import DGRL, DGRLConfig, cli
+from dgrl.network.config import BRN_SETTINGS
 from dgrl.training.config import NETWORK_SETTINGS, TrainingConfig, preset
 from tests.helpers.networks import write_pairs
 
@@ -68,6 +69,7 @@ def test_trains_a_new_network(dgrl, drawn, tmp_path):
         (("--share-heads",), {"share_heads": True}),
         (("--kernel-size", "7"), {"kernel_size": 7}),
         (("--rln-size", "96"), {"rln_size": 96}),
+        (("--feedback", "plain"), {"feedback": "plain"}),
     ],
 )
 def test_what_the_paper_ablates_is_one_option_each(dgrl, drawn, tmp_path, option, setting):
@@ -103,6 +105,56 @@ def test_stages_follow_one_another(dgrl, drawn, tmp_path):
         assert torch.equal(refined.rln.state_dict()[name], value), name
 
 
+def test_a_new_brn_is_the_presets_whatever_it_replaces(dgrl, drawn, tmp_path):
+    assert dgrl(*drawn, *NEW, *QUICK, "--steps", 0, "--feedback", "plain", "--out", tmp_path / "rln")[0] == 0
+    small = ("--refinement-channels", "4,6", "--refinement-dilations", "1,2,1", "--propagations", 2, "--prior", "soft")
+    begin = (*drawn, *QUICK, "--max-updates", 1, "--stage", "brn", "--new-brn", "--crop", 32)
+    assert dgrl(*begin, *small, "--init", tmp_path / "rln", "--out", tmp_path / "small")[0] == 0
+    config = DGRL.from_pretrained(tmp_path / "small").config
+    assert (config.refinement_channels, config.refinement_dilations) == ((4, 6), (1, 2, 1))
+    assert (config.propagations, config.prior) == (2, "soft")
+    assert config.feedback == "plain"  # RLN's, which is kept
+    assert dgrl(*begin, "--preset", "paper", "--init", tmp_path / "small", "--out", tmp_path / "published")[0] == 0
+    renewed = DGRL.from_pretrained(tmp_path / "published").config
+    published = DGRLConfig(prior="binary")
+    assert all(getattr(renewed, name) == getattr(published, name) for name in BRN_SETTINGS)
+
+
+def test_a_trained_network_is_finetuned_unless_another_preset_is_named_or_brn_is_new(dgrl, drawn, tmp_path):
+    assert dgrl(*drawn, *NEW, *QUICK, "--steps", 0, "--out", tmp_path / "first")[0] == 0
+    init = (*drawn, *QUICK, "--max-updates", 1, "--init", tmp_path / "first")
+    for name, options, wanted in (
+        ("tuned", (), "finetune"),
+        ("named", ("--preset", "default"), "default"),
+        ("brn", ("--stage", "brn", "--new-brn", "--crop", 32), "default"),
+    ):
+        assert dgrl(*init, *options, "--out", tmp_path / name)[0] == 0
+        assert recipe_of(tmp_path / name)["kept_change"] == preset(wanted, "rln").kept_change
+    assert recipe_of(tmp_path / "first")["kept_change"] == 1
+
+
+def test_what_training_did_to_pictures_that_it_never_saw_is_said(dgrl, drawn, tmp_path):
+    write_pairs(tmp_path / "others", 3)
+    names = tmp_path / "names.txt"
+    names.write_text("\n".join(sorted(path.stem for path in (tmp_path / "drawn" / "image").iterdir())[:2]))
+    elsewhere = ("--elsewhere", tmp_path / "others" / "image", tmp_path / "others" / "mask")
+    code, out, _ = dgrl(*drawn, *NEW, *QUICK, "--steps", 0, "--keep-out", names, *elsewhere, "--out", tmp_path / "run")
+    assert code == 0
+    assert "Training rln on cpu with 3 pictures" in out
+    assert [line.split(" 0.")[0] for line in out[-2:]] == ["kept out: error of t0", "elsewhere: error of t0"]
+
+
+def test_names_to_keep_out_must_be_there_and_leave_something(dgrl, drawn, tmp_path):
+    names = tmp_path / "names.txt"
+    stems = sorted(path.stem for path in (tmp_path / "drawn" / "image").iterdir())
+    for said, message in (("nothing", "match no picture: nothing"), ("\n".join(stems), "none is left")):
+        names.write_text(said)
+        code, _, err = dgrl(*drawn, *NEW, *QUICK, "--keep-out", names, "--out", tmp_path / "run")
+        assert (code, len(err)) == (1, 1)
+        assert message in err[0]
+        assert not (tmp_path / "run").exists()
+
+
 def test_resume_goes_on_with_the_same_settings(dgrl, drawn, tmp_path):
     settings = (*drawn, *NEW, *QUICK, "--steps", 0, "--frozen-blocks", 1, "--seed", 3, "--checkpoint-every", 1)
     assert dgrl(*settings, "--out", tmp_path / "whole")[0] == 0
@@ -121,6 +173,11 @@ def test_refuses_what_does_not_go_together(dgrl, drawn, tmp_path):
         ((*drawn, *NEW), "--out"),
         ((*drawn, "--init", tmp_path, "--backbone", "resnet18", "--out", tmp_path / "run"), "--backbone"),
         ((*drawn, "--init", tmp_path, "--kernel-size", 3, "--out", tmp_path / "run"), "--new-brn"),
+        ((*drawn, "--init", tmp_path, "--propagations", 2, "--out", tmp_path / "run"), "--new-brn"),
+        ((*drawn, "--init", tmp_path, "--feedback", "plain", "--out", tmp_path / "run"), "--feedback"),
+        ((*drawn, *NEW, "--refinement-channels", "8,x", "--out", tmp_path / "run"), "whole numbers"),
+        ((*drawn, *NEW, "--refinement-dilations", "1,2", "--out", tmp_path / "run"), "refinement_dilations"),
+        ((*drawn, *NEW, "--prior", "hard", "--out", tmp_path / "run"), "prior must be"),
         ((*drawn, *NEW, "--preset", "fast", "--out", tmp_path / "run"), "'fast' is unknown"),
         ((*drawn, *NEW, "--stage", "both", "--out", tmp_path / "run"), "stage must be rln, brn or joint"),
         ((*drawn, *NEW, "--size", 100, "--out", tmp_path / "run"), "multiple of 32"),

@@ -116,6 +116,7 @@ def test_two_passes(show: Open, traces: dict[str, Trace]) -> None:
     tab.get_by_role("radio", name="difference").check()
     tab.get_by_role("heading", name="on average ±0.0000, at most ±0.0000").wait_for()
     tab.get_by_role("radio", name="±0.05").check()
+    settle(tab)
     assert tab.locator(".colours .end").all_text_contents() == ["−0.05", "+0.05"]
 
 

@@ -1,11 +1,15 @@
 import dataclasses
 
+import pytest
 import torch
 from torch.nn import functional as F
 
 from dgrl.network.rln import RLNOutput, RLNStep
 from dgrl.training.config import TrainingConfig
 from dgrl.training.losses import (
+    EDGE_REACH,
+    LEAN,
+    LEAN_REACH,
     attention_loss,
     cross_entropy,
     lean_loss,
@@ -15,7 +19,7 @@ from dgrl.training.losses import (
 )
 from tests.helpers.networks import disc
 
-PLAIN = TrainingConfig(region_weight=0, attention_weight=0)
+PLAIN = TrainingConfig(region_weight=0, edge_weight=0, attention_weight=0)
 
 
 def test_cross_entropy_is_the_mean_over_pixels():
@@ -33,7 +37,7 @@ def test_refinement_loss_is_the_same_cross_entropy():
     summed = dataclasses.replace(PLAIN, summed=True)
     expected = cross_entropy(logits, masks, summed=True)
     torch.testing.assert_close(refinement_loss(evidence, masks, everywhere, summed), expected)
-    half = TrainingConfig(region_weight=0.5)
+    half = dataclasses.replace(PLAIN, region_weight=0.5)
     expected = cross_entropy(logits, masks) + 0.5 * region_loss(evidence.sigmoid(), masks)
     torch.testing.assert_close(refinement_loss(evidence, masks, everywhere, half), expected)
 
@@ -42,8 +46,9 @@ def test_refinement_loss_counts_only_what_it_is_told_to():
     evidence, masks = torch.randn(2, 1, 6, 6), torch.randint(0, 2, (2, 1, 6, 6)).float()
     counted = torch.zeros(2, 1, 6, 6)
     counted[..., 1:5, 2:5] = 1
-    inner = refinement_loss(*(maps[..., 1:5, 2:5] for maps in (evidence, masks, counted)), TrainingConfig())
-    torch.testing.assert_close(refinement_loss(evidence, masks, counted, TrainingConfig()), inner)
+    config = TrainingConfig(edge_weight=0)  # a contour beyond what counts is one too
+    inner = refinement_loss(*(maps[..., 1:5, 2:5] for maps in (evidence, masks, counted)), config)
+    torch.testing.assert_close(refinement_loss(evidence, masks, counted, config), inner)
 
 
 def test_a_pixel_that_is_surely_wrong_still_learns():
@@ -134,21 +139,40 @@ def test_attention_is_asked_to_narrow_from_step_to_step():
     torch.testing.assert_close(localisation_loss(RLNOutput(steps), masks, config), expected)
 
 
-def test_lean_loss_is_small_for_kernels_that_draw_from_their_own_side():
-    masks = torch.zeros(1, 1, 12, 12)
-    masks[..., 6:] = 1
-    everywhere = torch.ones_like(masks)
-    outward, inward, centre = (torch.zeros(1, 9, 12, 12) for _ in range(3))
-    centre[:, 4] = 1
-    for columns, own, other in ((slice(0, 6), 3, 5), (slice(6, 12), 5, 3)):
-        inward[:, own, :, columns] = 1
-        outward[:, other, :, columns] = 1
+def test_lean_loss_is_the_shortfall_from_leaning_to_the_own_side():
+    masks = torch.zeros(1, 1, 40, 40)
+    masks[..., 20:] = 1
+    everywhere = torch.zeros_like(masks)
+    everywhere[..., 10:30, 10:30] = 1  # where the picture's sides are far
+    outward, inward, centre = (torch.zeros(1, 9, 40, 40) for _ in range(3))
+    centre[:, 4] = 2
+    for columns, own, other in ((slice(0, 20), 3, 5), (slice(20, 40), 5, 3)):
+        inward[:, own, :, columns] = 0.5
+        outward[:, other, :, columns] = -0.5  # shares are of absolute coefficients, as in `KernelField`
     losses = [float(lean_loss(kernels, masks, everywhere)) for kernels in (inward, centre, outward)]
-    assert losses[0] < 0.01
-    assert losses[1] == losses[2] > 5
-    nowhere = lean_loss(centre, torch.zeros_like(masks), everywhere)
-    assert nowhere == 0, "nothing is asked where no contour is"
-    assert lean_loss(outward, masks, 1 - everywhere) == 0
+    assert losses == pytest.approx([0, LEAN, LEAN + 1])
+    half_way = torch.where(torch.arange(40) < 20, inward, centre)
+    assert float(lean_loss(half_way, masks, everywhere)) == pytest.approx(LEAN / 2)
+    across = inward.view(1, 3, 3, 40, 40).permute(0, 2, 1, 4, 3).reshape(1, 9, 40, 40)
+    assert float(lean_loss(across + centre, masks.transpose(2, 3), everywhere)) == pytest.approx(LEAN - 0.2)
+    far = (torch.arange(40) - 19.5).abs() > LEAN_REACH + 1
+    assert lean_loss(outward, masks, everywhere * far) == 0, "nothing is asked far from the contour"
+    assert lean_loss(outward, torch.zeros_like(masks), everywhere) == 0, "or where there is none"
+    beside = torch.zeros_like(masks)
+    beside[..., 30:] = 1
+    assert lean_loss(outward, masks, beside) == 0, "nor beside the picture's side, which is no contour"
+
+
+def test_the_error_near_the_contour_counts_once_more_if_asked():
+    masks = torch.zeros(1, 1, 30, 30)
+    masks[..., 15:] = 1
+    evidence, counted = torch.randn_like(masks), torch.ones_like(masks)
+    counted[:, :, :10] = counted[:, :, 20:] = 0
+    config = dataclasses.replace(PLAIN, edge_weight=3.0)
+    error = (evidence.sigmoid() - masks).abs()[..., 10:20, :]
+    band = [*range(15 - EDGE_REACH, 15 + EDGE_REACH)]
+    expected = refinement_loss(evidence, masks, counted, PLAIN) + 3 * error[..., band].mean()
+    torch.testing.assert_close(refinement_loss(evidence, masks, counted, config), expected)
 
 
 def test_brns_loss_weighs_cross_entropy_and_absolute_error_as_asked():

@@ -1,4 +1,4 @@
-"""Pictures of two objects, one named by the weight maps: what they are made of, and that naming reaches the loss."""
+"""Pictures in which weight maps name a place: what they are made of, and that naming reaches the loss."""
 
 import pytest
 import torch
@@ -48,7 +48,11 @@ def test_named_pictures_come_as_often_as_asked_and_the_same_every_time(tmp_path)
         data = NamedData(pairs, plain_resize(64), named_share=share)
         items = [data[i] for i in range(len(data))]
         given = [int(item[2]) for item in items]
-        assert all(item[1].mean() >= LEAST_SHARE for item in items), "no picture asks for next to nothing"
+        assert all(not item[3].any() or item[3].mean() >= LEAST_SHARE for item in items), "or next to nothing"
+        assert all(torch.equal(item[1], item[3]) or not item[1].any() for item in items), "all of it, or nothing"
+        nowhere = sum(not item[3].any() for item in items)
+        grounds = sum(not item[1].any() for item in items) - nowhere
+        assert (0 < grounds < 20 and 0 < nowhere < 20) if share else grounds == nowhere == 0
         assert given.count(FIRST) == given.count(EVERY) == 0 if share == 0 else given.count(NOTHING) < 8
     again = NamedData(pairs, plain_resize(64), named_share=1.0)
     assert all(torch.equal(one, other) for one, other in zip(data[3], again[3], strict=True))
@@ -58,10 +62,11 @@ def test_named_pictures_come_as_often_as_asked_and_the_same_every_time(tmp_path)
 
 def test_given_maps_replace_those_of_named_pictures_alone():
     model = filled(DGRL(TINY))
-    masks = disc(96, 96, (30, 60), 20).repeat(3, 1, 1, 1)
-    images = torch.rand(3, 3, 96, 96, generator=torch.Generator().manual_seed(0))
+    masks = disc(96, 96, (30, 60), 20).repeat(4, 1, 1, 1)
+    masks[3] = 0
+    images = torch.rand(4, 3, 96, 96, generator=torch.Generator().manual_seed(0))
     usual, recorder = Recorder(), Recorder()
-    listener = GivenMaps(masks, torch.tensor([NOTHING, FIRST, EVERY]))
+    listener = GivenMaps(masks, torch.tensor([NOTHING, FIRST, EVERY, FIRST]))
     with torch.no_grad():
         with listening(usual):
             model.rln(images)
@@ -75,6 +80,7 @@ def test_given_maps_replace_those_of_named_pictures_alone():
         torch.testing.assert_close(maps[2], wanted[2])
         if ".t0." in name:
             torch.testing.assert_close(maps[1], wanted[1])
+            assert not maps[3].any(), "who looks nowhere sees nothing"
         else:
             assert not torch.allclose(maps[1], wanted[1], atol=0.1)
 
@@ -83,9 +89,11 @@ def test_training_asks_for_the_named_object(tmp_path):
     torch.manual_seed(1)
     stage = make_stage(DGRL(TRAINED), TrainingConfig(named_share=1.0, size=64))
     images, masks = torch.rand(2, 3, 64, 64), disc(64, 64, (20, 20), 12).repeat(2, 1, 1, 1)
-    unnamed = stage(images, masks, torch.tensor([NOTHING] * 2))
+    unnamed = stage(images, masks, torch.tensor([NOTHING] * 2), masks)
     torch.testing.assert_close(unnamed, stage(images, masks))
-    assert not torch.isclose(stage(images, masks, torch.tensor([EVERY] * 2)), unnamed)
+    named = [stage(images, masks, torch.tensor([EVERY] * 2), places) for places in (masks, masks.flip(-1))]
+    assert not torch.isclose(named[0], unnamed)
+    assert not torch.isclose(named[0], named[1])
 
 
 @pytest.mark.parametrize("spread", [0.1, 0.5, 1.0])
