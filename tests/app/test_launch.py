@@ -1,6 +1,7 @@
 """Which checkpoints the app offers, and that it starts the way people and Hugging Face Spaces start it."""
 
 import importlib.metadata
+import json
 import os
 import re
 import resource
