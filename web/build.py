@@ -6,6 +6,8 @@ onnxruntime-web from `node_modules`, the checkpoint as graphs and weights, the e
 
 import argparse
 import hashlib
+import importlib
+import importlib.util
 import json
 import re
 import shutil
@@ -18,7 +20,6 @@ from dgrl.checkpoint import CARD_FILE, default_weights
 from dgrl.explorer.bundle import COLOURS, SUM_DECIMALS, palette_of
 from dgrl.files import shipped
 from dgrl.trace import FOUND, SMALLEST_OBJECT
-from web.experiments import experiments
 from web.graphs import config_for_page, saved, write_graphs
 
 HERE = Path(__file__).parent
@@ -82,7 +83,7 @@ def build(out: Path, weights: str, exact: bool = False) -> dict[str, Any]:
         "decimals": {"coefficients": 6, "sums": SUM_DECIMALS},
         "found": {"above": FOUND, "least": SMALLEST_OBJECT},
         "photos": copy_photos(out / "photos"),
-        "experiments": experiments(),
+        "experiments": experiments(weights),
         "version": dgrl.__version__,
     }
     saved(manifest, out / "manifest.json")
@@ -111,6 +112,15 @@ def copy_photos(folder: Path) -> list[str]:
     for photo in photos:
         shutil.copy(photo, folder)
     return [photo.name for photo in photos]
+
+
+def experiments(weights: str) -> list[dict[str, Any]]:
+    """What the app offers too, each a link, but for those that ask why: the page has no attributions."""
+    if importlib.util.find_spec("dgrl.experiments") is None:
+        return []
+    sizes = importlib.import_module("dgrl.experiments").sizes_of(weights)
+    offered: list[dict[str, Any]] = importlib.import_module("dgrl.experiments.links").offered(sizes)
+    return [one for one in offered if "tab=why" not in one["link"]]
 
 
 def copy_licences(folder: Path, weights: Path) -> None:
