@@ -1,6 +1,8 @@
 """Measures everything anew and writes `benchmarks/README.md`: `python -m benchmarks [SECTION …]`.
 
-With names only those sections are measured again; the others stay as they are.
+With names only those sections are measured again; the others stay as they are. What the network's parts do needs a data
+set: `python -m benchmarks parts DATA [--count N …]` measures that section alone, and writes `parts.json` beside the
+weights that ship.
 """
 
 import argparse
@@ -8,6 +10,9 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+
+from dgrl.checkpoint import SHIPPED_WEIGHTS
+from dgrl.experiments.sizes import PARTS_FILE
 
 PAGE = Path(__file__).parent / "README.md"
 SECTIONS = {
@@ -22,8 +27,12 @@ SECTIONS = {
     "data": "benchmarks.data",
     "training": "benchmarks.training",
     "flat": "benchmarks.flat",
+    "gpu": "benchmarks.gpu",
 }
 """What is run for each section of the page, between its marks."""
+ASKED_FOR = {"gpu"}
+"""Sections that are measured only when they are named: not every machine can."""
+WITH_DATA = "parts"
 
 
 def replaced(page: str, section: str, text: str) -> str:
@@ -35,15 +44,24 @@ def replaced(page: str, section: str, text: str) -> str:
     return pattern.sub(lambda _: f"{start}\n{text.strip()}\n{end}", page)
 
 
+def measure(section: str, *arguments: str) -> None:
+    """Run a section's command and put what it prints on the page."""
+    print(f"{section} …", flush=True)
+    command = [sys.executable, "-m", SECTIONS.get(section, f"benchmarks.{section}"), *arguments]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    print(done.stdout)
+    PAGE.write_text(replaced(PAGE.read_text("utf-8"), section, done.stdout), "utf-8")
+
+
 def main() -> None:
     """Run the sections' commands one after the other."""
+    if sys.argv[1:2] == [WITH_DATA]:
+        measure(WITH_DATA, *sys.argv[2:], "--json", str(SHIPPED_WEIGHTS / PARTS_FILE))
+        return
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("sections", nargs="*", choices=[[], *SECTIONS], metavar="SECTION", help=", ".join(SECTIONS))
-    for section in parser.parse_args().sections or SECTIONS:
-        print(f"{section} …", flush=True)
-        done = subprocess.run([sys.executable, "-m", SECTIONS[section]], stdout=subprocess.PIPE, text=True, check=True)
-        print(done.stdout)
-        PAGE.write_text(replaced(PAGE.read_text("utf-8"), section, done.stdout), "utf-8")
+    for section in parser.parse_args().sections or [name for name in SECTIONS if name not in ASKED_FOR]:
+        measure(section)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """What each part of the network does: `python -m benchmarks.parts DATA [--weights W] [--only LIST] [--count N]`.
 
 DATA holds `image` and `mask`. Parts are taken away or altered one at a time, and the error of the result is measured,
-in the whole picture and within 3 pixels of the true contour. Prints Markdown tables.
+in the whole picture and within 3 pixels of the true contour. The effects of the ten experiments (`dgrl.experiments`)
+are measured on the same pictures. Prints Markdown tables; `--json FILE` writes what the experiments quote.
 """
 
 import argparse
@@ -21,9 +22,11 @@ from dgrl.commands.common import load_model
 from dgrl.data.names import find_names, read_names
 from dgrl.data.pairs import Pair, find_pairs
 from dgrl.evaluation.metrics import contour_band
+from dgrl.experiments import BY_KEY, EXPERIMENTS, Passes, Sizes, Spread
+from dgrl.experiments.effects import Numbers
 from dgrl.images import as_float, read_image, to_tensor
 from dgrl.model import DGRL
-from dgrl.network.rln import LEVELS
+from dgrl.network.rln import LEVELS, RLNStep
 from dgrl.taps import Edit, Recorder, flatten_map, listening, mean_kernels, scale_feedback
 from dgrl.training.losses import mask_as_map
 
@@ -70,13 +73,21 @@ def variants() -> Iterator[Variant]:
     yield Variant("no BRN", refine=False)
 
 
+Made = dict[tuple[Edit, ...], list[RLNStep]]
+"""RLN's steps over one picture by the edits of RLN: what alters BRN, or T alone, needs no pass of its own."""
+
+
 @torch.inference_mode()
-def result(model: DGRL, images: Tensor, variant: Variant, refine: bool) -> NDArray[np.float32]:
+def result(model: DGRL, images: Tensor, variant: Variant, refine: bool, made: Made) -> NDArray[np.float32]:
     """The last map of a pass over images (1, 3, H, W), in their size."""
     height, width = images.shape[-2:]
-    with listening(Recorder(variant.edits)):
-        saliency = model.localise(images, variant.steps).saliency
-        if refine and variant.refine:
+    edits = tuple(edit for edit in variant.edits if edit.tap.startswith("rln."))
+    if edits not in made:
+        with listening(Recorder(edits)):
+            made[edits] = model.localise(images, None if edits else LONGEST).steps
+    saliency = made[edits][model.config.steps if variant.steps is None else variant.steps].saliency
+    if refine and variant.refine:
+        with listening(Recorder([edit for edit in variant.edits if edit not in edits])):
             return model.sizing.refined(model.refine(images, saliency).refined, height, width)[0, 0].numpy()
     return model.sizing.localised(saliency, height, width)[0, 0].numpy()
 
@@ -87,10 +98,11 @@ def measure_variants(model: DGRL, pairs: Sequence[Pair], refine: bool) -> dict[s
     for pair in pairs:
         images, truth = to_tensor(read_image(pair.image)), pair.truth()
         band = contour_band(truth)
+        made: Made = {}
         for variant in variants():
             if not refine and any(edit.tap.startswith("brn") for edit in variant.edits):
                 continue
-            difference = np.abs(result(model, images, variant, refine) - truth)
+            difference = np.abs(result(model, images, variant, refine, made) - truth)
             of_variant = errors.setdefault(variant.name, Errors())
             of_variant.whole.append(float(difference.mean()))
             of_variant.edge.append(float(difference[band].mean()) if band.any() else 0.0)
@@ -169,10 +181,45 @@ def first_moments(model: DGRL, pairs: Sequence[Pair]) -> float:
     return float(np.median(np.concatenate(moments)))
 
 
-def print_tables(model: DGRL, pairs: Sequence[Pair], refine: bool) -> None:
-    """Everything, as Markdown."""
+def measure_experiments(model: DGRL, pairs: Sequence[Pair], refine: bool) -> dict[str, dict[str, Spread]]:
+    """The numbers of each experiment over the pictures; those that paint are measured on two photos side by side."""
+    found: dict[str, list[Numbers]] = {}
+
+    def look(passes: Passes, painting: bool) -> None:
+        for experiment in EXPERIMENTS:
+            if (experiment.painted is not None) == painting and (refine or not experiment.refines):
+                numbers = experiment.measure(passes)
+                if numbers is not None:
+                    found.setdefault(experiment.key, []).append(numbers)
+
+    for pair in pairs:
+        look(Passes(model, pair.image), painting=False)
+    for left, right in itertools.pairwise(pairs):
+        photo, *objects = side_by_side(left, right, model.config.rln_size)
+        for painted, other in (objects, objects[::-1]):
+            look(Passes(model, photo, painted, other), painting=True)
+    return {key: {name: Spread.of([n[name] for n in of]) for name in of[0]} for key, of in found.items()}
+
+
+def side_by_side(left: Pair, right: Pair, size: int) -> tuple[NDArray[np.uint8], NDArray[np.bool_], NDArray[np.bool_]]:
+    """Two photos as the halves of a square (size, size, 3), and the object of each in it (size, size)."""
+    halves = [at_half(to_tensor(read_image(pair.image)), size) for pair in (left, right)]
+    photo = (torch.cat(halves, 3)[0].permute(1, 2, 0) * 255).round().byte().numpy()
+    masks = [
+        at_half(torch.from_numpy(pair.truth())[None, None].float(), size)[0, 0].numpy() > 0.5 for pair in (left, right)
+    ]
+    empty = np.zeros_like(masks[0])
+    return photo, np.hstack([masks[0], empty]), np.hstack([empty, masks[1]])
+
+
+def print_tables(model: DGRL, pairs: Sequence[Pair], refine: bool, data: str = "") -> Sizes:
+    """Everything, as Markdown; and what the experiments quote of it."""
     errors = measure_variants(model, pairs, refine)
     usual = next(iter(errors.values()))
+    times = {
+        name: {"error": np.mean(e.whole) / np.mean(usual.whole), "edge": np.mean(e.edge) / np.mean(usual.edge)}
+        for name, e in errors.items()
+    }
     rows = [
         [name, *itertools.chain(*(of_kind(one, base) for one, base in ((e.whole, usual.whole), (e.edge, usual.edge))))]
         for name, e in errors.items()
@@ -187,7 +234,36 @@ def print_tables(model: DGRL, pairs: Sequence[Pair], refine: bool) -> None:
     if refine:
         moment = first_moments(model, pairs)
         print(f"\nKernels' first moment where RLN's map is between {EDGE[0]} and {EDGE[1]}, median: {moment:.2f} px")
+    experiments = measure_experiments(model, pairs, refine) if model.config.context else {}
+    photos: dict[str, Numbers] = {}
+    for experiment in EXPERIMENTS:
+        if experiment.key in experiments:
+            passes = experiment.passes(model)
+            pixel = experiment.pinned(passes)
+            place = {} if pixel is None else {"x": float(pixel[0]), "y": float(pixel[1])}
+            photos[experiment.key] = (experiment.measure(passes) or {}) | place
+    rows = [
+        [
+            BY_KEY[key].title,
+            told(key, photos[key].get("effect")),
+            *(told(key, value) for value in quartiles(of["effect"])),
+        ]
+        for key, of in experiments.items()
+    ]
+    print("\n" + table(["experiment", "its photo", "a quarter has less", "median", "a quarter has more"], rows))
     print(f"\n{len(pairs)} pictures; mean absolute error, maps not stretched")
+    rounded = {name: {kind: round(float(value), 4) for kind, value in of.items()} for name, of in times.items()}
+    return Sizes(data, experiments, photos, rounded)
+
+
+def quartiles(spread: Spread) -> tuple[float, float, float]:
+    """A quarter, a half, three quarters of the pictures have less."""
+    return spread.low, spread.median, spread.high
+
+
+def told(key: str, effect: float | None) -> str:
+    """An experiment's effect in its unit; a dash where there is none."""
+    return "–" if effect is None else BY_KEY[key].unit.told(effect)
 
 
 def of_kind(values: Sequence[float], usual: Sequence[float]) -> tuple[str, str]:
@@ -203,6 +279,7 @@ def main() -> None:
     parser.add_argument("--only", type=Path, help="list of stems")
     parser.add_argument("--count", type=int, default=100, help="how many pictures, evenly spaced; 0 for all")
     parser.add_argument("--no-refine", action="store_true", help="measure RLN's last map: quicker")
+    parser.add_argument("--json", type=Path, help="write what the experiments quote, e.g. to parts.json of the weights")
     options = parser.parse_args()
     pairs = find_pairs(options.data / "image", options.data / "mask")
     if options.only:
@@ -212,7 +289,9 @@ def main() -> None:
         pairs = pairs[:: max(1, len(pairs) // options.count)][: options.count]
     model, _ = load_model(options.weights, precision="fp32")
     print()  # ends the line that says what it runs on
-    print_tables(model, pairs, refine=not options.no_refine)
+    sizes = print_tables(model, pairs, refine=not options.no_refine, data=options.data.name)
+    if options.json:
+        sizes.save(options.json)
 
 
 if __name__ == "__main__":

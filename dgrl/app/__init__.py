@@ -64,7 +64,7 @@ def build(
     with gr.Blocks(title="DGRL", analytics_enabled=False, fill_width=True) as app:
         stage.add(asking, networks, examples, experiments)
         with gr.Column(visible=False):
-            api.add(api.Endpoints(asking, explainer(networks)), passes.names)
+            api.add(api.Endpoints(asking, explainer(passes.networks)), passes.names)
 
         def leave(request: gr.Request) -> None:
             if request.session_hash is not None:
@@ -134,7 +134,6 @@ def launch_settings() -> dict[str, Any]:
     """What `Blocks.launch` needs for this app, whoever calls it."""
     return {
         "theme": THEME,
-        "css": stage.style(),
         "max_file_size": MAX_UPLOAD,
         "ssr_mode": False,
         "enable_monitoring": False,

@@ -1,5 +1,6 @@
 """The one stage: a page of its own inside `gr.HTML`, and what it asks the server for beside the endpoints of `api`."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -152,11 +153,10 @@ def offered(path: Path) -> dict[str, str | None]:
 
 @cache
 def script() -> str:
-    """The page's script, as `gr.HTML` wants it: the body of a function of `element`, `props` and others."""
-    return f'"use strict";\n{assets.joined(HERE / "script" / "app.js")}startApp(element, props.settings);\n'
+    """The page's script and style, as `gr.HTML` wants them: the body of a function of `element`, `props` and others.
 
-
-@cache
-def style() -> str:
-    """The page's style sheet, the explorer's included."""
-    return f"{assets.style()}\n{(HERE / 'app.css').read_text(encoding='utf-8')}"
+    The style sheet is put on the page as it is: what goes by Gradio's own way loses its container queries.
+    """
+    style = f"{assets.style()}\n{(HERE / 'app.css').read_text(encoding='utf-8')}"
+    start = f"startApp(element, props.settings, {json.dumps(style)});"
+    return f'"use strict";\n{assets.joined(HERE / "script" / "app.js")}{start}\n'

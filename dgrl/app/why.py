@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from dgrl.app.runs import View
+from dgrl.app.runs import DEFAULT_STEPS, View
 from dgrl.app.served import picture_file
-from dgrl.app.zero_gpu import on_gpu
+from dgrl.app.zero_gpu import CALL_SECONDS, PASS_SECONDS, on_gpu
 from dgrl.attribution.attribute import Attribution, attribute_in_batches
+from dgrl.attribution.methods import most_passes
 from dgrl.attribution.question import CellTarget, ObjectTarget, PixelTarget, Question, Target
 from dgrl.figures import resize_map
 from dgrl.figures.attribution import attribution_layer
@@ -21,7 +22,6 @@ from dgrl.trace import found_in
 LAST = -1
 TRUSTED = 0.05  # a larger completeness error is pointed out
 PIXEL, OBJECT, CELL = "pixel", "object", "cell"
-GPU_SECONDS = 60
 Explain = Callable[..., Iterator[float | Attribution]]
 
 
@@ -32,7 +32,13 @@ def explainer(models: Mapping[str, DGRL]) -> Explain:
     def explain(checkpoint: str, photo: RGB, question: Question) -> Iterator[float | Attribution]:
         yield (yield from attribute_in_batches(models[checkpoint], photo, question))
 
-    return on_gpu(explain, GPU_SECONDS)
+    return on_gpu(explain, gpu_seconds)
+
+
+def gpu_seconds(_checkpoint: str, _photo: RGB, question: Question) -> float:
+    """How long an explanation may take on a GPU: so many passes, of RLN's T + 1 runs and BRN's."""
+    steps = DEFAULT_STEPS if question.steps is None else question.steps
+    return CALL_SECONDS + PASS_SECONDS * (steps + 2) * most_passes(question)
 
 
 def chosen_target(view: View, target: str, x: int, y: int, step: int, refined: bool, level: str) -> Target:

@@ -11,7 +11,7 @@ from captum.attr import IntegratedGradients, LayerGradCam, Occlusion
 from torch import Tensor, nn
 
 from dgrl.attribution.evidence import Evidence
-from dgrl.attribution.question import CellTarget
+from dgrl.attribution.question import CellTarget, Question
 from dgrl.network.layers import resize
 
 BLOCKS = ("conv1", "conv2", "conv3", "conv4", "conv5")
@@ -24,6 +24,12 @@ MOST_POINTS = 80
 WINDOWS = 8
 
 Batches = Generator[float, None, Tensor]
+
+
+def most_passes(question: Question) -> int:
+    """How many passes an explanation may take, for those who plan its time; one with gradients counts as two."""
+    most = {"integrated_gradients": 2 * (MOST_POINTS + 2 * POINTS), "occlusion": WINDOWS**2, "grad_cam": 2}
+    return most[question.method] + 4  # the target's values on photo and baseline
 
 
 def integrated_gradients(evidence: Evidence, tolerance: float, batch_size: int) -> Batches:

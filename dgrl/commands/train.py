@@ -13,6 +13,9 @@ from accelerate.utils import set_seed
 from dgrl.checkpoint import WEIGHTS_FILE
 from dgrl.commands.data import Data, Download, Images, Masks, Only, SkipBad, Without, pairs_of
 from dgrl.commands.processes import is_main_process
+from dgrl.data.checking import LISTED
+from dgrl.data.names import find_names, read_names
+from dgrl.data.pairs import DataError, Pair
 from dgrl.model import DGRL
 from dgrl.network.config import BRN_SETTINGS, DGRLConfig
 from dgrl.running.memory import keep_freed_memory
@@ -39,7 +42,13 @@ def train(
     resume: Annotated[
         Path | None, typer.Option(help="Go on with this run; no other option counts but --tensorboard.")
     ] = None,
-    recipe: Annotated[str, typer.Option("--preset", help="default, or paper: the published training.")] = "default",
+    recipe: Annotated[
+        str | None,
+        typer.Option(
+            "--preset",
+            help="default; paper: published; finetune: for few pictures, and what --init takes unless BRN is new.",
+        ),
+    ] = None,
     init: Annotated[str | None, typer.Option(help="Checkpoint to start from.")] = None,
     new_brn: Annotated[bool, typer.Option(help="Of --init take RLN only, and start BRN anew.")] = False,
     backbone: Annotated[str, typer.Option(help="A timm network, when training starts anew.")] = "resnet50",
@@ -66,6 +75,14 @@ def train(
     ] = None,
     refinement_sees: Annotated[
         str | None, typer.Option(help="What makes a new BRN's kernels: RLN's map as it is, or the prior (published).")
+    ] = None,
+    keep_out: Annotated[
+        list[Path] | None,
+        typer.Option(help="Text file of names of pictures to measure by before and after, and not to train with."),
+    ] = None,
+    elsewhere: Annotated[
+        tuple[Path, Path] | None,
+        typer.Option(metavar="IMAGES MASKS", help="Pictures of other kinds, to measure what training costs there."),
     ] = None,
     tensorboard: Annotated[bool, typer.Option(help="Write what TensorBoard shows.")] = False,
     **settings: Any,
@@ -101,10 +118,13 @@ def train(
             "--kernel-size, --refinement-channels, --refinement-dilations, --propagations, --prior and "
             "--refinement-sees change BRN: with --init they need --new-brn"
         )
+    if recipe is None:  # a trained network is not to lose what it can do
+        recipe = "default" if init is None or new_brn else "finetune"
     network = network_settings(recipe) | of_rln | of_brn
-    lists = {"images": images, "masks": masks, "without": without, "only": only}
+    lists = {"images": images, "masks": masks, "without": without, "only": only, "keep_out": keep_out}
     described = {
         **{name: [str(path) for path in paths or []] for name, paths in lists.items()},
+        "elsewhere": [str(path) for path in elsewhere or ()],
         "data": data or [],
         "skip_bad": skip_bad,
         "init": init,
@@ -139,6 +159,7 @@ def start(out: Path, settings: dict[str, Any], resume: bool, download: bool = Fa
         raise TrainingError(f"the recipe in {RUN_FILE} cannot be used: {error}") from error
     folders = {key: [Path(name) for name in settings[key]] for key in ("images", "masks", "without", "only")}
     pairs = pairs_of(**folders, data=settings["data"], download=download, skip_bad=settings["skip_bad"])
+    pairs, kept_out = without_kept_out(pairs, settings)
     set_seed(recipe.seed)  # new layers too start the same for the same seed
     model = first_network(settings)
     if not resume:
@@ -149,10 +170,24 @@ def start(out: Path, settings: dict[str, Any], resume: bool, download: bool = Fa
             (out / RUN_FILE).write_text(json.dumps(settings, indent=2), encoding="utf-8")
         if not torch.accelerator.is_available():
             keep_freed_memory()
-        run(model, pairs, out, recipe, resume, tensorboard)
+        run(model, pairs, out, recipe, resume, tensorboard, kept_out)
     # The first process writes it, perhaps on another machine.
     if is_main_process() and not (out / WEIGHTS_FILE).is_file():
         raise typer.Exit(1)
+
+
+def without_kept_out(pairs: list[Pair], settings: dict[str, Any]) -> tuple[list[Pair], dict[str, list[Pair]]]:
+    """The pairs to train with, and those to measure by: of the same kind, and of others."""
+    names = read_names(Path(name) for name in settings.get("keep_out", ()))
+    stems, unknown = find_names(names, {pair.stem for pair in pairs})
+    if unknown:
+        raise DataError(f"names to keep out that match no picture: {'; '.join(unknown[:LISTED])}")
+    kept = [pair for pair in pairs if pair.stem in stems]
+    others = [Path(name) for name in settings.get("elsewhere", ())]
+    elsewhere = pairs_of([others[0]], [others[1]]) if others else []
+    if len(kept) == len(pairs):
+        raise DataError("all pictures are kept out: none is left to train with")
+    return [pair for pair in pairs if pair.stem not in stems], {"kept out": kept, "elsewhere": elsewhere}
 
 
 def read_run(folder: Path) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The recipe of one training stage, in one frozen dataclass, and the two presets."""
+"""The recipe of one training stage, in one frozen dataclass, and the presets."""
 
 import dataclasses
 from dataclasses import dataclass, replace
@@ -8,7 +8,7 @@ from dgrl.network.config import BRN_SETTINGS, DGRLConfig
 from dgrl.training.settings import Setting, check
 
 Stage = Literal["rln", "brn", "joint"]
-PRESETS = ("default", "paper")
+PRESETS = ("default", "paper", "finetune")
 SIZES = ("kernel_size", "brn_size")
 NETWORK_SETTINGS: dict[str, dict[str, Any]] = {
     "default": {
@@ -29,7 +29,21 @@ NETWORK_SETTINGS: dict[str, dict[str, Any]] = {
     },
     "paper": {"prior": "binary"},
 }
+NETWORK_SETTINGS["finetune"] = NETWORK_SETTINGS["default"]
 """Settings of `DGRLConfig` that belong to a preset, for networks that training makes anew."""
+
+
+FINETUNE: dict[str, Any] = {
+    "epochs": 8,
+    "batch_size": 4,
+    "size": 320,
+    "frozen_blocks": 5,
+    "learning_rate": 2e-4,
+    "warm_up": 0.25,
+    "attention_weight": 0.0,
+    "kept_change": 0.5,
+}
+"""What the `finetune` preset changes of `default`."""
 
 
 def network_settings(name: str) -> dict[str, Any]:
@@ -104,6 +118,9 @@ class TrainingConfig:
     stored_maps: Annotated[
         bool, Setting("make RLN's maps for BRN's training once, of whole pictures, instead of anew for each crop")
     ] = False
+    doubt_share: Annotated[
+        float, Setting("share of those maps that are made less sure (departure; published: 0)", 0, 1)
+    ] = 0.5
     crop: Annotated[
         int | None, Setting("side in pixels of BRN's training crops (departure; published: whole pictures)", least=16)
     ] = 96
@@ -120,8 +137,9 @@ class TrainingConfig:
     ] = False
     schedule: Annotated[
         Literal["cosine", "constant"],
-        Setting("cosine warms up for 5 % of the updates and falls to 0 along a cosine; constant (published)"),
+        Setting("cosine warms up and falls to 0 along a cosine; constant (published)"),
     ] = "cosine"
+    warm_up: Annotated[float, Setting("share of the updates in which cosine's rate rises", 0, 1)] = 0.05
     weight_decay: Annotated[float, Setting("the optimiser's", least=0)] = 1e-4
     clip: Annotated[float | None, Setting("the gradient's norm at most (published: no limit)", above=0)] = 1.0
     summed: Annotated[
@@ -131,7 +149,7 @@ class TrainingConfig:
     entropy_weight: Annotated[float, Setting("of the cross-entropy in BRN's loss (published: 1)", least=0)] = 1.0
     map_share: Annotated[
         float, Setting("share of RLN's map in what BRN's cross-entropy asks for (departure; published: 0)", 0, 1)
-    ] = 0.3
+    ] = 0.0
     absolute_weight: Annotated[
         float, Setting("of the mean absolute error in BRN's loss (departure; published: 0)", least=0)
     ] = 0.0
@@ -152,10 +170,18 @@ class TrainingConfig:
         float,
         Setting("that share at a step, of that at the step before; below 1 attention narrows", above=0, most=1),
     ] = 1.0
+    kept_change: Annotated[
+        float,
+        Setting("share of what training changed that the network keeps at the end (published: 1)", above=0, most=1),
+    ] = 1.0
+    """Below 1 the result is the mean of the network as it was and as it became, so weighted."""
     precision: Annotated[Literal["no", "bf16", "fp16"], Setting("mixed precision: no, bf16 or fp16")] = "no"
     compile: Annotated[bool, Setting("compile the network first: a minute's wait, then faster updates")] = False
     seed: Annotated[int, Setting("of new layers, order, augmentation and crops")] = 0
-    workers: Annotated[int, Setting("processes that read pictures, for each process that trains", least=0)] = 2
+    workers: Annotated[
+        int | None,
+        Setting("processes that read pictures, for each that trains; by default as the processors allow", least=0),
+    ] = None
     checkpoint_every: Annotated[int, Setting("updates between checkpoints", least=1)] = 100
     keep: Annotated[int, Setting("how many checkpoints stay on disk", least=1)] = 2
     pictures_every: Annotated[int, Setting("updates between looks at a few pictures; 0 for none", least=0)] = 0
@@ -167,12 +193,15 @@ class TrainingConfig:
 
 
 def preset(name: str, stage: Stage, **changes: Any) -> TrainingConfig:
-    """The recipe called `name`, "default" or "paper", for a stage, with changes.
+    """The recipe called `name`, "default", "paper" or "finetune", for a stage, with changes.
 
     "paper" is the published training (`solver.prototxt`, and the layers' `lr_mult`): SGD with momentum 0.99 at a fixed
     rate, 1e-10 for RLN and 1e-8 for BRN, times each layer's multiplier, weight decay 5e-4, one whole picture per
     update, as it is, and the plain cross-entropy summed over pixels and time steps. The paper has no joint stage: there
     the preset takes RLN's rate.
+
+    "finetune" is for a trained network and some twenty to fifty pictures of a new kind: it gains on that kind, and what
+    the network could do elsewhere stays (`python -m benchmarks.finetune` measures both).
 
     Raises:
         ValueError: there is no such preset, or a change is outside its range.
@@ -180,6 +209,8 @@ def preset(name: str, stage: Stage, **changes: Any) -> TrainingConfig:
     check_preset(name)
     if name == "default":
         return TrainingConfig(stage=stage, **changes)
+    if name == "finetune":
+        return TrainingConfig(stage=stage, **(FINETUNE | changes))
     published = TrainingConfig(
         stage=stage,
         batch_size=1,
@@ -197,6 +228,7 @@ def preset(name: str, stage: Stage, **changes: Any) -> TrainingConfig:
         clip=None,
         summed=True,
         region_weight=0.0,
+        doubt_share=0.0,
         map_share=0.0,
         edge_weight=0.0,
         lean_weight=0.0,

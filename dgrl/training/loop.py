@@ -1,11 +1,12 @@
 """Training: RLN, then BRN on RLN's maps, or both, on whatever devices and processes Accelerate finds."""
 
 import math
+import os
 import shutil
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -21,15 +22,24 @@ from dgrl.data.pairs import Pair, SaliencyData
 from dgrl.model import DGRL
 from dgrl.training.checkpoints import Progress, TrainingError, check_unused, claimed, load_checkpoint, save_checkpoint
 from dgrl.training.config import TrainingConfig
+from dgrl.training.kept_out import KeptOut, changed_by, keep_change, weights_of
 from dgrl.training.stages import TrainingStage, make_stage
 from dgrl.training.stored import MAPS_FOLDER
 from dgrl.training.watching import evenly_spaced, looks, watchers
 
 Batch = list[Tensor]
+MOST_WORKERS = 16
+"""Of one process that trains; more than any GPU needs, and each holds some 400 MB."""
 
 
 def train(
-    model: DGRL, pairs: list[Pair], out: Path, config: TrainingConfig, resume: bool = False, tensorboard: bool = False
+    model: DGRL,
+    pairs: list[Pair],
+    out: Path,
+    config: TrainingConfig,
+    resume: bool = False,
+    tensorboard: bool = False,
+    kept_out: Mapping[str, Sequence[Pair]] | None = None,
 ) -> DGRL:
     """Train one stage of `model` and leave the result in the folder `out`.
 
@@ -37,12 +47,13 @@ def train(
     a notebook's stop button, or SIGTERM end the run after the update in hand, with a checkpoint to resume from.
 
     Args:
-        model: the network; trained in place.
+        model: the network; trained in place. To resume, as it was before training.
         pairs: pictures and masks.
         out: the run's folder.
         config: the recipe.
         resume: go on from the newest checkpoint in `out`, if there is one.
         tensorboard: write what TensorBoard shows to `out/tensorboard`.
+        kept_out: sets of pictures by what they are called; their errors before and after training are printed.
 
     Raises:
         TrainingError: `out` holds another run's checkpoints, or another process trains in it, the recipe does not fit
@@ -53,7 +64,7 @@ def train(
     set_seed(config.seed)
     accelerator = make_accelerator(config)
     with claimed(out) if accelerator.is_main_process else nullcontext():
-        return _train(accelerator, model, pairs, out, config, resume, tensorboard)
+        return _train(accelerator, model, pairs, out, config, resume, tensorboard, kept_out or {})
 
 
 def _train(
@@ -64,9 +75,12 @@ def _train(
     config: TrainingConfig,
     resume: bool,
     tensorboard: bool,
+    kept_out: Mapping[str, Sequence[Pair]],
 ) -> DGRL:
     """`train`, in a folder that is claimed."""
     model.to(accelerator.device)  # all of it: the BRN stage runs RLN too, outside of what Accelerate prepares
+    start_weights = weights_of(model) if config.kept_change < 1 else {}
+    measured = KeptOut(model, kept_out if accelerator.is_main_process else {})
     accelerator.print(f"Training {config.stage} on {in_use(accelerator)} with {len(pairs)} pictures")
     stage: Any = make_stage(model, config)
     if config.stage == "brn" and config.stored_maps:
@@ -74,7 +88,7 @@ def _train(
     data = stage.make_data(pairs)
     order = Shuffle(len(data), config.seed)
     size = piece_size(config, len(data), accelerator.num_processes)
-    loader: Any = DataLoader(data, size, sampler=order, num_workers=config.workers, drop_last=True)
+    loader: Any = make_loader(data, order, size, config.workers, accelerator.device)
     stage = stage.to(memory_format=torch.channels_last)
     if config.compile:
         (model.brn if config.stage == "brn" else model.rln).compile()
@@ -86,7 +100,7 @@ def _train(
     watching = watchers(accelerator, out, progress, tensorboard)
     stage.train()
 
-    with ExitStack() as closing, stop_signals() as stop:
+    with ExitStack() as closing, stop_signals() as stop, fastest(accelerator.device):
         for watcher in watching:
             closing.callback(watcher.close)
         start = time.perf_counter()
@@ -97,7 +111,9 @@ def _train(
                 watcher.update(progress, loss, size * config.accumulate / (now - start))
             start = now
             if watching and config.pictures_every and progress.update % config.pictures_every == 0:
-                figure = looks(model, evenly_spaced(pairs), refine=config.stage != "rln")
+                with changed_by(model, start_weights, config.kept_change):
+                    figure = looks(model, evenly_spaced(pairs), refine=config.stage != "rln")
+                    measured.say(model, f"update {progress.update}, ")
                 for watcher in watching:
                     watcher.look(progress, figure)
             last = stopped or progress.update == progress.total
@@ -108,7 +124,11 @@ def _train(
     model.eval()
     if progress.update < progress.total:
         accelerator.print(f"Stopped after update {progress.update} of {progress.total}; it can be resumed")
-    elif accelerator.is_main_process:
+        return model
+    if start_weights:
+        keep_change(model, start_weights, config.kept_change)
+    if accelerator.is_main_process:
+        measured.say(model)
         try:
             model.save_pretrained(out)
         except OSError as error:
@@ -125,7 +145,7 @@ def make_accelerator(config: TrainingConfig) -> Accelerator:
     AcceleratorState._reset_state()  # a second run in one process, a notebook's, may ask for another precision
     try:
         # Batches are split over the processes, so that the same recipe makes the same updates on any number of them.
-        splitting = DataLoaderConfiguration(split_batches=True)
+        splitting = DataLoaderConfiguration(split_batches=True, non_blocking=True)
         # Without a GPU Accelerate must be told so, or several processes would each train alone.
         cpu = not torch.accelerator.is_available()
         return Accelerator(mixed_precision=config.precision, cpu=cpu, dataloader_config=splitting)
@@ -157,6 +177,50 @@ def piece_size(config: TrainingConfig, pictures: int, processes: int) -> int:
             f"{size} pictures (batch_size over accumulate) cannot be shared equally by {processes} processes"
         )
     return size
+
+
+def make_loader(
+    data: SaliencyData, order: Sampler[int], size: int, workers: int | None, device: torch.device
+) -> "DataLoader[tuple[Tensor, ...]]":
+    """What reads batches of `size`, by processes that live as long as the run, into memory that a GPU copies from."""
+    count = worker_count(device) if workers is None else workers
+    return DataLoader(
+        data,
+        size,
+        sampler=order,
+        num_workers=count,
+        persistent_workers=count > 0,
+        pin_memory=device.type == "cuda",
+        drop_last=True,
+    )
+
+
+def worker_count(device: torch.device) -> int:
+    """Processes that read pictures, by the processors that this process may use and shares with others like it.
+
+    One feeds whatever a CPU can train. For a GPU all processors are there to read (`python -m benchmarks data`).
+    """
+    if device.type == "cpu":
+        return 1
+    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(MOST_WORKERS, processors // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))))
+
+
+@contextmanager
+def fastest(device: torch.device) -> Iterator[None]:
+    """What a GPU computes fastest with while it trains: TF32, and convolutions chosen by trying."""
+    cudnn = torch.backends.cudnn
+    if device.type != "cuda":
+        yield
+        return
+    kept = torch.get_float32_matmul_precision(), cudnn.allow_tf32, cudnn.benchmark
+    torch.set_float32_matmul_precision("high")
+    cudnn.allow_tf32 = cudnn.benchmark = True
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(kept[0])
+        cudnn.allow_tf32, cudnn.benchmark = kept[1:]
 
 
 def make_optimiser(stage: TrainingStage, config: TrainingConfig) -> torch.optim.Optimizer:
@@ -237,10 +301,10 @@ def update(
 
 
 def set_learning_rates(optimiser: Any, progress: Progress, config: TrainingConfig) -> None:
-    """ "cosine" warms up linearly over the first 5 % of the updates and falls to 0; "constant" stays."""
+    """ "cosine" warms up linearly over the first `warm_up` of the updates and falls to 0; "constant" stays."""
     factor = 1.0
     if config.schedule == "cosine":
-        rising = (progress.update + 1) / max(1, progress.total // 20)
+        rising = (progress.update + 1) / max(1, int(progress.total * config.warm_up))
         falling = 0.5 * (1 + math.cos(math.pi * progress.update / progress.total))
         factor = min(rising, falling)
     for group in optimiser.param_groups:

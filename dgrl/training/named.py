@@ -1,7 +1,8 @@
 """Pictures in which CWM's maps name a place: they teach RLN to obey attention, and to remember it.
 
 Of two objects the maps name one, which alone is asked for. Or they name a place without an object (`GROUND_SHARE`), and
-nothing is: what attention passes over must not be found, however much it stands out.
+nothing is: what attention passes over must not be found, however much it stands out. Or the maps of t = 0 are zero, so
+that nothing is seen (`NOWHERE_SHARE`): later steps, which then remember nothing, must find nothing either.
 
 Some give the maps of every time step: what the maps look at is what every step must find. The others (`FIRST_SHARE`)
 give those of t = 0 alone: later steps, whose maps are their own, can know which object was meant from the feedback
@@ -27,6 +28,8 @@ FIRST_SHARE = 2 / 3
 """Of the pictures that name an object, so many give the maps of t = 0 alone: to remember is harder than to obey."""
 GROUND_SHARE = 1 / 4
 """Of the pictures that name a place, so many name one without an object."""
+NOWHERE_SHARE = 1 / 5
+"""So many look nowhere at t = 0."""
 LEAST_SHARE = 0.01
 """A place that covers less of its picture than this is not named."""
 
@@ -34,8 +37,8 @@ LEAST_SHARE = 0.01
 class NamedData(SaliencyData):
     """`SaliencyData` some of whose pictures name a place; with each two tensors more.
 
-    These are (,) int64, whose maps are given (`EVERY` …), and (1, S, S) of 0 and 1, the named place. The mask is then
-    that of the named object alone, or empty.
+    These are (,) int64, whose maps are given (`EVERY` …), and (1, S, S) of 0 and 1, the named place, or none. The mask
+    is then that of the named object alone, or empty.
 
     Args:
         pairs, transform, seed, paste_share, page_share: see `SaliencyData`.
@@ -60,9 +63,12 @@ class NamedData(SaliencyData):
         usual = image, mask, torch.tensor(NOTHING), mask
         if torch.rand(()) >= self.named_share or not mask.any():
             return usual
+        nothing, drawn = torch.zeros_like(mask), torch.rand(())
+        if drawn < NOWHERE_SHARE:
+            return image, nothing, torch.tensor(FIRST), nothing
         first, second = (image, mask), self.another()
-        if torch.rand(()) < GROUND_SHARE:
-            place, wanted = second[1] * (1 - mask), torch.zeros_like(mask)
+        if drawn < NOWHERE_SHARE + GROUND_SHARE:
+            place, wanted = second[1] * (1 - mask), nothing
         else:
             if torch.rand(()) < 0.5:
                 first, second = second, first
@@ -97,13 +103,14 @@ class GivenMaps:
     """A listener that gives the maps of the pictures of a batch that name a place.
 
     Args:
-        places: (B, 1, H, W) of 0 and 1.
+        places: (B, 1, H, W) of 0 and 1; an empty one gives maps of zeros.
         given: (B,) int64, whose maps are given.
         spread: share of a given map's mass that lies evenly over the picture.
     """
 
     def __init__(self, places: Tensor, given: Tensor, spread: float = 0.1) -> None:
         self.places = places
+        self.somewhere = places.amax((1, 2, 3), keepdim=True)
         self.given = given.view(-1, 1, 1, 1)
         self.spread = spread
 
@@ -114,4 +121,5 @@ class GivenMaps:
             return value
         replaced = self.given >= (FIRST if match[1] == "0" else EVERY)
         height, width = value.shape[-2:]
-        return torch.where(replaced, mask_as_map(self.places, (height, width), self.spread), value)
+        maps = mask_as_map(self.places, (height, width), self.spread) * self.somewhere
+        return torch.where(replaced, maps, value)

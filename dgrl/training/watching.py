@@ -4,6 +4,8 @@ import io
 import json
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -183,18 +185,26 @@ def evenly_spaced(pairs: list[Pair], count: int = LOOKED_AT) -> list[Pair]:
     return pairs[:: max(1, len(pairs) // count)][:count]
 
 
+@contextmanager
+def evaluating(model: DGRL) -> Iterator[None]:
+    """Within this context the network is as in use; afterwards in the mode it was in."""
+    training = model.training, model.rln.training, model.brn.training
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, mode in zip((model, model.rln, model.brn), training, strict=True):
+            module.train(mode)
+
+
 @torch.inference_mode()
 def looks(model: DGRL, pairs: list[Pair], refine: bool) -> Figure:
     """A row per picture: the photo, its mask, each time step's map, the refined one, and the last step's weight maps.
 
     The network is left in the mode it was in.
     """
-    training = model.training, model.rln.training, model.brn.training
-    model.eval()
-    rows = [_look(model, pair, refine) for pair in pairs]
-    for module, mode in zip((model, model.rln, model.brn), training, strict=True):
-        module.train(mode)
-    return rows_of_pictures(rows)
+    with evaluating(model):
+        return rows_of_pictures([_look(model, pair, refine) for pair in pairs])
 
 
 def _look(model: DGRL, pair: Pair, refine: bool) -> dict[str, RGB]:

@@ -8,6 +8,7 @@ import torch
 
 from benchmarks import parts
 from dgrl import DGRL
+from dgrl.experiments import BY_KEY, Sizes
 from tests.helpers.networks import TINY, filled, write_pairs
 
 
@@ -53,6 +54,31 @@ def test_the_tables_name_what_was_measured(network, pairs, capsys):
     assert all(variant.name in printed for variant in parts.variants())
     assert "px" in printed
     assert f"{len(pairs)} pictures" in printed
+
+
+def test_what_the_experiments_quote_is_measured_on_every_picture(network, pairs, tmp_path, monkeypatch, capsys):
+    few = [BY_KEY[key] for key in ("levels", "paint", "pixel")]
+    monkeypatch.setattr(parts, "EXPERIMENTS", few)
+    sizes = parts.print_tables(network, pairs, refine=True, data="drawn")
+    assert {key: of["effect"].pictures for key, of in sizes.experiments.items()} == {
+        "levels": 3,
+        "paint": 4,
+        "pixel": 3,
+    }
+    assert set(sizes.photos) == set(sizes.experiments)
+    assert sizes.variants["as it is"] == {"error": 1, "edge": 1}
+    assert BY_KEY["paint"].title in capsys.readouterr().out
+    sizes.save(tmp_path / "parts.json")
+    assert Sizes.load(tmp_path / "parts.json") == sizes
+
+
+def test_the_objects_of_two_photos_side_by_side(pairs):
+    photo, left, right = parts.side_by_side(*pairs[:2], size=64)
+    assert photo.shape == (64, 64, 3)
+    assert left.any()
+    assert right.any()
+    assert not left[:, 32:].any()
+    assert not right[:, :32].any()
 
 
 def test_first_moments_are_those_of_the_kernels(pairs):

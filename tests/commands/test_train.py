@@ -120,6 +120,41 @@ def test_a_new_brn_is_the_presets_whatever_it_replaces(dgrl, drawn, tmp_path):
     assert all(getattr(renewed, name) == getattr(published, name) for name in BRN_SETTINGS)
 
 
+def test_a_trained_network_is_finetuned_unless_another_preset_is_named_or_brn_is_new(dgrl, drawn, tmp_path):
+    assert dgrl(*drawn, *NEW, *QUICK, "--steps", 0, "--out", tmp_path / "first")[0] == 0
+    init = (*drawn, *QUICK, "--max-updates", 1, "--init", tmp_path / "first")
+    for name, options, wanted in (
+        ("tuned", (), "finetune"),
+        ("named", ("--preset", "default"), "default"),
+        ("brn", ("--stage", "brn", "--new-brn", "--crop", 32), "default"),
+    ):
+        assert dgrl(*init, *options, "--out", tmp_path / name)[0] == 0
+        assert recipe_of(tmp_path / name)["kept_change"] == preset(wanted, "rln").kept_change
+    assert recipe_of(tmp_path / "first")["kept_change"] == 1
+
+
+def test_what_training_did_to_pictures_that_it_never_saw_is_said(dgrl, drawn, tmp_path):
+    write_pairs(tmp_path / "others", 3)
+    names = tmp_path / "names.txt"
+    names.write_text("\n".join(sorted(path.stem for path in (tmp_path / "drawn" / "image").iterdir())[:2]))
+    elsewhere = ("--elsewhere", tmp_path / "others" / "image", tmp_path / "others" / "mask")
+    code, out, _ = dgrl(*drawn, *NEW, *QUICK, "--steps", 0, "--keep-out", names, *elsewhere, "--out", tmp_path / "run")
+    assert code == 0
+    assert "Training rln on cpu with 3 pictures" in out
+    assert [line.split(" 0.")[0] for line in out[-2:]] == ["kept out: error of t0", "elsewhere: error of t0"]
+
+
+def test_names_to_keep_out_must_be_there_and_leave_something(dgrl, drawn, tmp_path):
+    names = tmp_path / "names.txt"
+    stems = sorted(path.stem for path in (tmp_path / "drawn" / "image").iterdir())
+    for said, message in (("nothing", "match no picture: nothing"), ("\n".join(stems), "none is left")):
+        names.write_text(said)
+        code, _, err = dgrl(*drawn, *NEW, *QUICK, "--keep-out", names, "--out", tmp_path / "run")
+        assert (code, len(err)) == (1, 1)
+        assert message in err[0]
+        assert not (tmp_path / "run").exists()
+
+
 def test_resume_goes_on_with_the_same_settings(dgrl, drawn, tmp_path):
     settings = (*drawn, *NEW, *QUICK, "--steps", 0, "--frozen-blocks", 1, "--seed", 3, "--checkpoint-every", 1)
     assert dgrl(*settings, "--out", tmp_path / "whole")[0] == 0

@@ -25,35 +25,35 @@ PYTHON
 # One pass first (T = 0): the backbone and its head learn four times as fast without the later steps.
 dgrl train "${pairs[@]}" --stage rln --out "$runs/one-pass-small" --backbone tf_efficientnet_lite0 --steps 0 \
   --epochs 4 --size 224 --smallest-crop 0.6 --compile
-dgrl train "${pairs[@]}" --stage rln --out "$runs/one-pass" --init "$runs/one-pass-small" \
+dgrl train "${pairs[@]}" --stage rln --out "$runs/one-pass" --init "$runs/one-pass-small" --preset default \
   --max-updates 2200 --size 256 --smallest-crop 0.6 --learning-rate 7e-4 --backbone-learning-rate 3e-4 --compile
 
 # Then all three (T = 2): each later head starts from the first one, feedback starts at zero.
-dgrl train "${pairs[@]}" --stage rln --out "$runs/three-passes" --init "$runs/one-pass" --steps 2 \
+dgrl train "${pairs[@]}" --stage rln --out "$runs/three-passes" --init "$runs/one-pass" --preset default --steps 2 \
   --max-updates 500 --batch-size 8 --size 320 --smallest-crop 0.6 --learning-rate 5e-4 --backbone-learning-rate 1.5e-4
 
 # Its first pass again, on harder pictures. By itself this is worse; its average with what it started from is better.
-dgrl train "${pairs[@]}" --stage rln --out "$runs/one-pass-hard" --init "$runs/three-passes" --steps 0 \
+dgrl train "${pairs[@]}" --stage rln --out "$runs/one-pass-hard" --init "$runs/three-passes" --preset default --steps 0 \
   --max-updates 3200 --size 320 --smallest-crop 0.4 --paste-share 0.1 --learning-rate 6e-4 \
   --backbone-learning-rate 3e-4 --compile
 average three-passes one-pass-hard 0.4 averaged
-dgrl train "${pairs[@]}" --stage rln --out "$runs/three-passes-more" --init "$runs/averaged" \
+dgrl train "${pairs[@]}" --stage rln --out "$runs/three-passes-more" --init "$runs/averaged" --preset default \
   --max-updates 350 --batch-size 8 --size 320 --smallest-crop 0.7 --learning-rate 2e-4 --backbone-learning-rate 6e-5
 average averaged three-passes-more 0.5 again
 
 # The first pass twice more, on nearly whole and on smaller crops; the average of all three, and all passes from there.
-dgrl train "${pairs[@]}" --stage rln --out "$runs/one-pass-whole" --init "$runs/again" --steps 0 --frozen-blocks 2 \
+dgrl train "${pairs[@]}" --stage rln --out "$runs/one-pass-whole" --init "$runs/again" --preset default --steps 0 --frozen-blocks 2 \
   --max-updates 2400 --size 320 --smallest-crop 0.9 --learning-rate 5e-4 --backbone-learning-rate 2.5e-4 --compile
-dgrl train "${pairs[@]}" --stage rln --out "$runs/one-pass-cropped" --init "$runs/again" --steps 0 --frozen-blocks 2 \
+dgrl train "${pairs[@]}" --stage rln --out "$runs/one-pass-cropped" --init "$runs/again" --preset default --steps 0 --frozen-blocks 2 \
   --max-updates 2400 --size 320 --smallest-crop 0.75 --learning-rate 5e-4 --backbone-learning-rate 2.5e-4 --seed 2 \
   --compile
 average one-pass-whole one-pass-cropped 0.5 one-passes
 average again one-passes 0.5 averaged-again
-dgrl train "${pairs[@]}" --stage rln --out "$runs/photos" --init "$runs/averaged-again" --frozen-blocks 2 --step-growth 2 \
+dgrl train "${pairs[@]}" --stage rln --out "$runs/photos" --init "$runs/averaged-again" --preset default --frozen-blocks 2 --step-growth 2 \
   --max-updates 250 --batch-size 8 --size 320 --learning-rate 2e-4 --backbone-learning-rate 6e-5
 
 # Pages of text among the pictures: else they pass for objects. The average keeps that, and more of the photographs.
-dgrl train "${pairs[@]}" --stage rln --out "$runs/pages" --init "$runs/photos" --frozen-blocks 2 --step-growth 2 \
+dgrl train "${pairs[@]}" --stage rln --out "$runs/pages" --init "$runs/photos" --preset default --frozen-blocks 2 --step-growth 2 \
   --page-share 0.06 --max-updates 300 --batch-size 8 --size 320 --learning-rate 2e-4 --backbone-learning-rate 6e-5 --seed 3
 average photos pages 0.5 rln
 

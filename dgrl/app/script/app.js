@@ -36,8 +36,10 @@ const TOGETHER = 700;
 /**
  * @param {HTMLElement} element that Gradio gives
  * @param {Settings} settings
+ * @param {string} style the page's style sheet
  */
-export function startApp(element, settings) {
+export function startApp(element, settings, style) {
+  document.head.append(make("style", {}, style));
   const server = makeServer();
   const photos = photosOf(settings, server);
   const checkpoints = settings.checkpoints.map(({ name }) => name);
@@ -139,7 +141,7 @@ export function startApp(element, settings) {
   function update(changes) {
     const before = scene;
     scene = { ...scene, ...changes };
-    if (changes.first && scene.second && before.tab !== "compare") {
+    if (changes.first && scene.second && !("second" in changes) && before.tab !== "compare") {
       // What is altered is altered of the first pass, whichever it is.
       const { photo, checkpoint } = changes.first;
       scene.second = { ...scene.second, photo, checkpoint };

@@ -1,0 +1,83 @@
+"""Pictures that a run never sees, and the share of its change that a network keeps."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from dgrl import DGRL
+from dgrl.training.config import TrainingConfig, preset
+from dgrl.training.kept_out import changed_by, errors, keep_change, percent, weights_of
+from dgrl.training.loop import train
+from tests.helpers.networks import TINY, filled, write_pairs
+
+QUICK = {"size": 64, "batch_size": 2, "max_updates": 2, "workers": 0}
+
+
+@pytest.fixture
+def network():
+    return filled(DGRL(TINY))
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory):
+    return write_pairs(tmp_path_factory.mktemp("drawn"), 5)
+
+
+def test_errors_are_those_of_the_maps(network, pairs):
+    found = errors(network.train(), pairs[:2])
+    assert network.training
+    trace = [network.eval().trace(pair.image) for pair in pairs[:2]]
+    wanted = [np.abs(one.saliency - pair.truth()).mean() for one, pair in zip(trace, pairs, strict=False)]
+    assert found["refined"] == pytest.approx(np.mean(wanted), abs=1e-6)
+    assert list(found) == [*(f"t{t}" for t in range(TINY.steps + 1)), "refined"]
+
+
+def test_a_large_set_is_measured_in_part(network, pairs, monkeypatch):
+    monkeypatch.setattr("dgrl.training.kept_out.MOST", 2)
+    assert errors(network, pairs) == errors(network, [pairs[0], pairs[3]])
+
+
+def test_a_share_of_the_change_is_kept(network):
+    start = weights_of(network)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter += 1
+    with changed_by(network, start, 0.25):
+        for name, value in network.state_dict().items():
+            change = 0.25 if name in dict(network.named_parameters()) else 0.0
+            torch.testing.assert_close(value, start[name] + change if change else start[name])
+    for name, parameter in network.named_parameters():
+        torch.testing.assert_close(parameter.data, start[name] + 1)
+    keep_change(network, start, 0.5)
+    for name, parameter in network.named_parameters():
+        torch.testing.assert_close(parameter.data, start[name] + 0.5)
+
+
+def test_training_keeps_its_share_and_says_what_it_cost(network, pairs, tmp_path, capsys):
+    whole, half = (filled(DGRL(TINY)) for _ in range(2))
+    recipe = TrainingConfig(**QUICK)
+    train(whole, pairs[:4], tmp_path / "whole", recipe)
+    before = errors(network, pairs[4:])
+    capsys.readouterr()
+    shared = dataclasses.replace(recipe, kept_change=0.5)
+    train(half, pairs[:4], tmp_path / "half", shared, kept_out={"kept out": pairs[4:], "elsewhere": []})
+    start, end = weights_of(network), weights_of(whole)
+    for name, value in DGRL.from_pretrained(tmp_path / "half").state_dict().items():
+        torch.testing.assert_close(value, torch.lerp(start[name].float(), end[name].float(), 0.5).to(value.dtype))
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("kept out: error of t0")]
+    after = errors(half, pairs[4:])
+    assert f"refined {before['refined']:.4f} → {after['refined']:.4f}" in line
+
+
+def test_the_finetune_preset_leaves_the_backbone_and_keeps_half():
+    recipe = preset("finetune", "rln", batch_size=2)
+    assert (recipe.frozen_blocks, recipe.batch_size) == (5, 2)
+    assert 0 < recipe.kept_change < 1
+    assert recipe.learning_rate < preset("default", "rln").learning_rate
+
+
+def test_a_change_in_words():
+    assert percent(0.05, 0.04) == "-20.0 %"
+    assert percent(0.0, 0.1) == "from 0"
