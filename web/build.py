@@ -6,17 +6,18 @@ onnxruntime-web from `node_modules`, the checkpoint as graphs and weights, the e
 
 import argparse
 import hashlib
-import importlib
-import importlib.util
 import json
 import re
 import shutil
 from pathlib import Path
 from typing import Any
 
+from dgrl.experiments.links import offered
+
 import dgrl.explorer
 from dgrl import DGRL
 from dgrl.checkpoint import CARD_FILE, default_weights
+from dgrl.experiments import sizes_of
 from dgrl.explorer.bundle import COLOURS, SUM_DECIMALS, palette_of
 from dgrl.files import shipped
 from dgrl.trace import FOUND, SMALLEST_OBJECT
@@ -116,11 +117,7 @@ def copy_photos(folder: Path) -> list[str]:
 
 def experiments(weights: str) -> list[dict[str, Any]]:
     """What the app offers too, each a link, but for those that ask why: the page has no attributions."""
-    if importlib.util.find_spec("dgrl.experiments") is None:
-        return []
-    sizes = importlib.import_module("dgrl.experiments").sizes_of(weights)
-    offered: list[dict[str, Any]] = importlib.import_module("dgrl.experiments.links").offered(sizes)
-    return [one for one in offered if "tab=why" not in one["link"]]
+    return [one for one in offered(sizes_of(weights)) if "tab=why" not in one["link"]]
 
 
 def copy_licences(folder: Path, weights: Path) -> None:
