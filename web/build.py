@@ -6,13 +6,14 @@ onnxruntime-web from `node_modules`, the checkpoint as graphs and weights, the e
 
 import argparse
 import hashlib
+import importlib
+import importlib.util
 import json
 import re
 import shutil
 from pathlib import Path
 from typing import Any
 
-from dgrl.experiments.links import offered
 
 import dgrl.explorer
 from dgrl import DGRL
@@ -39,6 +40,7 @@ RUNTIME_FILES = (
 LATER = ("ort.webgpu.min.mjs", "asyncify")
 """Of the runtime, what is loaded and kept only where there is a GPU."""
 PHOTOS = (".jpg", ".png")
+LINKS = "dgrl.experiments.links"
 MOVED = {
     "../../dgrl/explorer/script/": "./explorer/",
     "../../explorer/script/": "./explorer/",
@@ -117,7 +119,10 @@ def copy_photos(folder: Path) -> list[str]:
 
 def experiments(weights: str) -> list[dict[str, Any]]:
     """What the app offers too, each a link, but for those that ask why: the page has no attributions."""
-    return [one for one in offered(sizes_of(weights)) if "tab=why" not in one["link"]]
+    if importlib.util.find_spec(LINKS) is None:
+        return []
+    offered: list[dict[str, Any]] = importlib.import_module(LINKS).offered(sizes_of(weights))
+    return [one for one in offered if "tab=why" not in one["link"]]
 
 
 def copy_licences(folder: Path, weights: Path) -> None:

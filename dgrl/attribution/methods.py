@@ -4,6 +4,7 @@ They yield the share done, from 0 to 1, and return the attribution (S, S) over R
 """
 
 import itertools
+import math
 from collections.abc import Generator
 
 import torch
@@ -43,14 +44,16 @@ def integrated_gradients(evidence: Evidence, tolerance: float, batch_size: int) 
         for start, end in waiting:
             shown, hidden = evidence.all_visible(end), evidence.all_visible(start)
             part = captum.attribute(shown, hidden, n_steps=POINTS, internal_batch_size=batch_size)[0, 0].detach()
-            missing = abs(float(part.sum()) - (values[end] - values[start]))
+            missing = float(part.sum()) - (values[end] - values[start])
             pieces.append((missing, start, end, part))
             points += POINTS
             yield min(points / MOST_POINTS, 1.0)
         waiting = []
-        missing = sum(piece[0] for piece in pieces)
+        # What is missing in one piece may be too much in another: that they add up is not enough.
+        errors = [piece[0] for piece in pieces]
+        missing = max(abs(sum(errors)), math.hypot(*errors))
         if missing > tolerance * abs(values[1.0] - values[0.0]) and points < MOST_POINTS:
-            worst = max(range(len(pieces)), key=lambda index: pieces[index][0])
+            worst = max(range(len(pieces)), key=lambda index: abs(pieces[index][0]))
             _, start, end, _ = pieces.pop(worst)
             middle = (start + end) / 2
             values[middle] = evidence.value(middle)
