@@ -14,7 +14,6 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-
 import dgrl.explorer
 from dgrl import DGRL
 from dgrl.checkpoint import CARD_FILE, default_weights

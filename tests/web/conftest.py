@@ -14,9 +14,6 @@ from playwright.sync_api import Browser, BrowserContext, Page
 from dgrl import DGRL
 from tests.helpers.networks import TINY, filled
 
-pytest.importorskip("onnxscript", reason="the extra export is not installed")
-build = pytest.importorskip("web.build")
-
 SMALL = replace(TINY, feedback="attended", steps=1)
 SHIPPED = Path(__file__).parents[2] / "weights" / "dgrl-lite"
 Visit = Callable[..., Page]
@@ -46,6 +43,9 @@ class Site:
 
 
 def built(folder: Path, weights: Path, exact: bool) -> Path:
+    pytest.importorskip("onnxscript", reason="the extra export is not installed")
+    from web import build
+
     if not build.RUNTIME.is_dir():
         pytest.skip("onnxruntime-web is not there: npm ci")
     build.build(folder, str(weights), exact)
