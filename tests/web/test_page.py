@@ -167,7 +167,7 @@ def test_it_works_without_a_server(small_page: Path, visit: Visit, tmp_path: Pat
     page.reload()
     wait(page)
     assert page.evaluate("Object.keys(window.dgrl.passes[0].arrays).length") > 8
-    page.get_by_role("button", name="raccoon").click()
+    page.get_by_role("button", name="raccoon", exact=True).click()
     shows(page, 0, "raccoon")
 
 
