@@ -92,7 +92,7 @@ def export(model: DGRL, path: str | Path, steps: int | None = None, half: bool =
         from dgrl.export import graph
     except ImportError as error:
         raise ExportError(MISSING) from error
-    network = ready(model)
+    network = ready(model, fold=not half)
     steps = model.config.steps if steps is None else steps
     module = graph.Alterations(network, Whole(network, steps), squares(network))
     proto = graph.to_onnx(module)
@@ -118,10 +118,15 @@ def export(model: DGRL, path: str | Path, steps: int | None = None, half: bool =
     )
 
 
-def ready(model: DGRL) -> DGRL:
-    """A copy on the CPU, in float32, with batch-norms folded away."""
+def ready(model: DGRL, fold: bool = True) -> DGRL:
+    """A copy on the CPU, in float32, with batch-norms folded away.
+
+    Not where weights are then stored in half precision: checkpoints hold them so, and once folded they are others,
+    which would be rounded anew. onnxruntime folds them itself when it loads the file.
+    """
     network = copy.deepcopy(model).cpu().float().eval()
-    network.rln.backbone = folded(network.rln.backbone)
+    if fold:
+        network.rln.backbone = folded(network.rln.backbone)
     return network.requires_grad_(False)
 
 
