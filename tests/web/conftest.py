@@ -79,8 +79,9 @@ def visit(browser: Browser) -> Iterator[Visit]:
     contexts: list[BrowserContext] = []
     trouble: list[str] = []
 
-    def opened(site: Site, address: str = "", width: int = 1280, height: int = 720) -> Page:
-        context = browser.new_context(viewport={"width": width, "height": height}, has_touch=width < 500)
+    def opened(site: Site, address: str = "", width: int = 1280, height: int = 720, scheme: str = "light") -> Page:
+        size = {"width": width, "height": height}
+        context = browser.new_context(viewport=size, has_touch=width < 500, color_scheme=scheme)
         contexts.append(context)
         page = context.new_page()
         page.on("pageerror", lambda error: trouble.append(str(error)))
