@@ -37,7 +37,9 @@ def main() -> None:
     out = tempfile.mkdtemp()
     works: dict[str, Callable[[], float]] = {
         "import torch": lambda: command("-c", "import torch"),
-        "import torch, torchvision, gradio": lambda: command("-c", "import torch, torchvision, gradio"),
+        "import torch, timm (and torchvision)": lambda: command("-c", "import torch, timm"),
+        "of it PyTorch's compiler": lambda: command("-c", "import torch._dynamo") - command("-c", "import torch"),
+        "import torch, timm, gradio": lambda: command("-c", "import torch, timm, gradio"),
         "import dgrl": lambda: command("-c", "import dgrl"),
         "from dgrl import DGRL": lambda: command("-c", "from dgrl import DGRL"),
         "dgrl --help": lambda: command("-m", "dgrl", "--help"),

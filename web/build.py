@@ -6,6 +6,8 @@ onnxruntime-web from `node_modules`, the checkpoint as graphs and weights, the e
 
 import argparse
 import hashlib
+import importlib
+import importlib.util
 import json
 import re
 import shutil
@@ -15,10 +17,10 @@ from typing import Any
 import dgrl.explorer
 from dgrl import DGRL
 from dgrl.checkpoint import CARD_FILE, default_weights
+from dgrl.experiments import sizes_of
 from dgrl.explorer.bundle import COLOURS, SUM_DECIMALS, palette_of
 from dgrl.files import shipped
 from dgrl.trace import FOUND, SMALLEST_OBJECT
-from web.experiments import experiments
 from web.graphs import config_for_page, saved, write_graphs
 
 HERE = Path(__file__).parent
@@ -37,6 +39,7 @@ RUNTIME_FILES = (
 LATER = ("ort.webgpu.min.mjs", "asyncify")
 """Of the runtime, what is loaded and kept only where there is a GPU."""
 PHOTOS = (".jpg", ".png")
+LINKS = "dgrl.experiments.links"
 MOVED = {
     "../../dgrl/explorer/script/": "./explorer/",
     "../../explorer/script/": "./explorer/",
@@ -82,7 +85,7 @@ def build(out: Path, weights: str, exact: bool = False) -> dict[str, Any]:
         "decimals": {"coefficients": 6, "sums": SUM_DECIMALS},
         "found": {"above": FOUND, "least": SMALLEST_OBJECT},
         "photos": copy_photos(out / "photos"),
-        "experiments": experiments(),
+        "experiments": experiments(weights),
         "version": dgrl.__version__,
     }
     saved(manifest, out / "manifest.json")
@@ -111,6 +114,14 @@ def copy_photos(folder: Path) -> list[str]:
     for photo in photos:
         shutil.copy(photo, folder)
     return [photo.name for photo in photos]
+
+
+def experiments(weights: str) -> list[dict[str, Any]]:
+    """What the app offers too, each a link, but for those that ask why: the page has no attributions."""
+    if importlib.util.find_spec(LINKS) is None:
+        return []
+    offered: list[dict[str, Any]] = importlib.import_module(LINKS).offered(sizes_of(weights))
+    return [one for one in offered if "tab=why" not in one["link"]]
 
 
 def copy_licences(folder: Path, weights: Path) -> None:

@@ -13,13 +13,15 @@ from typing import Any
 
 import numpy as np
 import onnx
+import torch
 from onnx import external_data_helper, numpy_helper
 from torch import Tensor
 
-from dgrl.export.graph import Alterations, halved, to_onnx
-from dgrl.export.write import BRN_IMAGE, RLN_IMAGE, pictures, ready
+from dgrl.export.graph import Alterations, halved, session, to_onnx
+from dgrl.export.write import BRN_IMAGE, HALF_TOLERANCE, RLN_IMAGE, TOLERANCE, pictures, ready
 from dgrl.model import DGRL
-from dgrl.taps import BLOCKS
+from dgrl.taps import BLOCKS, REFINED, logits_name
+from dgrl.trace import Array
 
 WEIGHTS = "weights.bin"
 STEM, SALIENCY = "stem", "saliency"
@@ -68,9 +70,8 @@ class Refinement:
         return {}
 
 
-def cut(model: DGRL) -> dict[str, Alterations]:
+def cut(network: DGRL) -> dict[str, Alterations]:
     """The graphs by name, in the order in which they run."""
-    network = ready(model)
     picture = pictures(network)[0]
     first = Alterations(network, FirstStep(network), {RLN_IMAGE: picture[RLN_IMAGE]})
     graphs = {"step0": first}
@@ -88,7 +89,7 @@ def write_graphs(model: DGRL, folder: Path, half: bool) -> dict[str, Any]:
     shared = bytearray()
     places: dict[bytes, int] = {}
     known: dict[str, Any] = {}
-    for name, module in cut(model).items():
+    for name, module in cut(ready(model, fold=not half)).items():
         proto = to_onnx(module, batch=False)
         inputs = set(module.defaults)
         kept = [tensor for tensor in proto.graph.initializer if tensor.name not in inputs]
@@ -105,7 +106,40 @@ def write_graphs(model: DGRL, folder: Path, half: bool) -> dict[str, Any]:
             "outputs": module.outputs,
         }
     (folder / WEIGHTS).write_bytes(shared)
+    off = largest_error(ready(model), folder, known)
+    if not off <= (HALF_TOLERANCE if half else TOLERANCE):
+        raise SystemExit(f"the graphs' maps are up to {off:.2g} from the network's; python -m web.build --exact?")
     return known
+
+
+def largest_error(network: DGRL, folder: Path, known: Mapping[str, Any]) -> float:
+    """How far the graphs' predictions and refined map are from the network's on a picture, as onnxruntime runs them."""
+    picture = pictures(network)[0]
+    with torch.inference_mode():
+        steps = network.rln(picture[RLN_IMAGE], max(network.config.steps, 1)).steps
+        refined = network.refine(picture[BRN_IMAGE], steps[-1].saliency).refined.numpy()
+
+    def run(name: str, given: Mapping[str, Array]) -> dict[str, Array]:
+        about = known[name]
+        defaults = {
+            key: np.broadcast_to(np.array(value, np.float32), about["inputs"][key])
+            for key, value in about["defaults"].items()
+        }
+        return dict(
+            zip(about["outputs"], session(str(folder / f"{name}.onnx")).run(None, {**defaults, **given}), strict=True)
+        )
+
+    errors = []
+    found = run("step0", {RLN_IMAGE: picture[RLN_IMAGE].numpy()})
+    carried = {name: found[name] for name in (STEM, *BLOCKS)}
+    for t, step in enumerate(steps):
+        if t:
+            found = run(f"step{t}", carried)
+            carried |= {block: found[f"{block}.next"] for block in BLOCKS}
+        logits = found[logits_name(t)]
+        errors.append(np.abs(1 / (1 + np.exp(logits[:, :1] - logits[:, 1:])) - step.saliency.numpy()).max())
+    found = run("brn", {BRN_IMAGE: picture[BRN_IMAGE].numpy(), SALIENCY: steps[-1].saliency.numpy()})
+    return float(max(*errors, np.abs(found[REFINED] - refined).max()))
 
 
 def share(tensor: onnx.TensorProto, shared: bytearray, places: dict[bytes, int]) -> None:

@@ -33,6 +33,8 @@ from dgrl.trace import Array
 RLN_IMAGE, BRN_IMAGE = "rln.image", "brn.image"
 TOLERANCE = 1e-4
 """Of the largest value that passes a tap, or of 1 where that is less."""
+ROUNDING = 1e-5
+"""Of resizing, in probabilities."""
 HALF_TOLERANCE = 0.01
 """Of maps in [0, 1], where weights are stored in half precision."""
 MISSING = "to write ONNX files, onnx, onnxscript and onnxruntime are needed: pip install 'dgrl[export]'"
@@ -90,7 +92,7 @@ def export(model: DGRL, path: str | Path, steps: int | None = None, half: bool =
         from dgrl.export import graph
     except ImportError as error:
         raise ExportError(MISSING) from error
-    network = ready(model)
+    network = ready(model, fold=not half)
     steps = model.config.steps if steps is None else steps
     module = graph.Alterations(network, Whole(network, steps), squares(network))
     proto = graph.to_onnx(module)
@@ -116,10 +118,15 @@ def export(model: DGRL, path: str | Path, steps: int | None = None, half: bool =
     )
 
 
-def ready(model: DGRL) -> DGRL:
-    """A copy on the CPU, in float32, with batch-norms folded away."""
+def ready(model: DGRL, fold: bool = True) -> DGRL:
+    """A copy on the CPU, in float32, with batch-norms folded away.
+
+    Not where weights are then stored in half precision: checkpoints hold them so, and once folded they are others,
+    which would be rounded anew. onnxruntime folds them itself when it loads the file.
+    """
     network = copy.deepcopy(model).cpu().float().eval()
-    network.rln.backbone = folded(network.rln.backbone)
+    if fold:
+        network.rln.backbone = folded(network.rln.backbone)
     return network.requires_grad_(False)
 
 
@@ -185,20 +192,20 @@ def check(path: str, network: DGRL, steps: int, half: bool) -> float:
 def passed(network: DGRL, session: Any, feeds: Inputs, theirs: Mapping[str, Array]) -> dict[str, Array]:
     """What passes the file's taps for one picture, beside what passes the network's.
 
-    A binary prior rounds a probability of one half up here and down there, whatever the precision. Where it did, as far
-    from one half as the logits may err, and nowhere else, the network's prior is taken, and BRN computes with that.
+    A binary prior rounds a probability of one half up here and down there, whatever the precision. Where it did, no
+    farther from one half than the maps before it differ, the network's prior is taken, and BRN computes with that.
     """
     names = list(theirs)
     ours: dict[str, Array] = dict(zip(names, session.run(names, feeds), strict=True))
     flipped = ours[PRIOR] != theirs[PRIOR]
     if network.brn.prior == "soft" or not flipped.any():
         return ours
-    logits = torch.from_numpy(theirs[[name for name in names if name.endswith(".logits")][-1]])
-    # The sigmoid is a quarter as steep, but two logits differ.
-    doubtful = TOLERANCE * max(1.0, float(logits.abs().max()))
+    last = [name for name in names if name.endswith(".logits")][-1]
     images = torch.zeros(1, 3, *flipped.shape[-2:])
-    saliency = network.sizing.for_brn(images, logits.softmax(1)[:, 1:], network.config.brn_size)[1].numpy()
-    if (flipped & (np.abs(saliency - 0.5) > doubtful)).any():
+    soft = [torch.from_numpy(taps[last]).softmax(1)[:, 1:] for taps in (ours, theirs)]
+    soft = [network.sizing.for_brn(images, saliency, network.config.brn_size)[1] for saliency in soft]
+    doubtful = 2 * float((soft[0] - soft[1]).abs().max()) + ROUNDING
+    if (flipped & ((soft[1] - 0.5).abs() > doubtful).numpy()).any():
         return ours
     given = {f"{PRIOR}.own": np.zeros(1, np.float32), f"{PRIOR}.given": theirs[PRIOR]}
     return ours | dict(zip(names, session.run(names, feeds | given), strict=True))

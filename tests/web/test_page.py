@@ -20,6 +20,7 @@ from tests.helpers.networks import draw_photo
 from tests.web.conftest import SHIPPED, Site, Visit, built, copied, wait
 
 pytestmark = pytest.mark.browser
+AXE = Path(__file__).resolve().parents[2] / "node_modules/axe-core/axe.min.js"
 
 PASS = """async ([bytes, edits, steps]) => {
   const { engine, readPhoto, inputsOf, grids } = window.dgrl;
@@ -167,7 +168,7 @@ def test_it_works_without_a_server(small_page: Path, visit: Visit, tmp_path: Pat
     page.reload()
     wait(page)
     assert page.evaluate("Object.keys(window.dgrl.passes[0].arrays).length") > 8
-    page.get_by_role("button", name="raccoon").click()
+    page.get_by_role("button", name="raccoon", exact=True).click()
     shows(page, 0, "raccoon")
 
 
@@ -199,6 +200,20 @@ def test_a_person_can_alter_paint_and_undo(site: Site, visit: Visit, size: tuple
     assert said.inner_text().startswith("conv3 painted ×4")
     own, painted = page.evaluate("window.dgrl.passes.map((pass) => [...pass.arrays['rln.t0.conv3.weight_map']])")
     assert own != painted
+
+
+@pytest.mark.skipif(not AXE.exists(), reason="needs axe-core: npm ci")
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_page_meets_wcag_aa(site: Site, visit: Visit, scheme: str) -> None:
+    page = visit(site, scheme=scheme)
+    page.evaluate(AXE.read_text("utf-8"))
+    page.get_by_role("button", name="Alter", exact=True).click()
+    found = page.evaluate(
+        """async () => (await axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"] }))
+          .violations.map(({ id, nodes }) => [id, nodes.slice(0, 3).map(({ html, failureSummary }) =>
+            `${html.slice(0, 160)} ${failureSummary.slice(0, 300)}`)])"""
+    )
+    assert found == [], json.dumps(found, indent=1, ensure_ascii=False)
 
 
 def test_a_link_of_the_app_is_followed(site: Site, visit: Visit) -> None:

@@ -27,7 +27,20 @@ async function chosen() {
 /** So many photos stay with the worker. */
 const KEPT_PHOTOS = 6;
 
+/** The engine that there is; WebAssembly where the GPU turns out to lack something. */
 export async function startEngine() {
+  const engine = await chosen();
+  if (engine === "wasm") return launched(engine);
+  try {
+    return await launched(engine);
+  } catch (error) {
+    console.warn(`WebGPU failed (${error}); WebAssembly takes over.`);
+    return launched("wasm");
+  }
+}
+
+/** @param {"webgpu" | "wasm"} engine */
+async function launched(engine) {
   const worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
   /** @type {Map<number, {wish: Wish, arrays: Arrays, done: (result: Result | null) => void, failed: (error: Error) => void}>} */
   const running = new Map();
@@ -38,11 +51,13 @@ export async function startEngine() {
   const about = await new Promise((ready, failed) => {
     worker.addEventListener("message", ({ data }) => {
       if (data.kind === "ready") ready(data);
-      else if (data.kind === "failed" && data.id === undefined) failed(new Error(data.reason));
-      else answer(data);
+      else if (data.kind === "failed" && data.id === undefined) {
+        worker.terminate();
+        failed(new Error(data.reason));
+      } else answer(data);
     });
     worker.addEventListener("error", (event) => failed(new Error(event.message || "the worker cannot be loaded")));
-    chosen().then((engine) => worker.postMessage({ kind: "start", engine }));
+    worker.postMessage({ kind: "start", engine });
   });
 
   /** @param {{kind: string, id: number, arrays: Arrays, seconds: number, reason: string}} message */
