@@ -2,9 +2,10 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+VENV_FLAGS ?=
 PORT ?= 7860
 
-.PHONY: app test oldest soak check format bench notebooks docs screenshots clean
+.PHONY: app test oldest gpu gpu-check soak check format bench notebooks docs screenshots web clean
 
 app: $(VENV)/ready ## start the app and print its address
 	$(BIN)/dgrl app --port $(PORT)
@@ -14,8 +15,16 @@ test: $(VENV)/ready-dev ## every test, those in the browser included (they need 
 
 oldest: ## every test with the oldest versions of the dependencies
 	mkdir -p .venv-oldest
-	sed -n 's/>=/==/p' requirements.txt > .venv-oldest/constraints.txt
+	sed -n '/^dependencies = \[/,/^\]/s/^ *"\([^",]*\)>=\([^",]*\).*/\1==\2/p' pyproject.toml > .venv-oldest/constraints.txt
 	PIP_CONSTRAINT=$(CURDIR)/.venv-oldest/constraints.txt $(MAKE) test VENV=.venv-oldest
+
+# With PyTorch installed already, that one is used: it fits the machine's driver.
+gpu: ## does everything work on this machine's CUDA GPU? tests, then the table of benchmarks/README.md; ten minutes
+	$(MAKE) gpu-check VENV=.venv-gpu VENV_FLAGS="$$($(PYTHON) -c 'import torch' 2>/dev/null && echo --system-site-packages)"
+
+gpu-check: $(VENV)/ready-dev
+	DGRL_GPU=1 $(BIN)/python -m pytest -m gpu --durations 10 tests/gpu
+	$(BIN)/python -m benchmarks gpu
 
 soak: $(VENV)/ready-dev ## what takes long: 2,000 requests by 20 visitors at once, ten minutes of fuzzing
 	$(BIN)/python -m tests.helpers.soak
@@ -44,24 +53,27 @@ docs: $(VENV)/ready-dev ## build the documentation with its live pages in site/;
 screenshots: $(VENV)/ready-dev ## take the README's pictures of the app anew
 	$(BIN)/python docs/screenshots.py
 
-clean: ## remove the virtual environment and what tools left
-	rm -rf $(VENV) .venv-oldest node_modules build dist site *.egg-info .pytest_cache .mypy_cache .ruff_cache
+web: $(VENV)/ready-dev node_modules/ready ## build the static page, web/dist (needs Node.js); WEIGHTS=FOLDER for another checkpoint
+	$(BIN)/python -W ignore -m web.build $(if $(WEIGHTS),--weights $(WEIGHTS))
 
-$(VENV)/ready: requirements.txt pyproject.toml
+clean: ## remove the virtual environment and what tools left
+	rm -rf $(VENV) .venv-oldest .venv-gpu node_modules build dist web/dist site *.egg-info .pytest_cache .mypy_cache .ruff_cache
+
+$(VENV)/ready: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "DGRL needs Python 3.10 or newer; try make PYTHON=python3.12")'
 	@echo "Setting up $(VENV): PyTorch and the rest, some gigabytes, once."
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	$(PYTHON) -m venv $(VENV_FLAGS) $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
 	@touch $@
 
 $(VENV)/ready-dev: $(VENV)/ready
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,docs]'
 	@touch $@
 
-# Tools that check the explorer's script. Whoever uses DGRL needs neither them nor Node.js.
+# Tools that check the scripts, and what runs the network in the static page. Whoever uses DGRL needs neither them nor
+# Node.js.
 node_modules/ready: package.json package-lock.json
 	@node -e 'process.exit(Number.parseInt(process.versions.node) < 18 ? 1 : 0)' && command -v npm >/dev/null \
-		|| { echo "Checking the explorer's script needs Node.js 18 or newer with npm." >&2; exit 1; }
+		|| { echo "This needs Node.js 18 or newer with npm." >&2; exit 1; }
 	npm ci --loglevel error --no-audit --no-fund
 	@touch $@

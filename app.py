@@ -6,4 +6,4 @@ from dgrl.app import build, checkpoints, launch_settings, load
 app = build(load(checkpoints()))
 
 if __name__ == "__main__":
-    app.launch(**launch_settings())
+    app.launch(mcp_server=True, **launch_settings())  # for which the Space is given its badge

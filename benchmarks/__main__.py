@@ -16,15 +16,22 @@ from dgrl.experiments.sizes import PARTS_FILE
 
 PAGE = Path(__file__).parent / "README.md"
 SECTIONS = {
+    "speed": "benchmarks.speed",
     "inference": "benchmarks.inference",
     "app": "benchmarks.app_latency",
     "start": "benchmarks.start",
     "folder": "benchmarks.folder",
+    "growth": "benchmarks.growth",
+    "engines": "benchmarks.engines",
+    "web": "benchmarks.web",
     "data": "benchmarks.data",
     "training": "benchmarks.training",
     "flat": "benchmarks.flat",
+    "gpu": "benchmarks.gpu",
 }
 """What is run for each section of the page, between its marks."""
+ASKED_FOR = {"gpu"}
+"""Sections that are measured only when they are named: not every machine can."""
 WITH_DATA = "parts"
 
 
@@ -53,7 +60,7 @@ def main() -> None:
         return
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("sections", nargs="*", choices=[[], *SECTIONS], metavar="SECTION", help=", ".join(SECTIONS))
-    for section in parser.parse_args().sections or SECTIONS:
+    for section in parser.parse_args().sections or [name for name in SECTIONS if name not in ASKED_FOR]:
         measure(section)
 
 

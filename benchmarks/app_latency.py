@@ -27,55 +27,38 @@ from dgrl.app.runs import AS_TRAINED
 
 APP = Path(__file__).resolve().parents[1] / "app.py"
 CLICKS = 20
+VISITS = 5
+VISITED = (
+    "photo given to RLN's map",
+    "photo given to BRN's result",
+    "photo given to the last kernel",
+    "altered to RLN's map",
+    "altered to BRN's result",
+    "numbers under the hand, each",
+)
 PHOTOS = sorted(EXAMPLES.glob("*.jpg"))
 WANTED = {
-    "app start": 8.0,
-    "photo given to RLN's map": 1.0,
-    "photo given to BRN's result": 4.0,
-    "tab switch": 0.5,
-    "click to redraw, Localise": 0.15,
-    "click to redraw, Refine": 0.15,
+    "app start": 6.0,
+    "first map of RLN after the upload": 0.5,
+    "photo given to RLN's map": 0.5,
 }
 Times = Mapping[str, Sequence[float]]
-# A result is there when its picture is drawn and the sentence below says which half of the pass it is of.
-SAID = """(words) => {
-  const image = document.querySelector('#saliency img'), said = document.querySelector('#summary')?.textContent ?? '';
-  return image?.complete && image.naturalWidth > 0 && words.some(word => said.includes(word));
-}"""
-LATE = """window.late = (start, what) => {
-  if (performance.now() - start > 30000) throw new Error(`${what} took too long`);
-};"""
-# From the click until the picture that answers it is there and the browser has drawn a frame; and for how much of
-# it the browser waited for the server's answer.
-CLICK = """async ([element, across, down]) => {
-  const frame = () => new Promise(requestAnimationFrame), image = () => document.querySelector(`${element} img`);
-  const before = image().src, box = image().getBoundingClientRect();
-  performance.clearResourceTimings();
-  const start = performance.now();
-  const at = { clientX: box.left + across * box.width, clientY: box.top + down * box.height };
-  image().dispatchEvent(new MouseEvent('click', { bubbles: true, ...at }));
-  do { await frame(); late(start, element); } while (image().src === before || !image().complete);
-  await image().decode();
-  await frame();
-  const whole = performance.now() - start;
-  const answer = performance.getEntriesByType('resource').find(entry => entry.name.endsWith('/run/predict'));
-  return [whole / 1000, answer ? answer.duration / 1000 : NaN];
-}"""
-TAB = """async (name) => {
+SLOT = "dgrl.explorer()?.parts.app.slots[{slot}]?.pass"
+LOCALISED = SLOT + ".header.title === '{title}' && !!" + SLOT + ".arrays['rln.t0.saliency']"
+REFINED = LOCALISED + " && !!" + SLOT + ".arrays['brn.round1']"
+WHOLE = REFINED + " && !!" + SLOT + ".arrays['brn.coefficients']"
+HOVER = """async () => {
+  const room = document.querySelector('.room'), box = room.getBoundingClientRect();
   const frame = () => new Promise(requestAnimationFrame), start = performance.now();
-  const tab = [...document.querySelectorAll('[role=tab]')].find(tab => tab.textContent.trim() === name);
-  const shown = element => element.checkVisibility({visibilityProperty: true});
-  const panel = () => [...document.querySelectorAll('[role=tabpanel]')].find(shown);
-  const before = panel();
-  tab.click();
-  // Pictures out of sight may be loaded later, or never.
-  const seen = image => shown(image) && image.getBoundingClientRect().top < innerHeight;
-  const missing = image => seen(image) && !image.complete;
-  const waiting = () => [before, undefined].includes(panel()) || [...panel().querySelectorAll('img')].some(missing);
-  do { await frame(); late(start, name); } while (waiting());
-  await frame();
-  return (performance.now() - start) / 1000;
+  for (let i = 1; i <= 30; i++) {
+    const at = { clientX: box.left + i * box.width / 31, clientY: box.top + i * box.height / 31 };
+    const under = document.elementFromPoint(at.clientX, at.clientY);
+    under.dispatchEvent(new PointerEvent('pointermove', { bubbles: true, ...at }));
+    await frame();
+  }
+  return (performance.now() - start) / 30000;
 }"""
+"""A pixel's numbers, thirty times over, each until the next frame."""
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -107,21 +90,19 @@ def started(weights: str | None) -> Iterator[tuple[str, float]]:
 
 
 def of_the_api(url: str) -> Times:
-    """The first result of each example, the other tabs, and clicks."""
+    """The first result of each example, what is asked for after it, and everything as a file."""
     client = Client(url, verbose=False)
 
     def ask(endpoint: str, photo: int, *more: object) -> object:
         settings = {"steps": AS_TRAINED, "api_name": endpoint}
         return client.predict(handle_file(PHOTOS[photo]), *more, **settings)
 
-    every = range(len(PHOTOS))
+    every = range(min(len(PHOTOS), VISITS))
     return {
         "first map of RLN after the upload": [seconds(lambda i=i: ask("/localise", i)) for i in every],
         "result after BRN, from then on": [seconds(lambda i=i: ask("/detect", i)) for i in every],
-        "cut-out": [seconds(lambda i=i: ask("/cutout", i)) for i in every],
-        "Localise tab": [seconds(lambda i=i: ask("/localise", i)) for i in every],
-        "Refine tab": [seconds(lambda i=i: ask("/refine", i)) for i in every],
-        "click on a pixel": [
+        "what BRN does": [seconds(lambda i=i: ask("/refine", i)) for i in every],
+        "numbers of a pixel": [
             seconds(lambda i=i: client.predict(handle_file(PHOTOS[0]), x=10 * i, y=10 * i, api_name="/pixel"))
             for i in range(CLICKS)
         ],
@@ -130,59 +111,43 @@ def of_the_api(url: str) -> Times:
 
 
 def in_the_browser(url: str, chromium: str) -> Times:
-    """What a visitor sees: the page, the first results of each example, tabs, and clicks in two of them."""
+    """What a visitor sees: the page, each example given as a photo, an altered pass, and the numbers under the hand."""
     with sync_playwright() as playwright:
         options = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
         browser = playwright.chromium.launch(executable_path=chromium, args=options)
-        visits = [visit(browser, url, photo) for photo in range(len(PHOTOS))]
-        page = open_page(browser, url)
-        page.set_input_files("#photo input[type=file]", PHOTOS[0])
-        page.locator("#cutout img").wait_for()
-        tabs = [name for name in page.get_by_role("tab").all_inner_texts() if name != "Detect"]
-        first = []
-        for name in tabs:
-            first.append(page.evaluate(TAB, name))
-            page.wait_for_timeout(2000)  # the visitor looks, and the tab draws what it draws but once
-        again = [page.evaluate(TAB, name) for _ in range(3) for name in ("Detect", *tabs)]
-        places = [0.3 + 0.4 * i / CLICKS for i in range(CLICKS)]  # a picture may be narrower than its box
-        clicks: dict[str, Sequence[float]] = {}
-        for tab, element in (("Localise", "#shown"), ("Refine", "#picked")):
-            page.evaluate(TAB, tab)
-            page.locator(f"{element} img").scroll_into_view_if_needed()
-            measured = []
-            for at in places:
-                page.wait_for_timeout(500)  # nobody clicks while the answer before is still being drawn
-                measured.append(page.evaluate(CLICK, [element, at, 1 - at]))
-            clicks[f"click to redraw, {tab}"], clicks[f"of it the server, {tab}"] = zip(*measured, strict=True)
+        visits = [visit(browser, url, photo) for photo in PHOTOS[:VISITS]]
         browser.close()
-    waits = ("page opened", "photo given to RLN's map", "photo given to BRN's result")
-    results = dict(zip(waits, zip(*visits, strict=True), strict=True))
-    return {**results, "tab opened first": first, "tab switch": again, **clicks}
+    waits = ("page opened", *VISITED)
+    return dict(zip(waits, zip(*visits, strict=True), strict=True))
 
 
-def open_page(browser: Browser, url: str) -> Page:
-    """A new visitor's page."""
-    page = browser.new_page(viewport={"width": 1280, "height": 900})
+def until(page: Page, condition: str, slot: int, title: str, start: float) -> float:
+    """Seconds from `start` until it holds."""
+    page.wait_for_function(condition.format(slot=slot, title=title), polling="raf")
+    return time.perf_counter() - start
+
+
+def visit(browser: Browser, url: str, photo: Path) -> tuple[float, ...]:
+    """Seconds until the page shows its example, and of what stands in `VISITED`."""
+    page = browser.new_page(viewport={"width": 1280, "height": 720})
     page.set_default_timeout(120_000)
-    page.add_init_script(LATE)
-    page.goto(url)
-    page.get_by_role("tab", name="Detect").wait_for()
-    return page
-
-
-def visit(browser: Browser, url: str, photo: int) -> tuple[float, float, float]:
-    """Seconds until the page is there; from a photo that nobody has given yet to RLN's map, and to BRN's result."""
-    start = time.perf_counter()
-    page = open_page(browser, url)
-    opened = time.perf_counter() - start
-    start = time.perf_counter()
-    page.set_input_files("#photo input[type=file]", PHOTOS[photo])
-    page.wait_for_function(SAID, arg=["BRN is refining", "One pass"], polling="raf")
-    localised = time.perf_counter() - start
-    page.wait_for_function(SAID, arg=["One pass"], polling="raf")
-    refined = time.perf_counter() - start
+    with tempfile.TemporaryDirectory() as folder:
+        given = Path(folder) / f"given-{photo.name}"
+        given.write_bytes(photo.read_bytes() + b"\0")  # not the example: nobody has given these bytes yet
+        start = time.perf_counter()
+        page.goto(url)
+        page.wait_for_selector(".dgrl-app[data-first=whole]", state="attached")
+        opened = time.perf_counter() - start
+        start = time.perf_counter()
+        page.set_input_files("#photo-file", given)
+        found = [until(page, condition, 0, given.stem, start) for condition in (LOCALISED, REFINED, WHOLE)]
+        page.get_by_role("tab", name="Alter").click()
+        start = time.perf_counter()
+        page.get_by_role("button", name="All flat").click()
+        found += [until(page, condition, 1, given.stem, start) for condition in (LOCALISED, REFINED)]
+        found.append(page.evaluate(HOVER))
     page.close()
-    return opened, localised, refined
+    return (opened, *found)
 
 
 def print_table(title: str, times: Times) -> None:

@@ -1,8 +1,10 @@
 """How fast one worker loads pictures with the training's augmentation: `python -m benchmarks.data [IMAGES MASKS]`.
 
-Prints a Markdown table. Without folders it draws pictures of DUTS's size itself, as JPEG, with masks as PNG.
+Prints Markdown tables, the second of how many cores a given rate needs.
+Without folders it draws pictures of DUTS's size itself, as JPEG, with masks as PNG.
 """
 
+import math
 import sys
 import tempfile
 import time
@@ -20,6 +22,8 @@ PICTURES = 200
 DRAWN = (300, 400)  # height and width of most pictures of DUTS-TR
 SIZES = (256, 384)
 BATCH = 16
+RATES = (100, 200, 400, 800, 1600)
+"""Pictures per second that a training may ask for."""
 
 
 def draw(folder: Path) -> list[Pair]:
@@ -62,8 +66,17 @@ def main() -> None:
         else:
             pairs = draw(Path(folder))
         print(f"{len(pairs)} pictures, one worker, torch {torch.__version__}\n")
-        rows = [[str(size), *(f"{speed:.0f}" for speed in measure(pairs, size))] for size in SIZES]
-        print(table(["size", "pictures/s", "pictures per second of processor time"], rows))
+        speeds = {size: measure(pairs, size) for size in SIZES}
+        rows = [[str(size), *(f"{speed:.0f}" for speed in both)] for size, both in speeds.items()]
+        print(table(["size", "pictures/s", "pictures per second of processor time"], rows), end="\n\n")
+        print(table(["cores to feed", *(f"{rate} pictures/s" for rate in RATES)], [
+            [f"at {size}", *(str(cores(rate, own)) for rate in RATES)] for size, (_, own) in speeds.items()
+        ]))  # fmt: skip
+
+
+def cores(rate: float, own: float) -> int:
+    """How many cores feed `rate` pictures per second if one second of a core reads `own`."""
+    return math.ceil(rate / own)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from benchmarks.timing import table
 
 ROOT = Path(__file__).parent.parent
 REPEATS = 3
-HEAVY = ("gradio", "captum", "matplotlib")
+HEAVY = ("gradio", "captum", "matplotlib", "torchvision", "timm", "torch._dynamo")
 
 
 def command(*words: str) -> float:

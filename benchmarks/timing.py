@@ -11,13 +11,14 @@ import torch
 
 def seconds(work: Callable[[], object], repeats: int = 5) -> float:
     """The median of a few runs, after one to warm up."""
+    wait = torch.cuda.synchronize if torch.cuda.is_available() else lambda: None
     work()
+    wait()
     times = []
     for _ in range(repeats):
         start = time.perf_counter()
         work()
-        if torch.cuda.is_available():
-            torch.cuda.synchronize()
+        wait()
         times.append(time.perf_counter() - start)
     return statistics.median(times)
 

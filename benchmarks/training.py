@@ -17,14 +17,15 @@ from dgrl.model import DGRL
 from dgrl.network.config import DGRLConfig
 from dgrl.running.device import choose_device
 from dgrl.training.config import TrainingConfig
-from dgrl.training.loop import make_optimiser
+from dgrl.training.loop import fastest, make_optimiser
 from dgrl.training.stages import make_stage
 
-DTYPES = {"no": torch.float32, "bf16": torch.bfloat16}
+DTYPES = {"no": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+COLUMNS = ("batch", "compiled", "pictures/s", "GFLOP per picture", "share of the matrix rate", "memory, GB")
 
 
-def main() -> None:
-    """Measure what the command line names."""
+def options(arguments: list[str] | None = None) -> argparse.Namespace:
+    """What the command line, or another's, asks for."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--backbone", default="tf_efficientnet_lite0")
     parser.add_argument("--size", type=int, default=256)
@@ -32,8 +33,19 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=2)
     parser.add_argument("--precision", choices=DTYPES, default="no")
     parser.add_argument("--device", default="auto")
-    options = parser.parse_args()
-    device = choose_device(options.device)
+    return parser.parse_args(arguments)
+
+
+def main() -> None:
+    """Measure what the command line names."""
+    asked = options()
+    device = choose_device(asked.device)
+    with fastest(device):
+        report(asked, device)
+
+
+def report(options: argparse.Namespace, device: torch.device) -> None:
+    """The table."""
     rate = matrix_rate(device, DTYPES[options.precision])
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU, {torch.get_num_threads()} threads"
     print(f"{options.backbone}, {options.size}×{options.size}, T = {options.steps}, {options.precision}, {name}")
@@ -43,11 +55,25 @@ def main() -> None:
         for batch_size in options.batch_size
         for compiled in (False, True)
     ]
-    print(table(["batch", "compiled", "pictures/s", "GFLOP per picture", "share of the matrix rate"], rows))
+    print(table(COLUMNS, rows))
 
 
 def row(options: argparse.Namespace, device: torch.device, rate: float, batch_size: int, compiled: bool) -> list[str]:
-    """One row of the table."""
+    """One row of the table; it says so if the GPU's memory is too small."""
+    named = [str(batch_size), "yes" if compiled else "no"]
+    try:
+        return [*named, *measure(options, device, rate, batch_size, compiled)]
+    except torch.cuda.OutOfMemoryError:
+        return [*named, "does not fit", *["–"] * (len(COLUMNS) - 3)]
+    finally:
+        if device.type == "cuda":
+            torch.cuda.empty_cache()
+
+
+def measure(
+    options: argparse.Namespace, device: torch.device, rate: float, batch_size: int, compiled: bool
+) -> list[str]:
+    """Speed, arithmetic, share of the matrix product's rate, and the device's memory."""
     config = TrainingConfig(size=options.size, steps=options.steps, precision=options.precision)
     model = DGRL(DGRLConfig(backbone=options.backbone, steps=options.steps)).to(device)
     stage = make_stage(model, config).train().to(memory_format=torch.channels_last)
@@ -56,11 +82,14 @@ def row(options: argparse.Namespace, device: torch.device, rate: float, batch_si
     images = images.to(memory_format=torch.channels_last)
     masks = (torch.rand(batch_size, 1, options.size, options.size, device=device) > 0.8).float()
 
+    scaler = torch.amp.GradScaler(device.type, enabled=options.precision == "fp16")
+
     def update() -> None:
         with torch.autocast(device.type, DTYPES[options.precision], enabled=options.precision != "no"):
             loss = stage(images, masks)
-        loss.backward()
-        optimiser.step()
+        scaler.scale(loss).backward()
+        scaler.step(optimiser)
+        scaler.update()
         optimiser.zero_grad()
 
     # Of the forward pass alone: going back, PyTorch counts depthwise convolutions as if they mixed all channels.
@@ -68,14 +97,16 @@ def row(options: argparse.Namespace, device: torch.device, rate: float, batch_si
         stage(images, masks)
     if compiled:
         model.rln.compile()
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
     taken = seconds(update)
     flops = 3 * counter.get_total_flops()
+    memory = f"{torch.cuda.max_memory_allocated(device) / 1e9:.1f}" if device.type == "cuda" else "–"
     return [
-        str(batch_size),
-        "yes" if compiled else "no",
         f"{batch_size / taken:.1f}",
         f"{flops / batch_size / 1e9:.0f}",
         f"{flops / taken / rate:.0%}",
+        memory,
     ]
 
 

@@ -19,6 +19,7 @@ COMMANDS = {
     "app": "Serve the app in your browser.",
     "train": "Train RLN, or BRN on RLN's maps.",
     "evaluate": "Measure a checkpoint on pictures with masks.",
+    "export": "Write a checkpoint as an ONNX file.",
     "import-caffe": "Make a checkpoint of the authors' Caffe weights.",
 }
 ABOUT = """Find the salient object of a photo, and see how it was found.

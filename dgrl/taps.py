@@ -199,14 +199,18 @@ class Paint:
 
     def __call__(self, weights: Tensor) -> Tensor:
         """The weight map (B, 1, h, w), painted, with a mean of 1."""
-        grey = torch.frombuffer(bytearray(self.grey), dtype=torch.uint8).view(self.height, self.width)
-        rows, columns = (_averaging(*sizes).to(weights) for sizes in zip(grey.shape, weights.shape[-2:], strict=True))
-        share = rows @ (grey.to(weights) / 255) @ columns.T  # (h, w) in [0, 1]
-        painted = weights * (1 + (self.strength - 1) * share)
+        painted = weights * self.factor(weights.shape[-2], weights.shape[-1]).to(weights)
         mean = painted.mean((-2, -1), keepdim=True)
         if not (mean > 0).all():
             raise ValueError("the painting leaves no weight anywhere: leave a place unpainted, or raise the strength")
         return painted / mean
+
+    def factor(self, height: int, width: int) -> Tensor:
+        """(height, width): by what the painting multiplies each cell of a map, before its mean is made 1 again."""
+        grey = torch.frombuffer(bytearray(self.grey), dtype=torch.uint8).view(self.height, self.width)
+        rows, columns = (_averaging(*sizes).float() for sizes in zip(grey.shape, (height, width), strict=True))
+        share = rows @ (grey.float() / 255) @ columns.T  # (h, w) in [0, 1]
+        return 1 + (self.strength - 1) * share
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,10 @@ import os
 import shutil
 from collections.abc import Iterator
 
+if "DGRL_GPU" not in os.environ:
+    # What is no test of GPUs is one of the CPU, on every machine. `make gpu` sets the variable.
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""
+
 import numpy as np
 import pytest
 import torch

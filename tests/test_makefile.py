@@ -17,7 +17,7 @@ case "$*" in
 esac
 """
 KILL = "kill -9 0"  # the whole group of processes, which is make's own
-STEPS = ["-c import", "-m venv", "-r requirements.txt", "--editable .", "app --port"]
+STEPS = ["-c import", "-m venv", "--editable .", "app --port"]
 
 pytestmark = pytest.mark.skipif(shutil.which("make") is None or os.name != "posix", reason="needs make")
 
@@ -43,7 +43,7 @@ def make(folder: Path, stop_at: str = "nowhere", end: str = "exit 1") -> tuple[i
 @pytest.fixture
 def clone(tmp_path):
     shutil.copy(ROOT / "Makefile", tmp_path)
-    for name in ("requirements.txt", "pyproject.toml"):
+    for name in ("pyproject.toml",):
         (tmp_path / name).touch()
     return tmp_path
 
@@ -52,11 +52,11 @@ def test_set_up_is_done_once(clone):
     assert make(clone) == (0, STEPS)
     assert make(clone) == (0, STEPS[-1:])
     later = (clone / ".venv" / "ready").stat().st_mtime + 1
-    os.utime(clone / "requirements.txt", (later, later))
+    os.utime(clone / "pyproject.toml", (later, later))
     assert make(clone) == (0, STEPS)
 
 
-@pytest.mark.parametrize("step", range(4))
+@pytest.mark.parametrize("step", range(3))
 @pytest.mark.parametrize("end", ["exit 1", KILL], ids=["error", "kill"])
 def test_set_up_that_was_cut_short_starts_again(clone, step, end):
     code, begun = make(clone, STEPS[step], end)

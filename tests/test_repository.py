@@ -5,6 +5,7 @@ import importlib.metadata
 import re
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ else:
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 MEGABYTE = 10**6
+OPTIONAL = {"spaces"}  # only on Hugging Face Spaces, where it is always there
 
 
 def shipped_files() -> list[Path]:
@@ -38,10 +40,38 @@ def shipped_files() -> list[Path]:
     return [path for path in paths if path.is_file()]
 
 
-def test_requirements_are_those_of_the_project():
+def space_requirements() -> list[str]:
+    """What a Space installs."""
     lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
-    requirements = [line for line in lines if line and not line.startswith("#")]
-    assert requirements == PROJECT["dependencies"]
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+def test_a_space_installs_versions_that_the_project_accepts():
+    """The same lower bounds; upper ones where a Space has no newer version. MCP's extra is for the Space's badge."""
+    wanted = {requirement.name: requirement for requirement in map(Requirement, PROJECT["dependencies"])}
+    for requirement in map(Requirement, space_requirements()):
+        bounds, ours = requirement.specifier, wanted[requirement.name].specifier
+        assert set(ours) <= set(bounds), requirement.name
+        assert all(bound.operator == "<" for bound in set(bounds) - set(ours)), requirement.name
+        assert requirement.extras == ({"mcp"} if requirement.name == "gradio" else set())
+    newest = {"torch": "2.11.0", "torchvision": "0.26.0"}
+    for name, version in newest.items():
+        (bounds,) = [one.specifier for one in map(Requirement, space_requirements()) if one.name == name]
+        assert version in bounds, "ZeroGPU's newest"
+        assert [bound.version for bound in bounds if bound.operator == "<"], "newer ones are not ZeroGPU's"
+
+
+def test_a_space_installs_what_the_app_imports_and_no_more():
+    """Followed from app.py through this repository, imports inside of functions included."""
+    needed = third_party(reached_from(ROOT / "app.py"))
+    assert "gradio" in needed, "the imports were not followed"
+    assert {"jupyterlab", "accelerate", "typer", "google"} & needed == set()
+    providers = importlib.metadata.packages_distributions()
+    named = {canonical(Requirement(line).name) for line in space_requirements()}
+    used = {canonical(distribution) for name in needed - OPTIONAL for distribution in providers[name]}
+    assert named - used - {"pymatting"} == set(), "these are not imported"  # it is loaded by its file's name
+    for name in sorted(needed - OPTIONAL):
+        assert {canonical(distribution) for distribution in providers[name]} & named, f"{name} would be missing"
 
 
 def test_requirements_need_no_repository():
@@ -65,21 +95,47 @@ def test_environment_is_in_step():
 
 def test_everything_imported_is_a_dependency():
     """A package that only happens to be installed would be missing elsewhere."""
-    imported = set()
-    for path in (*(ROOT / "dgrl").rglob("*.py"), *ROOT.glob("app.py")):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Import):
-                imported |= {alias.name.partition(".")[0] for alias in node.names}
-            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-                imported.add(node.module.partition(".")[0])
-    imported -= set(sys.stdlib_module_names) | {"dgrl"}
+    imported = third_party([*(ROOT / "dgrl").rglob("*.py"), *ROOT.glob("app.py")])
     assert {"torch", "timm", "numpy"} <= imported, "the imports were not found"
     providers = importlib.metadata.packages_distributions()
-    dependencies = {canonical(Requirement(line).name) for line in PROJECT["dependencies"]}
-    optional = {"spaces"}  # only on Hugging Face Spaces, where it is always there
-    for name in sorted(imported - optional):
+    exporting = PROJECT["optional-dependencies"]["export"]  # its absence is said in a sentence (tests/export)
+    dependencies = {canonical(Requirement(line).name) for line in [*PROJECT["dependencies"], *exporting]}
+    for name in sorted(imported - OPTIONAL):
         provided = {canonical(distribution) for distribution in providers.get(name, [name])}
         assert provided & dependencies, f"{name} (from {provided}) is no dependency"
+
+
+def imports_of(path: Path) -> set[str]:
+    """Every module that a file names in an import, with dots; of `from a import b` both a and a.b."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def third_party(paths: Iterable[Path]) -> set[str]:
+    """The packages of others that files import."""
+    tops = {name.partition(".")[0] for path in paths for name in imports_of(path)}
+    return tops - set(sys.stdlib_module_names) - {"dgrl"}
+
+
+def reached_from(path: Path) -> set[Path]:
+    """The repository's files that a program runs, itself included."""
+    reached, waiting = set(), [path]
+    while waiting:
+        path = waiting.pop()
+        if path in reached:
+            continue
+        reached.add(path)
+        for name in imports_of(path):
+            parts = name.split(".")
+            for count in range(1, len(parts) + 1):
+                place = ROOT.joinpath(*parts[:count])
+                waiting += [file for file in (place.with_suffix(".py"), place / "__init__.py") if file.is_file()]
+    return reached
 
 
 def canonical(name: str) -> str:
@@ -122,6 +178,14 @@ def test_importing_the_library_is_light():
     """`import dgrl` is for programs too: it must not bring in the app, attribution or drawing."""
     heavy = ["gradio", "captum", "matplotlib", "IPython", "anywidget", "accelerate", "py_sod_metrics", "typer"]
     code = f"import sys, dgrl; print([name for name in {heavy} if name in sys.modules])"
+    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"
+
+
+def test_the_network_s_class_is_light():
+    """timm, and with it torchvision and PyTorch's compiler, would double what its import takes."""
+    heavy = ["timm", "torchvision", "torch._dynamo", "gradio"]
+    code = f"import sys; from dgrl import DGRL; print([name for name in {heavy} if name in sys.modules])"
     result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"
 

@@ -1,4 +1,14 @@
-"""The Gradio app: a file per tab. `build` makes it from networks; `launch` serves it."""
+"""The app: one stage, fed with what the networks computed. `build` makes it from networks; `launch` serves it.
+
+| file | what it is |
+|---|---|
+| `stage`, `script/`, `app.css` | the page: the explorer and what is around it; what it asks for |
+| `api` | the endpoints, for programs and for the page; `why`, `measure`, `download` do their work |
+| `wishes` | what may be asked of the networks, checked; words where it cannot be had |
+| `passes`, `runs`, `zero_gpu` | recent passes, kept; how one is run |
+| `doors`, `limits`, `payloads`, `fetching`, `files`, `served` | what a visitor may reach, send, cost and leave behind |
+| `gradio_internals`, `failures` | what of Gradio's is replaced; words for what went wrong |
+"""
 
 import importlib.util
 import os
@@ -11,10 +21,12 @@ os.environ.setdefault("GRADIO_RUN_HISTORY", "False")  # it keeps every visitor's
 
 import gradio as gr
 
-from dgrl.app import address, detect, download, gradio_internals, limits, localise, measure, refine, what_if, why
+from dgrl.app import api, gradio_internals, limits, stage
 from dgrl.app.files import visitor_files
 from dgrl.app.passes import Passes
-from dgrl.app.style import CSS, NAME_PICTURES, THEME
+from dgrl.app.style import THEME
+from dgrl.app.why import explainer
+from dgrl.app.wishes import Asking
 from dgrl.checkpoint import SHIPPED_WEIGHTS, default_weights
 from dgrl.files import EXAMPLES
 from dgrl.model import DGRL
@@ -22,21 +34,23 @@ from dgrl.running.device import choose_device, rewrite_for_inference
 from dgrl.running.memory import keep_freed_memory
 
 MAX_UPLOAD = "40mb"
-HEADING = """
-# DGRL: saliency detection that shows its work
-Find the object that stands out in a photo, and see how the network found it.
-"""
 
 
 def build(
-    models: DGRL | Mapping[str, DGRL], examples: Sequence[str | Path] | None = None, precision: str = "auto"
+    models: DGRL | Mapping[str, DGRL],
+    examples: Sequence[str | Path] | None = None,
+    precision: str = "auto",
+    experiments: Sequence[Mapping[str, Any]] = (),
 ) -> gr.Blocks:
     """The app around its networks.
 
     Args:
         models: one network, or several by the names to choose from.
-        examples: photographs to offer; by default those of the repository.
+        examples: photographs to offer; by default those of the repository. PHOTO.jpg's mask, where there is one, is
+            masks/PHOTO.png beside it.
         precision: see `dgrl.running.precision`.
+        experiments: demonstrations to offer, each with `title`, `question`, `answer` and `link`, the query of a link
+            to the app (`script/links.js`).
 
     Returns:
         The app, not yet launched: `launch_settings` holds what its `launch` should be given.
@@ -46,26 +60,11 @@ def build(
     if examples is None:
         examples = sorted(EXAMPLES.glob("*.jpg"))
     visitor_files()  # before any component asks where files go
-    with gr.Blocks(title="DGRL", analytics_enabled=False) as app:
-        gr.Markdown(HEADING)
-        with gr.Tabs(overflow_behavior="wrap") as tabs:
-            with gr.Tab("Detect", id="detect"):
-                source, localised, found = detect.add(passes, examples)
-            with gr.Tab("Localise", id="localise"):
-                looking = localise.add(source, localised)
-            with gr.Tab("Refine", id="refine"):
-                refined = refine.add(source, found)
-            with gr.Tab("What if", id="what-if", elem_id="what-if"):
-                what_if.add(source, found)
-            with gr.Tab("Why", id="why"):
-                why.add(source, found, networks)
-            with gr.Tab("Measure", id="measure"):
-                measure.add(source, found, examples)
-
-        with gr.Row():
-            download.add(source)
-            links = address.Addresses(passes.names, examples, [tab.id for tab in tabs.children])
-            address.add(source, looking, refined, links, tabs, app)
+    asking = Asking(passes)
+    with gr.Blocks(title="DGRL", analytics_enabled=False, fill_width=True) as app:
+        stage.add(asking, networks, examples, experiments)
+        with gr.Column(visible=False):
+            api.add(api.Endpoints(asking, explainer(passes.networks)), passes.names)
 
         def leave(request: gr.Request) -> None:
             if request.session_hash is not None:
@@ -77,7 +76,7 @@ def build(
     return app
 
 
-def checkpoints(weights: str | Path | None = None) -> list[str]:
+def checkpoints(weights: Sequence[str | Path] = ()) -> list[str]:
     """The checkpoints to offer: `weights`, those of the environment variable DGRL_CHECKPOINTS, those in `weights/`.
 
     DGRL_CHECKPOINTS holds folders or Hugging Face Hub ids, separated by commas.
@@ -85,7 +84,7 @@ def checkpoints(weights: str | Path | None = None) -> list[str]:
     Raises:
         CheckpointError: there is none.
     """
-    found = [str(weights)] if weights is not None else []
+    found = [str(name) for name in weights]
     found += [name.strip() for name in os.environ.get("DGRL_CHECKPOINTS", "").split(",") if name.strip()]
     shipped = [config.parent for config in SHIPPED_WEIGHTS.parent.glob("*/config.json")]
     found += [str(folder) for folder in sorted(shipped, key=lambda folder: (folder != SHIPPED_WEIGHTS, folder))]
@@ -112,11 +111,11 @@ def load(names: Sequence[str], device: str = "auto") -> dict[str, DGRL]:
     return models
 
 
-def launch(weights: str | Path | None = None, port: int | None = None, share: bool = False, mcp: bool = False) -> None:
+def launch(weights: Sequence[str | Path] = (), port: int | None = None, share: bool = False, mcp: bool = False) -> None:
     """Serve the app until it is interrupted, and print its address.
 
     Args:
-        weights: the checkpoint to start with; others found are offered beside it.
+        weights: the checkpoints to offer first; others found are offered beside them.
         port: by default the environment variable GRADIO_SERVER_PORT, or else the first free one from 7860.
         share: also give a public link, by way of Gradio's servers.
         mcp: also serve the endpoints as tools of the Model Context Protocol.
@@ -135,13 +134,11 @@ def launch_settings() -> dict[str, Any]:
     """What `Blocks.launch` needs for this app, whoever calls it."""
     return {
         "theme": THEME,
-        "css": CSS,
-        "js": NAME_PICTURES,
         "max_file_size": MAX_UPLOAD,
         "ssr_mode": False,
         "enable_monitoring": False,
         "pwa": False,
         "state_session_capacity": gradio_internals.SESSIONS,
-        "footer_links": ["api"],
+        "footer_links": [],
         "app_kwargs": {"middleware": [(limits.Limits, (), {})]},
     }

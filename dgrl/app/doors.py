@@ -25,18 +25,16 @@ WRITE = (
     rf"{API}/call/(v2/)?{NAME}/?",
     rf"{API}/(cancel|reset)/?",
 )
-EDITOR = (rf"{API}/component_server/?",)
 TOOLS = (rf"{API}/mcp(/(schema|sse|http/?|messages/?)?)?",)
 
 
-def is_open(method: str, path: str, editor: bool = False, tools: bool = False) -> bool:
+def is_open(method: str, path: str, tools: bool = False) -> bool:
     """Whether there is such an address.
 
     Args:
         method: of the request.
         path: without the prefix under which a proxy may have put the app.
-        editor: whether the app has a component that sends drawings.
-        tools: whether it also serves the Model Context Protocol.
+        tools: whether the app also serves the Model Context Protocol.
     """
     if tools and _matches(TOOLS, path):
         return True
@@ -44,7 +42,7 @@ def is_open(method: str, path: str, editor: bool = False, tools: bool = False) -
         return _matches(READ + WRITE, path)
     if method in ("GET", "HEAD"):
         return _matches(READ, path)
-    return method == "POST" and _matches(WRITE + (EDITOR if editor else ()), path)
+    return method == "POST" and _matches(WRITE, path)
 
 
 def _matches(patterns: tuple[str, ...], path: str) -> bool:

@@ -7,7 +7,6 @@
 | `Queue`'s `pending_messages_per_session`, `pending_event_ids_session` | it keeps answers that nobody fetches |
 | `Blocks`' `upload_file_set`, `temp_file_sets`, `keep_in_cache` | `dgrl.app.files` knows and deletes the files |
 | `processing_utils.async_ssrf_protected_download` | it fetches pictures of any size into memory |
-| `ImageEditor.accept_blobs` | it keeps any number of drawings |
 
 `tests/app/test_gradio_internals.py` fails when Gradio changes one of them, and `pyproject.toml` bounds its version.
 """
@@ -21,7 +20,7 @@ from gradio import processing_utils
 from gradio.queueing import Event, EventQueue, Queue
 from gradio.server_messages import ProcessCompletedMessage
 
-from dgrl.app import drawings, fetching
+from dgrl.app import fetching
 from dgrl.app.failures import FAULT, OF_ARGUMENTS, WRONG_KIND, note
 from dgrl.app.files import VISITOR, visitor_files
 from dgrl.app.payloads import RefusedError, checked, paths
@@ -48,7 +47,6 @@ def harden(app: gr.Blocks) -> None:
         for path in getattr(block, "keep_in_cache", ()):
             visitor_files().hold(path, None)
     processing_utils.async_ssrf_protected_download = fetching.fetch
-    gr.ImageEditor.accept_blobs = drawings.accept_blobs  # type: ignore[method-assign]
 
 
 def uploaded(app: gr.Blocks) -> list[str]:
@@ -57,11 +55,6 @@ def uploaded(app: gr.Blocks) -> list[str]:
     for listed in app.temp_file_sets:
         listed.clear()
     return paths
-
-
-def takes_drawings(app: gr.Blocks) -> bool:
-    """Whether a component of `app` has drawings sent to it."""
-    return any(isinstance(block, gr.ImageEditor) for block in app.blocks.values())
 
 
 def _guard(app: gr.Blocks) -> None:
@@ -75,7 +68,6 @@ def _guard(app: gr.Blocks) -> None:
             inputs = checked(inputs, files.knows, web=bool(app.mcp_server_obj))
             for path in paths(inputs):
                 files.hold(path, visitor)
-            _check_drawings(app, block_fn, inputs, state)
             output = await process(block_fn, inputs, state, *more, **settings)
         except gr.Error as error:
             error.print_exception = False  # it may quote the visitor
@@ -95,14 +87,6 @@ def _guard(app: gr.Blocks) -> None:
         return output
 
     app.process_api = guarded  # type: ignore[method-assign]
-
-
-def _check_drawings(app: gr.Blocks, block_fn: Any, inputs: list[Any], state: Any) -> None:
-    components = (app.fns[block_fn] if isinstance(block_fn, int) else block_fn).inputs
-    for block, value in zip(components, inputs, strict=False):
-        if isinstance(block, gr.ImageEditor) and isinstance(value, dict):
-            live = state[block._id] if state is not None and block._id in state else block
-            drawings.check_drawing(live, value)
 
 
 class FairQueue(Queue):

@@ -18,14 +18,13 @@ from dgrl.app.failures import FAILED, note
 
 UPLOAD_BYTES = 44 * 2**20  # of a request: the largest upload and what is around it
 TOOL_BYTES = 60 * 2**20  # of a tool's call, which may hold a picture in letters
-DRAWING_BYTES = 9 * 2**20
 WORD_BYTES, WORD_VALUES = 2**18, 20_000  # of any other: arguments are numbers and names
 LEAST_FREE = 2**29  # bytes of the disk
 CONNECTIONS, CONNECTIONS_EACH = 900, 300
 """At once, in all (a process may have 1,024 files open) and from one address, which a proxy may give to many."""
 CALLS, CALLS_EACH = 24, 8
 """At once, in all and from one address, of what does not stand in the app's queue; more wait their turn."""
-DIRECT = {"run": 0, "component_server": DRAWING_BYTES, "mcp": TOOL_BYTES}
+DIRECT = {"run": 0, "mcp": TOOL_BYTES}
 """What does not stand in the queue, and the bytes of its requests; 0 for words."""
 BUSY = "The server has as much to do as it can; please try again in a moment."
 Message = MutableMapping[str, Any]
@@ -83,7 +82,7 @@ class Limits:
     async def _pass_on(self, scope: Message, address: str, receive: Receive, send: Send) -> None:
         method, path = scope["method"], scope["path"].removeprefix(scope.get("root_path", ""))
         app = scope["app"].get_blocks()
-        if not is_open(method, path, gradio_internals.takes_drawings(app), bool(app.mcp_server_obj)):
+        if not is_open(method, path, bool(app.mcp_server_obj)):
             raise RequestError(404, "Not found.")
         kind, _, rest = path.removeprefix(f"{API}/").rstrip("/").partition("/")
         if path.startswith(f"{API}/file="):

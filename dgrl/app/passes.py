@@ -6,7 +6,8 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from dgrl.app.runs import View, halves
+from dgrl.app.runs import Networks, View, halves
+from dgrl.app.zero_gpu import is_lent
 from dgrl.images import read_photo
 from dgrl.model import DGRL
 from dgrl.running.memory import return_freed_memory
@@ -47,19 +48,22 @@ class Passes:
     def __init__(self, models: Mapping[str, DGRL], precision: str = "auto", capacity: int = CAPACITY) -> None:
         if not models:
             raise ValueError("the app needs at least one network")
+        self.networks = Networks(models, precision)
         self.names = list(models)
         self.capacity = capacity
         self.count = 0
         self._entries: OrderedDict[Key, _Entry] = OrderedDict()
         self._present: set[str] = set()  # visitors who have asked for something since they left, if they ever did
         self._lock = threading.Lock()
-        self._one_half = threading.Lock()
+        # One half at a time; on ZeroGPU one of a photo: there visitors stand in lines of their own, for other GPUs.
+        self._turns = [threading.Lock() for _ in range(8 if is_lent() else 1)]
+        self._localise, self._refine = halves(self.networks)
 
-        self._localise, self._refine = halves(models, precision)
-
-    def localised(self, photo: str, checkpoint: str, steps: int, visitor: str | None = None) -> View:
+    def localised(
+        self, photo: str, checkpoint: str, steps: int, visitor: str | None = None, edits: Sequence[Edit] = ()
+    ) -> View:
         """Like `view`, as soon as RLN has run: BRN's part of the trace may be missing."""
-        return self._get((photo, checkpoint, steps, ()), visitor, whole=False)
+        return self._get((photo, checkpoint, steps, tuple(edits)), visitor, whole=False)
 
     def view(
         self, photo: str, checkpoint: str, steps: int, visitor: str | None = None, edits: Sequence[Edit] = ()
@@ -87,8 +91,8 @@ class Passes:
         if view is not None and (view.trace.whole or not whole):
             return view
         photo, checkpoint, steps, edits = key
-        # One half at a time. Whoever waited for the same picture finds it afterwards.
-        with self._one_half:
+        turn = self._turns[hash(key) % len(self._turns)]
+        with turn:  # whoever waited for the same picture finds it afterwards
             view = self._find(key, visitor)
             if view is None:
                 picture = read_photo(photo, MAX_PIXELS, reduce=True)
@@ -98,7 +102,7 @@ class Passes:
                 self._keep(key, view, visitor)
         if view.trace.whole or not whole:
             return view
-        with self._one_half:
+        with turn:
             kept = self._find(key, visitor)
             if kept is not None and kept.trace.whole:
                 return kept

@@ -1,20 +1,22 @@
 """Running the app's networks, half a pass at a time."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
 
-from dgrl.app.zero_gpu import is_lent, on_gpu
+from dgrl.app.zero_gpu import CALL_SECONDS, PASS_SECONDS, is_lent, on_gpu
 from dgrl.figures import fit
 from dgrl.images import RGB
 from dgrl.model import DGRL
-from dgrl.running.precision import choose_precision, in_use, set_precision, settle_precision
+from dgrl.running.precision import Precision, in_use, settle_precision
 from dgrl.taps import Edit
 from dgrl.trace import Trace
 
 AS_TRAINED = -1
 DRAWN_LENGTH = 800
-GPU_SECONDS = 15  # for half a pass: those who ask for little wait less
+DEFAULT_STEPS = 2  # T as trained, of every network that is published; at most, where it is not known
 
 
 @dataclass(frozen=True)
@@ -37,32 +39,66 @@ class View:
     full_size: tuple[int, int] | None = None
 
 
-def halves(models: Mapping[str, DGRL], precision: str) -> tuple[Callable[..., View], Callable[..., View]]:
+class Networks(Mapping[str, DGRL]):
+    """Networks by name, each set to its precision where it runs (see `dgrl.running.precision`).
+
+    That is at once where there is a GPU or none, and on ZeroGPU in the process that has borrowed one, at the network's
+    first use: before, there is nothing to compute on.
+    """
+
+    def __init__(self, models: Mapping[str, DGRL], precision: str) -> None:
+        self._models = dict(models)
+        self._precision = precision
+        self._settled: dict[str, tuple[Precision, float]] = {}
+        if not is_lent():
+            for name in self._models:
+                self[name]
+
+    def __getitem__(self, name: str) -> DGRL:
+        model = self._models[name]
+        if name not in self._settled:
+            self._settled[name] = settle_precision(model, self._precision)
+        return model
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._models)
+
+    def __len__(self) -> int:
+        return len(self._models)
+
+    def in_use(self, name: str) -> str:
+        """Device and precision of a network that has been used, in words."""
+        return in_use(self._models[name].device, *self._settled[name])
+
+
+def halves(networks: Networks) -> tuple[Callable[..., View], Callable[..., View]]:
     """The two halves of a pass as functions: of checkpoint, photo, T or AS_TRAINED, and edits; then of what that gave.
 
-    The networks `models`, by name, are set to `precision` (see `dgrl.running.precision`).
+    Both are one function to ZeroGPU, so that the second half finds the process of the first, with its GPU.
     """
-    if not is_lent():
-        settled = {name: settle_precision(model, precision) for name, model in models.items()}
-    else:  # there is nothing to measure on yet
-        settled = {name: (choose_precision(precision, model.device), 0.0) for name, model in models.items()}
-        for name, model in models.items():
-            set_precision(model, settled[name][0])
 
     # Closures over the networks: ZeroGPU sends the arguments to another process.
     def localise(checkpoint: str, photo: RGB, steps: int, edits: Sequence[Edit]) -> View:
-        model = models[checkpoint]
-        chosen, difference = settled[checkpoint]
+        model = networks[checkpoint]
         start = time.perf_counter()
         trace = model.trace_localised(photo, None if steps == AS_TRAINED else steps, edits)
         seconds = time.perf_counter() - start
-        machine = in_use(model.device, chosen, difference)
-        return View(trace, fit(photo, DRAWN_LENGTH), seconds, machine)
+        return View(trace, fit(photo, DRAWN_LENGTH), seconds, networks.in_use(checkpoint))
 
     def refine(checkpoint: str, localised: View, edits: Sequence[Edit]) -> View:
-        model = models[checkpoint]
+        model = networks[checkpoint]
         start = time.perf_counter()
         trace = model.trace_refined(localised.trace, edits)
         return replace(localised, trace=trace, seconds=localised.seconds + time.perf_counter() - start)
 
-    return on_gpu(localise, GPU_SECONDS), on_gpu(refine, GPU_SECONDS)
+    def half(first: bool, *arguments: Any) -> View:
+        return localise(*arguments) if first else refine(*arguments)
+
+    run = on_gpu(half, gpu_seconds)
+    return partial(run, True), partial(run, False)
+
+
+def gpu_seconds(first: bool, _checkpoint: str, _seen: RGB | View, *rest: Any) -> float:
+    """How long a half may take on a GPU: RLN runs T + 1 times, BRN once."""
+    steps = max(rest[0], DEFAULT_STEPS) if first else 0
+    return CALL_SECONDS + PASS_SECONDS * (steps + 1)

@@ -1,142 +1,107 @@
-"""The Why tab: which places of the photo speak for a number that the network computed, and which against it."""
+"""Which places of the photo speak for a number that the network computed: the question, and the answer in words."""
 
-from collections.abc import Mapping
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-import gradio as gr
-from gradio.events import Dependency
+import numpy as np
 
-from dgrl.app.explaining import NOTHING_YET, Handlers, explainer
-from dgrl.app.explanations import CELL, LAST, OBJECT, PIXEL
-from dgrl.app.parts import CLICK, LATEX, MOST_STEPS, QUIET, Source, map_image
-from dgrl.attribution.methods import BLOCKS
-from dgrl.attribution.question import BASELINES
-from dgrl.figures.attribution import TITLES
+from dgrl.app.runs import DEFAULT_STEPS, View
+from dgrl.app.served import picture_file
+from dgrl.app.zero_gpu import CALL_SECONDS, PASS_SECONDS, on_gpu
+from dgrl.attribution.attribute import Attribution, attribute_in_batches
+from dgrl.attribution.methods import most_passes
+from dgrl.attribution.question import CellTarget, ObjectTarget, PixelTarget, Question, Target
+from dgrl.figures import resize_map
+from dgrl.figures.attribution import attribution_layer
+from dgrl.images import RGB
 from dgrl.model import DGRL
-from dgrl.taps import LEVELS
+from dgrl.places import cell_at
+from dgrl.trace import found_in
 
-WHAT_IT_IS = (
-    "Choose a number that the network computed, and see which places of the photo it rests on: **red** speaks for it, "
-    "**blue** against it. This is **attribution**; each method asks in its own way, and takes some seconds."
-)
-EQUATION = r"""
-**The number** $F$: at a pixel and over the object RLN's **evidence**, its logits' difference $z_1 - z_0$, so that
-$\sigma(F)$ is the probability; after BRN foreground − background (paper, section 4); for a cell its weight $m_i$.
-
-**Integrated Gradients** (Sundararajan et al., 2017) follow the path from a baseline $x'$, where nothing is seen, to the
-photo $x$. What the places add is all there is between the two (**completeness**):
-
-$$ a_i = (x_i - x'_i) \int_0^1 \frac{\partial F(x' + \alpha (x - x'))}{\partial x_i}\, d\alpha, \qquad
-\sum_i a_i = F(x) - F(x') $$
-
-**Occlusion** (Zeiler and Fergus, 2014) hides one window $w$ after the other behind the baseline:
-$a_i = \text{mean over windows } w \ni i \text{ of } F(x) - F(x \text{ without } w)$.
-
-**Layer Grad-CAM** (Selvaraju et al., 2017) weighs the channels $A^c$ of one block by their mean gradients; here without
-the ReLU, so that what speaks against shows too:
-
-$$ a = \sum_c \Big(\frac{1}{Z} \sum_{ij} \frac{\partial F}{\partial A^c_{ij}}\Big) A^c $$
-"""
-ABOUT = {
-    "integrated_gradients": "What every pixel adds on the way from an unseen photo to the seen one. About 50 passes.",
-    "occlusion": "How much is lost when a window hides part of the photo. About 50 passes.",
-    "grad_cam": "Which of one block's features the number rests on, where. One pass.",
-}
-STOPPED = "Stopped. Nothing is being computed."
+LAST = -1
+TRUSTED = 0.05  # a larger completeness error is pointed out
+PIXEL, OBJECT, CELL = "pixel", "object", "cell"
+Explain = Callable[..., Iterator[float | Attribution]]
 
 
-def add(source: Source, found: Dependency, models: Mapping[str, DGRL]) -> None:
-    """Lay the tab out inside the current `gr.Blocks`; `found` is the event of a new pass.
+def explainer(models: Mapping[str, DGRL]) -> Explain:
+    """The computation, a batch at a time: shares done, and at last the attribution."""
 
-    `models` are the networks by the names of `source.checkpoint`.
+    # A closure over the networks: ZeroGPU sends the arguments to another process, and gets what is yielded back.
+    def explain(checkpoint: str, photo: RGB, question: Question) -> Iterator[float | Attribution]:
+        yield (yield from attribute_in_batches(models[checkpoint], photo, question))
+
+    return on_gpu(explain, gpu_seconds)
+
+
+def gpu_seconds(_checkpoint: str, _photo: RGB, question: Question) -> float:
+    """How long an explanation may take on a GPU: so many passes, of RLN's T + 1 runs and BRN's."""
+    steps = DEFAULT_STEPS if question.steps is None else question.steps
+    return CALL_SECONDS + PASS_SECONDS * (steps + 2) * most_passes(question)
+
+
+def chosen_target(view: View, target: str, x: int, y: int, step: int, refined: bool, level: str) -> Target:
+    """The number that is meant. A cell is the one that covers the photo's pixel (x, y).
+
+    Raises:
+        ValueError: there is no such number.
     """
-    gr.Markdown(WHAT_IT_IS)
-    moments: list[Any] = list(range(MOST_STEPS + 1))
-    with gr.Row():
-        with gr.Column(min_width=320):
-            gr.Markdown("### The number")
-            target = gr.Radio(
-                [("one pixel", PIXEL), ("the whole object", OBJECT), ("one cell of a weight map", CELL)],
-                value=PIXEL,
-                label="What is to be explained",
-                elem_id="why-target",
-            )
-            chosen = map_image("Click a pixel", "why-chosen", pick=True)
-            with gr.Row():
-                x = gr.Number(label="Column x", precision=0, minimum=0, min_width=80, elem_id="why-x")
-                y = gr.Number(label="Row y", precision=0, minimum=0, min_width=80, elem_id="why-y")
-            refined = gr.Checkbox(False, label="After BRN, instead of RLN at a time step", elem_id="why-refined")
-            level = gr.Radio(
-                list(LEVELS), value="conv4", label="Level of the weight map", visible=False, elem_id="why-level"
-            )
-            step = gr.Radio([("last", LAST), *moments], value=LAST, label="Time step t of the number")
-        with gr.Column(min_width=320):
-            gr.Markdown("### The method")
-            method = gr.Radio(
-                [(title, name) for name, title in TITLES.items()],
-                value="integrated_gradients",
-                label="How it is asked",
-                info=ABOUT["integrated_gradients"],
-                elem_id="why-method",
-            )
-            baseline = gr.Radio(list(BASELINES), value="blurred", label="What stands for an unseen photo")
-            block = gr.Radio(
-                list(BLOCKS), value="conv5", label="Block that is looked at", visible=False, elem_id="why-block"
-            )
-            block_step = gr.Radio(
-                [("as the number", LAST), *moments], value=LAST, label="Time step t of the block", visible=False
-            )
-            with gr.Row():
-                run = gr.Button("Explain", variant="primary", min_width=120, elem_id="explain")
-                stop = gr.Button("Stop", variant="stop", min_width=120, elem_id="stop-explaining")
-            said = gr.Markdown(NOTHING_YET, elem_id="why-words")
-            drawn = map_image("Red speaks for it, blue against it", "why-drawn")
-            scale = gr.HTML()
-    with gr.Accordion("All digits", open=False):
-        digits = gr.JSON(label="The attribution in numbers", open=True)
-    with gr.Accordion("The equations", open=False):
-        gr.Markdown(EQUATION, latex_delimiters=LATEX)
-
-    on = Handlers(source, explainer(models))
-    asked, results = [target, x, y, step, refined, level], [drawn, scale, said, digits]
-    explaining = run.click(
-        on.attribute,
-        [*source.inputs, *asked, method, baseline, block, block_step],
-        results,
-        api_name="attribute",
-        show_progress_on=drawn,
-        concurrency_limit=1,  # its gradients are the largest thing in memory
-    )
-    stop.click(lambda: STOPPED, None, said, cancels=[explaining], **QUIET)
-    gone = [source.photo.change, source.checkpoint.input, source.steps.input]
-    gr.on(gone, None, cancels=[explaining], api_visibility="private")
-    found.success(on.fresh, [*source.inputs, target, step, refined, level], [x, y, chosen, *results], **QUIET)
-    chosen.select(on.click, [*source.inputs, *asked], [x, y, chosen], **CLICK)
-    redraw_on = [target.input, step.input, level.input, x.submit, y.submit]
-    gr.on(redraw_on, on.choice, [*source.inputs, *asked], chosen, **QUIET)
-    gr.on([target.input, refined.input], controls_for, [target, refined], [chosen, refined, level, step], **QUIET)
-    gr.on([target.input, level.input], blocks_for, [target, level], block, **QUIET)
-    method.input(settings_for, method, [method, baseline, block, block_step], **QUIET)
+    moment = None if step == LAST else step
+    if target == OBJECT:
+        return ObjectTarget(moment)
+    if target == PIXEL:
+        return PixelTarget(x, y, None if refined else moment, refined)
+    weights = view.trace.steps[0].weight_maps.get(level)
+    if weights is None:
+        raise ValueError("this network has no such weight map")
+    column, row = cell_at(x, y, view.trace.photo.shape, weights.shape)
+    return CellTarget(level, row, column, moment)
 
 
-def controls_for(target: str, refined: bool) -> tuple[Any, ...]:
-    """Which controls a target needs, and what a click in the picture chooses."""
-    label = {PIXEL: "Click a pixel", OBJECT: "The object of this time step", CELL: "Click a cell"}[target]
-    return (
-        gr.Image(label=label),
-        gr.Checkbox(visible=target == PIXEL),
-        gr.Radio(visible=target == CELL),
-        gr.Radio(visible=target != PIXEL or not refined),
-    )
+def answer(view: View, found: Attribution) -> tuple[str, dict[str, Any]]:
+    """The attribution over the photo, as a file, and in numbers and words."""
+    drawn = attribution_layer(found)
+    region = found_in(resize_map(view.trace.saliency, *found.square.shape))
+    share = found.share_inside(region) if region.any() else None
+    numbers = {
+        "target": type(found.target).__name__,
+        **dataclasses.asdict(found.target),
+        "method": found.method,
+        "value": found.value,
+        "baseline_value": found.baseline_value,
+        "sum": float(found.square.sum()) if found.completeness_error is not None else None,
+        "completeness_error": found.completeness_error,
+        "share_inside": share,
+        "object_share": float(region.mean()),
+        "scale": {"low": -drawn.limit, "high": drawn.limit, "label": drawn.label},
+        "words": words(found, share, float(region.mean()), len(view.trace.steps) - 1),
+        "seconds": found.seconds,
+    }
+    return picture_file(drawn.over(view.photo), f"why_{found.method}"), numbers
 
 
-def blocks_for(target: str, level: str) -> Any:
-    """The blocks that Grad-CAM can look at: those above a level have no influence on its weights."""
-    allowed = BLOCKS[: BLOCKS.index(level) + 1] if target == CELL else BLOCKS
-    return gr.Radio(list(allowed), value=allowed[-1])
-
-
-def settings_for(method: str) -> tuple[Any, ...]:
-    """Which settings a method has."""
-    cam = method == "grad_cam"
-    return gr.Radio(info=ABOUT[method]), gr.Radio(visible=not cam), gr.Radio(visible=cam), gr.Radio(visible=cam)
+def words(found: Attribution, share: float | None, object_share: float, last: int) -> str:
+    """What the attribution says; `share` of what speaks for it lies inside the object found."""
+    target = found.target
+    t = last if target.step is None else target.step
+    if isinstance(target, CellTarget):
+        place = f"The weight of row {target.row}, column {target.column} of {target.level}'s map at t = {t}"
+        said = [f"{place} is {found.value:.2f} (the map's mean is 1)."]
+    elif isinstance(target, ObjectTarget):
+        said = [f"RLN's evidence at t = {t} is {found.value:.2f} in the mean over the object."]
+    else:
+        who = "BRN's evidence" if target.refined else f"RLN's evidence at t = {t}"
+        probability = 1 / (1 + np.exp(-found.value))
+        place = f"for the object at column {target.x}, row {target.y} of the photo"
+        said = [f"{who} {place} is {found.value:.2f}, a probability of {probability:.3f}."]
+    if found.baseline_value is not None:
+        said.append(f"Without the photo it would be {found.baseline_value:.2f}.")
+    if found.completeness_error is not None:
+        said.append(f"The places add up to the difference within {found.completeness_error:.1%}.")
+        if found.completeness_error > TRUSTED:
+            said.append("That is too much: the answer jumps on the way to the photo. Another baseline may do better.")
+    if share is not None:
+        covers = f"which covers {object_share:.0%} of the photo"
+        said.append(f"{share:.0%} of what speaks for it lies inside the object found, {covers}.")
+    return " ".join([*said, f"This took {found.seconds:.1f} s."])

@@ -143,7 +143,7 @@ class Evidence:
 
     def _rln(self, visibility: Tensor) -> RLNStep:
         visible = self.baseline + visibility * (self.picture - self.baseline)
-        return self.rln(visible, self.step).steps[-1]
+        return self.rln.last(visible, self.step)
 
     def _reader(self, model: DGRL, baseline: Baseline, last: RLNStep) -> Reader:
         """What reads the target; ValueError if it is not there. `last` is what RLN says of the whole photo."""

@@ -11,7 +11,7 @@ from captum.attr import IntegratedGradients, LayerGradCam, Occlusion
 from torch import Tensor, nn
 
 from dgrl.attribution.evidence import Evidence
-from dgrl.attribution.question import CellTarget
+from dgrl.attribution.question import CellTarget, Question
 from dgrl.network.layers import resize
 
 BLOCKS = ("conv1", "conv2", "conv3", "conv4", "conv5")
@@ -24,6 +24,12 @@ MOST_POINTS = 80
 WINDOWS = 8
 
 Batches = Generator[float, None, Tensor]
+
+
+def most_passes(question: Question) -> int:
+    """How many passes an explanation may take, for those who plan its time; one with gradients counts as two."""
+    most = {"integrated_gradients": 2 * (MOST_POINTS + 2 * POINTS), "occlusion": WINDOWS**2, "grad_cam": 2}
+    return most[question.method] + 4  # the target's values on photo and baseline
 
 
 def integrated_gradients(evidence: Evidence, tolerance: float, batch_size: int) -> Batches:
@@ -58,10 +64,13 @@ def occlusion(evidence: Evidence, batch_size: int) -> Batches:
     stride, window = side // WINDOWS, 2 * (side // WINDOWS)
     total = torch.zeros(side, side, device=evidence.photo.device)
     count = torch.zeros(side, 1, device=evidence.photo.device)
+    unhidden = torch.tensor([evidence.value(1.0)], device=evidence.photo.device)
     for top in range(0, side - stride, stride):
         rows = slice(top, top + window)
 
         def in_the_whole(band: Tensor, rows: slice = rows) -> Tensor:
+            if len(band) == 1 and bool((band == 1).all()):  # Captum asks for it once for every row of windows
+                return unhidden
             visibility = evidence.all_visible(1.0).repeat(len(band), 1, 1, 1)
             visibility[:, :, rows] = band
             return evidence(visibility)

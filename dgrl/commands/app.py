@@ -5,11 +5,11 @@ from typing import Annotated
 
 import typer
 
-from dgrl.commands.common import Weights
-
 
 def app(
-    weights: Weights = None,
+    weights: Annotated[
+        list[str] | None, typer.Option(help="Checkpoint folder or Hub id to offer first; may be repeated.")
+    ] = None,
     port: Annotated[
         int | None, typer.Option(min=1, max=65535, help="By default the first that is free, from 7860 on.")
     ] = None,
@@ -20,4 +20,4 @@ def app(
     from dgrl.app import launch
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # service managers ask so; it ends as by Ctrl-C
-    launch(weights=weights, port=port, share=share, mcp=mcp)
+    launch(weights=weights or (), port=port, share=share, mcp=mcp)

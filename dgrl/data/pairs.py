@@ -13,6 +13,7 @@ from torch.utils.data import Dataset
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
+from dgrl.data.colours import Recolour
 from dgrl.data.masks import HALF, read_mask
 from dgrl.images import IMAGE_SUFFIXES, ImageError, read_image
 
@@ -115,8 +116,7 @@ def augmentation(size: int, smallest_crop: float = 0.9) -> v2.Transform:
         [
             v2.RandomResizedCrop(size, scale=(smallest_crop, 1.0), ratio=(0.65, 1.5), antialias=True),
             v2.RandomHorizontalFlip(),
-            v2.ColorJitter(brightness=0.4, contrast=0.4, saturation=0.4, hue=0.05),
-            v2.RandomGrayscale(0.05),
+            Recolour(),
             v2.RandomApply([v2.GaussianBlur(5, (0.5, 1.5))], 0.1),
         ]
     )
@@ -140,9 +140,6 @@ class SaliencyData(Dataset[tuple[Tensor, ...]]):
         paste_share: on which share of the pictures the object of another one is pasted, both augmented; the mask is
             then the union of theirs. Backgrounds repeat less than their objects do.
         page_share: on which share of the pictures a drawn page of text stands instead, with an empty mask.
-
-    Attributes:
-        epoch: set by the training loop; changes the augmentation.
     """
 
     def __init__(
@@ -158,7 +155,17 @@ class SaliencyData(Dataset[tuple[Tensor, ...]]):
         self.seed = seed
         self.paste_share = paste_share
         self.page_share = page_share
-        self.epoch = 0
+        # In memory that worker processes share, so that those which live on from epoch to epoch know of a new one.
+        self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
+
+    @property
+    def epoch(self) -> int:
+        """Changes the augmentation."""
+        return int(self._epoch)
+
+    @epoch.setter
+    def epoch(self, number: int) -> None:
+        self._epoch.fill_(number)
 
     def __len__(self) -> int:
         return len(self.pairs)

@@ -3,17 +3,19 @@
 import io
 import json
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import pairwise
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from dgrl import figures
-from dgrl.explorer.packing import Packed, fitting_unit, joined, pack_decimals, pack_words, unpacked
+from dgrl.explorer.packing import Packed, fitting_unit, joined, pack_decimals, pack_halves, pack_words, unpacked
 from dgrl.trace import Trace
 
+PARTS = ("photo", "rln", "brn", "kernels")
 MAGIC = b"DGRLBND1"
 FORMAT = "dgrl-bundle-1"
 LONGEST = 1280
@@ -25,53 +27,66 @@ SUM_DECIMALS = 4
 COLOURS = {"weights": figures.WEIGHTS, "saliency": figures.SALIENCY, "signed": figures.SIGNED}
 
 
-def bundle(trace: Trace, title: str = "", found: str = "", exact: bool = False) -> bytes:
-    """Everything that the explorer shows of a pass.
+def bundle(
+    trace: Trace,
+    title: str = "",
+    found: str = "",
+    kernels: Literal["decimals", "exact", "halves"] = "decimals",
+    parts: Collection[str] = PARTS,
+) -> bytes:
+    """Everything that the explorer shows of a pass, or some of it.
 
     Maps are exact float32. Of coefficients, products and sums every digit that the explorer shows is exact:
     coefficients and products have up to 3 decimals, sums 4. They are stored as whole multiples of 10^-5 (sums: 10^-4);
     where that would change a digit, the float32 number stands beside them.
 
     Args:
-        trace: the pass.
+        trace: the pass; its first half alone has none of BRN's parts.
         title: what the photo is called.
         found: a sentence that says what was found.
-        exact: store the coefficients as float32 instead: some 20 MB rather than 4, and all digits can be shown.
+        kernels: how the coefficients are stored: "decimals" as above; "exact" as float32: some 20 MB rather than 4, and
+            all digits can be shown; "halves" as float16: 2 decimals, written several times as fast.
+        parts: which of PARTS to give: whoever shows a pass at once asks for the large ones later.
     """
-    height, width = trace.photo.shape[:2]
-    levels = list(trace.steps[0].weight_maps)
-    parts = [("photo", _photo(trace)), *_maps(trace)]
-    kernels, decimals = ([("brn.coefficients", pack_words(trace.coefficients))], 6) if exact else _kernels(trace)
-    parts += [*kernels, *_sums(trace)]
-    data, table = joined(parts)
+    steps, whole = trace.steps, trace.whole
+    levels = list(steps[0].weight_maps)
+    data: list[tuple[str, Packed]] = [("photo", _photo(trace))] if "photo" in parts else []
+    if "rln" in parts:
+        data += _localised(trace)
+    if "brn" in parts and whole:
+        data += [(f"brn.round{k}", pack_words(values)) for k, values in enumerate(trace.propagated)]
+    decimals = {"decimals": DECIMALS, "exact": 6, "halves": 2}[kernels]
+    if "kernels" in parts and whole:
+        if kernels == "decimals":
+            stored, decimals = _kernels(trace)
+        else:
+            pack = pack_words if kernels == "exact" else pack_halves
+            stored = [("brn.coefficients", pack(trace.coefficients))]
+        data += [*stored, *_sums(trace)]
+    packed, table = joined(data)
     header = {
         "format": FORMAT,
         "title": title,
         "found": found,
-        "photo": {"width": width, "height": height},
-        "rln": _size(trace.steps[0].saliency),
-        "brn": _size(trace.prior),
-        "steps": len(trace.steps),
+        "photo": {"width": trace.photo.shape[1], "height": trace.photo.shape[0]},
+        "rln": _size(steps[0].saliency),
+        "brn": _size(trace.prior if whole else steps[0].saliency),
+        "steps": len(steps),
         "levels": levels,
-        "kernel_size": trace.kernel_size,
-        "propagations": len(rounds(trace)) - 1,
+        "kernel_size": trace.kernel_size if whole else 0,
+        "propagations": len(trace.propagated) - 1 if whole else 1,
         "prior": trace.prior_kind,
         "decimals": {"coefficients": decimals, "sums": SUM_DECIMALS},
         "limits": _limits(trace, levels),
-        "colours": {kind: _palette(name) for kind, name in COLOURS.items()},
+        "colours": {kind: palette_of(name) for kind, name in COLOURS.items()},
         "arrays": table,
     }
     text = json.dumps(header, separators=(",", ":"), allow_nan=False).encode()
     text += b" " * (-(len(MAGIC) + 4 + len(text)) % 8)
-    return MAGIC + struct.pack("<I", len(text)) + text + data
+    return MAGIC + struct.pack("<I", len(text)) + text + packed
 
 
-def rounds(trace: Trace) -> Sequence[NDArray[np.float32]]:
-    """BRN's maps in the order of its propagations: the prior, what each gives to the next, the refined map."""
-    return [trace.prior, trace.refined]
-
-
-def _palette(colour_map: str) -> str:
+def palette_of(colour_map: str) -> str:
     """The 256 colours of one of Matplotlib's colour maps, as hexadecimal digits."""
     return figures.colour(np.arange(256.0)[None], 0, 256, colour_map).tobytes().hex()
 
@@ -89,23 +104,22 @@ def _photo(trace: Trace) -> Packed:
     return Packed(file.getvalue(), {"coding": "file", "type": f"image/{kind}", "shape": [shown.height, shown.width]})
 
 
-def _maps(trace: Trace) -> list[tuple[str, Packed]]:
+def _localised(trace: Trace) -> list[tuple[str, Packed]]:
     named: dict[str, NDArray[np.float32]] = {}
     for step in trace.steps:
         named |= {f"rln.t{step.t}.{level}.weight_map": values for level, values in step.weight_maps.items()}
         named[f"rln.t{step.t}.saliency"] = step.saliency
-    named |= {f"brn.round{k}": values for k, values in enumerate(rounds(trace))}
     return [(name, pack_words(values)) for name, values in named.items()]
 
 
 def _limits(trace: Trace, levels: Sequence[str]) -> Mapping[str, float]:
     """The largest value of each kind of map, over all time steps."""
     changes = [after - before for before, after in pairwise(step.saliency for step in trace.steps)]
-    return {level: figures.weight_limit(trace, level) for level in levels} | {
-        "change": figures.largest(*changes),
-        "refinement": figures.largest(trace.refined - trace.prior),
-        "coefficients": figures.largest(trace.coefficients),
-    }
+    limits = {level: figures.weight_limit(trace, level) for level in levels} | {"change": figures.largest(*changes)}
+    if trace.whole:
+        limits["refinement"] = figures.largest(trace.refined - trace.prior)
+        limits["coefficients"] = figures.largest(trace.coefficients)
+    return limits
 
 
 def _kernels(trace: Trace) -> tuple[list[tuple[str, Packed]], int]:
@@ -128,7 +142,7 @@ def _exceptions(trace: Trace, unit: float, decimals: int) -> tuple[NDArray[np.in
     Shown are v, v · s and v · (1 − s), with `decimals` decimals and with one less.
     """
     n, (height, width) = trace.kernel_size, trace.prior.shape
-    padded = [np.pad(values, n // 2) for values in rounds(trace)[:-1]]
+    padded = [np.pad(values, n // 2) for values in trace.propagated[:-1]]
     found_at, found = [], []
     for d, plane in enumerate(trace.coefficients):
         row, column = divmod(d, n)
@@ -170,7 +184,7 @@ def _sums(trace: Trace) -> list[tuple[str, Packed]]:
     n, (height, width) = trace.kernel_size, trace.prior.shape
     whole = trace.coefficients.sum(0, dtype=np.float64)
     parts = []
-    for k, values in enumerate(rounds(trace)[:-1], start=1):
+    for k, values in enumerate(trace.propagated[:-1], start=1):
         padded = np.pad(values.astype(np.float64), n // 2)
         foreground = np.zeros_like(whole)
         for d, plane in enumerate(trace.coefficients):

@@ -1,9 +1,10 @@
 """Arrays made small for the browser, and still exact in every digit that is shown.
 
-Two codings, both undone by `script/unpack.js`:
+Three codings, all undone by `script/unpack.js`:
 
 - `pack_words`: float32 or uint32, exact. The four bytes of each number go to four planes, so that equal bytes meet;
   each plane is deflated.
+- `pack_halves`: float16, stored likewise in two planes, for whoever wants the coefficients at once.
 - `pack_decimals`: whole multiples of a decimal unit. Neighbours resemble each other along rows, along columns and, for
   BRN's coefficients, from one of a pixel's coefficients to the next: what they say of a number is taken away from it,
   in whole numbers, so that nothing is lost. A pass's 5.8 million coefficients come to some 4 MB instead of 23.
@@ -40,6 +41,12 @@ def pack_words(values: NDArray[np.float32] | NDArray[np.uint32]) -> Packed:
     """float32 or uint32 of any shape, exact."""
     about = {"coding": "words", "type": values.dtype.name, "shape": list(values.shape)}
     return _deflated(_planes(values), about)
+
+
+def pack_halves(values: NDArray[np.float32]) -> Packed:
+    """float32 of any shape as the nearest float16: 11 significant bits. What is beyond its range keeps its sign."""
+    halves = np.clip(values, -65504, 65504).astype(np.float16)
+    return _deflated(_planes(halves), {"coding": "halves", "shape": list(values.shape)})
 
 
 def pack_decimals(values: NDArray[np.floating[Any]], unit: float) -> Packed:
@@ -101,9 +108,9 @@ def _predicted(steps: NDArray[np.int32], weights: NDArray[np.int64]) -> NDArray[
 
 
 def _planes(values: NDArray[Any]) -> NDArray[np.uint8]:
-    """(4, size): the first bytes of all numbers, the second ones, and so on, lowest first."""
+    """(bytes of a number, size): the first bytes of all numbers, the second ones, and so on, lowest first."""
     little = np.ascontiguousarray(values, values.dtype.newbyteorder("<"))
-    return np.ascontiguousarray(little.view(np.uint8).reshape(-1, 4).T)
+    return np.ascontiguousarray(little.view(np.uint8).reshape(-1, little.itemsize).T)
 
 
 def _deflated(planes: NDArray[np.uint8], about: dict[str, Any]) -> Packed:

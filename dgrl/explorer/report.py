@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -52,15 +53,29 @@ def write_report(trace: Trace, folder: Path, facts: Mapping[str, str]) -> None:
     # An earlier run may have had more time steps.
     for stale in [*folder.glob("maps/rln.t*.png"), *folder.glob("figures/kernel_*.png")]:
         stale.unlink()
+    # Matplotlib keeps one processor busy; compressing goes on beside it.
+    with ThreadPoolExecutor() as pool:
+        packed = pool.submit(bundle, trace, titled(facts), found(trace))
+        numbers = pool.submit(write_numbers, trace, folder)
+        drawn = draw_figures(trace)
+        for name, png in drawn.items():
+            (folder / "figures" / f"{name}.png").write_bytes(png)
+        (folder / "README.txt").write_text(guide(trace), encoding="utf-8")
+        (folder / "report.html").write_text(report_html(trace, facts, drawn, packed.result()), encoding="utf-8")
+        numbers.result()
+
+
+def write_numbers(trace: Trace, folder: Path) -> None:
+    """`saliency.png`, `maps` and `trace.npz`."""
     save_marked(to_grey(trace.saliency), folder / "saliency.png")
     for name, picture in map_pictures(trace).items():
-        Image.fromarray(picture).save(folder / "maps" / f"{name}.png")
-    drawn = draw_figures(trace)
-    for name, png in drawn.items():
-        (folder / "figures" / f"{name}.png").write_bytes(png)
+        (folder / "maps" / f"{name}.png").write_bytes(figures.png_file(picture))
     trace.save(folder / "trace.npz")
-    (folder / "README.txt").write_text(guide(trace), encoding="utf-8")
-    (folder / "report.html").write_text(report_html(trace, facts, drawn), encoding="utf-8")
+
+
+def titled(facts: Mapping[str, str]) -> str:
+    """What the photo is called."""
+    return facts.get("photo", "A photo")
 
 
 def guide(trace: Trace) -> str:
@@ -76,7 +91,9 @@ def meaning(key: str) -> str:
     return MEANINGS[name].format(t=path[1][1:] if len(path) > 1 else "", block=path[-1] if path else "")
 
 
-def report_html(trace: Trace, facts: Mapping[str, str], drawn: Mapping[str, bytes] | None = None) -> str:
+def report_html(
+    trace: Trace, facts: Mapping[str, str], drawn: Mapping[str, bytes] | None = None, packed: bytes | None = None
+) -> str:
     """The report: one HTML page with the live explorer and words that explain it, for lecture and file.
 
     Args:
@@ -84,6 +101,7 @@ def report_html(trace: Trace, facts: Mapping[str, str], drawn: Mapping[str, byte
         facts: what the page cannot know from the trace, for its table of settings, e.g. photo, checkpoint, device. The
             fact called "photo" is its title too.
         drawn: the result of `draw_figures`, where it has been drawn already.
+        packed: the pass as a bundle, likewise.
     """
     drawn = draw_figures(trace) if drawn is None else drawn
     photo = figures.shrink(trace.photo, LONGEST)
@@ -92,9 +110,9 @@ def report_html(trace: Trace, facts: Mapping[str, str], drawn: Mapping[str, byte
     ringed = photo
     for pixel in pixels:
         ringed = figures.mark(ringed, *carried(pixel.x, pixel.y, trace.photo.shape, photo.shape))
-    title = facts.get("photo", "A photo")
+    title = titled(facts)
     return page(
-        [bundle(trace, title, found(trace))],
+        [packed or bundle(trace, title, found(trace))],
         title=f"{title}: how DGRL found it",
         state={"x": pixels[0].x, "y": pixels[0].y},
         template="report",

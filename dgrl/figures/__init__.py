@@ -4,7 +4,7 @@
 |---|---|
 | `pixels` | (H, W, 3) uint8 arrays in milliseconds: the app and the explorer redraw with them |
 | `layers` | the maps of a time step, each with its scale and colours |
-| `tables` | numbers on their colours and colour scales, as HTML |
+| `tables` | a picture inside a page |
 | `kernels` | BRN's kernels over the photo, and a pixel close up |
 | `localise`, `refine`, `compare` | Matplotlib figures with colour bars, units and captions, ready for a page |
 | `attribution`, `evaluation` | the same of an attribution or evaluation; imported by name, they bring more |
@@ -26,7 +26,6 @@ from dgrl.figures.layers import REFINEMENT as REFINEMENT
 from dgrl.figures.layers import Layer as Layer
 from dgrl.figures.layers import changes as changes
 from dgrl.figures.layers import layer as layer
-from dgrl.figures.layers import on_one_scale as on_one_scale
 from dgrl.figures.layers import weight_limit as weight_limit
 from dgrl.figures.layout import jpeg as jpeg
 from dgrl.figures.layout import png as png
@@ -55,8 +54,3 @@ from dgrl.figures.refine import kernel as kernel
 from dgrl.figures.refine import kernel_field as kernel_field
 from dgrl.figures.refine import refinement as refinement
 from dgrl.figures.tables import embedded as embedded
-from dgrl.figures.tables import legend as legend
-from dgrl.figures.tables import number_grid as number_grid
-from dgrl.figures.tables import pixel_tables as pixel_tables
-from dgrl.figures.tables import reading_table as reading_table
-from dgrl.figures.tables import readings as readings

@@ -1,8 +1,7 @@
 """The maps that a person can lay over the photo: what there is at a time step, how it is coloured, what it reads."""
 
 import itertools
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,13 +64,6 @@ def layer(trace: Trace, t: int, kind: str) -> Layer | None:
     height, width = step.weight_maps[kind].shape
     label = f"weight at {kind}, t = {t} ({width}×{height}, mean 1)"
     return Layer(step.weight_maps[kind], 0, weight_limit(trace, kind), WEIGHTS, label, aligned=True)
-
-
-def on_one_scale(layers: Sequence[Layer | None]) -> list[Layer | None]:
-    """The layers of several traces with one scale, so that their colours compare."""
-    low = min((found.low for found in layers if found), default=0)
-    high = max((found.high for found in layers if found), default=1)
-    return [replace(found, low=low, high=high) if found else None for found in layers]
 
 
 def weight_limit(trace: Trace, level: str) -> float:

@@ -45,7 +45,8 @@ def kernel(pixel: PixelTrace) -> Figure:
         ax.set_yticks(range(n), offsets)
         for (row, column), value in np.ndenumerate(window.values):
             ink = ink_on(colours[row, column])
-            ax.text(column, row, number(value), ha="center", va="center", color=ink, fontsize=8)
+            # The layout need not know of numbers that lie on the picture.
+            ax.text(column, row, number(value), ha="center", va="center", color=ink, fontsize=8, in_layout=False)
         mappable = ScalarMappable(Normalize(scale.low, scale.high), scale.colour_map)
         figure.colorbar(mappable, ax=ax, location="bottom", label=window.unit, shrink=0.9)
     figure.suptitle(f"Pixel ({pixel.x}, {pixel.y}) of the photo, ({pixel.column}, {pixel.row}) of BRN's map")

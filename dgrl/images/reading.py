@@ -9,7 +9,6 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
-from torchvision.transforms.v2 import functional as transforms
 
 from dgrl.images.opening import FULL_SIZE, MAX_PIXELS, ImageError, check_size, decoded, opened
 from dgrl.images.profiles import to_srgb
@@ -105,12 +104,20 @@ def square(images: Tensor, size: int) -> Tensor:
     `images` is float in [0, 1] or uint8 in [0, 255]; the result is float in [0, 1]. Bytes are resized as bytes: a large
     photo is then ready in milliseconds and never exists as floats. The two ways differ by less than 1/255.
     """
-    return as_float(transforms.resize(images, [size, size], antialias=True))
+    return as_float(_resized(images, size, size))
 
 
 def to_size(maps: Tensor, height: int, width: int) -> Tensor:
     """Maps (B, 1, h, w) in [0, 1] to (B, 1, height, width), bilinear, anti-aliased when they shrink."""
-    return transforms.resize(maps, [height, width], antialias=True).clamp(0, 1)
+    return _resized(maps, height, width).clamp(0, 1)
+
+
+def _resized(images: Tensor, height: int, width: int) -> Tensor:
+    # torchvision takes as long to import as PyTorch itself (it loads PyTorch's compiler): not before it is needed.
+    from torchvision.transforms.v2 import functional as transforms
+
+    resized: Tensor = transforms.resize(images, [height, width], antialias=True)
+    return resized
 
 
 def to_grey(saliency: NDArray[np.float32]) -> Image.Image:

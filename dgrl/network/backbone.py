@@ -2,8 +2,6 @@
 
 from collections import OrderedDict
 
-import timm
-from timm.models import FeatureListNet
 from torch import Tensor, nn
 
 from dgrl.network.caffe_resnet import CAFFE_RESNET50, caffe_resnet50
@@ -66,6 +64,10 @@ class Backbone(nn.Module):
 
 def _cut(name: str, pretrained: bool) -> tuple[list[nn.Sequential], list[int]]:
     """The network's children, in order, split after each of its five feature boundaries."""
+    # timm, and torchvision which it needs, take as long to import as PyTorch itself: not before there is one to build.
+    import timm
+    from timm.models import FeatureListNet
+
     try:
         classifier = pretrained_classifier(name) if pretrained else timm.create_model(name)
     except RuntimeError as error:

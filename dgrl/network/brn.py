@@ -66,7 +66,9 @@ def weigh(saliency: Tensor, coefficients: Tensor) -> Tensor:
     batched = saliency.dim() == coefficients.dim()
     if batched and (saliency.shape[-3] != 1 or saliency.shape[:-3] != coefficients.shape[:-3]):
         raise ValueError(f"map {tuple(saliency.shape)} and coefficients {tuple(coefficients.shape)} do not go together")
-    precise = torch.float32 if saliency.device.type == "mps" else torch.float64
+    # Runtimes of ONNX files have float64 on some devices only.
+    single = saliency.device.type == "mps" or torch.compiler.is_exporting()
+    precise = torch.float32 if single else torch.float64
     signed = 2 * (saliency.squeeze(-3) if batched else saliency).to(precise) - 1  # (B, H, W)
     height, width = signed.shape[-2:]
     signed = F.pad(signed, [n // 2] * 4, value=-1.0)  # outside the image the map is 0

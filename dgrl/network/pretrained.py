@@ -3,7 +3,6 @@
 import importlib
 import importlib.util
 
-import timm
 import torch
 from torch import nn
 
@@ -19,6 +18,8 @@ def pretrained_classifier(name: str) -> nn.Module:
     Raises:
         ValueError: the package's tensors are not those of timm's network.
     """
+    import timm  # see dgrl.network.backbone
+
     package = PACKAGED.get(name)
     if package is None or importlib.util.find_spec(package) is None:
         return timm.create_model(name, pretrained=True)

@@ -99,18 +99,21 @@ class Head(nn.Module):
 
     def forward(self, features: dict[str, Tensor], size: torch.Size, t: int) -> RLNStep:
         """The prediction of time step `t` at the input's (H, W) `size`, from features f_3, f_4, f_5 by block name."""
-        weight_maps: dict[str, Tensor] = {}
+        weight_maps = self.look(features, t)
         outputs: list[Tensor] = []
         for level, side in self.side.items():
             output = side(features[level])  # (B, 128, h, w)
-            if level in self.context:
-                weight_maps[level] = self.context[level](features[level], t)
+            if level in weight_maps:
                 output = output * resize(weight_maps[level], output.shape[-2:])
             outputs.append(resize(output, features["conv3"].shape[-2:]))  # (B, 128, 48, 48)
         conv3, conv4, conv5 = outputs
         logits = self.classify(self.fuse(conv3 + conv4 + conv5))  # (B, 2, 48, 48); no ReLU between (code)
         logits = self.tap(resize(logits.float(), size), t)  # (B, 2, 384, 384)
         return RLNStep(logits, logits.softmax(1)[:, 1:], weight_maps)
+
+    def look(self, features: dict[str, Tensor], t: int) -> dict[str, Tensor]:
+        """The weight maps alone, by level."""
+        return {level: context(features[level], t) for level, context in self.context.items()}
 
 
 def attend(features: dict[str, Tensor], weight_maps: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -158,13 +161,47 @@ class RLN(nn.Module):
         steps = self.steps if steps is None else steps
         if steps < 0:
             raise ValueError(f"steps must be 0 or more, not {steps}")
-        stem = self.backbone.conv1((images - self.mean) / self.std)  # no feedback enters conv1: the same at every step
+        stem = self.stem(images)  # (B, 64, 192, 192)
         features: dict[str, Tensor] = {}
         outputs: list[RLNStep] = []
         for t in range(steps + 1):
-            features = self.recurrent_step(self.backbone, stem, features, t)
-            head = self.heads[min(t, len(self.heads) - 1)]
-            outputs.append(head(features, images.shape[-2:], t))
-            if self.attended:  # departure: published feedback is the features as they are
-                features = attend(features, outputs[-1].weight_maps)
+            output, features = self.step(stem, features, images.shape[-2:], t)
+            outputs.append(output)
         return RLNOutput(outputs)
+
+    def last(self, images: Tensor, steps: int) -> RLNStep:
+        """What step `steps` says, without what the steps before it say: only what feeds it is computed."""
+        stem = self.stem(images)
+        features: dict[str, Tensor] = {}
+        for t in range(steps):
+            features = self.recurrent_step(self.backbone, stem, features, t)
+            if self.attended:
+                features = attend(features, self._head(t).look(features, t))
+        return self.step(stem, features, images.shape[-2:], steps)[0]
+
+    def _head(self, t: int) -> Head:
+        head = self.heads[min(t, len(self.heads) - 1)]
+        assert isinstance(head, Head)
+        return head
+
+    def stem(self, images: Tensor) -> Tensor:
+        """conv1 of the normalised images. No feedback enters it, so it is the same at every step."""
+        stem: Tensor = self.backbone.conv1((images - self.mean) / self.std)
+        return stem
+
+    def step(
+        self, stem: Tensor, previous: dict[str, Tensor], size: torch.Size, t: int
+    ) -> tuple[RLNStep, dict[str, Tensor]]:
+        """Time step `t` alone: its prediction at (H, W) `size`, and what feeds the next step.
+
+        Args:
+            stem: conv1's output.
+            previous: what the step before gives, by block name; empty at t = 0.
+            size: the input's (H, W).
+            t: the time step.
+        """
+        features = self.recurrent_step(self.backbone, stem, previous, t)
+        output: RLNStep = self._head(t)(features, size, t)
+        if self.attended:  # departure: published feedback is the features as they are
+            features = attend(features, output.weight_maps)
+        return output, features

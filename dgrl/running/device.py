@@ -33,10 +33,14 @@ def choose_device(name: str = "auto") -> torch.device:
 
 
 def rewrite_for_inference(model: "DGRL", device: torch.device) -> None:
-    """Move the network to `device` and make it ready for inference there; it cannot be saved afterwards.
+    """Make the network ready for inference where it is, then move it to `device`; it cannot be saved afterwards.
 
-    Its convolutions get the memory layout that devices are fastest with, and take in the batch-norms after them.
+    Its convolutions get the memory layout that devices are fastest with, and take in the batch-norms after them. A GPU
+    computes them in float32 from then on: PyTorch's own choice is TF32, whose 10 bits move the edges of maps.
     """
-    model.to(device=device)
+    if device.type == "cuda":
+        torch.backends.cudnn.allow_tf32 = False
+    # Computing comes first: a CUDA device may be one that ZeroGPU only emulates (`dgrl.app.zero_gpu`).
     model.rln.backbone = folded(model.rln.backbone)
     model.to(memory_format=torch.channels_last)
+    model.to(device)

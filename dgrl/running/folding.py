@@ -13,15 +13,17 @@ PROBE_SIDE = 64
 
 
 def folded(backbone: Backbone) -> Backbone:
-    """A copy for inference in which each batch-norm that follows a convolution is part of it.
+    """A copy for inference in which each batch-norm that follows a convolution is part of it; the rest is shared.
 
     It computes the same, but its tensors have other values and no batch-norms: it cannot be saved as a checkpoint. What
     follows what is read from the order of a module's children, which is how networks are written but not a law; so the
     copy is tried on noise, and where it does not give the same, `backbone` itself is returned.
     """
     device = next(backbone.parameters()).device
-    probe = torch.rand(1, 3, PROBE_SIDE, PROBE_SIDE, device=device, generator=torch.Generator(device).manual_seed(0))
-    lighter = copy.deepcopy(backbone).eval()
+    probe = torch.rand(1, 3, PROBE_SIDE, PROBE_SIDE, generator=torch.Generator().manual_seed(0)).to(device)
+    # What is not folded is shared. To copy every weight would also take minutes where CUDA is emulated.
+    shared: dict[int, object] = {id(tensor): tensor for tensor in (*backbone.parameters(), *backbone.buffers())}
+    lighter = copy.deepcopy(backbone, shared).eval()
     for module in list(lighter.modules()):
         _fold_children(module)
     with torch.inference_mode():

@@ -1,4 +1,4 @@
-"""Every piece of HTML, for app, notebooks and reports alike: Jinja2 templates with escaping on, and one style sheet."""
+"""Every piece of HTML, for app, notebooks and reports alike: Jinja2 templates with escaping on."""
 
 from typing import Any
 
@@ -13,8 +13,3 @@ _environment = Environment(
 def render(template: str, **values: Any) -> Markup:
     """The template `template`.html with these values, each escaped unless it is HTML (`Markup`) already."""
     return Markup(_environment.get_template(f"{template}.html").render(values))
-
-
-def style_sheet() -> str:
-    """How legends, tables of numbers and arithmetic look, wherever they stand."""
-    return _environment.get_template("numbers.css").render()

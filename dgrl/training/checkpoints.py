@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import torch
 from accelerate import Accelerator
 from safetensors import SafetensorError
 
@@ -57,9 +58,12 @@ def load_checkpoint(accelerator: Accelerator, out: Path, progress: Progress) -> 
     """Go back to the newest whole checkpoint in `out`; without one, start at the beginning.
 
     Raises:
-        TrainingError: the checkpoint is of another network or run.
+        TrainingError: the checkpoint is of another network or run, or not all processes see it.
     """
     checkpoints = whole_checkpoints(out)
+    newest = torch.tensor([int(checkpoints[-1].name) if checkpoints else -1], device=accelerator.device)
+    if not (accelerator.gather(newest) == newest).all():
+        raise TrainingError(f"the processes see different checkpoints: {out} must be a folder that all machines share")
     if not checkpoints:
         return
     try:

@@ -118,6 +118,9 @@ class TrainingConfig:
     stored_maps: Annotated[
         bool, Setting("make RLN's maps for BRN's training once, of whole pictures, instead of anew for each crop")
     ] = False
+    doubt_share: Annotated[
+        float, Setting("share of those maps that are made less sure (departure; published: 0)", 0, 1)
+    ] = 0.5
     crop: Annotated[
         int | None, Setting("side in pixels of BRN's training crops (departure; published: whole pictures)", least=16)
     ] = 96
@@ -146,7 +149,7 @@ class TrainingConfig:
     entropy_weight: Annotated[float, Setting("of the cross-entropy in BRN's loss (published: 1)", least=0)] = 1.0
     map_share: Annotated[
         float, Setting("share of RLN's map in what BRN's cross-entropy asks for (departure; published: 0)", 0, 1)
-    ] = 0.3
+    ] = 0.0
     absolute_weight: Annotated[
         float, Setting("of the mean absolute error in BRN's loss (departure; published: 0)", least=0)
     ] = 0.0
@@ -175,7 +178,10 @@ class TrainingConfig:
     precision: Annotated[Literal["no", "bf16", "fp16"], Setting("mixed precision: no, bf16 or fp16")] = "no"
     compile: Annotated[bool, Setting("compile the network first: a minute's wait, then faster updates")] = False
     seed: Annotated[int, Setting("of new layers, order, augmentation and crops")] = 0
-    workers: Annotated[int, Setting("processes that read pictures, for each process that trains", least=0)] = 2
+    workers: Annotated[
+        int | None,
+        Setting("processes that read pictures, for each that trains; by default as the processors allow", least=0),
+    ] = None
     checkpoint_every: Annotated[int, Setting("updates between checkpoints", least=1)] = 100
     keep: Annotated[int, Setting("how many checkpoints stay on disk", least=1)] = 2
     pictures_every: Annotated[int, Setting("updates between looks at a few pictures; 0 for none", least=0)] = 0
@@ -222,6 +228,7 @@ def preset(name: str, stage: Stage, **changes: Any) -> TrainingConfig:
         clip=None,
         summed=True,
         region_weight=0.0,
+        doubt_share=0.0,
         map_share=0.0,
         edge_weight=0.0,
         lean_weight=0.0,

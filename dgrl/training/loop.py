@@ -1,6 +1,7 @@
 """Training: RLN, then BRN on RLN's maps, or both, on whatever devices and processes Accelerate finds."""
 
 import math
+import os
 import shutil
 import signal
 import threading
@@ -27,6 +28,8 @@ from dgrl.training.stored import MAPS_FOLDER
 from dgrl.training.watching import evenly_spaced, looks, watchers
 
 Batch = list[Tensor]
+MOST_WORKERS = 16
+"""Of one process that trains; more than any GPU needs, and each holds some 400 MB."""
 
 
 def train(
@@ -85,7 +88,7 @@ def _train(
     data = stage.make_data(pairs)
     order = Shuffle(len(data), config.seed)
     size = piece_size(config, len(data), accelerator.num_processes)
-    loader: Any = DataLoader(data, size, sampler=order, num_workers=config.workers, drop_last=True)
+    loader: Any = make_loader(data, order, size, config.workers, accelerator.device)
     stage = stage.to(memory_format=torch.channels_last)
     if config.compile:
         (model.brn if config.stage == "brn" else model.rln).compile()
@@ -97,7 +100,7 @@ def _train(
     watching = watchers(accelerator, out, progress, tensorboard)
     stage.train()
 
-    with ExitStack() as closing, stop_signals() as stop:
+    with ExitStack() as closing, stop_signals() as stop, fastest(accelerator.device):
         for watcher in watching:
             closing.callback(watcher.close)
         start = time.perf_counter()
@@ -142,7 +145,7 @@ def make_accelerator(config: TrainingConfig) -> Accelerator:
     AcceleratorState._reset_state()  # a second run in one process, a notebook's, may ask for another precision
     try:
         # Batches are split over the processes, so that the same recipe makes the same updates on any number of them.
-        splitting = DataLoaderConfiguration(split_batches=True)
+        splitting = DataLoaderConfiguration(split_batches=True, non_blocking=True)
         # Without a GPU Accelerate must be told so, or several processes would each train alone.
         cpu = not torch.accelerator.is_available()
         return Accelerator(mixed_precision=config.precision, cpu=cpu, dataloader_config=splitting)
@@ -174,6 +177,50 @@ def piece_size(config: TrainingConfig, pictures: int, processes: int) -> int:
             f"{size} pictures (batch_size over accumulate) cannot be shared equally by {processes} processes"
         )
     return size
+
+
+def make_loader(
+    data: SaliencyData, order: Sampler[int], size: int, workers: int | None, device: torch.device
+) -> "DataLoader[tuple[Tensor, ...]]":
+    """What reads batches of `size`, by processes that live as long as the run, into memory that a GPU copies from."""
+    count = worker_count(device) if workers is None else workers
+    return DataLoader(
+        data,
+        size,
+        sampler=order,
+        num_workers=count,
+        persistent_workers=count > 0,
+        pin_memory=device.type == "cuda",
+        drop_last=True,
+    )
+
+
+def worker_count(device: torch.device) -> int:
+    """Processes that read pictures, by the processors that this process may use and shares with others like it.
+
+    One feeds whatever a CPU can train. For a GPU all processors are there to read (`python -m benchmarks data`).
+    """
+    if device.type == "cpu":
+        return 1
+    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(MOST_WORKERS, processors // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))))
+
+
+@contextmanager
+def fastest(device: torch.device) -> Iterator[None]:
+    """What a GPU computes fastest with while it trains: TF32, and convolutions chosen by trying."""
+    cudnn = torch.backends.cudnn
+    if device.type != "cuda":
+        yield
+        return
+    kept = torch.get_float32_matmul_precision(), cudnn.allow_tf32, cudnn.benchmark
+    torch.set_float32_matmul_precision("high")
+    cudnn.allow_tf32 = cudnn.benchmark = True
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(kept[0])
+        cudnn.allow_tf32, cudnn.benchmark = kept[1:]
 
 
 def make_optimiser(stage: TrainingStage, config: TrainingConfig) -> torch.optim.Optimizer:

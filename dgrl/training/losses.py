@@ -78,9 +78,9 @@ def localisation_loss(output: RLNOutput, masks: Tensor, config: TrainingConfig) 
             spread = config.attention_spread * config.attention_narrowing**t
             loss = loss + config.attention_weight * attention_loss(step.weight_maps, masks, spread)
         losses.append(loss)
-    weights = torch.tensor([config.step_growth**t for t in range(len(losses))], device=masks.device)
-    total = (torch.stack(losses) * weights).sum()
-    return total if config.summed else total / weights.sum()
+    weights = [config.step_growth**t for t in range(len(losses))]  # numbers: a tensor would have to wait for the GPU
+    total = torch.stack([weight * loss for weight, loss in zip(weights, losses, strict=True)]).sum()
+    return total if config.summed else total / sum(weights)
 
 
 def mean_where(counted: Tensor, values: Tensor) -> Tensor:

@@ -101,13 +101,14 @@ class RefineStage(TrainingStage):
             return super().make_data(pairs)
         config = self.config
         crops = config.crop or self.brn_size, config.crops_per_picture, config.boundary_share
-        return StoredCropData(pairs, still(config.augment), config.seed, *crops, self.files)
+        return StoredCropData(pairs, still(config.augment), config.seed, *crops, self.files, config.doubt_share)
 
     def forward(self, images: Tensor, masks: Tensor, corners: Tensor, prior: Tensor | None = None) -> Tensor:
         """The loss of a batch: images (B, 3, S, S), masks (B, 1, S, S), and the windows to cut of each (B, K, 2).
 
         `prior` (B, 1, S, S) is RLN's map where it is stored.
         """
+        corners = corners.cpu()  # now, while a GPU has nothing to finish first
         if prior is None:
             (model,) = self.fixed
             # In float32 also where training lowers precision: these maps are what BRN will see in use.
@@ -127,6 +128,7 @@ class JointStage(TrainingStage):
 
     def forward(self, images: Tensor, masks: Tensor, corners: Tensor) -> Tensor:
         """The loss of a batch: images (B, 3, S, S), masks (B, 1, S, S), and the windows to cut of each (B, K, 2)."""
+        corners = corners.cpu()  # now, while a GPU has nothing to finish first
         localised = self.rln(self.sizing.for_rln(images, self.rln_size), self.config.steps)
         loss = localisation_loss(localised, F.interpolate(masks, (self.rln_size, self.rln_size)), self.config)
         images, prior = self.sizing.for_brn(images, localised.saliency, self.brn_size)

@@ -10,6 +10,7 @@ from torch import Tensor
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
+from dgrl.data.colours import Recolour
 from dgrl.data.crops import CropData
 from dgrl.data.pairs import Pair
 from dgrl.files import replacing
@@ -40,17 +41,13 @@ def store_maps(model: DGRL, pairs: Sequence[Pair], folder: Path, steps: int | No
 
 
 def still(augment: bool) -> v2.Transform:
-    """Flips, colours and blur as in `dgrl.data.augmentation`, but no crops, so that pictures and stored maps fit.
-
-    Nor other hues, which take as long as everything else together, and move no edge.
-    """
+    """Flips, colours and blur as in `dgrl.data.augmentation`, but no crops, so that pictures and stored maps fit."""
     if not augment:
         return v2.Identity()
     return v2.Compose(
         [
             v2.RandomHorizontalFlip(),
-            v2.ColorJitter(brightness=0.4, contrast=0.4, saturation=0.4),
-            v2.RandomGrayscale(0.05),
+            Recolour(),
             v2.RandomApply([v2.GaussianBlur(5, (0.5, 1.5))], 0.1),
         ]
     )
@@ -68,9 +65,11 @@ class StoredCropData(CropData):
         count: int,
         boundary_share: float,
         files: Sequence[Path],
+        doubt_share: float = 0.0,
     ) -> None:
         super().__init__(pairs, transform, seed, crop, count, boundary_share)
         self.files = files
+        self.doubt_share = doubt_share
 
     def sample(self, index: int) -> tuple[Tensor, ...]:
         """Item `index` without its windows, by PyTorch's current random state."""
@@ -82,4 +81,17 @@ class StoredCropData(CropData):
         mask = v2.functional.resize(torch.from_numpy(pair.truth())[None] * 255, size, antialias=True)
         image, mask, prior = self.transform(tv_tensors.Image(image), tv_tensors.Mask(mask), tv_tensors.Mask(prior))
         image, prior = (maps.as_subclass(Tensor).float() / 255 for maps in (image, prior))
+        if torch.rand(()) < self.doubt_share:
+            prior = doubted(prior)
         return image, (mask.as_subclass(Tensor) > 127).float(), prior
+
+
+def doubted(saliency: Tensor) -> Tensor:
+    """A map in [0, 1] made less sure at random: its log odds divided by 1 to 5, and moved the more the more they were.
+
+    RLN is surer of the pictures that it has learned than of others. A BRN that saw those alone would take every grey
+    object for a mistake.
+    """
+    kept, moved = torch.rand(2).tolist()
+    kept = 0.2 + 0.8 * kept
+    return torch.sigmoid(kept * saliency.logit(1e-3) + 2 * (1 - kept) * (2 * moved - 1))

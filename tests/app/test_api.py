@@ -19,25 +19,28 @@ from dgrl.app.runs import AS_TRAINED
 from dgrl.images import read_photo, to_grey
 from dgrl.images.cutouts import cut_out
 from dgrl.images.marking import is_marked
+from dgrl.taps import flatten_map
 from tests.app.conftest import Served, connect
 from tests.helpers.networks import draw_photo
 
-ENDPOINTS = {"/detect", "/cutout", "/localise", "/refine", "/pixel", "/what_if", "/attribute", "/measure", "/report"}
+ENDPOINTS = {"/detect", "/localise", "/refine", "/pixel", "/what_if", "/attribute", "/measure", "/report"}
 
 
 def call(
     client: Client, endpoint: str, photo: Path, *more: Any, checkpoint: str = "tiny", steps: int = AS_TRAINED
 ) -> Any:
-    return client.predict(handle_file(photo), checkpoint, steps, *more, api_name=endpoint)
+    return client.predict(handle_file(photo), *more, checkpoint=checkpoint, steps=steps, api_name=endpoint)
 
 
-def test_endpoints_have_stable_names_and_say_what_they_do(client: Client) -> None:
+def test_endpoints_have_stable_names_and_ask_for_the_photo_alone(client: Client) -> None:
     named = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
     assert set(named) == ENDPOINTS
-    for endpoint in named.values():
+    for name, endpoint in named.items():
         assert len(endpoint["description"]) > 20
-        names = [parameter["parameter_name"] for parameter in endpoint["parameters"]]
-        assert names[:3] == ["photo", "checkpoint", "steps"]
+        needed = [one["parameter_name"] for one in endpoint["parameters"] if not one["parameter_has_default"]]
+        assert needed == (["photo", "mask"] if name == "/measure" else ["photo"])
+        for answer in endpoint["returns"]:
+            assert re.fullmatch(r"[a-z_]+", answer["label"]), (name, answer["label"])
 
 
 def test_every_argument_is_typed_and_described(client: Client, served: Served) -> None:
@@ -46,54 +49,42 @@ def test_every_argument_is_typed_and_described(client: Client, served: Served) -
     for endpoint, facts in named.items():
         arguments, results = described[endpoint.removeprefix("/")].split("Args:")[1].split("Returns:")
         for parameter in facts["parameters"]:
-            assert parameter["type"], f"{endpoint} says nothing of the type of {parameter['parameter_name']}"
+            # What may be any JSON has no type.
+            assert parameter["type"] or parameter["parameter_name"] == "edits", (endpoint, parameter)
             assert re.search(rf"^ +{parameter['parameter_name']}: \S", arguments, re.MULTILINE), (endpoint, parameter)
         assert len(results) > 20
 
 
-def test_the_last_wish_counts(client: Client) -> None:
-    """By default Gradio drops an event while the answer to the one before is on its way."""
-    events = client.config["dependencies"]
-    dropping = {event["api_name"].rstrip("_0123456789") for event in events if event["trigger_mode"] == "once"}
-    # Long work that a second press must not start again, examples, links, and what happens once.
-    assert dropping == {
-        "attribute",
-        "report",
-        "load_example",
-        "share",
-        "restore",
-        "leave",
-        "lambda",
-        "js_fn",
-        "unnamed",
-    }
-    # A click brings its place along, which "always_last" would mistake.
-    modes = {event["trigger_mode"] for event in events for _, name in event["targets"] if name == "select"}
-    assert modes == {"multiple"}
+def test_the_photo_alone_is_enough(client: Client, photo_files: dict[str, Path], mask_files: dict[str, Path]) -> None:
+    for endpoint in ENDPOINTS:
+        mask = {"mask": handle_file(mask_files["wide"])} if endpoint == "/measure" else {}
+        assert client.predict(handle_file(photo_files["wide"]), api_name=endpoint, **mask)
 
 
 def test_detect_gives_the_map_that_the_library_gives(
     client: Client, served: Served, photo_files: dict[str, Path]
 ) -> None:
-    pair, saliency, download, text = call(client, "/detect", photo_files["high"])
-    expected = np.asarray(to_grey(served.network.detect(photo_files["high"])))
-    for path in (saliency, download):
-        assert path.endswith(".png")
-        np.testing.assert_array_equal(np.asarray(Image.open(path)), expected)
-    assert [Image.open(path).size for path in pair] == [(533, 800)] * 2
-    assert "cpu, fp32" in text
+    saliency, cut, found = call(client, "/detect", photo_files["high"])
+    expected = served.network.trace(photo_files["high"])
+    assert Path(saliency).name == "high.png"
+    np.testing.assert_array_equal(np.asarray(Image.open(saliency)), np.asarray(to_grey(expected.saliency)))
+    assert Image.open(cut).size == Image.open(saliency).size == (140, 210)
+    assert found["share"] == pytest.approx(expected.found().mean(), abs=1e-4)
+    rows, columns = np.nonzero(expected.found())
+    assert found["box"] == [columns.min(), rows.min(), columns.max(), rows.max()]
+    assert (found["machine"], found["size"], found["full_size"], found["steps"]) == ("cpu, fp32", [140, 210], None, 2)
+    assert call(client, "/detect", photo_files["high"], cutout=False)[1] is None
 
 
 def test_the_cut_out_is_the_photo_with_the_map_as_transparency(
     client: Client, served: Served, photo_files: dict[str, Path]
 ) -> None:
-    small, whole = call(client, "/cutout", photo_files["wide"])
+    _, whole, _ = call(client, "/detect", photo_files["wide"])
     picture = np.asarray(Image.open(whole))
     saliency = served.network.detect(photo_files["wide"])
     np.testing.assert_array_equal(picture[:, :, 3], np.asarray(to_grey(saliency)))
     np.testing.assert_array_equal(picture, np.asarray(cut_out(read_photo(photo_files["wide"]), saliency)))
     assert is_marked(Path(whole))
-    assert Image.open(small).mode == "RGBA"
     assert Path(whole).name == "wide_cutout.png"
 
 
@@ -101,75 +92,59 @@ def test_a_transparent_photo_stays_transparent(client: Client, tmp_path: Path) -
     pixels = np.dstack([draw_photo(60, 80)[0], np.zeros((60, 80), np.uint8)])
     pixels[20:40, 20:60, 3] = 150
     Image.fromarray(pixels).save(tmp_path / "logo.png")
-    picture = np.asarray(Image.open(call(client, "/cutout", tmp_path / "logo.png")[1]))
+    picture = np.asarray(Image.open(call(client, "/detect", tmp_path / "logo.png")[1]))
     np.testing.assert_array_equal(picture[:, :, :3], pixels[:, :, :3])
     assert (picture[:, :, 3] <= pixels[:, :, 3]).all()
 
 
-def test_localise_gives_every_map_of_every_step(client: Client, photo_files: dict[str, Path]) -> None:
-    maps, large, scale, values, x, y = call(client, "/localise", photo_files["wide"], 2, "conv4", 0.5, steps=3)
+def test_localise_gives_every_map_of_every_step(client: Client, network: DGRL, photo_files: dict[str, Path]) -> None:
+    maps, numbers = call(client, "/localise", photo_files["wide"], opacity=0.5, steps=3)
     captions = [entry["caption"] for entry in maps]
-    assert captions[:5] == [
-        "t = 0 · conv3",
-        "t = 0 · conv4",
-        "t = 0 · conv5",
-        "t = 0 · prediction",
-        "t = 0 · no change",
-    ]
-    assert len(captions) == 4 * 5
+    assert captions[:4] == ["t = 0 · conv3", "t = 0 · conv4", "t = 0 · conv5", "t = 0 · prediction"]
+    assert len(captions) == 4 * 5 - 1  # nothing has changed before t = 1
     assert captions[-1] == "t = 3 · change"
-    for path in [large, *(entry["image"] for entry in maps)]:
-        assert Image.open(path).format == "PNG"
-    assert "conv4, t = 2" in scale
-    assert f"column {int(x)}, row {int(y)}" in values
+    assert {Image.open(entry["image"]).format for entry in maps} == {"PNG"}
+    expected = network.trace(photo_files["wide"], steps=3)
+    for step, row in zip(expected.steps, numbers["steps"], strict=True):
+        for level, weights in step.weight_maps.items():
+            np.testing.assert_allclose(row["weight_maps"][level], weights, rtol=1e-4)
 
 
-def test_refine_gives_before_after_and_kernels(client: Client, photo_files: dict[str, Path]) -> None:
-    before_and_after, *rest = call(client, "/refine", photo_files["wide"])
-    pictures = [*before_and_after, *(value for value in rest if isinstance(value, str) and value.endswith(".png"))]
-    assert [Path(path).stem for path in pictures] == [
-        "before", "after", "change", "centre", "spread", "arrows", "refined",
-    ]  # fmt: skip
+def test_refine_gives_before_after_and_kernels(client: Client, network: DGRL, photo_files: dict[str, Path]) -> None:
+    *pictures, numbers = call(client, "/refine", photo_files["wide"])
+    assert [Path(path).stem for path in pictures] == ["before", "after", "change"]
     assert {Image.open(path).size for path in pictures} == {(800, 480)}
+    expected = network.trace(photo_files["wide"])
+    change = np.abs(expected.refined - expected.prior).mean()
+    assert numbers["mean_absolute_change"] == pytest.approx(change, rel=1e-3)
+    assert [(one["x"], one["y"]) for one in numbers["pixels"]] == [(one.x, one.y) for one in expected.most_changed()]
 
 
 @pytest.mark.parametrize(("x", "y"), [(0, 0), (199, 119), (70, 40)])
 def test_pixel_is_the_trace_s_pixel(
     client: Client, served: Served, photo_files: dict[str, Path], x: int, y: int
 ) -> None:
-    numbers, tables, *_ = call(client, "/pixel", photo_files["wide"], x, y)
-    expected = served.network.trace(photo_files["wide"]).pixel(x, y)
-    np.testing.assert_allclose(numbers["coefficients"], expected.coefficients, rtol=1e-4, atol=1e-6)
-    np.testing.assert_allclose(numbers["neighbours"], expected.neighbours, rtol=1e-4, atol=1e-6)
-    assert numbers["refined"] == pytest.approx(expected.refined, abs=1e-6)
-    by_hand = 1 / (1 + np.exp(numbers["background"] - numbers["foreground"]))
-    assert numbers["refined"] == pytest.approx(by_hand, abs=1e-6)
-    assert f"{expected.refined:.4f}" in tables
+    edits = [{"kind": "flatten", "level": "conv4"}]
+    for sent, changes in ((None, ()), (edits, [flatten_map("conv4")])):
+        numbers = call(client, "/pixel", photo_files["wide"], x, y, edits=sent)
+        expected = served.network.trace(photo_files["wide"], edits=changes).pixel(x, y)
+        np.testing.assert_allclose(numbers["coefficients"], expected.coefficients, rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(numbers["neighbours"], expected.neighbours, rtol=1e-4, atol=1e-6)
+        assert numbers["refined"] == pytest.approx(expected.refined, abs=1e-6)
+        by_hand = 1 / (1 + np.exp(numbers["background"] - numbers["foreground"]))
+        assert numbers["refined"] == pytest.approx(by_hand, abs=1e-6)
 
 
-def test_one_pass_serves_every_tab_and_every_click(client: Client, served: Served, new_photo: Path) -> None:
+def test_one_pass_serves_every_endpoint(client: Client, served: Served, new_photo: Path) -> None:
     before, refined = len(served.passes), len(served.refinements)
-    call(client, "/detect", new_photo)
-    assert len(served.passes) == before + 1
-    call(client, "/cutout", new_photo)
-    call(client, "/refine", new_photo)
-    for step, kind, opacity in [(0, "conv3", 0.1), (2, "prediction", 0.9), (1, "change", 0.5)]:
-        call(client, "/localise", new_photo, step, kind, opacity)
-    for x in (3, 50, 99):
-        call(client, "/pixel", new_photo, x, x)
+    call(client, "/localise", new_photo)
+    assert len(served.refinements) == refined, "where it looks needs no refinement"
+    for endpoint in ("/detect", "/refine", "/localise", "/pixel"):
+        call(client, endpoint, new_photo)
     assert len(served.passes) == before + 1
     assert len(served.refinements) == refined + 1
     call(client, "/detect", new_photo, steps=4)
     assert len(served.passes) == before + 2
-
-
-def test_where_it_looks_needs_no_refinement(client: Client, served: Served, new_photo: Path) -> None:
-    refined = len(served.refinements)
-    call(client, "/localise", new_photo, 2, "conv4", 0.5)
-    assert len(served.refinements) == refined
-    passes = len(served.passes)
-    call(client, "/detect", new_photo)
-    assert (len(served.passes), len(served.refinements)) == (passes, refined + 1)
 
 
 @pytest.mark.slow
@@ -184,7 +159,7 @@ def test_twenty_visitors_at_once_all_get_their_own_result(served: Served, tmp_pa
         for visitor, photo in zip(visitors, photos, strict=True)
     ]
     for job, photo in zip(jobs, photos, strict=True):
-        _, saliency, *_ = job.result(timeout=120)
+        saliency, *_ = job.result(timeout=120)
         expected = np.asarray(to_grey(served.network.detect(photo)))
         np.testing.assert_allclose(np.asarray(Image.open(saliency)).astype(int), expected.astype(int), atol=1)
     # `detect` above ran each once more.
@@ -196,9 +171,9 @@ def test_twenty_visitors_at_once_all_get_their_own_result(served: Served, tmp_pa
 def test_another_checkpoint_without_context_module_and_with_a_smaller_kernel(
     client: Client, photo_files: dict[str, Path]
 ) -> None:
-    maps, *_ = call(client, "/localise", photo_files["wide"], 0, "conv3", 0.5, checkpoint="other")
-    assert [entry["caption"] for entry in maps][:2] == ["t = 0 · no conv3", "t = 0 · no conv4"]
-    numbers, *_ = call(client, "/pixel", photo_files["wide"], 5, 5, checkpoint="other")
+    maps, *_ = call(client, "/localise", photo_files["wide"], checkpoint="other")
+    assert [entry["caption"] for entry in maps] == ["t = 0 · prediction", "t = 1 · prediction", "t = 1 · change"]
+    numbers = call(client, "/pixel", photo_files["wide"], 5, 5, checkpoint="other")
     assert np.shape(numbers["coefficients"]) == (3, 3)
 
 
@@ -295,9 +270,9 @@ def test_odd_pictures_are_taken_as_a_person_sees_them(client: Client, tmp_path: 
     write, size = ODD[name]
     path = tmp_path / name
     write(path)
-    _, saliency, *_ = call(client, "/detect", path)
+    saliency, *_ = call(client, "/detect", path)
     assert Image.open(saliency).size == size
-    call(client, "/localise", path, 0, "conv3", 0.5)
+    call(client, "/localise", path)
     call(client, "/refine", path)
 
 
@@ -307,5 +282,5 @@ def test_the_file_reaches_the_library_as_it_was_given(
     """Gradio must not convert the picture on the way: 16 bits and a lossless format come through."""
     path = tmp_path / "ramp.png"
     Image.fromarray(np.linspace(0, 65535, 64 * 48).reshape(48, 64).astype(np.uint16)).save(path)
-    _, saliency, *_ = call(client, "/detect", path)
+    saliency, *_ = call(client, "/detect", path)
     np.testing.assert_array_equal(np.asarray(Image.open(saliency)), np.asarray(to_grey(network.detect(path))))

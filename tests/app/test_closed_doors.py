@@ -30,7 +30,7 @@ OPEN = {
         "/gradio_api/run/{api_name}", "/gradio_api/run/{api_name}/", "/gradio_api/call/{api_name}",
         "/gradio_api/call/{api_name}/", "/gradio_api/call/v2/{api_name}", "/gradio_api/call/v2/{api_name}/",
         "/gradio_api/queue/join", "/gradio_api/cancel", "/gradio_api/reset", "/gradio_api/reset/",
-        "/gradio_api/upload", "/gradio_api/component_server", "/gradio_api/component_server/",
+        "/gradio_api/upload",
     },
 }  # fmt: skip
 """Of the routes that Gradio has, those that answer. One that is new in Gradio is closed until it is put here."""
@@ -119,12 +119,12 @@ def test_no_endpoint_takes_a_file_it_was_not_given(
     before, tried = set(visitor_files().folder.rglob("*.*")), 0
     for endpoint in endpoints(http):
         for place in range(len(endpoint["inputs"])):
-            for queue in {endpoint["queue"], True}:
+            for _ in range(5):
                 form, path = attacks[tried % len(attacks)]
                 tried += 1
                 data = [file(photo) if kind == "image" else None for kind in endpoint["kinds"]]
                 data[place] = form(path)
-                answer = ask(http, endpoint["id"], data, queue)
+                answer = ask(http, endpoint["id"], data)
                 assert not answer["success"], (endpoint["api_name"], data)
                 assert answer["output"]["error"] == REFUSAL, (endpoint["api_name"], data)
     assert tried > 200
@@ -173,7 +173,7 @@ def test_every_refusal_has_words_and_none_is_logged_with_the_visitor_s(
             tried += 1
         answer = ask(http, endpoint["id"], [])
         assert answer["success"] or len(answer["output"]["error"]) > FEW_LETTERS, endpoint["api_name"]
-    assert tried > 100
+    assert tried > 40
     printed = capfd.readouterr()
     for said in (printed.out, printed.err):
         assert "Traceback" not in said
@@ -207,7 +207,7 @@ def test_only_the_app_s_own_addresses_answer(served: Served, http: httpx.Client)
             path = path.replace(f"{{{name}}}", "x")
         for method in methods & {"GET", "POST"}:
             wanted = template in OPEN[method]
-            assert is_open(method, path, editor=True) == wanted, (method, template)
+            assert is_open(method, path) == wanted, (method, template)
             if not wanted:
                 answer = http.request(method, f"..{path}")
                 assert (answer.status_code, answer.json()["error"]) == (404, "Not found."), (method, template)
@@ -225,6 +225,7 @@ def test_only_the_app_s_own_addresses_answer(served: Served, http: httpx.Client)
         ("GET", "gradio_api/proxy=https://example.com/"),
         ("GET", "gradio_api/mcp/schema"),
         ("GET", "gradio_api/runs"),
+        ("POST", "gradio_api/component_server"),
         ("PUT", "config"),
         ("DELETE", "gradio_api/upload"),
     ],

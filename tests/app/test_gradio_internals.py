@@ -15,7 +15,6 @@ from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 from dgrl.app import fetching
-from dgrl.app.drawings import gradio_accept_blobs
 from dgrl.app.gradio_internals import SESSIONS, WRITTEN_AGAINST, FairQueue
 from tests.app.conftest import Served
 
@@ -34,7 +33,6 @@ SOURCES: dict[str, tuple[Callable[..., Any] | type, str]] = {
     "EventQueue": (queueing.EventQueue, "ae8e305d17b4d951"),
     "upload_fn": (route_utils.upload_fn, "986d84f98151c724"),
     "create_app": (routes.App.create_app, "24a2d31a4bdacb3c"),
-    "accept_blobs": (gradio_accept_blobs, "df94aa22f15061f5"),
     "get_upload_folder": (gr.utils.get_upload_folder, "ab346c44171533b3"),
     "async_move_resource_to_block_cache": (gr.blocks.Block.async_move_resource_to_block_cache, "11fddfdc876e8661"),
 }

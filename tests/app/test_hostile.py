@@ -67,32 +67,29 @@ def check_sentence(error: AppError, expected: str, folder: Path) -> None:
 
 @pytest.mark.parametrize("name", SOUND)
 def test_what_is_a_picture_gets_its_map(client: Client, network: DGRL, files: dict[str, Path], name: str) -> None:
-    _, saliency, *_ = call(client, "/detect", handle_file(files[name]), "tiny", 0)
+    saliency, *_ = call(client, "/detect", handle_file(files[name]), "tiny", 0, False)
     with Image.open(saliency) as found:
         np.testing.assert_array_equal(np.asarray(found), np.asarray(to_grey(network.detect(files[name], 0))))
 
 
 def test_what_is_none_gets_one_sentence(client: Client, files: dict[str, Path], photo_files: dict[str, Path]) -> None:
     """As the photo of each endpoint in turn, as the mask and as the painting."""
-    sound, cell = (
-        handle_file(photo_files["wide"]),
-        ("pixel", 5, 5, -1, False, "conv4", "grad_cam", "blurred", "conv5", -1),
-    )
-    painted = (["conv4"], 4, [], -1, 1, 1, 1, 1, -1, -1, "as computed")
-    shown = ("after BRN", -1)
+    sound = handle_file(photo_files["wide"])
+    paint = [{"kind": "paint", "level": "conv4"}]
     wishes: list[tuple[str, Any]] = [
         ("/detect", lambda bad: (bad, "tiny", 0)),
-        ("/cutout", lambda bad: (bad, "tiny", 0)),
-        ("/localise", lambda bad: (bad, "tiny", 0, 0, "conv4", 0.5)),
+        ("/localise", lambda bad: (bad, "tiny", 0)),
         ("/refine", lambda bad: (bad, "tiny", 0)),
-        ("/pixel", lambda bad: (bad, "tiny", 0, 5, 5)),
-        ("/attribute", lambda bad: (bad, "tiny", 0, *cell)),
+        ("/pixel", lambda bad: (bad, 5, 5)),
+        ("/attribute", lambda bad: (bad, "pixel", 5, 5)),
         ("/report", lambda bad: (bad, "tiny", 0)),
-        ("/measure", lambda bad: (bad, "tiny", 0, sound, True)),
-        ("/measure", lambda bad: (sound, "tiny", 0, bad, True)),
-        ("/what_if", lambda bad: (bad, "tiny", 0, None, *painted, None, *shown)),
-        ("/what_if", lambda bad: (sound, "tiny", 0, bad, *painted, None, *shown)),
-        ("/what_if", lambda bad: (sound, "tiny", 0, None, *painted, bad, *shown)),
+        ("/measure", lambda bad: (bad, sound)),
+        ("/measure", lambda bad: (sound, bad)),
+        ("/what_if", lambda bad: (bad,)),
+        ("/what_if", lambda bad: (sound, paint, -1, "tiny", 0, None, bad)),
+        ("/what_if", lambda bad: (sound, None, -1, "tiny", 0, bad, None)),
+        ("/look", lambda bad: ({"wish": {"photo": bad}, "part": "rln"},)),
+        ("/weigh", lambda bad: ({"wish": {"photo": sound}, "mask": bad},)),
     ]
     for number, name in enumerate(REFUSED):
         endpoint, arguments = wishes[number % len(wishes)]

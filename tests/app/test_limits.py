@@ -1,13 +1,11 @@
 """What a visitor can make of the server: read its files, send it elsewhere, fill its disk or memory, hold its queue."""
 
 import errno
-import io
 import os
 import socket
 import time
 from pathlib import Path
 from threading import Event
-from types import SimpleNamespace
 from typing import Any
 
 import gradio as gr
@@ -17,7 +15,7 @@ from gradio import processing_utils
 from gradio_client import handle_file
 from PIL import Image
 
-from dgrl.app import drawings, limits, parts
+from dgrl.app import limits, served
 from dgrl.app.files import visitor_files
 from dgrl.app.payloads import REFUSAL
 from dgrl.app.runs import AS_TRAINED
@@ -34,12 +32,6 @@ def event(http: httpx.Client, served: Served, name: str, data: list[Any]) -> dic
     return ask(http, next(number for number, fn in served.app.fns.items() if fn.api_name == name), data)
 
 
-def picture(width: int, height: int) -> bytes:
-    buffer = io.BytesIO()
-    Image.new("1", (width, height)).save(buffer, "png")
-    return buffer.getvalue()
-
-
 @pytest.mark.parametrize(
     "path",
     ["/etc/passwd", f"{FOLDER}/../../etc/passwd", "../../etc/passwd", ROOT / "pyproject.toml", "/proc/self/environ"],
@@ -48,13 +40,15 @@ def picture(width: int, height: int) -> bytes:
 def test_no_file_of_the_server_can_be_read(http: httpx.Client, served: Served, path: object) -> None:
     assert http.get(f"file={path}").status_code in (403, 404)
     assert http.get(f"proxy={path}").status_code in (400, 403, 404)
-    for name, more in (("detect", []), ("report", [])):
+    for name, more in (("detect", [False]), ("report", [None])):
         answer = event(http, served, name, [file(path), "tiny", 0, *more])
         assert not answer["success"]
         assert "Traceback" not in str(answer)
 
 
-@pytest.mark.parametrize("data", [[1, "tiny", 0], [[], {}, 0], ["photo.png", "tiny", 0], [None, "tiny", [1]]])
+@pytest.mark.parametrize(
+    "data", [[1, "tiny", 0, True], [[], {}, 0, True], ["photo.png", "tiny", 0, True], [None, "tiny", [1], True]]
+)
 def test_arguments_of_the_wrong_kind_are_refused_in_words(http: httpx.Client, served: Served, data: list[Any]) -> None:
     answer = event(http, served, "detect", data)
     assert not answer["success"]
@@ -68,7 +62,7 @@ def test_an_upload_lands_in_the_app_s_folder(http: httpx.Client) -> None:
     assert Path(path).name == "evil.png"
 
 
-@pytest.mark.parametrize("name", ["detect", "measure", "painting_file"])
+@pytest.mark.parametrize("name", ["detect", "measure", "what_if", "look"])
 def test_no_address_is_fetched(
     http: httpx.Client, served: Served, monkeypatch: pytest.MonkeyPatch, name: str, photo_files: dict[str, Path]
 ) -> None:
@@ -77,9 +71,10 @@ def test_no_address_is_fetched(
     there = file("https://example.com/photo.png")
     (photo,) = upload(http, photo_files["wide"].read_bytes()).json()
     data: dict[str, list[Any]] = {
-        "detect": [there, "tiny", 0],
-        "measure": [file(photo), "tiny", 0, there, True],
-        "painting_file": [{"background": None, "layers": [there], "composite": None, "id": None}],
+        "detect": [there, "tiny", 0, True],
+        "measure": [file(photo), there, "tiny", 0, True],
+        "what_if": [file(photo), None, -1, "tiny", 0, None, there],
+        "look": [{"wish": {"photo": there}, "part": "rln"}],
     }
     answer = event(http, served, name, data[name])
     assert not answer["success"]
@@ -151,62 +146,8 @@ def test_a_result_that_cannot_be_written_is_said_so(monkeypatch: pytest.MonkeyPa
     before = files()
     monkeypatch.setattr(Path, "replace", full)
     with pytest.raises(gr.Error, match="No space left on device"):
-        parts.served_file(b"a new result", "result.png")
+        served.served_file(b"a new result", "result.png")
     assert files() == before
-
-
-def drawing(**more: Any) -> dict[str, Any]:
-    return {"background": None, "layers": [], "composite": None, "id": None, **more}
-
-
-@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
-def test_a_painting_has_few_pixels_and_layers(http: httpx.Client, served: Served) -> None:
-    small, bomb = (upload(http, content).json()[0] for content in (picture(9, 9), picture(12_000, 12_000)))
-    (broken,) = upload(http, b"no picture").json()
-    assert event(http, served, "painting_file", [drawing(layers=[file(small)])])["success"]
-    for layers, message in (([bomb], "25,000,000 pixels"), ([broken], "no picture"), ([small] * 5, "one layer")):
-        answer = event(http, served, "painting_file", [drawing(layers=[file(path) for path in layers])])
-        assert not answer["success"]
-        assert message in answer["output"]["error"]
-
-
-@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
-def test_what_the_editor_sends_is_bounded(http: httpx.Client, served: Served) -> None:
-    number, editor = next((n, b) for n, b in served.app.blocks.items() if isinstance(b, gr.ImageEditor))
-
-    def send(content: bytes, index: object, name: str) -> int:
-        data = {"type": "layer", "index": str(index), "id": name}
-        fields = {"fn_name": "accept_blobs", "component_id": str(number), "session_hash": "painter", **data}
-        answer = http.post(
-            "component_server",
-            data=fields,
-            files={"file": ("a.png", content)},
-            headers={"Connection": "close"},  # the server closes it after an error, and perhaps during the next request
-        )
-        return answer.status_code
-
-    assert send(picture(9, 9), 1, "sound") == 200
-    assert event(http, served, "painting_file", [drawing(id="sound")])["success"]
-    assert send(picture(12_000, 12_000), 1, "bomb") == 200
-    assert "25,000,000" in event(http, served, "painting_file", [drawing(id="bomb")])["output"]["error"]
-    for content, index in ((b"", 10**9), (b"", -5), (bytes(2**23 + 1), 0)):
-        assert send(content, index, "evil") == 400
-        assert "evil" not in editor.blob_storage
-    for name in range(drawings.DRAWINGS + 5):
-        send(b"small", 0, f"drawing{name}")
-    assert len(editor.blob_storage) == drawings.DRAWINGS
-
-
-def test_drawings_of_all_visitors_together_are_bounded() -> None:
-    """Gradio makes an editor for each visitor: a bound of each is none of all."""
-    editors = [gr.ImageEditor(render=False) for _ in range(20)]
-    kept = drawings.Drawings()
-    for name in range(3):
-        for editor in editors:
-            data = {"type": "background", "index": "null", "id": f"drawing{name}"}
-            kept.keep(editor, SimpleNamespace(data=data, files=[("a.png", bytes(drawings.LAYER_BYTES))]))
-    blobs = [blob.background for editor in editors for blob in editor.blob_storage.values()]
-    assert 0 < sum(map(len, blobs)) <= drawings.ALL_BYTES
 
 
 def test_a_full_queue_says_so_and_those_who_vanish_free_their_place(
@@ -253,7 +194,7 @@ def test_a_full_queue_says_so_and_those_who_vanish_free_their_place(
         computed.set()
         waiting.remove()
     for job, number in zip(jobs, (0, 1, 2, 5), strict=True):
-        _, saliency, *_ = job.result(timeout=60)
+        saliency, *_ = job.result(timeout=60)
         assert Image.open(saliency).size == (60 + number, 50)
     for visitor in visitors:
         visitor.close()

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from dgrl.app.detect import size_read
+from dgrl.app.parts import ground_truth
 from PIL import Image
 
 from dgrl import DGRL, ImageError
 from dgrl.app import passes as passes_module
-from dgrl.app.detect import size_read
-from dgrl.app.parts import ground_truth
 from dgrl.app.passes import Passes
 from dgrl.app.runs import AS_TRAINED
 from dgrl.images import read_image

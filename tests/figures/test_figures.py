@@ -1,7 +1,6 @@
 """Every picture of the project: its size, its colours, its titles and units."""
 
 import io
-import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -19,7 +18,6 @@ from PIL import Image
 from dgrl import DGRL, Trace, figures
 from dgrl.attribution.attribute import Attribution
 from dgrl.attribution.question import ObjectTarget
-from dgrl.figures import kernels
 from dgrl.figures.attribution import attributions
 from dgrl.figures.evaluation import precision_recall
 from tests.helpers.networks import TINY, draw_photo, filled
@@ -247,53 +245,6 @@ def test_a_layer_reads_what_the_trace_holds(trace: Trace) -> None:
     by_brn = figures.layer(trace, 0, figures.REFINEMENT)
     np.testing.assert_array_equal(by_brn.values, trace.refined - trace.prior)
     assert by_brn.high == -by_brn.low == np.abs(by_brn.values).max()
-
-
-def test_layers_of_two_passes_share_a_scale(trace: Trace) -> None:
-    one = figures.Layer(np.zeros((2, 2), np.float32), -1, 1, figures.SIGNED, "one")
-    two = figures.Layer(np.zeros((2, 2), np.float32), -3, 3, figures.SIGNED, "two")
-    shared = figures.on_one_scale([one, None, two])
-    assert [(found.low, found.high) if found else None for found in shared] == [(-3, 3), None, (-3, 3)]
-    assert figures.on_one_scale([None, None]) == [None, None]
-
-
-def test_number_grid_and_readings_are_tables() -> None:
-    values = np.array([[0.5, -0.001, 1], [2, 3, 4], [5, 6, -7.125]])
-    grid = figures.number_grid(kernels.Window("a < b", "", values, kernels.Scale(-8, 8, figures.SIGNED)))
-    assert "a &lt; b" in grid
-    assert re.findall(r">(-?\d\.\d\d)</td>", grid) == [
-        "0.50",
-        "0.00",
-        "1.00",
-        "2.00",
-        "3.00",
-        "4.00",
-        "5.00",
-        "6.00",
-        "-7.12",
-    ]
-    assert grid.count("centre") == 1
-    readings = figures.reading_table("at a pixel", ["x"], {"t = 0": ["1.0"], "t = 1": ["2.0"]}, chosen="t = 1")
-    assert re.search(r'class="chosen"><th scope="row">t = 1</th><td>2.0</td>', readings)
-    assert "-2.50" in figures.legend(figures.SIGNED, -2.5, 2.5, "change")
-
-
-def test_readings_of_a_pixel_are_those_of_its_layers(trace: Trace) -> None:
-    table = figures.readings(trace, 70, 40, chosen=1)
-    cells = np.array(re.findall(r"<td>(.*?)</td>", table)).reshape(3, len(figures.KINDS))
-    for t, row in enumerate(cells):
-        for kind, cell in zip(figures.KINDS, row, strict=True):
-            layer = figures.layer(trace, t, kind)
-            assert cell == (figures.number(layer.at(70.5 / 200, 40.5 / 120), 3) if layer else "–")
-    assert "column 70, row 40" in table
-    assert re.search(r'class="chosen"><th scope="row">t = 1</th>', table)
-
-
-def test_the_tables_of_a_pixel_hold_its_window(trace: Trace) -> None:
-    pixel = trace.pixel(70, 40)
-    window = [pixel.coefficients, pixel.neighbours, pixel.foreground_products, pixel.background_products]
-    expected = [figures.number(value) for values in window for value in values.ravel()]
-    assert re.findall(r"<td[^>]*>(.*?)</td>", figures.pixel_tables(pixel)) == expected
 
 
 def test_precision_over_recall_ends_in_a_solid_line() -> None:

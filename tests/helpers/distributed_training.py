@@ -26,11 +26,14 @@ CONFIG = TrainingConfig(
 )
 
 
+STAGES = ("rln", "brn", "joint")
+
+
 def main(pictures: Path, out: Path) -> None:
     """Every stage, each resumed once: what two processes write, two processes read."""
     torch.set_num_threads(1)
     pairs = find_pairs(pictures / "image", pictures / "mask")
-    for stage in ("rln", "brn", "joint"):
+    for stage in STAGES:
         config = dataclasses.replace(CONFIG, stage=stage, accumulate=2 if stage == "joint" else 1)
         for updates in (3, 5):
             torch.manual_seed(1)

@@ -79,7 +79,7 @@ def ask(load: Load, network: DGRL, folder: Path, number: int, requests: int) -> 
         path = folder / f"{number}-{request}.png"
         Image.fromarray(draw_photo(40 + number, 60 + request % 30, seed=1000 * number + request)[0]).save(path)
         try:
-            _, saliency, *_ = client.predict(handle_file(path), "tiny", -1, api_name="/detect")
+            saliency, *_ = client.predict(handle_file(path), "tiny", -1, api_name="/detect")
             expected = np.asarray(to_grey(network.detect(path))).astype(int)
             if np.abs(np.asarray(Image.open(saliency)).astype(int) - expected).max() > 1:
                 load.wrong.append(f"client {number}, request {request}: another picture's map")

@@ -272,3 +272,19 @@ def test_attend_weighs_the_levels_that_have_a_map():
     weighted = attend(features, {"conv3": torch.full((1, 1, 4, 4), 3.0)})
     torch.testing.assert_close(weighted["conv3"], 3 * features["conv3"])
     assert weighted["conv2"] is features["conv2"]
+
+
+@pytest.mark.parametrize("feedback", ["plain", "attended"])
+def test_the_last_step_alone_is_the_same(images, feedback):
+    """And the heads before it are asked for no prediction."""
+    network = filled(RLN(dataclasses.replace(TINY, feedback=feedback)))
+    for steps in (0, 1, 4):
+        whole = network(images, steps).steps[-1]
+        predicted = []
+        hooks = [head.classify.register_forward_hook(lambda *_: predicted.append(1)) for head in network.heads]
+        alone = network.last(images, steps)
+        for hook in hooks:
+            hook.remove()
+        assert torch.equal(alone.logits, whole.logits)
+        assert len(predicted) == 1
+        assert all(torch.equal(alone.weight_maps[level], whole.weight_maps[level]) for level in LEVELS)

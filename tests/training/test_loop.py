@@ -19,7 +19,7 @@ from dgrl.figures.training import loss_curve
 from dgrl.images import read_image
 from dgrl.training.checkpoints import Progress, TrainingError
 from dgrl.training.config import TrainingConfig
-from dgrl.training.loop import Shuffle, piece_size, set_learning_rates, train
+from dgrl.training.loop import Shuffle, fastest, piece_size, set_learning_rates, train, worker_count
 from dgrl.training.watching import Files
 from tests.helpers.networks import TRAINED as NETWORK
 from tests.helpers.networks import write_pairs
@@ -128,13 +128,19 @@ class Killed(Exception):  # noqa: N818
     """Stands for a kill."""
 
 
-@pytest.mark.parametrize("stage", ["rln", "brn", "joint"])
-@pytest.mark.parametrize("killed_at", [3, 5])
-def test_resumed_is_as_if_never_interrupted(pairs, tmp_path, monkeypatch, stage, killed_at):
-    """Killed between checkpoints (every 2 updates), in mid-epoch and beyond it (4 updates an epoch)."""
+@pytest.mark.parametrize(
+    ("stage", "killed_at", "workers"),
+    [(stage, killed_at, 0) for stage in ("rln", "brn", "joint") for killed_at in (3, 5)] + [("brn", 3, 2)],
+)
+def test_resumed_is_as_if_never_interrupted(pairs, tmp_path, monkeypatch, stage, killed_at, workers):
+    """Killed between checkpoints (every 2 updates), in mid-epoch and beyond it (4 updates an epoch).
+
+    Processes that read, and live on from one epoch to the next, change nothing.
+    """
     config = dataclasses.replace(QUICK, stage=stage)
     pairs = pairs[:17]
     whole = train(fresh(), pairs, tmp_path / "whole", config)
+    config = dataclasses.replace(config, workers=workers)
 
     def killed(files, progress, loss, speed):
         write(files, progress, loss, speed)
@@ -163,6 +169,29 @@ def test_the_same_seed_gives_the_same_weights_and_another_does_not(pairs, tmp_pa
     other = train(fresh(), pairs, tmp_path / "c", dataclasses.replace(QUICK, seed=1))
     assert same(first.state_dict(), again.state_dict())
     assert not same(first.state_dict(), other.state_dict())
+
+
+@pytest.mark.parametrize(
+    ("device", "processors", "here", "count"),
+    [("cpu", 64, 1, 1), ("cuda", 12, 1, 12), ("cuda", 64, 1, 16), ("cuda", 64, 8, 8), ("cuda", 2, 4, 1)],
+)
+def test_pictures_are_read_by_the_processors_at_hand(monkeypatch, device, processors, here, count):
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: range(processors), raising=False)
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", str(here))
+    assert worker_count(torch.device(device)) == count
+
+
+def test_what_a_gpu_is_fastest_with_is_set_while_it_trains_alone():
+    def settings():
+        cudnn = torch.backends.cudnn
+        return torch.get_float32_matmul_precision(), cudnn.allow_tf32, cudnn.benchmark
+
+    before = settings()
+    with fastest(torch.device("cuda")):
+        assert settings() == ("high", True, True)
+    assert settings() == before
+    with fastest(torch.device("cpu")):
+        assert settings() == before
 
 
 def test_half_written_checkpoints_are_ignored(pairs, tmp_path):

@@ -35,6 +35,16 @@ export function makeBrush(app) {
     return settings.on && !!slots[0]?.pass.arrays[weightTap(state.step, state.map)];
   }
 
+  /**
+   * The pass in which a painted map is shown: the second, where it stands beside the untouched one.
+   * @param {string} tap
+   */
+  function preview(tap) {
+    const [first, second] = app.slots;
+    const same = second?.pass.arrays[tap]?.length === first?.pass.arrays[tap]?.length;
+    return second && same ? second : first;
+  }
+
   /** @param {[number, number]} share */
   function start(share) {
     last = share;
@@ -70,7 +80,7 @@ export function makeBrush(app) {
     const { width, height } = layer;
     const share = { width, height, data: shares(mask, width, height) };
     const map = { width, height, data: painted(own, share.data, settings.strength) };
-    slot.repaint(step, level, mask.data.some(Boolean) ? map.data : null);
+    preview(tap)?.repaint(step, level, mask.data.some(Boolean) ? map.data : null);
     app.redraw();
     /** @type {Painting} */
     const painting = { tap, level, step, strength: settings.strength, mask, share, map, done };
@@ -92,7 +102,7 @@ export function makeBrush(app) {
     if (mask) masks.set(tap, { ...mask, data: mask.data.slice() });
     else masks.delete(tap);
     const share = mask && shares(mask, layer.width, layer.height);
-    slot.repaint(step, level, share ? painted(own, share, settings.strength) : null);
+    preview(tap)?.repaint(step, level, share ? painted(own, share, settings.strength) : null);
     app.redraw();
   }
 
@@ -112,8 +122,18 @@ export function makeBrush(app) {
     contextOf(canvas).putImageData(image, 0, 0);
   }
 
+  /** @param {{step: number, level: string, mask: Mask}[]} paintings */
+  function hold(paintings) {
+    if (last) return; // a stroke is being drawn
+    masks.clear();
+    for (const { step, level, mask } of paintings) {
+      masks.set(weightTap(step, level), { ...mask, data: mask.data.slice() });
+    }
+    app.redraw();
+  }
+
   /** Forget every mask: another pass is on the stage. */
   const clear = () => masks.clear();
 
-  return { settings, active, start, go, end, set, drawMask, clear };
+  return { settings, active, start, go, end, set, hold, drawMask, clear };
 }

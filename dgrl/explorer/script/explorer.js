@@ -15,6 +15,7 @@ import { makeStrip } from "./strip.js";
 /** @typedef {import("./slot.js").Slot} Slot */
 /** @typedef {import("./state.js").State} State */
 /** @typedef {import("./painting.js").Mask} Mask */
+/** @typedef {{header: import("./unpack.js").Header, arrays: Record<string, Float32Array>}} Parts */
 
 /**
  * @typedef {Object} Options
@@ -23,6 +24,7 @@ import { makeStrip } from "./strip.js";
  * @property {Partial<State>} [state] where to begin
  * @property {boolean} [paint] offer the brush
  * @property {boolean} [bar] show title and buttons above the stage; true unless said otherwise
+ * @property {HTMLElement} [aside] stands where the panel of the pixel does, while its `hidden` is false
  * @property {(place: {slot: number, x: number, y: number}) => Promise<ArrayLike<number> | null>} [exact] gives a
  *   pinned pixel's n² coefficients with all their digits, where the bundle has fewer
  */
@@ -50,7 +52,7 @@ import { makeStrip } from "./strip.js";
 export class Explorer extends EventTarget {
   /**
    * @param {{element: HTMLElement, app: App, put: (index: number, pass: Pass | null, name?: string) => void,
-   *   destroy: () => void}} parts
+   *   add: (index: number, parts: Parts) => void, destroy: () => void}} parts
    */
   constructor(parts) {
     super();
@@ -86,6 +88,25 @@ export class Explorer extends EventTarget {
   }
 
   /**
+   * Give a pass on the stage what it still lacks: its kernels, as a rule.
+   * @param {number} index
+   * @param {Parts} parts
+   */
+  add(index, parts) {
+    this.parts.add(index, parts);
+  }
+
+  /** What the brush does: `on`, `rub`, `radius` and `strength`; whoever sets them calls `redraw`. */
+  get brush() {
+    return this.parts.app.brush.settings;
+  }
+
+  /** Draw everything again. */
+  redraw() {
+    this.parts.app.redraw();
+  }
+
+  /**
    * Show a painting, or none, on a weight map of the first pass.
    * @param {number} step
    * @param {string} level
@@ -93,6 +114,14 @@ export class Explorer extends EventTarget {
    */
   paint(step, level, mask) {
     this.parts.app.brush.set(step, level, mask);
+  }
+
+  /**
+   * Show these paintings where the brush paints, and no others; the maps stay as they are.
+   * @param {{step: number, level: string, mask: Mask}[]} paintings
+   */
+  hold(paintings) {
+    this.parts.app.brush.hold(paintings);
   }
 
   /** Take everything away. */
@@ -142,9 +171,11 @@ export function mount(host, pass, options = {}) {
   stage.element.append(status, controls.element);
   const set = make("div", { class: "stage-set" });
   // The order of the network, which is that of Tab and of a reader's voice too, whatever the layout.
-  set.append(...(options.bar === false ? [] : [bar.element]), strip.element, stage.element, panel.element, live);
+  set.append(...(options.bar === false ? [] : [bar.element]), strip.element, stage.element, panel.element);
+  if (options.aside) set.append(options.aside);
+  set.append(live);
   element.append(set);
-  const explorer = new Explorer({ element, app, put, destroy });
+  const explorer = new Explorer({ element, app, put, add, destroy });
 
   function passes() {
     return app.slots.map((slot) => slot?.pass ?? null);
@@ -238,6 +269,19 @@ export function mount(host, pass, options = {}) {
     if (index === 0) app.brush.clear();
     app.state = changed(app.state, {}, passes());
     build();
+    schedule(true);
+  }
+
+  /** @type {Explorer["add"]} */
+  function add(index, { header, arrays }) {
+    const slot = app.slots[index];
+    if (!slot) return;
+    const table = { ...slot.pass.header.arrays, ...header.arrays };
+    Object.assign(slot.pass.arrays, arrays);
+    Object.assign(slot.pass.header, header, { arrays: table });
+    slot.forget();
+    panel.build();
+    strip.draw();
     schedule(true);
   }
 

@@ -93,6 +93,14 @@ export function makePanel(app) {
     const { state } = app;
     const { header } = slot.pass;
     const { column, row, x, y } = cellUnder(app, app.slots[state.slot] ? state.slot : 0);
+    write(heading, `Pixel ${x}, ${y}`);
+    const there = !!slot.pass.arrays["brn.coefficients"];
+    element.dataset.kernels = there ? "there" : "coming";
+    if (!there) {
+      write(where, header.kernel_size ? "its kernel is on its way" : "BRN is at work");
+      for (const { output } of lines) write(output, "…");
+      return;
+    }
     const exact = app.exact(state.slot, x, y);
     const pixel = pixelOfPass(slot.pass, column, row, state.round, exact);
     const one = state.present || pixel.n > 5;
@@ -100,11 +108,10 @@ export function makePanel(app) {
     tabs.set(state.window);
     const digits = Number.parseFloat(getComputedStyle(grids).fontSize);
     const cell = (grids.clientWidth / (one ? 1 : 2) / pixel.n - 3) / digits;
-    const most = header.decimals.coefficients;
+    const most = exact ? 3 : header.decimals.coefficients;
     const decimals = Math.min(most, !state.present && cell > ROOMY ? 3 : 2);
     const limit = pixel.coefficients.reduce((largest, v) => Math.max(largest, Math.abs(v)), 0) || 1;
     for (const grid of tables) grid.fill(slot, pixel, decimals, limit, one && grid.key !== state.window, !!exact);
-    write(heading, `Pixel ${x}, ${y}`);
     write(
       where,
       `row ${row}, column ${column} of BRN’s ${header.brn.width} × ${header.brn.height}${state.pinned ? " · pinned" : ""}`,

@@ -17,6 +17,7 @@ const LONGEST_PHOTO = 1600;
  * @property {(grey: boolean) => HTMLCanvasElement} photo
  * @property {(step: number, level: string, values: Float32Array | null) => void} repaint show another weight map, or
  *   the pass's own again
+ * @property {() => void} forget which maps there are: more have come
  */
 
 /**
@@ -78,7 +79,9 @@ export function makeSlot(pass, name) {
     if (own) layers.set(`${level} ${step}`, values ? { ...own, values } : own);
   }
 
-  return { pass, name, layer, colours, photo, repaint };
+  const forget = () => layers.clear();
+
+  return { pass, name, layer, colours, photo, repaint, forget };
 }
 
 /**

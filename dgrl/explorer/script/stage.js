@@ -240,6 +240,8 @@ function makeLegend(app) {
 function listen(app, { room, handle, frames }, under) {
   /** @type {"wipe" | "paint" | null} */
   let holding = null;
+  /** @type {HTMLElement | null} on which the stroke began */
+  let canvas = null;
   room.addEventListener("pointerdown", (event) => {
     const target = /** @type {Node} */ (event.target);
     if (event.button !== 0 || !frames.some((frame) => frame.contains(target))) return;
@@ -247,7 +249,10 @@ function listen(app, { room, handle, frames }, under) {
     if (!holding) return;
     event.preventDefault();
     room.setPointerCapture(event.pointerId);
-    if (holding === "paint") app.brush.start(under(event).share);
+    if (holding === "paint") {
+      canvas = frames.find((frame) => frame.contains(target)) ?? null;
+      app.brush.start(under(event).share);
+    }
   });
   room.addEventListener("pointermove", (event) => {
     if (!holding && !frames.some((frame) => frame.contains(/** @type {Node} */ (event.target)))) return;
@@ -255,7 +260,7 @@ function listen(app, { room, handle, frames }, under) {
       const box = /** @type {HTMLElement} */ (frames[0]).getBoundingClientRect();
       app.update({ wipe: (event.clientX - box.left) / box.width });
     } else if (holding === "paint") {
-      const box = /** @type {HTMLElement} */ (frames[0]).getBoundingClientRect();
+      const box = /** @type {HTMLElement} */ (canvas).getBoundingClientRect();
       app.brush.go([(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height]);
     } else if (event.pointerType === "mouse" && !app.state.pinned) {
       const { x, y } = under(event);

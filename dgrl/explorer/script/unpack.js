@@ -2,7 +2,7 @@
 
 /**
  * @typedef {Object} ArrayEntry What the header says of an array.
- * @property {"words" | "decimals" | "file"} coding
+ * @property {"words" | "halves" | "decimals" | "file"} coding
  * @property {string} [type] "float32" or "uint32" of words; a file's media type
  * @property {number[]} shape
  * @property {number} offset from the end of the header
@@ -44,12 +44,24 @@ const MAGIC = "DGRLBND1";
 const PIECE = 2 ** 20;
 
 /**
- * Read a bundle.
+ * Read a bundle that holds a whole pass, or all of it but BRN's large arrays.
  * @param {ArrayBuffer} buffer
  * @returns {Promise<Pass>}
- * @throws {Error} it is no bundle, or of another format
+ * @throws {Error} it is no bundle, of another format, or without a photo
  */
 export async function readBundle(buffer) {
+  const { header, photo, arrays } = await readParts(buffer);
+  if (!photo) throw new Error("the bundle has no photo");
+  return { header, photo, arrays };
+}
+
+/**
+ * Read a bundle with any of a pass's parts.
+ * @param {ArrayBuffer} buffer
+ * @returns {Promise<{header: Header, photo: ImageBitmap | null, arrays: Record<string, Float32Array>}>}
+ * @throws {Error} it is no bundle, or of another format
+ */
+export async function readParts(buffer) {
   const bytes = new Uint8Array(buffer);
   if (new TextDecoder("latin1").decode(bytes.subarray(0, 8)) !== MAGIC) throw new Error("this is no bundle of DGRL");
   const length = new DataView(buffer).getUint32(8, true);
@@ -70,8 +82,7 @@ export async function readBundle(buffer) {
   await Promise.all(
     names.map(async (name) => {
       const { entry, data } = cut(name);
-      const planes = await inflate(entry, data);
-      arrays[name] = entry.coding === "decimals" ? undoDecimals(entry, planes) : new Float32Array(join(planes));
+      arrays[name] = numbersOf(entry, await inflate(entry, data));
     }),
   );
   const coefficients = arrays["brn.coefficients"];
@@ -84,20 +95,50 @@ export async function readBundle(buffer) {
     const [index, value] = await Promise.all([read("index"), read("value")]);
     restore(coefficients, new Uint32Array(index), new Float32Array(value));
   }
+  if (!table.photo) return { header, photo: null, arrays };
   const { entry, data } = cut("photo");
   const photo = await createImageBitmap(new Blob([/** @type {BlobPart} */ (data)], { type: entry.type }));
   return { header, photo, arrays };
 }
 
 /**
- * The four byte planes of an array's numbers, lowest bytes first.
+ * @param {ArrayEntry} entry
+ * @param {Uint8Array[]} planes
+ */
+function numbersOf(entry, planes) {
+  if (entry.coding === "decimals") return undoDecimals(entry, planes);
+  if (entry.coding === "halves") return undoHalves(planes);
+  return new Float32Array(join(planes));
+}
+
+/**
+ * Two planes of bytes as float16.
+ * @param {Uint8Array[]} planes lowest bytes first
+ */
+export function undoHalves([low = new Uint8Array(), high = new Uint8Array()]) {
+  const table = new Float32Array(65536);
+  for (let bits = 0; bits < table.length; bits++) {
+    const exponent = (bits >> 10) & 31;
+    const fraction = bits & 1023;
+    const size = exponent ? 2 ** (exponent - 25) * (1024 + fraction) : 2 ** -24 * fraction;
+    table[bits] = bits & 32768 ? -size : size;
+  }
+  const values = new Float32Array(low.length);
+  for (let i = 0; i < values.length; i++) {
+    values[i] = /** @type {number} */ (table[/** @type {number} */ (low[i]) | /** @type {number} */ (high[i] << 8)]);
+  }
+  return values;
+}
+
+/**
+ * The byte planes of an array's numbers, lowest bytes first: four, or two of halves.
  * @param {ArrayEntry} entry
  * @param {Uint8Array} data
  * @returns {Promise<Uint8Array[]>}
  */
 async function inflate(entry, data) {
   const size = entry.shape.reduce((product, side) => product * side, 1);
-  const planes = [0, 1, 2, 3].map(() => new Uint8Array(size));
+  const planes = Array.from({ length: entry.coding === "halves" ? 2 : 4 }, () => new Uint8Array(size));
   const pieces = Math.ceil(size / PIECE);
   let start = 0;
   await Promise.all(

@@ -1,0 +1,126 @@
+"""What a person waits for, beside what is wanted: `python -m benchmarks.speed`. Prints Markdown tables.
+
+Three networks in one run: the one that ships, the same with an untrained BRN of the `default` preset's shape (what it
+computes costs the same as trained), and the published one with random numbers; beside the rate of one large matrix
+product. A time in GFLOP is what that product would do meanwhile: it compares machines, seconds do not.
+"""
+
+import platform
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from benchmarks.inference import flops, inputs
+from benchmarks.timing import matrix_rate, seconds, table
+from dgrl import DGRL, DGRLConfig
+from dgrl.attribution.attribute import attribute
+from dgrl.attribution.question import Method, ObjectTarget
+from dgrl.checkpoint import default_weights
+from dgrl.explorer.report import write_report
+from dgrl.files import shipped
+from dgrl.images import read_image
+from dgrl.network.config import BRN_SETTINGS
+from dgrl.running.device import choose_device, rewrite_for_inference
+from dgrl.running.memory import keep_freed_memory
+from dgrl.running.precision import set_precision
+from dgrl.taps import flatten_map
+from dgrl.training.config import network_settings
+
+PHOTO = shipped("examples") / "astronaut.jpg"
+WANTED = {
+    "detect": "45 GFLOP",
+    "page of everything": "2 s",
+    "Integrated Gradients": "8 s",
+    "Occlusion": "5 s",
+}
+REPEATS = 3
+
+
+def networks() -> dict[str, DGRL]:
+    """By name; ready for inference."""
+    shipped_one = DGRL.from_pretrained(default_weights())
+    torch.manual_seed(0)
+    found = {
+        f"ships ({brn_of(shipped_one)})": shipped_one,
+        "the same with a new, small BRN": shipped_one.with_new_brn(**small_brn()).eval(),
+        "ResNet-50 as published": DGRL(DGRLConfig.published()).eval(),
+    }
+    device = choose_device()
+    for network in found.values():
+        rewrite_for_inference(network, device)
+        set_precision(network, "fp32")
+    return found
+
+
+def small_brn() -> dict[str, object]:
+    """The settings of BRN in the preset "default"."""
+    return {name: value for name, value in network_settings("default").items() if name in BRN_SETTINGS}
+
+
+def brn_of(model: DGRL) -> str:
+    """How large BRN is, in words."""
+    return f"BRN of {sum(parameter.numel() for parameter in model.brn.parameters()):,} parameters"
+
+
+def works(model: DGRL, folder: Path) -> dict[str, Callable[[], object]]:
+    """What is timed with a network."""
+    photo = read_image(PHOTO)
+    trace = model.trace(photo)
+
+    def explained(method: Method) -> object:
+        return attribute(model, photo, ObjectTarget(), method)
+
+    found: dict[str, Callable[[], object]] = {
+        "detect": lambda: model.detect(photo),
+        "RLN alone": lambda: model.trace_localised(photo),
+        "BRN alone": lambda: model.trace_refined(trace),
+        "trace": lambda: model.trace(photo),
+        "altered pass": lambda: model.trace(photo, edits=[flatten_map("conv4")]),
+        "page of everything": lambda: write_report(trace, folder, {"photo": PHOTO.name}),
+    }
+    if trace.found().any():  # a random network finds nothing to explain
+        found["Integrated Gradients"] = lambda: explained("integrated_gradients")
+        found["Occlusion"] = lambda: explained("occlusion")
+    return found
+
+
+def main() -> None:
+    """Measure and print."""
+    device = choose_device()
+    if device.type == "cpu":
+        keep_freed_memory()
+    rates = [matrix_rate(device, torch.float32)]
+    rows, cost = [], []
+    for name, model in networks().items():
+        with tempfile.TemporaryDirectory() as folder:
+            for work, run in works(model, Path(folder)).items():
+                once = work in ("Integrated Gradients", "Occlusion")
+                taken = timed(run) if once else seconds(run, REPEATS)
+                rates.append(matrix_rate(device, torch.float32))
+                rate = min(rates[-2:])  # others may have come meanwhile
+                wanted = WANTED.get(work, "–") if "published" not in name else "–"
+                rows.append([name, work, f"{taken:.2f}", f"{taken * rate / 1e9:.0f}", wanted])
+        with torch.inference_mode():
+            rln_images, brn_images, saliency = inputs(model, device)
+            arithmetic = [flops(model.rln, rln_images), flops(model.brn, brn_images, saliency)]
+        cost.append([name, *(f"{count / 1e9:.0f}" for count in arithmetic)])
+    threads = torch.get_num_threads()
+    print(f"{device}, {threads} threads of {platform.machine()}, torch {torch.__version__}, float32;")
+    print(f"matrix product {min(rates) / 1e9:.0f} to {max(rates) / 1e9:.0f} GFLOP/s during the run.\n")
+    print(table(["network", "work", "seconds", "GFLOP of the machine's rate", "wanted at most"], rows))
+    print()
+    print(table(["network", "RLN, GFLOP", "BRN, GFLOP"], cost))
+
+
+def timed(run: Callable[[], object]) -> float:
+    """Seconds of one run, without one to warm up."""
+    start = time.perf_counter()
+    run()
+    return time.perf_counter() - start
+
+
+if __name__ == "__main__":
+    main()

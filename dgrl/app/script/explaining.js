@@ -1,0 +1,157 @@
+// Why: which places of the photo speak for a number, and which against it.
+
+import { choice, make, write } from "../../explorer/script/dom.js";
+import { number } from "../../explorer/script/numbers.js";
+import { fileData } from "./requests.js";
+
+/** @typedef {import("./links.js").Scene} Scene */
+/** @typedef {import("./requests.js").Server} Server */
+
+const ABOUT = /** @type {Record<string, string>} */ ({
+  grad_cam: "Which of one block’s features the number rests on, where. One pass.",
+  occlusion: "How much is lost when a window hides part of the photo. About 50 passes.",
+  integrated_gradients: "What every pixel adds on the way from an unseen photo to the seen one. About 50 passes.",
+});
+
+/**
+ * @param {Server} server
+ * @param {{scene: () => Scene, pixel: () => {x: number, y: number}, update: (why: Partial<Scene["why"]>) => void, say: (words: string) => void}} host
+ */
+export function makeExplaining(server, host) {
+  const target = choice(
+    "What",
+    [
+      { value: "pixel", text: "this pixel" },
+      { value: "object", text: "the object" },
+      { value: "cell", text: "a cell of" },
+    ],
+    (value) => host.update({ target: value }),
+  );
+  const levels = ["conv3", "conv4", "conv5"].map((value) => ({ value, text: value }));
+  const level = choice("level", levels, (value) => host.update({ level: value }));
+  const refined = make("input", { type: "checkbox" });
+  refined.addEventListener("change", () => host.update({ refined: refined.checked }));
+  const after = make("label", { class: "check" }, refined, "after BRN");
+  const methods = [
+    { value: "grad_cam", text: "Grad-CAM" },
+    { value: "occlusion", text: "Occlusion" },
+    { value: "integrated_gradients", text: "Integrated Gradients" },
+  ];
+  const method = choice("How", methods, (value) => host.update({ method: value }));
+  const about = make("p", { class: "prose" });
+  const where = make("p", { class: "said" });
+  const run = make("button", { type: "button", class: "primary", click: () => explain() }, "Explain");
+  const stop = make("button", { type: "button", click: () => stopping?.abort() }, "Stop");
+  const bar = make("progress", { max: 1, "aria-label": "Done" });
+  const picture = make("img", { alt: "" });
+  const scale = make("p", { class: "prose" });
+  const words = make("p", {});
+  const result = make("div", { class: "result" }, picture, scale, words);
+  const element = make(
+    "section",
+    { class: "aside explaining", "aria-label": "Why" },
+    make("header", {}, make("h2", {}, "Why?")),
+    make("p", { class: "prose" }, "Which places of the photo a number rests on. Click the picture to choose a pixel."),
+    make("div", { class: "row" }, target.element, level.element, after),
+    where,
+    make("div", { class: "row" }, method.element),
+    about,
+    make("div", { class: "row" }, run, stop, bar),
+    result,
+  );
+  /** @type {AbortController | null} */
+  let stopping = null;
+  let answered = "";
+
+  /** What is asked, as far as the answer depends on it. */
+  function question() {
+    const { first, why, view } = host.scene();
+    const { x, y } = host.pixel();
+    const { step } = view;
+    const place = why.target === "object" ? [] : [x, y];
+    return JSON.stringify([first.photo.path, first.checkpoint, first.steps, why, step, place]);
+  }
+
+  function draw() {
+    const { why, view } = host.scene();
+    target.set(why.target);
+    method.set(why.method);
+    level.set(why.level);
+    level.element.hidden = why.target !== "cell";
+    after.hidden = why.target !== "pixel";
+    refined.checked = why.refined;
+    write(about, ABOUT[why.method] ?? "");
+    const { x, y } = host.pixel();
+    const place = `column ${x}, row ${y}`;
+    const moment = why.target === "pixel" && why.refined ? "after BRN" : `at t = ${view.step}`;
+    const what = {
+      pixel: `RLN’s evidence at ${place}, ${moment}`.replace(why.refined ? "RLN" : "\u0000", "BRN"),
+      object: `RLN’s mean evidence over the object, ${moment}`,
+      cell: `The weight of ${why.level}’s cell at ${place}, ${moment}`,
+    };
+    write(where, what[/** @type {"pixel"} */ (why.target)]);
+    // An answer to another question is no answer.
+    if (answered !== question()) forget();
+  }
+
+  function forget() {
+    answered = "";
+    stopping?.abort();
+    stopping = null;
+    result.hidden = true;
+    picture.removeAttribute("src");
+    write(words, "");
+    working(false);
+  }
+
+  /** @param {boolean} on */
+  function working(on) {
+    run.disabled = on;
+    stop.hidden = bar.hidden = !on;
+    if (on) bar.removeAttribute("value");
+  }
+
+  async function explain() {
+    forget();
+    const { first, why, view } = host.scene();
+    const own = question();
+    answered = own;
+    const stopped = new AbortController();
+    stopping = stopped;
+    working(true);
+    const { x, y } = host.pixel();
+    const { step } = view;
+    const asked = [fileData(first.photo.path), why.target, x, y, step, why.refined, why.level, why.method];
+    try {
+      const more = ["blurred", "", -1, first.checkpoint, first.steps ?? -1];
+      const [file, numbers] = await server.call("attribute", [...asked, ...more], {
+        signal: stopped.signal,
+        progress: (share) => {
+          bar.value = share;
+        },
+      });
+      if (answered !== own || stopped.signal.aborted) return;
+      picture.src = server.address(file.path);
+      picture.alt = `Attribution over the photo: ${numbers.words}`;
+      const { low, high, label } = numbers.scale;
+      write(scale, `red for it, blue against it; from ${number(low, 3)} to ${number(high, 3)} ${label}`);
+      write(words, numbers.words);
+      result.hidden = false;
+      host.say(numbers.words);
+    } catch (error) {
+      if (stopped.signal.aborted) host.say("Stopped. Nothing is being computed.");
+      else if (answered === own) {
+        result.hidden = false;
+        write(words, /** @type {Error} */ (error).message);
+      }
+    } finally {
+      if (stopping === stopped) {
+        stopping = null;
+        working(false);
+      }
+    }
+  }
+
+  forget();
+  return { element, draw };
+}

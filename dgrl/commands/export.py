@@ -1,0 +1,37 @@
+"""`dgrl export`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dgrl.commands.common import Steps, Weights, one_line
+
+
+def export(
+    out: Annotated[Path, typer.Option("-o", "--out", metavar="FILE.onnx", help="The file to write.")],
+    weights: Weights = None,
+    steps: Steps = None,
+    half: Annotated[
+        bool, typer.Option("--half", help="Store the weights in half precision: half as large, maps within .01.")
+    ] = False,
+) -> None:
+    """Write a checkpoint as ONNX: every map an output, every alteration an input with a default.
+
+    The file is checked by onnxruntime against the network before it is kept. What its inputs mean is said in
+    dgrl/export/inputs.py.
+    """
+    from dgrl.checkpoint import default_weights
+    from dgrl.export import export as write
+    from dgrl.model import DGRL
+
+    if out.is_dir():
+        raise typer.BadParameter(f"{out} is a folder; name a file", param_hint="--out")
+    name = weights or default_weights()
+    written = write(DGRL.from_pretrained(name), out, steps, half)
+    typer.echo(one_line(f"{Path(name).name} -> {out} ({written.megabytes:.1f} MB, opset {written.opset})"))
+    for kind, shapes in (("input", written.inputs), ("output", written.outputs)):
+        for port, shape in shapes.items():
+            optional = ", has a default" if port in written.altering else ""
+            typer.echo(f"  {kind:<7}{port:<32}{'×'.join(map(str, shape))}{optional}")
+    typer.echo(f"onnxruntime gives what the network gives, within {written.difference:.1g}")

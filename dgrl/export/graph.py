@@ -1,0 +1,159 @@
+"""Modules to ONNX: one graph, whose altering inputs have defaults, or are asked for like any other."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from onnx import TensorProto, helper, numpy_helper
+from torch import Tensor, nn
+
+from dgrl.export.inputs import Alterable
+from dgrl.taps import listening
+
+OPSET = 18
+HALF_FROM = 256
+"""Constants of fewer numbers stay in float32: they are a scale or a bias, and weigh nothing."""
+Compute = Callable[..., Mapping[str, Tensor]]
+
+
+class Alterations(nn.Module):
+    """A computation with taps, as a module of tensors alone: what it takes, then its altering inputs.
+
+    Args:
+        networks: holds the weights that `compute` uses.
+        compute: what is run, on tensors in the order of `inputs`; what it returns are outputs too, by their names.
+        inputs: an example of each tensor that it takes, by name, with a batch of two.
+
+    Attributes:
+        defaults: the altering inputs by name, in their order.
+        outputs: names of what `forward` gives: every tap that is passed, then what `compute` returns.
+    """
+
+    def __init__(self, networks: nn.Module, compute: Compute, inputs: Mapping[str, Tensor]) -> None:
+        super().__init__()
+        self.networks = networks
+        self.compute = compute
+        self.inputs = dict(inputs)
+        listener, more = self._run(tuple(inputs.values()), {})
+        self.defaults = {name: value.detach().clone() for name, value in listener.defaults.items()}
+        self.outputs = [*listener.values, *more]
+
+    @torch.no_grad()
+    def _run(
+        self, inputs: tuple[Tensor, ...], altering: Mapping[str, Tensor]
+    ) -> tuple[Alterable, Mapping[str, Tensor]]:
+        listener = Alterable(altering)
+        with listening(listener):
+            more = self.compute(*inputs)
+        return listener, more
+
+    def forward(self, *tensors: Tensor) -> tuple[Tensor, ...]:
+        """`outputs`, of the inputs and of every altering input."""
+        count = len(self.inputs)
+        altering = dict(zip(self.defaults, tensors[count:], strict=True))
+        listener, more = self._run(tensors[:count], altering)
+        return (*listener.values.values(), *more.values())
+
+
+def to_onnx(module: Alterations, batch: bool = True) -> onnx.ModelProto:
+    """The module as ONNX: all sizes fixed but the batch's, every altering input with its default.
+
+    (In ONNX that is an initialiser of the same name as an input.) Without `batch` its size is fixed too.
+    """
+    arguments = (*module.inputs.values(), *module.defaults.values())
+    of_any_size = {0: torch.export.Dim("batch", min=1, max=1024)}
+    shapes: tuple[dict[int, Any], ...] = (of_any_size,) * len(module.inputs) + ({},) * len(module.defaults)
+    with _without_stack_traces():
+        program = torch.onnx.export(
+            module.eval(),
+            arguments,
+            dynamo=True,
+            opset_version=OPSET,
+            input_names=[*module.inputs, *module.defaults],
+            output_names=module.outputs,
+            dynamic_shapes=(shapes,) if batch else None,
+            external_data=False,
+            verbose=False,
+        )
+    assert program is not None
+    model: onnx.ModelProto = program.model_proto
+    _tidy(model)
+    defaults = [numpy_helper.from_array(value.numpy(), name) for name, value in module.defaults.items()]
+    model.graph.initializer.extend(defaults)
+    return model
+
+
+@contextmanager
+def _without_stack_traces() -> Iterator[None]:
+    """PyTorch notes for every operator which lines called it, which takes longer than all else together."""
+    settings: Any = getattr(torch.fx, "config", None)
+    before = getattr(settings, "do_not_emit_stack_traces", None)  # torch 2.8 has no such setting
+    if before is not None:
+        settings.do_not_emit_stack_traces = True
+    try:
+        yield
+    finally:
+        if before is not None:
+            settings.do_not_emit_stack_traces = before
+
+
+def _tidy(model: onnx.ModelProto) -> None:
+    """Leave out what only this machine's exporter would read, and smoothing where nothing shrinks.
+
+    Enlarging is the same with it, and not every runtime has it.
+    """
+    model.graph.ClearField("metadata_props")
+    sizes = {value.name: _sizes(value) for value in (*model.graph.value_info, *model.graph.input, *model.graph.output)}
+    for node in model.graph.node:
+        node.ClearField("metadata_props")
+        node.ClearField("doc_string")
+        if node.op_type == "Resize":
+            before, after = sizes.get(node.input[0]), sizes.get(node.output[0])
+            enlarges = before and after and all(a >= b for a, b in zip(after[2:], before[2:], strict=True))
+            kept = [one for one in node.attribute if not (enlarges and one.name in ("antialias", "exclude_outside"))]
+            del node.attribute[:]
+            node.attribute.extend(kept)
+    model.graph.ClearField("value_info")
+
+
+def _sizes(value: onnx.ValueInfoProto) -> list[int]:
+    return [dimension.dim_value for dimension in value.type.tensor_type.shape.dim]
+
+
+def halved(model: onnx.ModelProto) -> onnx.ModelProto:
+    """A copy whose weights are stored in half precision. They are made float32 when the file is loaded.
+
+    All arithmetic stays in float32: in half precision the edges of maps move.
+    """
+    half = onnx.ModelProto()
+    half.CopyFrom(model)
+    inputs = {value.name for value in half.graph.input}
+    casts, kept = [], []
+    for tensor in half.graph.initializer:
+        values = numpy_helper.to_array(tensor)
+        if tensor.name in inputs or tensor.data_type != TensorProto.FLOAT or values.size < HALF_FROM:
+            kept.append(tensor)
+            continue
+        stored = f"{tensor.name}.half"
+        kept.append(numpy_helper.from_array(values.astype(np.float16), stored))
+        casts.append(helper.make_node("Cast", [stored], [tensor.name], to=TensorProto.FLOAT))
+    nodes = list(half.graph.node)
+    del half.graph.initializer[:], half.graph.node[:]
+    half.graph.initializer.extend(kept)
+    half.graph.node.extend([*casts, *nodes])
+    return half
+
+
+def session(model: onnx.ModelProto | str, **settings: Any) -> Any:
+    """An onnxruntime session on the CPU, of a graph or of a file."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    for name, value in settings.items():
+        setattr(options, name, value)
+    source = model if isinstance(model, str) else model.SerializeToString()
+    return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])

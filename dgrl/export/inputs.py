@@ -1,0 +1,125 @@
+"""Edits as inputs of an ONNX graph: what passes a tap is altered by numbers that are given with the picture.
+
+| inputs of a tap | what goes on in place of m, which passes it | default |
+|---|---|---|
+| `….weight_map.factor`, `….weight_map.given`, both (1, 1, h, w) | factor · m, with a mean of 1 again, + given | 1, 0 |
+| `….feedback.scale` (1) | scale · m | 1 |
+| `brn.prior.own` (1), `brn.prior.given` (1, 1, H, W) | own · m + given | 1, 0 |
+| `brn.coefficients.mix` (3) | mix₀ · m + mix₁ · the mean kernel + mix₂ · the kernel of 1 at the centre | 1, 0, 0 |
+| `brn.refined.share` (1) | share · m + (1 − share) · what the tap `brn.prior` passed | 1 |
+
+With the defaults the pass is as the network has it. A map is painted by its factor, and replaced by a factor of 0 and
+the map that is given.
+"""
+
+import fnmatch
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from dgrl.taps import COEFFICIENTS, PRIOR, REFINED, Edit, Identity, Mean, Paint, Passed, Scale
+
+SMALLEST = 1e-12
+"""A weight map of factor 0 has a mean of 0, which nothing is divided by."""
+Inputs = dict[str, NDArray[np.float32]]
+
+
+class Alterable:
+    """A listener that alters what passes the taps as its inputs say, and keeps what passed.
+
+    Args:
+        inputs: values by the names in the table above; where one is missing, its default is taken.
+
+    Attributes:
+        defaults: the default of each input of the taps that were passed.
+        values: what passed each tap, altered, by the tap's name.
+    """
+
+    def __init__(self, inputs: Mapping[str, Tensor] | None = None) -> None:
+        self.inputs = inputs or {}
+        self.defaults: dict[str, Tensor] = {}
+        self.values: dict[str, Tensor] = {}
+
+    def __call__(self, name: str, value: Tensor) -> Tensor:
+        """What goes on from tap `name` in place of `value`."""
+        self.values[name] = value = self._altered(name, value)
+        return value
+
+    def _altered(self, name: str, value: Tensor) -> Tensor:
+        if name.endswith(".weight_map"):
+            weights = value * self._input(name, "factor", torch.ones_like(value[:1]))
+            mean = weights.mean((-2, -1), keepdim=True).clamp(min=SMALLEST)
+            return weights / mean + self._input(name, "given", torch.zeros_like(value[:1]))
+        if name.endswith(".feedback"):
+            return value * self._input(name, "scale", value.new_ones(1))
+        if name == PRIOR:
+            own, given = value.new_ones(1), torch.zeros_like(value[:1])
+            return value * self._input(name, "own", own) + self._input(name, "given", given)
+        if name == COEFFICIENTS:
+            own, mean, identity = self._input(name, "mix", value.new_tensor([1.0, 0.0, 0.0]))
+            kernel = torch.zeros_like(value[:1, :, :1, :1])
+            kernel[:, value.shape[1] // 2] = 1
+            return own * value + mean * value.mean((-2, -1), keepdim=True) + identity * kernel
+        if name == REFINED:
+            share = self._input(name, "share", value.new_ones(1))
+            return share * value + (1 - share) * self.values[PRIOR]
+        return value
+
+    def _input(self, tap: str, part: str, default: Tensor) -> Tensor:
+        name = f"{tap}.{part}"
+        self.defaults[name] = default
+        return self.inputs.get(name, default)
+
+
+def as_inputs(edits: Sequence[Edit], defaults: Mapping[str, NDArray[np.float32]]) -> Inputs:
+    """Edits of `dgrl.taps` as values of the inputs that stand for them; inputs that stay as they are are left out.
+
+    Args:
+        edits: `flatten_map`, `paint_map`, `scale_feedback`, `identity_kernels`, `mean_kernels`, `before_refinement`, or
+            a number or array in place of a weight map or of the prior.
+        defaults: the default of each input by its name, as the file has them.
+
+    Raises:
+        ValueError: an edit cannot be said by these inputs, or is of no tap of this pass.
+    """
+    taps = {name.rpartition(".")[0] for name in defaults}
+    inputs: Inputs = {}
+    for edit in edits:
+        names = fnmatch.filter(sorted(taps), edit.tap)
+        if not names:
+            raise ValueError(f"no tap named {edit.tap!r} can be altered here; there is {', '.join(sorted(taps))}")
+        for name in names:
+            parts = {key: value for key, value in {**defaults, **inputs}.items() if key.startswith(f"{name}.")}
+            inputs |= _changed(name, parts, edit)
+    return inputs
+
+
+def _changed(tap: str, parts: Inputs, edit: Edit) -> Inputs:
+    """The inputs of one tap after an edit; `parts` is what they were before it."""
+
+    def of(**values: object) -> Inputs:
+        shaped = {f"{tap}.{part}": (parts[f"{tap}.{part}"].shape, value) for part, value in values.items()}
+        return {key: np.broadcast_to(np.asarray(value, np.float32), shape) for key, (shape, value) in shaped.items()}
+
+    change = edit.change
+    if tap.endswith(".weight_map") and isinstance(change, Paint):
+        factor, given = parts[f"{tap}.factor"], parts[f"{tap}.given"]
+        painting = change.factor(factor.shape[-2], factor.shape[-1]).numpy()
+        if not given.any():
+            return of(factor=factor * painting)
+        return of(given=given * painting / (given * painting).mean())
+    if tap.endswith(".feedback") and isinstance(change, Scale):
+        return of(scale=parts[f"{tap}.scale"] * change.factor)
+    if tap == COEFFICIENTS and isinstance(change, Mean | Identity):
+        return of(mix=[0, 1, 0] if isinstance(change, Mean) else [0, 0, 1])
+    if tap == REFINED and change == Passed(PRIOR):
+        return of(share=0)
+    if not callable(change) and not isinstance(change, Passed):
+        if tap.endswith(".weight_map"):
+            return of(factor=0, given=change)
+        if tap == PRIOR:
+            return of(own=0, given=change)
+    raise ValueError(f"{edit} cannot be said by inputs of an ONNX file")

@@ -1,0 +1,232 @@
+"""The whole pass as one ONNX file, and the check that the file computes what the network does."""
+
+import copy
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dgrl.export.inputs import Inputs, as_inputs
+from dgrl.files import replacing
+from dgrl.model import DGRL
+from dgrl.running.folding import folded
+from dgrl.taps import (
+    BLOCKS,
+    LEVELS,
+    PRIOR,
+    Edit,
+    Recorder,
+    flatten_map,
+    listening,
+    mean_kernels,
+    paint_map,
+    scale_feedback,
+)
+from dgrl.trace import Array
+
+RLN_IMAGE, BRN_IMAGE = "rln.image", "brn.image"
+TOLERANCE = 1e-4
+"""Of the largest value that passes a tap, or of 1 where that is less."""
+HALF_TOLERANCE = 0.01
+"""Of maps in [0, 1], where weights are stored in half precision."""
+MISSING = "to write ONNX files, onnx, onnxscript and onnxruntime are needed: pip install 'dgrl[export]'"
+
+
+class ExportError(RuntimeError):
+    """The file cannot be written, or does not compute what the network does; the message says which and where."""
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was written.
+
+    Attributes:
+        path: the file.
+        opset: the version of ONNX's operators.
+        inputs, outputs: shapes by name, in the file's order; a batch of any size is "batch".
+        altering: the names of the inputs that stand for edits, and have defaults.
+        difference: the largest difference from the network's own taps, relative to `TOLERANCE`'s yardstick.
+        megabytes: of the file.
+    """
+
+    path: Path
+    opset: int
+    inputs: Mapping[str, list[int | str]]
+    outputs: Mapping[str, list[int | str]]
+    altering: list[str]
+    difference: float
+    megabytes: float
+
+
+def export(model: DGRL, path: str | Path, steps: int | None = None, half: bool = False) -> Exported:
+    """Write RLN and BRN as one ONNX file and check it by onnxruntime, unaltered and altered.
+
+    The file takes `rln.image` (B, 3, S, S), the picture as `model.sizing.for_rln` gives it (float32, RGB, [0, 1]), and
+    `brn.image` (B, 3, S', S'), as `for_brn` does. It gives every tap of `dgrl.tap_names(steps)` by its name, with an
+    axis for the batch; what alters them is in `dgrl.export.inputs`. Between the halves RLN's map goes straight to BRN's
+    size, which is what the library does; the published sizing alone takes the way over the photo's size: there give the
+    map by `brn.prior.given` with `brn.prior.own` 0, unless the photo has BRN's size.
+
+    Args:
+        model: the network; it stays as it is.
+        path: the file; it is never half of one.
+        steps: T, fixed in the file; by default the number trained.
+        half: store the weights in half precision (see `dgrl.export.graph.halved`).
+
+    Raises:
+        ExportError: a package is missing, or the file does not compute what the network does.
+    """
+    try:
+        import onnx
+        import onnxruntime  # noqa: F401
+        import onnxscript  # noqa: F401
+
+        from dgrl.export import graph
+    except ImportError as error:
+        raise ExportError(MISSING) from error
+    network = ready(model)
+    steps = model.config.steps if steps is None else steps
+    module = graph.Alterations(network, Whole(network, steps), squares(network))
+    proto = graph.to_onnx(module)
+    onnx.helper.set_model_props(
+        proto, {"dgrl.config": json.dumps(dataclasses.asdict(model.config)), "dgrl.steps": str(steps)}
+    )
+    if half:
+        proto = graph.halved(proto)
+    path = Path(path)
+    with replacing(path) as partial:
+        partial.write_bytes(proto.SerializeToString())
+        difference = check(str(partial), network, steps, half)
+    session = graph.session(str(path))
+    altering = session.get_overridable_initializers()
+    return Exported(
+        path=path,
+        opset=next(one.version for one in proto.opset_import if not one.domain),
+        inputs={value.name: value.shape for value in (*session.get_inputs(), *altering)},
+        outputs={value.name: value.shape for value in session.get_outputs()},
+        altering=[value.name for value in altering],
+        difference=difference,
+        megabytes=path.stat().st_size / 1e6,
+    )
+
+
+def ready(model: DGRL) -> DGRL:
+    """A copy on the CPU, in float32, with batch-norms folded away."""
+    network = copy.deepcopy(model).cpu().float().eval()
+    network.rln.backbone = folded(network.rln.backbone)
+    return network.requires_grad_(False)
+
+
+def squares(model: DGRL) -> dict[str, Tensor]:
+    """Two pictures to try the file with: a bright disc on a ground that varies, and noise."""
+    made = {}
+    for name, side in ((RLN_IMAGE, model.config.rln_size), (BRN_IMAGE, model.config.brn_size)):
+        y, x = torch.meshgrid(torch.linspace(-1, 1, side), torch.linspace(-1, 1, side), indexing="ij")
+        ground = torch.stack([0.3 + 0.2 * x, 0.4 - 0.1 * y, 0.3 + 0.2 * x * y])
+        disc = torch.tensor([0.9, 0.6, 0.2]).view(3, 1, 1) + 0.1 * torch.sin(20 * x)
+        noise = torch.rand(3, side, side, generator=torch.Generator().manual_seed(0))
+        made[name] = torch.stack([torch.where((x - 0.2) ** 2 + y**2 < 0.2, disc, ground).clamp(0, 1), noise])
+    return made
+
+
+def pictures(model: DGRL) -> list[dict[str, Tensor]]:
+    """The same, one by one."""
+    both = squares(model)
+    return [{name: batch[i : i + 1] for name, batch in both.items()} for i in range(2)]
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A pass over squares: what the file computes."""
+
+    network: DGRL
+    steps: int
+
+    def __call__(self, rln_image: Tensor, brn_image: Tensor) -> dict[str, Tensor]:
+        """All of its outputs are taps."""
+        localised = self.network.rln(rln_image, self.steps)
+        self.network.refine(brn_image, localised.saliency)
+        return {}
+
+
+def check(path: str, network: DGRL, steps: int, half: bool) -> float:
+    """The largest difference between the file's taps and the network's, unaltered and altered; ExportError if large."""
+    from dgrl.export import graph
+
+    session = graph.session(path)
+    defaults: Inputs = {
+        value.name: np.zeros(value.shape, np.float32) for value in session.get_overridable_initializers()
+    }
+    for name in defaults:
+        defaults[name] += np.float32(name.endswith(("factor", "scale", "own", "share")))
+    worst = 0.0
+    for edits in ([], trial(network, steps)):
+        for batch in pictures(network):
+            recorder = Recorder(edits)
+            with listening(recorder), torch.inference_mode():
+                Whole(network, steps)(*batch.values())
+            theirs = {name: value.numpy() for name, value in recorder.values.items()}
+            feeds = {name: picture.numpy() for name, picture in batch.items()} | as_inputs(edits, defaults)
+            ours = passed(network, session, feeds, theirs)
+            for name, off in differences(ours, theirs, half).items():
+                if not off <= (HALF_TOLERANCE if half else TOLERANCE):
+                    altered = ", altered" if edits else ""
+                    raise ExportError(f"the file gives {name}{altered} with an error of {off:.2g}; it was not kept")
+                worst = max(worst, off)
+    return worst
+
+
+def passed(network: DGRL, session: Any, feeds: Inputs, theirs: Mapping[str, Array]) -> dict[str, Array]:
+    """What passes the file's taps for one picture, beside what passes the network's.
+
+    A binary prior rounds a probability of one half up here and down there, whatever the precision. Where it did, as far
+    from one half as the logits may err, and nowhere else, the network's prior is taken, and BRN computes with that.
+    """
+    names = list(theirs)
+    ours: dict[str, Array] = dict(zip(names, session.run(names, feeds), strict=True))
+    flipped = ours[PRIOR] != theirs[PRIOR]
+    if network.brn.prior == "soft" or not flipped.any():
+        return ours
+    logits = torch.from_numpy(theirs[[name for name in names if name.endswith(".logits")][-1]])
+    # The sigmoid is a quarter as steep, but two logits differ.
+    doubtful = TOLERANCE * max(1.0, float(logits.abs().max()))
+    images = torch.zeros(1, 3, *flipped.shape[-2:])
+    saliency = network.sizing.for_brn(images, logits.softmax(1)[:, 1:], network.config.brn_size)[1].numpy()
+    if (flipped & (np.abs(saliency - 0.5) > doubtful)).any():
+        return ours
+    given = {f"{PRIOR}.own": np.zeros(1, np.float32), f"{PRIOR}.given": theirs[PRIOR]}
+    return ours | dict(zip(names, session.run(names, feeds | given), strict=True))
+
+
+def differences(ours: Mapping[str, Array], theirs: Mapping[str, Array], half: bool = False) -> dict[str, float]:
+    """How far each tap is from the network's, in shares of its largest value if that is above 1.
+
+    With weights in half precision only maps in [0, 1] count.
+    """
+    found = {}
+    for name, expected in theirs.items():
+        given = ours[name]
+        if half and name.endswith((".weight_map", ".feedback", ".coefficients")):
+            continue
+        if half and name.endswith(".logits"):
+            given, expected = (1 / (1 + np.exp(logits[:, :1] - logits[:, 1:])) for logits in (given, expected))
+        found[name] = float(np.abs(given - expected).max() / max(1.0, np.abs(expected).max()))
+    return found
+
+
+def trial(network: DGRL, steps: int) -> list[Edit]:
+    """An edit of each kind that this network has taps for."""
+    edits = [mean_kernels()]
+    if network.config.context:
+        painting = np.zeros((8, 8))
+        painting[2:5, 3:7] = 1
+        edits += [flatten_map(LEVELS[0], 0), paint_map(LEVELS[1], painting, 4.0), paint_map(LEVELS[2], painting, 0.5)]
+    if steps > 0:
+        edits += [scale_feedback(block, factor) for block, factor in zip(BLOCKS, (0.5, 0.0, 2.0, 1.5), strict=True)]
+    return edits

@@ -1,0 +1,190 @@
+"""The app as a ZeroGPU Space: the real package `spaces`, its emulation of CUDA, and a service without GPUs."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlparse
+
+import gradio as gr
+import numpy as np
+import pytest
+import torch
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+from PIL import Image
+
+from dgrl import DGRL
+from dgrl.app import runs, why, zero_gpu
+from dgrl.app.failures import FAULT
+from dgrl.attribution.question import METHODS, PixelTarget, Question
+from dgrl.running.precision import VISIBLE
+from tests.app.test_launch import ROOT
+
+pytest.importorskip("spaces", reason="the package is for Linux")
+pytestmark = pytest.mark.skipif(torch.version.cuda is None, reason="spaces needs a PyTorch that knows CUDA")
+
+FREE_SECONDS = 120
+"""What a visitor who has not signed in may use in a day."""
+FACTOR = 1.5
+"""By what the package multiplies the seconds asked for, on the GPUs that it lends now."""
+
+
+class Lender(ThreadingHTTPServer):
+    """The service that lends GPUs, as far as the package speaks with it."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, dict[str, str]]] = []
+        self.left: int | None = None  # seconds left to whoever asks; None for enough
+        super().__init__(("127.0.0.1", 0), Answer)
+
+    def seconds(self) -> list[int]:
+        """What has been asked for."""
+        return [int(query["durationSeconds"]) for path, query in self.asked if path == "/schedule"]
+
+    def processes(self) -> set[str]:
+        """Those that have been let to a GPU."""
+        return {query["pid"] for path, query in self.asked if path == "/allow"}
+
+
+class Answer(BaseHTTPRequestHandler):
+    server: Lender
+
+    def do_POST(self) -> None:
+        url = urlparse(self.path)
+        self.server.asked.append((url.path, {name: one for name, (one, *_) in parse_qs(url.query).items()}))
+        code, body = 200, {}
+        if url.path == "/schedule" and self.server.left is None:
+            body = {"idle": True, "nvidiaIndex": 0, "nvidiaUUID": "GPU-0", "allowToken": "token"}
+        elif url.path == "/schedule":
+            code, body = 429, {"left": self.server.left, "wait": "PT1H"}
+        content = json.dumps(body).encode()
+        self.send_response(code)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def lender() -> Iterator[Lender]:
+    with Lender() as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+def wait_for(pattern: str, log: Path, server: "subprocess.Popen[bytes]") -> str:
+    """What the server has printed up to a match, or the match alone if that is an address."""
+    deadline = time.monotonic() + 240
+    while (found := re.search(f"{pattern}.*\n", printed := log.read_text())) is None:
+        assert server.poll() is None, f"the app ended: {printed}"
+        assert time.monotonic() < deadline, f"too late: {printed}"
+        time.sleep(0.1)
+    match = re.search(pattern, printed)
+    assert match is not None
+    return match.group() if pattern.startswith("http") else printed[: found.end()]
+
+
+def test_the_app_starts_and_answers_with_a_borrowed_gpu(
+    network: DGRL, photo_files: dict[str, Path], tmp_path: Path, lender: Lender
+) -> None:
+    checkpoint = tmp_path / "tiny"
+    network.save_pretrained(checkpoint)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("DGRL_", "GRADIO_"))}
+    environment |= {
+        "SPACES_ZERO_GPU": "true",
+        "SPACES_ZERO_DEVICE_API_URL": f"http://127.0.0.1:{lender.server_port}",
+        "HOME": str(tmp_path),
+        "ZEROGPU_OFFLOAD_DIR": str(tmp_path / "offloaded"),
+        "DGRL_CHECKPOINTS": str(checkpoint),
+        "GRADIO_TEMP_DIR": str(tmp_path / "files"),
+        "OMP_NUM_THREADS": "1",  # a process that had threads could not be forked without a GPU
+        "PYTHONUNBUFFERED": "1",
+    }
+    command = [sys.executable, "-m", "tests.helpers.zero_gpu"]
+    log = tmp_path / "log.txt"  # no pipe: forked processes would hold it open
+    with (
+        log.open("w") as written,
+        subprocess.Popen(command, cwd=ROOT, env=environment, stdout=written, start_new_session=True) as server,
+    ):
+        try:
+            printed = wait_for("networks on: ", log, server)
+            assert re.search(r"^computed:\s*$", printed, re.MULTILINE), "something ran before there was a GPU"
+            assert "networks on: cuda:0" in printed
+            address = wait_for(r"http://[\d.]+:\d+", log, server)
+            assert [path for path, _ in lender.asked] == ["/startup-report"]
+            visitor = Client(address, verbose=False, headers={"x-ip-token": "a.e30.c"}, httpx_kwargs={"timeout": 120})
+
+            # Both halves, with the weights as they are: in one process, whose GPU is found again.
+            shown = visitor.predict(handle_file(photo_files["wide"]), "tiny", -1, api_name="/detect")
+            files = [one for one in shown if isinstance(one, str) and one.endswith(".png")]
+            expected = network.detect(photo_files["wide"])
+            nearest = min(
+                np.abs(np.asarray(Image.open(one).convert("L"), np.float32) / 255 - expected).max()
+                for one in files
+                if Image.open(one).size == expected.shape[::-1]
+            )
+            assert nearest < VISIBLE + 1 / 255
+            assert len(lender.seconds()) == 2
+            assert len(lender.processes()) == 1
+            assert max(lender.seconds()) * 8 < FREE_SECONDS
+
+            # What the network objects to is said in its words, from the other process.
+            wrong = {"target": "cell", "level": "conv3", "method": "grad_cam", "block": "conv5", "x": 1, "y": 1}
+            with pytest.raises(AppError, match="has no influence on conv3"):
+                visitor.predict(handle_file(photo_files["wide"]), "tiny", -1, **wrong, api_name="/attribute")
+
+            lender.left = 5
+            with pytest.raises(AppError) as refused:
+                visitor.predict(handle_file(photo_files["high"]), "tiny", -1, api_name="/detect")
+            assert re.search(r"exceeded your .*quota \(\d+s requested vs\. 5s left\)", str(refused.value))
+            assert zero_gpu.OUT_OF_QUOTA in str(refused.value)
+            again = visitor.predict(handle_file(photo_files["wide"]), "tiny", -1, api_name="/detect")
+            assert len(again) == len(shown)
+
+            lender.shutdown()
+            lender.server_close()
+            with pytest.raises(AppError, match=re.escape(zero_gpu.NONE_TO_BORROW)):
+                visitor.predict(handle_file(photo_files["high"]), "tiny", -1, api_name="/detect")
+            visitor.close()
+        finally:
+            os.killpg(server.pid, signal.SIGKILL)  # the processes that it forked too
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_visitor_without_an_account_can_ask_for_every_explanation(method: str) -> None:
+    asked = Question(PixelTarget(0, 0), method, steps=4)  # type: ignore[arg-type]
+    photo = np.zeros((1, 1, 3), np.uint8)
+    assert zero_gpu.CALL_SECONDS < why.gpu_seconds("tiny", photo, asked) * FACTOR < FREE_SECONDS / 2
+
+
+def test_more_steps_ask_for_more_seconds() -> None:
+    photo = np.zeros((1, 1, 3), np.uint8)
+    few, many = (runs.gpu_seconds(True, "tiny", photo, steps, ()) for steps in (runs.AS_TRAINED, 4))
+    assert zero_gpu.CALL_SECONDS < few < many
+
+
+@pytest.mark.parametrize(
+    ("said", "title", "told"),
+    [
+        ("GPU task aborted", "ZeroGPU worker error", zero_gpu.ABORTED),
+        ("OutOfMemoryError", "ZeroGPU worker error", FAULT),
+        ("No GPU was available", "ZeroGPU client error", f"No GPU was available. {zero_gpu.OUT_OF_QUOTA}"),
+    ],
+)
+def test_what_the_package_raises_becomes_a_sentence(said: str, title: str, told: str) -> None:
+    with pytest.raises(gr.Error) as raised, zero_gpu._in_words():
+        raise gr.Error(said, title=title)
+    assert raised.value.message == told

@@ -1,0 +1,218 @@
+"""The ONNX file computes what the library does, altered and unaltered, for networks of every kind."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from dgrl import DGRL, DGRLConfig, Trace, tap_names
+from dgrl.cli import main
+from dgrl.export import Exported, ExportError, as_inputs, export, write
+from dgrl.export.write import BRN_IMAGE, RLN_IMAGE
+from dgrl.images import to_tensor
+from dgrl.taps import (
+    Edit,
+    before_refinement,
+    flatten_map,
+    identity_kernels,
+    mean_kernels,
+    paint_map,
+    scale_feedback,
+    weight_map_name,
+)
+from tests.helpers.networks import TINY, TRAINED, draw_photo, filled
+
+onnx = pytest.importorskip("onnx", reason="the extra export is not installed")
+pytest.importorskip("onnxscript")
+onnxruntime = pytest.importorskip("onnxruntime")
+
+KINDS: dict[str, DGRLConfig] = {
+    "as published in 2018, small": DGRLConfig.published(
+        steps=1, rln_size=96, brn_size=80, refinement_channels=(8, 8), side_channels=8, context_channels=4
+    ),
+    "attended feedback, dilations, two propagations": replace(
+        TINY, steps=1, feedback="attended", refinement_dilations=(1, 2, 1), propagations=2, kernel_size=3
+    ),
+    "no maps, one look, a binary prior": replace(
+        TRAINED, context=False, steps=0, prior="binary", kernel_size=7, share_heads=True
+    ),
+}
+PAINTING = np.zeros((16, 12))
+PAINTING[3:9, 2:7] = 1
+Make = Callable[[str], tuple[DGRL, Exported]]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Make:
+    """The network of a kind, and its file, written once."""
+    folder = tmp_path_factory.mktemp("onnx")
+    done: dict[str, tuple[DGRL, Exported]] = {}
+
+    def make(kind: str) -> tuple[DGRL, Exported]:
+        if kind not in done:
+            network = filled(DGRL(KINDS[kind]))
+            done[kind] = network, export(network, folder / f"{len(done)}.onnx")
+        return done[kind]
+
+    return make
+
+
+def run(
+    path: Path, network: DGRL, edits: list[Edit], photo: np.ndarray, theirs: dict[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    """Every output of the file for a photo of BRN's size."""
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    defaults = {value.name: onnx_default(path, value.name) for value in session.get_overridable_initializers()}
+    config, picture = network.config, to_tensor(photo)
+    feeds = {
+        RLN_IMAGE: network.sizing.for_rln(picture, config.rln_size).numpy(),
+        BRN_IMAGE: network.sizing.for_brn(picture, torch.zeros(1, 1, 8, 8), config.brn_size)[0].numpy(),
+    }
+    assert {value.name for value in session.get_outputs()} == set(theirs)
+    return write.passed(network, session, feeds | as_inputs(edits, defaults), theirs)
+
+
+def batched(trace: Trace) -> dict[str, np.ndarray]:
+    """The taps of a trace with the batch and channels that tensors have."""
+    return {name: values[None, None] if values.ndim == 2 else values[None] for name, values in trace.taps.items()}
+
+
+def onnx_default(path: Path, name: str) -> np.ndarray:
+    graph = onnx.load(path).graph
+    return next(onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer if tensor.name == name)
+
+
+EDITS: dict[str, list[Edit]] = {
+    "none": [],
+    "flat maps": [flatten_map("conv3"), flatten_map("conv5", 0)],
+    "painted, twice, and on a flat one": [
+        paint_map("conv4", PAINTING, 4.0),
+        paint_map("conv4", PAINTING[:, ::-1], 0.5),
+        flatten_map("conv5"),
+        paint_map("conv5", PAINTING, 3.0),
+    ],
+    "a map of one's own": [
+        Edit(weight_map_name("conv3", 1), np.linspace(0, 2, 6)[None, None, None].astype(np.float32))
+    ],
+    "feedback cut and scaled": [scale_feedback("conv5", 0), scale_feedback("conv3", 1.5, 1)],
+    "mean kernels": [mean_kernels()],
+    "identity kernels": [identity_kernels()],
+    "before refinement": [before_refinement()],
+}
+
+
+@pytest.mark.parametrize("edits", EDITS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_taps_and_edits_are_the_library_s(made: Make, kind: str, edits: str) -> None:
+    network, written = made(kind)
+    config = network.config
+    taps = tap_names(config.steps, config.context, config.propagations)
+    if any(edit.tap not in taps and "*" not in edit.tap for edit in EDITS[edits]):
+        pytest.skip("this network has no such tap")
+    if (not config.context and "map" in str(EDITS[edits])) or (config.steps == 0 and "feedback" in edits):
+        pytest.skip("this network has no such tap")
+    # The published sizing takes RLN's map to the photo's size and back; here that is BRN's size.
+    photo = draw_photo(config.brn_size, config.brn_size, seed=5)[0]
+    theirs = batched(network.trace(photo, edits=EDITS[edits]))
+    assert list(theirs) == taps
+    found = write.differences(run(written.path, network, EDITS[edits], photo, theirs), theirs)
+    assert max(found.values()) <= 1e-4, found
+
+
+def test_edits_change_what_they_should(made: Make) -> None:
+    """Else the test above would compare nothing with nothing."""
+    network, written = made("attended feedback, dilations, two propagations")
+    photo = draw_photo(80, 80, seed=5)[0]
+    theirs = batched(network.trace(photo))
+    plain = run(written.path, network, [], photo, theirs)
+    for name, edits in EDITS.items():
+        altered = run(written.path, network, edits, photo, theirs)
+        assert bool(np.abs(plain["brn.refined"] - altered["brn.refined"]).max() > 1e-3) == bool(edits), name
+
+
+def test_any_batch(made: Make) -> None:
+    _, written = made("as published in 2018, small")
+    session = onnxruntime.InferenceSession(written.path, providers=["CPUExecutionProvider"])
+    random = np.random.default_rng(0)
+    batch = {RLN_IMAGE: random.random((3, 3, 96, 96), np.float32), BRN_IMAGE: random.random((3, 3, 80, 80), np.float32)}
+    together = session.run(["brn.refined"], batch)[0]
+    assert together.shape == (3, 1, 80, 80)
+    for i in range(3):
+        alone = session.run(["brn.refined"], {name: pictures[i : i + 1] for name, pictures in batch.items()})[0]
+        assert np.abs(alone[0] - together[i]).max() < 1e-4
+
+
+def test_what_it_says_is_in_the_file(made: Make) -> None:
+    network, written = made("attended feedback, dilations, two propagations")
+    graph = onnx.load(written.path)
+    onnx.checker.check_model(graph)
+    assert written.opset == next(one.version for one in graph.opset_import if not one.domain) >= 18
+    assert set(written.inputs) == {value.name for value in graph.graph.input}
+    assert set(written.inputs) - set(written.altering) == {RLN_IMAGE, BRN_IMAGE}
+    assert written.inputs[RLN_IMAGE] == ["batch", 3, 96, 96]
+    assert written.outputs["rln.t1.logits"] == ["batch", 2, 96, 96]
+    assert written.megabytes == pytest.approx(written.path.stat().st_size / 1e6)
+    about = {entry.key: entry.value for entry in graph.metadata_props}
+    assert DGRLConfig(**json.loads(about["dgrl.config"])) == network.config
+    assert about["dgrl.steps"] == "1"
+
+
+def test_half_precision_is_half_as_large(made: Make, tmp_path: Path) -> None:
+    network, written = made("no maps, one look, a binary prior")
+    half = export(network, tmp_path / "half.onnx", half=True)
+    stored = [tensor.data_type for tensor in onnx.load(half.path).graph.initializer]
+    assert stored.count(onnx.TensorProto.FLOAT16) > 10
+    assert half.megabytes < 0.65 * written.megabytes
+    assert half.difference <= 0.01
+
+
+def test_a_file_that_is_wrong_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The check is what finds it: here the network is another one by the time it is made."""
+    network = filled(DGRL(KINDS["no maps, one look, a binary prior"]))
+    check = write.check
+
+    def changed(path: str, checked: DGRL, steps: int, half: bool) -> float:
+        with torch.no_grad():
+            checked.rln.heads[0].classify.bias[1] += 0.01
+        return check(path, checked, steps, half)
+
+    monkeypatch.setattr(write, "check", changed)
+    with pytest.raises(ExportError, match=r"rln\.t0\.logits with an error of"):
+        export(network, tmp_path / "wrong.onnx")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("edit", [Edit("brn.coefficients", 1.0), Edit("rln.t0.logits", 0.0), flatten_map("conv3", 7)])
+def test_what_cannot_be_said_is_refused(edit: Edit) -> None:
+    defaults = {"brn.coefficients.mix": np.ones(3, np.float32), "rln.t0.conv3.weight_map.factor": np.ones((1, 1, 2, 2))}
+    with pytest.raises(ValueError, match=r"cannot be said|no tap named"):
+        as_inputs([edit], defaults)
+
+
+def test_the_command_writes_and_tells(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    filled(DGRL(KINDS["no maps, one look, a binary prior"])).save_pretrained(tmp_path / "weights")
+    out = tmp_path / "new" / "model.onnx"
+    assert main(["export", "--weights", str(tmp_path / "weights"), "-o", str(out)]) == 0
+    told = capsys.readouterr().out
+    assert out.is_file()
+    assert "opset 18" in told
+    assert "batch×3×64×64" in told
+    assert "brn.coefficients.mix" in told
+
+
+def test_without_the_extra_one_sentence_says_what_to_install(tmp_path: Path) -> None:
+    """In a process of its own, in which the packages cannot be imported."""
+    code = (
+        "import sys; sys.modules.update(onnx=None, onnxruntime=None, onnxscript=None); from dgrl.cli import main; "
+        f"sys.exit(main(['export', '-o', {str(tmp_path / 'model.onnx')!r}]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.strip().splitlines() == [f"dgrl: {write.MISSING}"]
+    assert not (tmp_path / "model.onnx").exists()
