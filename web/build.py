@@ -15,10 +15,11 @@ from typing import Any
 import dgrl.explorer
 from dgrl import DGRL
 from dgrl.checkpoint import CARD_FILE, default_weights
+from dgrl.experiments import sizes_of
+from dgrl.experiments.links import offered
 from dgrl.explorer.bundle import COLOURS, SUM_DECIMALS, palette_of
 from dgrl.files import shipped
 from dgrl.trace import FOUND, SMALLEST_OBJECT
-from web.experiments import experiments
 from web.graphs import config_for_page, saved, write_graphs
 
 HERE = Path(__file__).parent
@@ -82,7 +83,7 @@ def build(out: Path, weights: str, exact: bool = False) -> dict[str, Any]:
         "decimals": {"coefficients": 6, "sums": SUM_DECIMALS},
         "found": {"above": FOUND, "least": SMALLEST_OBJECT},
         "photos": copy_photos(out / "photos"),
-        "experiments": experiments(),
+        "experiments": offered(sizes_of(weights)),
         "version": dgrl.__version__,
     }
     saved(manifest, out / "manifest.json")
