@@ -30,7 +30,7 @@ def colour_map(
     return brightness * contrast * (_RGB @ turn @ _YIQ), shift
 
 
-class Recolour(v2.Transform):
+class Recolour(v2.Transform):  # type: ignore[misc]  # torchvision has no types
     """Random colours for a picture (3, H, W) uint8; masks stay as they are.
 
     Args:

@@ -156,7 +156,7 @@ class SaliencyData(Dataset[tuple[Tensor, ...]]):
         self.paste_share = paste_share
         self.page_share = page_share
         # In memory that worker processes share, so that those which live on from epoch to epoch know of a new one.
-        self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
+        self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()  # type: ignore[no-untyped-call]
 
     @property
     def epoch(self) -> int:

@@ -15,8 +15,10 @@ CAFFE_SCALE = 0.00392157
 # memory before the first weight is read.
 MOST_STEPS, MOST_CHANNELS, LARGEST_KERNEL, MOST_DILATION, LARGEST_SIZE = 16, 1024, 31, 64, 4096
 WHOLE = ("steps", "context_channels", "side_channels", "kernel_size", "propagations", "rln_size", "brn_size")
-BRN_SETTINGS = ("kernel_size", "refinement_channels", "refinement_dilations", "propagations", "refinement_std")
-BRN_SETTINGS += ("refinement_gain", "refinement_sees", "prior", "brn_size", "brn_mean", "brn_std")
+BRN_SETTINGS = (
+    *("kernel_size", "refinement_channels", "refinement_dilations", "propagations", "refinement_std"),
+    *("refinement_gain", "refinement_sees", "prior", "brn_size", "brn_mean", "brn_std"),
+)
 SEVERAL = ("refinement_channels", "refinement_dilations", "mean", "std", "brn_mean", "brn_std")
 
 

@@ -110,7 +110,7 @@ def lean_loss(coefficients: Tensor, masks: Tensor, counted: Tensor) -> Tensor:
     near = counted * (slope > 0.5 / side)
     offsets = torch.arange(n, device=masks.device) - n // 2.0
     sums = torch.stack([torch.ones(n * n, device=masks.device), offsets.repeat(n), offsets.repeat_interleave(n)])
-    total, right, below = F.conv2d(coefficients.abs(), sums.view(3, n * n, 1, 1)).split(1, 1)
+    total, right, below = F.conv2d(coefficients.abs(), sums.view(3, n * n, 1, 1)).chunk(3, 1)
     moment = (right * across + below * down) / (slope * total).clamp(min=1e-6)
     return mean_where(near, (LEAN - moment).relu())
 

@@ -281,7 +281,9 @@ def test_the_last_step_alone_is_the_same(images, feedback):
     for steps in (0, 1, 4):
         whole = network(images, steps).steps[-1]
         predicted = []
-        hooks = [head.classify.register_forward_hook(lambda *_: predicted.append(1)) for head in network.heads]
+        hooks = [
+            head.classify.register_forward_hook(lambda *_, seen=predicted: seen.append(1)) for head in network.heads
+        ]
         alone = network.last(images, steps)
         for hook in hooks:
             hook.remove()
