@@ -85,7 +85,8 @@ def folded_inwards(coefficients: Tensor) -> Tensor:
     `propagate` then gives what it would if the map went on beyond its sides as it is there.
     """
     n = round(coefficients.shape[1] ** 0.5)
-    kernels = coefficients.unflatten(1, (n, n))  # (B, rows, columns, H, W)
+    batch, _, height, width = coefficients.shape
+    kernels = coefficients.reshape(batch, n, n, height, width)  # (B, rows, columns, H, W)
     for kernel_axis, axis in ((2, 4), (1, 3)):
         kernels = _folded_at_the_start(kernels, kernel_axis, axis)
         turned = _folded_at_the_start(kernels.flip(kernel_axis, axis), kernel_axis, axis)
