@@ -162,7 +162,7 @@ def test_alterations_run_by_themselves_and_can_be_undone(
     page, photo = seen.page, photo_files["wide"]
     give(page, photo)
     page.get_by_role("tab", name="Alter").click()
-    page.get_by_role("button", name="Make conv4’s weight map even").click()
+    page.get_by_role("button", name="Make conv4’s weight map flat").click()
     whole(page, "second")
     expect(page.locator(".effect table")).to_be_visible()
     flat = network.trace(photo, edits=[flatten_map("conv4")])
@@ -197,7 +197,7 @@ def test_paint_lies_where_the_brush_was_and_the_found_object_where_it_is(
     page, photo = seen.page, photo_files[shape]
     give(page, photo)
     page.get_by_role("tab", name="Alter").click()
-    page.get_by_role("button", name="Paint on conv4’s weight map").click()
+    page.get_by_role("button", name="Paint on conv4’s weight map with the brush").click()
     frame = page.locator(".frame").first.bounding_box()
     assert frame is not None
     x, y = frame["x"] + 0.75 * frame["width"], frame["y"] + 0.25 * frame["height"]
@@ -464,7 +464,7 @@ def test_every_view_meets_wcag_aa(browser: Browser, served: Served, theme: str) 
         if tab == "Alter":
             page.get_by_role("button", name="All flat").click()
             whole(page, "second")
-            page.get_by_role("button", name="Paint on conv4’s weight map").click()
+            page.get_by_role("button", name="Paint on conv4’s weight map with the brush").click()
         found = page.evaluate(
             """async () => (await axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"] }))
               .violations.map(({ id, nodes }) => [id, nodes.slice(0, 3).map(({ html, failureSummary }) =>

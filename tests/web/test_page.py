@@ -178,7 +178,7 @@ def test_a_person_can_alter_paint_and_undo(site: Site, visit: Visit, size: tuple
     shows(page, 0, "astronaut")
     page.get_by_role("button", name="Alter", exact=True).click()
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "the page scrolls sideways"
-    page.get_by_role("button", name="Make conv4’s weight map even").click()
+    page.get_by_role("button", name="Make conv4’s weight map flat").click()
     shows(page, 1, "astronaut")
     said = page.locator(".altering .said")
     assert said.inner_text() == "conv4 flat"
@@ -187,7 +187,7 @@ def test_a_person_can_alter_paint_and_undo(site: Site, visit: Visit, size: tuple
     page.get_by_role("button", name="Undo").click()
     page.wait_for_function("() => window.dgrl.passes[1] === null")
     assert "flatten" not in page.url
-    page.get_by_role("button", name="Paint on conv3’s weight map").click()
+    page.get_by_role("button", name="Paint on conv3’s weight map with the brush").click()
     room = page.locator(".room")
     room.scroll_into_view_if_needed()
     box = page.locator(".room canvas").first.bounding_box()

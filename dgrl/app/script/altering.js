@@ -106,10 +106,10 @@ export function makeAltering(host) {
     const clear = make("button", { type: "button", click: () => edit((edits) => without(edits, ["paint"], level)) });
     clear.append("clear");
     for (const [button, words] of /** @type {[HTMLElement, string][]} */ ([
-      [flat, `Make ${level}’s weight map even`],
-      [paint, `Paint on ${level}’s weight map`],
+      [flat, `Make ${level}’s weight map flat`],
+      [paint, `Paint on ${level}’s weight map with the brush`],
       [object, `Paint the found object on ${level}’s weight map`],
-      [clear, `Take the paint off ${level}’s weight map`],
+      [clear, `Clear the paint off ${level}’s weight map`],
     ])) {
       button.setAttribute("aria-label", words);
       button.title = words;
