@@ -7,57 +7,40 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
-from dgrl.app import EXAMPLES, build, checkpoints, launch_settings, load
+from dgrl.app import build, checkpoints, launch_settings, load
 
 FOLDER = Path(__file__).parent / "images"
-WIDTH, SAVED_WIDTH = 1280, 960
-PATIENCE = 120_000
+WIDTH, HEIGHT, SAVED_WIDTH = 1280, 720, 960
+PATIENCE = 600_000
 
 
 def shoot(page: Page, name: str) -> None:
-    """Save the whole page, small enough for a README."""
-    page.wait_for_timeout(1500)
-    picture = Image.open(io.BytesIO(page.screenshot(full_page=True))).convert("RGB")
+    """Save what is seen, small enough for a README."""
+    page.wait_for_selector(".dgrl-app[data-first=whole]:not([data-busy])")
+    page.wait_for_timeout(1000)
+    picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
     picture.thumbnail((SAVED_WIDTH, picture.height))
     palette = picture.quantize(256, method=Image.Quantize.MAXCOVERAGE)
     picture.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG).save(FOLDER / f"{name}.png", optimize=True)
 
 
 def main() -> None:
-    """Show an example in each tab."""
+    """Show an example in the views that the README shows."""
     app = build(load(checkpoints()[:1]))
     _, url, _ = app.launch(prevent_thread_lock=True, quiet=True, **launch_settings())
     FOLDER.mkdir(exist_ok=True)
     with sync_playwright() as playwright:
         options = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=options)
-        page = browser.new_page(viewport={"width": WIDTH, "height": 900})
+        page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT})
         page.set_default_timeout(PATIENCE)
-        page.goto(f"{url}?__theme=light")
-        page.set_input_files("#photo input[type=file]", EXAMPLES / "raccoon.jpg")
-        page.locator("#cutout img").wait_for()
-        shoot(page, "detect")
-        page.get_by_role("tab", name="Localise").click()
-        page.locator("#maps img").nth(14).wait_for()
-        shoot(page, "localise")
-        page.get_by_role("tab", name="Refine").click()
-        page.locator("#picked img").wait_for()
-        page.locator("#arrows img").scroll_into_view_if_needed()
-        shoot(page, "refine")
-        page.get_by_role("tab", name="What if").click()
-        page.get_by_role("button", name="Paint the found object").click()
-        page.wait_for_timeout(1500)
-        page.get_by_role("button", name="Run the altered pass").click()
-        page.locator("#change table").first.wait_for()
-        shoot(page, "what-if")
-        page.get_by_role("tab", name="Why").click()
-        page.locator("#explain").click()
-        page.locator("#why-drawn img").wait_for()
-        shoot(page, "why")
-        page.get_by_role("tab", name="Measure").click()
-        page.locator("tr.tr-body").last.click()  # an example and its mask
-        page.locator("#curve img").wait_for()
-        shoot(page, "measure")
+        page.goto(f"{url}?__theme=light&tab=explore&example=raccoon&map=conv4&t=1&x=436&y=231")
+        shoot(page, "explore")
+        page.get_by_role("tab", name="Alter").click()
+        page.get_by_role("button", name="All flat").click()
+        page.wait_for_selector(".effect table")
+        page.evaluate("dgrl.explorer().set({ map: 'refined' })")
+        shoot(page, "alter")
         browser.close()
     app.close()
 

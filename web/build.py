@@ -6,8 +6,6 @@ onnxruntime-web from `node_modules`, the checkpoint as graphs and weights, the e
 
 import argparse
 import hashlib
-import importlib
-import importlib.util
 import json
 import re
 import shutil
@@ -18,6 +16,7 @@ import dgrl.explorer
 from dgrl import DGRL
 from dgrl.checkpoint import CARD_FILE, default_weights
 from dgrl.experiments import sizes_of
+from dgrl.experiments.links import offered
 from dgrl.explorer.bundle import COLOURS, SUM_DECIMALS, palette_of
 from dgrl.files import shipped
 from dgrl.trace import FOUND, SMALLEST_OBJECT
@@ -39,7 +38,6 @@ RUNTIME_FILES = (
 LATER = ("ort.webgpu.min.mjs", "asyncify")
 """Of the runtime, what is loaded and kept only where there is a GPU."""
 PHOTOS = (".jpg", ".png")
-LINKS = "dgrl.experiments.links"
 MOVED = {
     "../../dgrl/explorer/script/": "./explorer/",
     "../../explorer/script/": "./explorer/",
@@ -118,10 +116,7 @@ def copy_photos(folder: Path) -> list[str]:
 
 def experiments(weights: str) -> list[dict[str, Any]]:
     """What the app offers too, each a link, but for those that ask why: the page has no attributions."""
-    if importlib.util.find_spec(LINKS) is None:
-        return []
-    offered: list[dict[str, Any]] = importlib.import_module(LINKS).offered(sizes_of(weights))
-    return [one for one in offered if "tab=why" not in one["link"]]
+    return [one for one in offered(sizes_of(weights)) if "tab=why" not in one["link"]]
 
 
 def copy_licences(folder: Path, weights: Path) -> None:

@@ -28,6 +28,8 @@ from dgrl.app.style import THEME
 from dgrl.app.why import explainer
 from dgrl.app.wishes import Asking
 from dgrl.checkpoint import SHIPPED_WEIGHTS, default_weights
+from dgrl.experiments import sizes_of
+from dgrl.experiments.links import offered
 from dgrl.files import EXAMPLES
 from dgrl.model import DGRL
 from dgrl.running.device import choose_device, rewrite_for_inference
@@ -49,8 +51,8 @@ def build(
         examples: photographs to offer; by default those of the repository. PHOTO.jpg's mask, where there is one, is
             masks/PHOTO.png beside it.
         precision: see `dgrl.running.precision`.
-        experiments: demonstrations to offer, each with `title`, `question`, `answer` and `link`, the query of a link
-            to the app (`script/links.js`).
+        experiments: demonstrations to offer, each with `title`, `question`, `choices`, `answer` and `link`, the query
+            of a link to the app (`dgrl.experiments.links.offered`).
 
     Returns:
         The app, not yet launched: `launch_settings` holds what its `launch` should be given.
@@ -126,7 +128,8 @@ def launch(weights: Sequence[str | Path] = (), port: int | None = None, share: b
     """
     if mcp and importlib.util.find_spec("mcp") is None:
         raise RuntimeError("--mcp needs one more package, which is not installed: pip install 'gradio[mcp]'")
-    app = build(load(checkpoints(weights)))
+    names = checkpoints(weights)
+    app = build(load(names), experiments=offered(sizes_of(names[0])))
     app.launch(server_port=port, share=share, mcp_server=mcp, **launch_settings())
 
 

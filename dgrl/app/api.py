@@ -402,6 +402,9 @@ def picture(name: str) -> gr.Image:
     """
     image = gr.Image(type="filepath", image_mode=None, label=name)
     image.preprocess = lambda payload: None if payload is None else payload.path  # type: ignore[method-assign]
+    # What the page about the API has programs send: Gradio's own example is a picture of somebody else's on the web.
+    sent = {"path": "photo.jpg", "url": "photo.jpg", "meta": {"_type": "gradio.FileData"}}
+    image.example_payload = lambda: sent  # type: ignore[method-assign]
     return image
 
 

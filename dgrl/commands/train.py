@@ -76,6 +76,9 @@ def train(
     refinement_sees: Annotated[
         str | None, typer.Option(help="What makes a new BRN's kernels: RLN's map as it is, or the prior (published).")
     ] = None,
+    refinement_padding: Annotated[
+        str | None, typer.Option(help="What a new BRN takes to be beyond the picture: replicate, or zeros (published).")
+    ] = None,
     keep_out: Annotated[
         list[Path] | None,
         typer.Option(help="Text file of names of pictures to measure by before and after, and not to train with."),
@@ -106,6 +109,7 @@ def train(
         "propagations": propagations,
         "prior": prior,
         "refinement_sees": refinement_sees,
+        "refinement_padding": refinement_padding,
     }
     of_rln, of_brn, changes = (given(options) for options in (of_rln, of_brn, settings))
     if init is not None and (of_rln or backbone != "resnet50"):
@@ -115,8 +119,8 @@ def train(
         )
     if init is not None and of_brn and not new_brn:
         raise typer.BadParameter(
-            "--kernel-size, --refinement-channels, --refinement-dilations, --propagations, --prior and "
-            "--refinement-sees change BRN: with --init they need --new-brn"
+            "--kernel-size, --refinement-channels, --refinement-dilations, --propagations, --prior, "
+            "--refinement-sees and --refinement-padding change BRN: with --init they need --new-brn"
         )
     if recipe is None:  # a trained network is not to lose what it can do
         recipe = "default" if init is None or new_brn else "finetune"

@@ -150,19 +150,38 @@ def one_pixel(passes: Passes) -> Numbers:
 
 
 def leaning(passes: Passes) -> Numbers | None:
-    """How far, in pixels, a kernel's centre of mass lies from its pixel: median along edges, and elsewhere."""
-    trace = passes.whole()
-    edge = edges(passes)
+    """How far, in pixels, kernels along edges draw from deeper in their pixels' own side; how far they lean at all.
+
+    The object's side is where RLN's map rises; a pixel's own side is that if the map is above one half there.
+    """
+    trace, edge = passes.whole(), edges(passes)
+    saliency = on_brn(passes)
+    down, across = np.gradient(saliency)
+    steep = np.hypot(down, across)
+    edge &= steep > 0
     if not edge.any():
         return None
-    lengths = np.hypot(trace.kernel_field.shift_x, trace.kernel_field.shift_y)
-    return {"effect": float(np.median(lengths[edge])), "elsewhere": float(np.median(lengths[~edge]))}
+    field = trace.kernel_field
+    towards_object = (field.shift_x * across + field.shift_y * down)[edge] / steep[edge]
+    own = np.where(saliency[edge] > HALF, towards_object, -towards_object)
+    lengths = np.hypot(field.shift_x, field.shift_y)
+    return {
+        "effect": float(own.mean()),
+        "edge": float(np.median(lengths[edge])),
+        "elsewhere": float(np.median(lengths[~edge])),
+    }
+
+
+def on_brn(passes: Passes) -> Array:
+    """(480, 480): RLN's last map on BRN's grid."""
+    size = passes.whole().refined.shape
+    saliency: Array = resize(torch.from_numpy(passes.last())[None, None], size)[0, 0].numpy()
+    return saliency
 
 
 def edges(passes: Passes) -> Places:
     """(480, 480): which pixels of BRN's map lie on an edge of RLN's."""
-    trace = passes.whole()
-    saliency = resize(torch.from_numpy(passes.last())[None, None], trace.refined.shape)[0, 0].numpy()
+    saliency = on_brn(passes)
     between: Places = (saliency > EDGE[0]) & (saliency < EDGE[1])
     return between
 
@@ -177,8 +196,9 @@ def refining(passes: Passes) -> Numbers | None:
     untouched = passes.whole()
     grey = resize(photo, untouched.refined.shape)[0, 0].numpy()
     contrast = np.hypot(*np.gradient(grey))
-    rln = resize(torch.from_numpy(passes.last())[None, None], grey.shape)[0, 0].numpy()
-    outlines = [outline(values > HALF) for values in (rln, passes.whole(MEAN_KERNEL).refined, untouched.refined)]
+    outlines = [
+        outline(values > HALF) for values in (on_brn(passes), passes.whole(MEAN_KERNEL).refined, untouched.refined)
+    ]
     if not all(line.any() for line in outlines):
         return None
     before, mean_kernel, after = (float(contrast[line].mean()) for line in outlines)

@@ -131,15 +131,15 @@ EXPERIMENTS = (
     Experiment(
         key="leaning",
         title="From where boundary pixels draw",
-        photo="cat",
-        question="A pixel on an edge has the object on one side only. Does its kernel lean to one side?",
-        choices=("yes, by a quarter of a pixel or more", "hardly", "away from itself"),
+        photo="kitten",
+        question="A pixel on an edge has the object on one side only. From which side does its kernel draw?",
+        choices=("more from its own side", "from both alike", "more from the other side"),
         story="A pixel should draw from neighbours of its own side, not across the edge.",
-        told="Along edges a kernel's centre of mass lies {effect:.2f} px from its pixel (median), elsewhere "
-        "{elsewhere:.2f} px.",
+        told="Along edges kernels draw from {effect:+.2f} px deeper in their own side, on average. Their centres of "
+        "mass lie {edge:.2f} px from their pixels there, and {elsewhere:.2f} px elsewhere (medians).",
         measure=effects.leaning,
         unit=PIXELS,
-        least=0.25,
+        least=0.05,
         view=View(pixel=True),
         refines=True,
     ),

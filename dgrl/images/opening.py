@@ -46,8 +46,8 @@ def opened(source: Path | io.BytesIO, max_pixels: int, reduce: bool = False) -> 
         source: a path, or the bytes of a file.
         max_pixels: largest number of pixels accepted (and no side may be longer than `MAX_SIDE`), checked before
             anything is decoded.
-        reduce: decode larger ones, up to `MAX_REDUCED_PIXELS`, at a half, a quarter or an eighth of their width and
-            height, if their format can.
+        reduce: give larger ones at a half, a quarter or an eighth of their width and height: those whose format can
+            be decoded so, up to `MAX_REDUCED_PIXELS`; others, which have to be decoded whole, up to `MAX_PIXELS`.
 
     Raises:
         ImageError: the file cannot be read, or what is done with the picture fails.
@@ -58,10 +58,14 @@ def opened(source: Path | io.BytesIO, max_pixels: int, reduce: bool = False) -> 
             if image.format in _FOREIGN_FORMATS:
                 raise ImageError(f"{name}: {image.format} files are drawings, not pictures")
             full_size = image.size
-            check_size(_reduce(image, max_pixels) if reduce else full_size, name, max_pixels)
+            size, divisor = _reduce(image, max_pixels) if reduce else (full_size, 1)
+            check_size(size, name, max_pixels if divisor == 1 else MAX_PIXELS)
             upright = decoded(image, name)
-            if image.size != full_size:
-                upright.info[FULL_SIZE] = full_size if upright.size == image.size else full_size[::-1]
+            turned = upright.size != image.size
+            if divisor > 1:
+                upright = _smaller(upright, divisor)
+            if divisor > 1 or image.size != full_size:
+                upright.info[FULL_SIZE] = full_size[::-1] if turned else full_size
             yield upright
     except FileNotFoundError as error:
         link = isinstance(source, Path) and source.is_symlink()
@@ -128,20 +132,31 @@ def _open(file: BinaryIO) -> Image.Image:
             Image.MAX_IMAGE_PIXELS = limit
 
 
-def _reduce(image: Image.Image, max_pixels: int) -> tuple[int, int]:
-    """Have a larger picture decoded at the largest size that fits, if its format can; the size it will have."""
+def _reduce(image: Image.Image, max_pixels: int) -> tuple[tuple[int, int], int]:
+    """Have a larger picture decoded at the largest size that fits: that size, and what divides it afterwards."""
     width, height = image.size
     if not max_pixels < width * height <= MAX_REDUCED_PIXELS:
-        return image.size
+        return image.size, 1
     sizes = [(-(-width // divisor), -(-height // divisor)) for divisor in _DIVISORS]
     halvings, size = next((n, s) for n, s in enumerate(sizes, 1) if s[0] * s[1] <= max_pixels or n == len(sizes))
     if image.format in ("JPEG", "MPO"):
         image.draft(None, (width // _DIVISORS[halvings - 1], height // _DIVISORS[halvings - 1]))
     elif image.format == "JPEG2000":
         image.reduce = halvings  # type: ignore[assignment,method-assign]
+    elif size[0] * size[1] <= max_pixels:
+        return image.size, _DIVISORS[halvings - 1]
     else:
-        return image.size
-    return size
+        return image.size, 1
+    return size, 1
+
+
+def _smaller(image: Image.Image, divisor: int) -> Image.Image:
+    """The picture's mean over squares of so many pixels, in a mode that has means."""
+    modes = {"1": "L", "P": "RGBA" if image.has_transparency_data else "RGB", "PA": "RGBA", "La": "LA", "RGBa": "RGBA"}
+    mode = "I" if image.mode.startswith("I;") else modes.get(image.mode, image.mode)
+    if mode != image.mode:
+        image = image.convert(mode)
+    return image.reduce(divisor)
 
 
 def _reason(error: Exception) -> str:

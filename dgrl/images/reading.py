@@ -64,8 +64,8 @@ def read_photo(source: Picture | io.BytesIO, max_pixels: int = MAX_PIXELS, reduc
     Args:
         source: see `read_image`; or the bytes of a file.
         max_pixels: see `read_image`.
-        reduce: read a file that has more pixels, up to `MAX_REDUCED_PIXELS`, at a half, a quarter or an eighth of its
-            width and height, where its format (JPEG, JPEG 2000) allows that without decoding all of it.
+        reduce: read a file that has more pixels at a half, a quarter or an eighth of its width and height (see
+            `dgrl.images.opening.opened`).
 
     Raises:
         ImageError: see `read_image`.

@@ -24,6 +24,7 @@ NETWORK_SETTINGS: dict[str, dict[str, Any]] = {
         # Departure: kernels differ where what they move is binary; what RLN is unsure about, their network still sees.
         "prior": "binary",
         "refinement_sees": "map",
+        "refinement_padding": "replicate",
         "brn_mean": (0.5, 0.5, 0.5),
         "brn_std": (0.25, 0.25, 0.25),
     },
@@ -34,16 +35,17 @@ NETWORK_SETTINGS["finetune"] = NETWORK_SETTINGS["default"]
 
 
 FINETUNE: dict[str, Any] = {
-    "epochs": 8,
+    "max_updates": 40,
     "batch_size": 4,
     "size": 320,
     "frozen_blocks": 5,
     "learning_rate": 2e-4,
     "warm_up": 0.25,
     "attention_weight": 0.0,
-    "kept_change": 0.5,
+    "kept_change": 0.4,
 }
-"""What the `finetune` preset changes of `default`."""
+"""What the `finetune` preset changes of `default`: as many updates for few pictures as for fewer, so that the change is
+bounded, whatever their number."""
 
 
 def network_settings(name: str) -> dict[str, Any]:
@@ -147,9 +149,6 @@ class TrainingConfig:
     ] = False
     region_weight: Annotated[float, Setting("of the soft-IoU term (departure; published: 0)", least=0)] = 1.0
     entropy_weight: Annotated[float, Setting("of the cross-entropy in BRN's loss (published: 1)", least=0)] = 1.0
-    map_share: Annotated[
-        float, Setting("share of RLN's map in what BRN's cross-entropy asks for (departure; published: 0)", 0, 1)
-    ] = 0.0
     absolute_weight: Annotated[
         float, Setting("of the mean absolute error in BRN's loss (departure; published: 0)", least=0)
     ] = 0.0
@@ -210,7 +209,8 @@ def preset(name: str, stage: Stage, **changes: Any) -> TrainingConfig:
     if name == "default":
         return TrainingConfig(stage=stage, **changes)
     if name == "finetune":
-        return TrainingConfig(stage=stage, **(FINETUNE | changes))
+        bounded = {} if "epochs" in changes else {"max_updates": FINETUNE["max_updates"]}
+        return TrainingConfig(stage=stage, **(FINETUNE | {"max_updates": None} | bounded | changes))
     published = TrainingConfig(
         stage=stage,
         batch_size=1,
@@ -229,7 +229,6 @@ def preset(name: str, stage: Stage, **changes: Any) -> TrainingConfig:
         summed=True,
         region_weight=0.0,
         doubt_share=0.0,
-        map_share=0.0,
         edge_weight=0.0,
         lean_weight=0.0,
         attention_weight=0.0,

@@ -217,10 +217,14 @@ def test_a_bad_picture_gets_one_clear_sentence(client: Client, tmp_path: Path, n
     assert str(tmp_path) not in str(refusal.value)
 
 
-def test_a_picture_of_too_many_pixels_is_refused(client: Client, tmp_path: Path) -> None:
+def test_a_picture_of_many_pixels_is_shrunk_and_one_of_too_many_refused(client: Client, tmp_path: Path) -> None:
     path = tmp_path / "huge.png"
     Image.new("1", (6000, 5000)).save(path)
-    with pytest.raises(AppError, match="6,000×5,000"):
+    saliency, _, found = call(client, "/detect", path, cutout=False)
+    assert Image.open(saliency).size == (3000, 2500)
+    assert (found["size"], found["full_size"]) == ([3000, 2500], [6000, 5000])
+    Image.new("1", (12_000, 12_000)).save(path)
+    with pytest.raises(AppError, match="12,000×12,000"):
         call(client, "/detect", path)
 
 

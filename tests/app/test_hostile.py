@@ -14,7 +14,7 @@ from PIL import Image
 from dgrl import DGRL
 from dgrl.app.files import visitor_files
 from dgrl.app.passes import MAX_PIXELS
-from dgrl.images import ImageError, read_image, to_grey
+from dgrl.images import ImageError, read_photo, to_grey
 from tests.app.conftest import Served
 from tests.helpers import hostile
 
@@ -53,7 +53,7 @@ def call(client: Client, endpoint: str, *arguments: Any) -> Any:
 def reason(path: Path) -> str:
     """What the library says is wrong with a picture."""
     with pytest.raises(ImageError) as refusal:
-        read_image(path, MAX_PIXELS)
+        read_photo(path, MAX_PIXELS, reduce=True)
     return str(refusal.value).removeprefix(f"{path}: ")
 
 

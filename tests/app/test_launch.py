@@ -23,7 +23,7 @@ from PIL import Image
 
 import dgrl.app
 from dgrl import DGRL, CheckpointError
-from dgrl.app import build, checkpoints, launch_settings, load
+from dgrl.app import checkpoints, load
 from dgrl.app.files import PREFIX
 from tests.app.conftest import connect
 from tests.test_repository import space_requirements
@@ -190,20 +190,3 @@ def test_without_the_mcp_package_a_sentence_says_what_to_install(
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(RuntimeError, match=r"pip install 'gradio\[mcp\]'"):
         dgrl.app.launch([checkpoint], mcp=True)
-
-
-def test_every_endpoint_is_an_mcp_tool(network: DGRL) -> None:
-    pytest.importorskip("mcp", reason="needs gradio[mcp]")
-    app = build({"tiny": network}, precision="fp32")
-    _, url, _ = app.launch(prevent_thread_lock=True, quiet=True, mcp_server=True, **launch_settings())
-    try:
-        with urllib.request.urlopen(f"{url}gradio_api/mcp/schema", timeout=60) as answer:
-            tools = json.load(answer)
-        with urllib.request.urlopen(f"{url}gradio_api/info", timeout=60) as answer:
-            endpoints = json.load(answer)["named_endpoints"]
-    finally:
-        app.close()
-    assert len(tools) == len(endpoints) == 8
-    for tool in tools:
-        assert {"photo", "checkpoint", "steps"} <= set(tool["inputSchema"]["properties"])
-        assert len(tool["description"]) > 40

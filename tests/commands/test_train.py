@@ -107,12 +107,23 @@ def test_stages_follow_one_another(dgrl, drawn, tmp_path):
 
 def test_a_new_brn_is_the_presets_whatever_it_replaces(dgrl, drawn, tmp_path):
     assert dgrl(*drawn, *NEW, *QUICK, "--steps", 0, "--feedback", "plain", "--out", tmp_path / "rln")[0] == 0
-    small = ("--refinement-channels", "4,6", "--refinement-dilations", "1,2,1", "--propagations", 2, "--prior", "soft")
+    small = (
+        "--refinement-channels",
+        "4,6",
+        "--refinement-dilations",
+        "1,2,1",
+        "--propagations",
+        2,
+        "--prior",
+        "soft",
+        "--refinement-padding",
+        "zeros",
+    )
     begin = (*drawn, *QUICK, "--max-updates", 1, "--stage", "brn", "--new-brn", "--crop", 32)
     assert dgrl(*begin, *small, "--init", tmp_path / "rln", "--out", tmp_path / "small")[0] == 0
     config = DGRL.from_pretrained(tmp_path / "small").config
     assert (config.refinement_channels, config.refinement_dilations) == ((4, 6), (1, 2, 1))
-    assert (config.propagations, config.prior) == (2, "soft")
+    assert (config.propagations, config.prior, config.refinement_padding) == (2, "soft", "zeros")
     assert config.feedback == "plain"  # RLN's, which is kept
     assert dgrl(*begin, "--preset", "paper", "--init", tmp_path / "small", "--out", tmp_path / "published")[0] == 0
     renewed = DGRL.from_pretrained(tmp_path / "published").config

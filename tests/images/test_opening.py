@@ -170,12 +170,44 @@ def test_reduced_photos_are_turned_and_bounded(tmp_path, monkeypatch):
     image.save(tmp_path / "a.jpg", exif=exif)
     photo = read_photo(tmp_path / "a.jpg", 100_000, reduce=True)
     assert (photo.seen.shape[:2], photo.full_size) == ((401, 242), (483, 801))
-    image.save(tmp_path / "a.png")
-    with pytest.raises(ImageError, match="801×483 pixels, more than"):
-        read_photo(tmp_path / "a.png", 100_000, reduce=True)
+    image.save(tmp_path / "a.png", exif=exif)
+    photo = read_photo(tmp_path / "a.png", 100_000, reduce=True)
+    assert (photo.seen.shape[:2], photo.full_size) == ((401, 242), (483, 801))
+    with monkeypatch.context() as patch:
+        patch.setattr(opening, "MAX_PIXELS", 300_000)  # of what has to be decoded whole
+        with pytest.raises(ImageError, match="801×483 pixels, more than the limit of 300,000"):
+            read_photo(tmp_path / "a.png", 100_000, reduce=True)
     monkeypatch.setattr(opening, "MAX_REDUCED_PIXELS", 300_000)
     with pytest.raises(ImageError, match="801×483 pixels, more than"):
         read_photo(tmp_path / "a.jpg", 100_000, reduce=True)
+
+
+@pytest.mark.parametrize(
+    ("mode", "suffix"),
+    [
+        ("1", "png"),
+        ("P", "png"),
+        ("L", "png"),
+        ("LA", "png"),
+        ("RGBA", "webp"),
+        ("CMYK", "tif"),
+        ("I;16", "png"),
+        ("F", "tif"),
+    ],
+)
+def test_what_is_decoded_whole_is_reduced_in_every_mode(tmp_path, mode, suffix):
+    image = Image.fromarray(PHOTO).resize((800, 480))
+    if mode in ("I;16", "F"):
+        grey = np.asarray(image.convert("L"))
+        image = Image.fromarray(grey.astype(np.uint16) * 257 if mode == "I;16" else grey.astype(np.float32) / 255)
+    else:
+        image = image.convert(mode)
+    path = tmp_path / f"a.{suffix}"
+    image.save(path, **({"lossless": True} if suffix == "webp" else {}))
+    photo = read_photo(path, 25_000, reduce=True)
+    assert (photo.seen.shape, photo.full_size) == ((120, 200, 3), (800, 480))
+    small = np.asarray(Image.fromarray(read_photo(path).seen).reduce(4)).astype(int)
+    assert np.abs(photo.seen - small).max() < 3
 
 
 def test_bytes_of_a_file():

@@ -71,8 +71,11 @@ def test_training_keeps_its_share_and_says_what_it_cost(network, pairs, tmp_path
     assert f"refined {before['refined']:.4f} → {after['refined']:.4f}" in line
 
 
-def test_the_finetune_preset_leaves_the_backbone_and_keeps_half():
+def test_the_finetune_preset_leaves_the_backbone_and_keeps_a_share():
     recipe = preset("finetune", "rln", batch_size=2)
+    assert recipe.max_updates is not None
+    assert preset("finetune", "rln", epochs=3).max_updates is None
+    assert preset("finetune", "rln", epochs=3, max_updates=7).max_updates == 7
     assert (recipe.frozen_blocks, recipe.batch_size) == (5, 2)
     assert 0 < recipe.kept_change < 1
     assert recipe.learning_rate < preset("default", "rln").learning_rate

@@ -63,6 +63,7 @@ export function startApp(element, settings, style) {
   let changedAt = 0;
   let settling = 0;
   let noting = 0;
+  let names = namesOf(scene);
 
   const root = make("div", { class: "dgrl-app" });
   const status = make("p", { class: "unseen", role: "status" });
@@ -160,7 +161,7 @@ export function startApp(element, settings, style) {
     passes.want(0, first, null);
     const beside = second && second.photo === first.photo ? first : null;
     const same = second && keyOf(second) === keyOf(first);
-    if (same && shown[0]) came(1, { ...shown[0], changes: null }, "kept");
+    if (same && shown[0] && shown[1]?.pass !== shown[0].pass) came(1, { ...shown[0], changes: null }, "kept");
     passes.want(1, same ? null : second, beside, quick);
     if (!second && shown[1]) {
       shown[1] = null;
@@ -177,7 +178,6 @@ export function startApp(element, settings, style) {
     const before = shown[index];
     shown[index] = found;
     if (index === 0) sound = scene.first;
-    const names = namesOf(scene);
     if (!explorer && index === 0) begin(found);
     else if (explorer && (part === "rln" || part === "kept" || before?.pass !== found.pass)) {
       const view = { ...scene.view };
@@ -212,7 +212,7 @@ export function startApp(element, settings, style) {
     wait.remove();
     const wanted = scene.view;
     const began = mount(staged, found.pass, {
-      names: /** @type {[string, string]} */ (namesOf(scene)),
+      names: /** @type {[string, string]} */ (names),
       state: scene.view,
       aside,
       exact,
@@ -223,7 +223,7 @@ export function startApp(element, settings, style) {
     new MutationObserver(paintTheme).observe(began.element, { attributes: true, attributeFilter: ["data-theme"] });
     const [, second] = shown;
     if (second) {
-      began.put(1, second.pass, namesOf(scene)[1]);
+      began.put(1, second.pass, names[1]);
       began.set({ arrangement: wanted.arrangement, slot: wanted.slot });
     }
     scene.view = { ...began.state };
@@ -388,8 +388,22 @@ export function startApp(element, settings, style) {
     update({ tab, second: tab === "alter" && other ? null : second });
   }
 
+  /** Two passes are called by what they differ in. */
+  function rename() {
+    const now = namesOf(scene);
+    if (now.join() === names.join()) return;
+    names = now;
+    const view = { ...scene.view };
+    shown.forEach((found, index) => {
+      if (found) explorer?.put(index, found.pass, now[index]);
+    });
+    explorer?.set(view);
+    holdMasks();
+  }
+
   /** Show the scene, but for what the explorer shows itself. */
   function draw() {
+    rename();
     const { tab } = scene;
     root.dataset.tab = tab;
     bar.draw();
@@ -482,10 +496,9 @@ export function startApp(element, settings, style) {
   }
 
   function makeHeader() {
-    const names = /** @type {Record<string, string>} */ ({});
     const tabs = TABS.filter((tab) => tab !== "experiments" || settings.experiments.length).map((tab) => {
       const button = make("button", { type: "button", role: "tab", id: `tab-${tab}`, "aria-controls": "dgrl-main" });
-      button.append(names[tab] ?? tab.charAt(0).toUpperCase() + tab.slice(1));
+      button.append(tab.charAt(0).toUpperCase() + tab.slice(1));
       button.addEventListener("click", () => go(tab));
       return { tab, button };
     });

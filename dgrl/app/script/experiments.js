@@ -6,6 +6,7 @@ import { make } from "../../explorer/script/dom.js";
  * @typedef {Object} Experiment
  * @property {string} title
  * @property {string} question what will happen?
+ * @property {string[]} [choices] the answers to choose from
  * @property {string} answer what happened, and how large the effect is
  * @property {string} link the query of a link
  */
@@ -15,7 +16,8 @@ import { make } from "../../explorer/script/dom.js";
  * @param {{follow: (query: string) => void}} host
  */
 export function makeExperiments(list, host) {
-  const cards = list.map(({ title, question, answer, link }, index) => {
+  const cards = list.map(({ title, question, choices = [], answer, link }, index) => {
+    const offered = make("ul", { class: "choices" }, ...choices.map((choice) => make("li", {}, choice)));
     const told = make("p", { class: "answer", hidden: true }, answer);
     const show = make("button", { type: "button", "aria-expanded": "false" }, "What happened?");
     show.addEventListener("click", () => {
@@ -24,7 +26,7 @@ export function makeExperiments(list, host) {
     });
     const run = make("button", { type: "button", class: "primary", click: () => host.follow(link) }, "Run");
     const buttons = make("div", { class: "row" }, run, show);
-    return make("li", {}, make("h3", {}, `${index + 1} · ${title}`), make("p", {}, question), buttons, told);
+    return make("li", {}, make("h3", {}, `${index + 1} · ${title}`), make("p", {}, question), offered, buttons, told);
   });
   const element = make(
     "section",

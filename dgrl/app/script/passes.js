@@ -43,6 +43,7 @@ export function makePasses(server, came, failed, noted) {
   /** @type {Map<string, Shown>} */
   const kept = new Map();
   const wanted = ["", ""];
+  const given = ["", ""];
   const busy = [false, false];
   /** @type {(null | (() => void))[]} */
   const next = [null, null];
@@ -58,9 +59,15 @@ export function makePasses(server, came, failed, noted) {
     const key = `${keyOf(wish)} ${keyOf(beside)}`;
     wanted[index] = `${key} ${quick}`;
     next[index] = null;
-    if (!wish) return;
+    if (!wish) {
+      given[index] = "";
+      return;
+    }
     const shown = kept.get(key);
-    if (shown) came(index, shown, "kept");
+    if (shown && given[index] !== key) {
+      given[index] = key;
+      came(index, shown, "kept");
+    }
     const missing = (quick ? ["rln"] : ["rln", "brn", "kernels"]).filter((part) => !shown?.parts.has(part));
     if (!missing.length) return;
     const run = () => fill(index, wish, beside, key, wanted[index] ?? "", missing);
@@ -87,7 +94,9 @@ export function makePasses(server, came, failed, noted) {
         const [answer] = await server.call("look", [asked]);
         const { header, photo, arrays } = await readParts(await server.bytes(answer.bundle));
         const shown = remember(key, answer, part, { header, photo, arrays });
-        if (wanted[index] === own && shown) came(index, shown, part);
+        if (wanted[index] !== own || !shown) continue;
+        given[index] = key;
+        came(index, shown, part);
       }
     } catch (error) {
       if (wanted[index] === own) failed(index, /** @type {Error} */ (error));

@@ -1,0 +1,78 @@
+"""The endpoints as tools of the Model Context Protocol, called by the protocol's own client."""
+
+import asyncio
+import base64
+import json
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dgrl import DGRL
+from dgrl.app import build, launch_settings
+from dgrl.taps import flatten_map
+
+pytest.importorskip("mcp", reason="needs gradio[mcp]")
+
+from mcp import ClientSession
+from mcp.client.streamable_http import streamablehttp_client
+
+
+@pytest.fixture(scope="module")
+def url(network: DGRL) -> Iterator[str]:
+    app = build({"tiny": network}, precision="fp32")
+    _, address, _ = app.launch(prevent_thread_lock=True, quiet=True, mcp_server=True, **launch_settings())
+    yield address
+    app.close()
+
+
+def call(url: str, tool: str, **arguments: Any) -> list[Any]:
+    """What a tool answers: pieces of text and pictures."""
+
+    async def ask() -> Any:
+        async with (
+            streamablehttp_client(f"{url}gradio_api/mcp/") as (reading, writing, _),
+            ClientSession(reading, writing) as session,
+        ):
+            await session.initialize()
+            names = {one.name for one in (await session.list_tools()).tools}
+            (name,) = (name for name in names if name.endswith(tool))
+            return await session.call_tool(name, arguments)
+
+    answer = asyncio.run(ask())
+    assert not answer.isError, answer.content
+    return answer.content
+
+
+def test_every_endpoint_is_a_tool_that_asks_for_little(url: str) -> None:
+    with urllib.request.urlopen(f"{url}gradio_api/mcp/schema", timeout=60) as answer:
+        tools = json.load(answer)
+    with urllib.request.urlopen(f"{url}gradio_api/info", timeout=60) as answer:
+        endpoints = json.load(answer)["named_endpoints"]
+    assert len(tools) == len(endpoints) == 8
+    for tool in tools:
+        wanted = ["photo", "mask"] if tool["name"].endswith("measure") else ["photo"]
+        assert tool["inputSchema"]["required"] == wanted
+        assert {"photo", "checkpoint", "steps"} <= set(tool["inputSchema"]["properties"])
+        assert len(tool["description"]) > 40
+
+
+def test_what_if_with_the_photo_alone(url: str, network: DGRL, photo_files: dict[str, Path]) -> None:
+    content = base64.b64encode(photo_files["wide"].read_bytes()).decode()
+    answered = call(url, "what_if", photo=f"data:image/png;base64,{content}")
+    assert sum(piece.type == "image" for piece in answered) == 3
+    (numbers,) = (json.loads(piece.text) for piece in answered if piece.type == "text" and piece.text.startswith("{"))
+    levels = ("conv3", "conv4", "conv5")
+    altered = network.trace(photo_files["wide"], edits=[flatten_map(level) for level in levels])
+    difference = np.abs(altered.saliency - network.trace(photo_files["wide"]).saliency).mean()
+    assert numbers["refined"]["mean_absolute_difference"] == pytest.approx(difference, abs=1e-4)
+
+
+def test_numbers_are_numbers(url: str, network: DGRL, photo_files: dict[str, Path]) -> None:
+    content = base64.b64encode(photo_files["wide"].read_bytes()).decode()
+    (piece,) = call(url, "pixel", photo=f"data:image/png;base64,{content}", x=70, y=40)
+    expected = network.trace(photo_files["wide"]).pixel(70, 40)
+    assert json.loads(piece.text)["refined"] == pytest.approx(expected.refined, abs=1e-5)
