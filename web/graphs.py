@@ -90,7 +90,7 @@ def write_graphs(model: DGRL, folder: Path, half: bool) -> dict[str, Any]:
     places: dict[bytes, int] = {}
     known: dict[str, Any] = {}
     for name, module in cut(ready(model, fold=not half)).items():
-        proto = to_onnx(module, batch=False)
+        proto = to_onnx(module, batch=False, fold=not half)
         inputs = set(module.defaults)
         kept = [tensor for tensor in proto.graph.initializer if tensor.name not in inputs]
         del proto.graph.initializer[:]

@@ -58,10 +58,11 @@ class Alterations(nn.Module):
         return (*listener.values.values(), *more.values())
 
 
-def to_onnx(module: Alterations, batch: bool = True) -> onnx.ModelProto:
+def to_onnx(module: Alterations, batch: bool = True, fold: bool = True) -> onnx.ModelProto:
     """The module as ONNX: all sizes fixed but the batch's, every altering input with its default.
 
-    (In ONNX that is an initialiser of the same name as an input.) Without `batch` its size is fixed too.
+    (In ONNX that is an initialiser of the same name as an input.) Without `batch` its size is fixed too; without `fold`
+    weights stay as they are, and batch-norms by themselves, whatever could be computed beforehand.
     """
     arguments = (*module.inputs.values(), *module.defaults.values())
     of_any_size = {0: torch.export.Dim("batch", min=1, max=1024)}
@@ -76,6 +77,7 @@ def to_onnx(module: Alterations, batch: bool = True) -> onnx.ModelProto:
             output_names=module.outputs,
             dynamic_shapes=(shapes,) if batch else None,
             external_data=False,
+            optimize=fold,
             verbose=False,
         )
     assert program is not None

@@ -95,7 +95,7 @@ def export(model: DGRL, path: str | Path, steps: int | None = None, half: bool =
     network = ready(model, fold=not half)
     steps = model.config.steps if steps is None else steps
     module = graph.Alterations(network, Whole(network, steps), squares(network))
-    proto = graph.to_onnx(module)
+    proto = graph.to_onnx(module, fold=not half)
     onnx.helper.set_model_props(
         proto, {"dgrl.config": json.dumps(dataclasses.asdict(model.config)), "dgrl.steps": str(steps)}
     )

@@ -111,7 +111,8 @@ export function makeAltering(host) {
       [object, `Paint the found object on ${level}’s weight map`],
       [clear, `Clear the paint off ${level}’s weight map`],
     ])) {
-      button.setAttribute("aria-label", words);
+      // Whoever says what is to be read on it must be understood (WCAG 2.5.3).
+      button.setAttribute("aria-label", `${button.textContent}: ${words}`);
       button.title = words;
     }
     const element = make("div", { class: "row" }, make("span", { class: "term" }, level), flat, paint, object, clear);
