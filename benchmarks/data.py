@@ -8,6 +8,7 @@ import math
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -57,14 +58,11 @@ def measure(pairs: list[Pair], size: int) -> tuple[float, float]:
     return count / (time.perf_counter() - start), own
 
 
-def main() -> None:
-    """Measure the sizes that training uses."""
+def main(folders: Sequence[str] = ()) -> None:
+    """Measure the sizes that training uses, with the pictures and masks of two `folders` or drawn ones."""
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
-        if len(sys.argv) == 3:
-            pairs = find_pairs(Path(sys.argv[1]), Path(sys.argv[2]))[:PICTURES]
-        else:
-            pairs = draw(Path(folder))
+        pairs = find_pairs(*map(Path, folders))[:PICTURES] if folders else draw(Path(folder))
         print(f"{len(pairs)} pictures, one worker, torch {torch.__version__}\n")
         speeds = {size: measure(pairs, size) for size in SIZES}
         rows = [[str(size), *(f"{speed:.0f}" for speed in both)] for size, both in speeds.items()]
@@ -80,4 +78,4 @@ def cores(rate: float, own: float) -> int:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -69,7 +69,8 @@ class DGRL(
     def forward(self, images: Tensor, steps: int | None = None) -> DGRLOutput:
         """Saliency of a batch of images (B, 3, H, W), RGB, any size; `steps` is T for this pass.
 
-        The images are float in [0, 1], or uint8 in [0, 255] (see `square`).
+        The images are float in [0, 1], or uint8 in [0, 255] (see `square`). They may be on another device than the
+        network: a GPU rounds bytes that it resizes differently, which moves edges, so photos are resized on the CPU.
         """
         localised = self.localise(images, steps)
         refined = self.refine(images, localised.saliency)
@@ -78,12 +79,13 @@ class DGRL(
 
     def localise(self, images: Tensor, steps: int | None = None) -> RLNOutput:
         """Stage one: RLN on the images (B, 3, H, W), resized to `config.rln_size`."""
-        output: RLNOutput = self.rln(self.sizing.for_rln(images, self.config.rln_size), steps)
+        output: RLNOutput = self.rln(self.sizing.for_rln(images, self.config.rln_size).to(self.device), steps)
         return output
 
     def refine(self, images: Tensor, saliency: Tensor) -> BRNOutput:
         """Stage two: BRN on images (B, 3, H, W) and map (B, 1, h, w), both resized to `config.brn_size`."""
-        return self.brn(*self.sizing.for_brn(images, saliency, self.config.brn_size))
+        squares = self.sizing.for_brn(images, saliency, self.config.brn_size)
+        return self.brn(*(square.to(self.device) for square in squares))
 
     @torch.inference_mode()
     def detect(self, picture: Picture, steps: int | None = None) -> NDArray[np.float32]:
@@ -100,7 +102,7 @@ class DGRL(
             ImageError: the picture cannot be used.
             FloatingPointError: the network gave NaN or infinite values.
         """
-        output = self(to_tensor(read_image(picture)).to(self.device), steps)
+        output = self(to_tensor(read_image(picture)), steps)
         return _finite(output.saliency[0, 0])
 
     def trace(self, picture: Picture, steps: int | None = None, edits: Edits = ()) -> Trace:
@@ -127,7 +129,7 @@ class DGRL(
         names = tap_names(config.steps if steps is None else steps, config.context, config.propagations)
         check_edits(recorder.edits, names)
         with listening(recorder):
-            localised = self.localise(to_tensor(photo).to(self.device), steps)
+            localised = self.localise(to_tensor(photo), steps)
         saliency = self.sizing.localised(localised.saliency, *photo.shape[:2])
         return Trace(photo, _finite(saliency[0]), _arrays(recorder), self.config.prior, self.config.sizing)
 
@@ -135,7 +137,7 @@ class DGRL(
     def trace_refined(self, localised: Trace, edits: Edits = ()) -> Trace:
         """The second half of `trace`: what `trace_localised` gave, with BRN's taps and the refined map."""
         recorder = Recorder(as_edits(edits))
-        images = to_tensor(localised.photo).to(self.device)
+        images = to_tensor(localised.photo)
         logits = torch.from_numpy(localised.steps[-1].logits)[None].to(self.device)
         with listening(recorder):
             refined = self.refine(images, logits.softmax(1)[:, 1:]).refined

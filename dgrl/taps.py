@@ -199,7 +199,8 @@ class Paint:
 
     def __call__(self, weights: Tensor) -> Tensor:
         """The weight map (B, 1, h, w), painted, with a mean of 1."""
-        painted = weights * self.factor(weights.shape[-2], weights.shape[-1]).to(weights)
+        factor = self.factor(weights.shape[-2], weights.shape[-1])
+        painted = weights * factor.to(weights.device, weights.dtype)
         mean = painted.mean((-2, -1), keepdim=True)
         if not (mean > 0).all():
             raise ValueError("the painting leaves no weight anywhere: leave a place unpainted, or raise the strength")
@@ -295,7 +296,7 @@ class Recorder:
             kind = type(change).__name__
             raise ValueError(f"the edit of {name} gives no number, array or tensor but a {kind}") from error
         try:
-            changed = changed.to(value).expand_as(value)
+            changed = changed.to(value.device, value.dtype).expand_as(value)
         except RuntimeError as error:
             shapes = f"{tuple(changed.shape)} does not fit {tuple(value.shape)}"
             raise ValueError(f"the edit of {name} does not fit: {shapes}") from error

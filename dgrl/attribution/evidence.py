@@ -119,9 +119,9 @@ class Evidence:
         self.step = _step(target, model.config.steps if steps is None else steps)
         self.side = model.config.rln_size
         self.rln = _frozen(model.rln)
-        self.photo = to_tensor(photo).to(model.device)
+        self.photo = to_tensor(photo)
         self.sizing = model.sizing
-        self.picture = self.sizing.for_rln(self.photo, self.side)  # (1, 3, 384, 384)
+        self.picture = self.sizing.for_rln(self.photo, self.side).to(model.device)  # (1, 3, 384, 384)
         self.baseline = _baseline(self.picture, baseline)
         last = self._rln(self.all_visible(1.0))
         if not torch.isfinite(last.logits).all():
@@ -130,7 +130,7 @@ class Evidence:
 
     def all_visible(self, share: float) -> Tensor:
         """(1, 1, S, S): the same visibility everywhere."""
-        return torch.full((1, 1, self.side, self.side), share, device=self.photo.device)
+        return torch.full((1, 1, self.side, self.side), share, device=self.picture.device)
 
     @torch.no_grad()
     def value(self, share: float) -> float:
@@ -162,7 +162,7 @@ class Evidence:
         column, row = carried(target.x, target.y, shape, (size, size))
         if not target.refined:
             return OfPixel(row, column)
-        picture = self.sizing.for_brn(self.photo, last.saliency, size)[0]
+        picture = self.sizing.for_brn(self.photo, last.saliency, size)[0].to(model.device)
         seen_nowhere = _baseline(picture, baseline)
         return OfRefinedPixel(_frozen(model.brn), self.sizing, self.photo, picture, seen_nowhere, row, column)
 

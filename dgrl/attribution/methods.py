@@ -62,9 +62,9 @@ def occlusion(evidence: Evidence, batch_size: int) -> Batches:
     """Captum's Occlusion, a row of windows at a time: squares of a quarter of the side, overlapping by half."""
     side = evidence.side
     stride, window = side // WINDOWS, 2 * (side // WINDOWS)
-    total = torch.zeros(side, side, device=evidence.photo.device)
-    count = torch.zeros(side, 1, device=evidence.photo.device)
-    unhidden = torch.tensor([evidence.value(1.0)], device=evidence.photo.device)
+    total = torch.zeros(side, side, device=evidence.picture.device)
+    count = torch.zeros(side, 1, device=evidence.picture.device)
+    unhidden = torch.tensor([evidence.value(1.0)], device=evidence.picture.device)
     for top in range(0, side - stride, stride):
         rows = slice(top, top + window)
 

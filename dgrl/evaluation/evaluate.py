@@ -194,7 +194,7 @@ def run(
 ) -> tuple[RLNOutput, dict[str, Tensor]]:
     """One picture: RLN's output, and every map (1, 1, H, W) float32 in the picture's size, by kind."""
     photo = read_image(pair.image)
-    images = to_tensor(photo).to(model.device)
+    images = to_tensor(photo)
     localised = model.localise(images, steps)
     height, width = photo.shape[:2]
     sized = model.sizing.localised

@@ -79,6 +79,34 @@ def weigh(saliency: Tensor, coefficients: Tensor) -> Tensor:
     return evidence.unsqueeze(-3) if batched else evidence
 
 
+def folded_inwards(coefficients: Tensor) -> Tensor:
+    """Coefficients (B, n², H, W) of which none falls outside the picture: it goes to the nearest neighbour inside.
+
+    `propagate` then gives what it would if the map went on beyond its sides as it is there.
+    """
+    n = round(coefficients.shape[1] ** 0.5)
+    kernels = coefficients.unflatten(1, (n, n))  # (B, rows, columns, H, W)
+    for kernel_axis, axis in ((2, 4), (1, 3)):
+        kernels = _folded_at_the_start(kernels, kernel_axis, axis)
+        turned = _folded_at_the_start(kernels.flip(kernel_axis, axis), kernel_axis, axis)
+        kernels = turned.flip(kernel_axis, axis)
+    return kernels.flatten(1, 2)
+
+
+def _folded_at_the_start(kernels: Tensor, kernel_axis: int, axis: int) -> Tensor:
+    """`folded_inwards` along one axis, at its first pixels."""
+    radius = kernels.shape[kernel_axis] // 2
+    strips = []
+    for place in range(min(radius, kernels.shape[axis])):
+        strip, outside = kernels.narrow(axis, place, 1), radius - place
+        nearest = strip.narrow(kernel_axis, 0, outside + 1).sum(kernel_axis, keepdim=True)
+        kept = strip.narrow(kernel_axis, outside + 1, kernels.shape[kernel_axis] - outside - 1)
+        nothing = torch.zeros_like(strip.narrow(kernel_axis, 0, outside))
+        strips.append(torch.cat([nothing, nearest, kept], kernel_axis))
+    inside = kernels.narrow(axis, len(strips), kernels.shape[axis] - len(strips))
+    return torch.cat([*strips, inside], axis)
+
+
 class BRN(nn.Module):
     """Seven 3×3 convolutions from image and map to n² coefficients per pixel, then propagation. No pooling.
 
@@ -102,12 +130,15 @@ class BRN(nn.Module):
         self.kernel_size = config.kernel_size
         self.propagations = config.propagations
         self.prior: Literal["soft", "binary"] = config.prior
+        self.padding: Literal["zeros", "replicate"] = config.refinement_padding
         self.sees: Literal["prior", "map"] = config.refinement_sees
         widths = [4, *config.refinement_channels, config.kernel_size**2]
         layers: list[nn.Module] = []
         dilations = config.refinement_dilations or (1,) * (len(widths) - 1)
         for (inputs, outputs), dilation in zip(pairwise(widths), dilations, strict=True):
-            convolution = nn.Conv2d(inputs, outputs, 3, padding=dilation, dilation=dilation)
+            convolution = nn.Conv2d(
+                inputs, outputs, 3, padding=dilation, dilation=dilation, padding_mode=config.refinement_padding
+            )
             if config.refinement_std is None:
                 nn.init.kaiming_normal_(convolution.weight)
                 nn.init.zeros_(convolution.bias)  # type: ignore[arg-type]
@@ -136,7 +167,10 @@ class BRN(nn.Module):
         prior = self.prior_tap(saliency.round() if self.prior == "binary" else saliency)
         seen = prior if self.sees == "prior" else saliency
         images = (images - self.mean) / self.std
-        coefficients = self.coefficients_tap(self.layers(torch.cat([images, seen], 1)).float())  # (B, 25, 480, 480)
+        coefficients = self.layers(torch.cat([images, seen], 1)).float()  # (B, 25, 480, 480)
+        if self.padding == "replicate":
+            coefficients = folded_inwards(coefficients)
+        coefficients = self.coefficients_tap(coefficients)
         evidence = weigh(prior, coefficients)  # (B, 1, 480, 480)
         for number in range(1, self.propagations):  # departure: published is one
             propagated = self.propagated_tap(evidence.sigmoid().float(), number)

@@ -17,7 +17,7 @@ MOST_STEPS, MOST_CHANNELS, LARGEST_KERNEL, MOST_DILATION, LARGEST_SIZE = 16, 102
 WHOLE = ("steps", "context_channels", "side_channels", "kernel_size", "propagations", "rln_size", "brn_size")
 BRN_SETTINGS = (
     *("kernel_size", "refinement_channels", "refinement_dilations", "propagations", "refinement_std"),
-    *("refinement_gain", "refinement_sees", "prior", "brn_size", "brn_mean", "brn_std"),
+    *("refinement_gain", "refinement_sees", "refinement_padding", "prior", "brn_size", "brn_mean", "brn_std"),
 )
 SEVERAL = ("refinement_channels", "refinement_dilations", "mean", "std", "brn_mean", "brn_std")
 
@@ -40,6 +40,9 @@ class DGRLConfig:
         kernel_size: n, the side of BRN's propagation kernel; odd, 3 or more (code: 5).
         refinement_channels: output channels of BRN's convolutions before the last (paper: 64, 64, 64, 128, 128, 128).
         refinement_dilations: dilations of BRN's convolutions, the last one's too; empty for 1 everywhere (paper, code).
+        refinement_padding: what BRN takes to be beyond the picture: nothing ("zeros", paper, code), or its outermost
+            pixels again ("replicate"): its convolutions see them there, and what a kernel would draw from there it
+            draws from the nearest pixel inside.
         propagations: how often the map is recomputed with the same coefficients, each time from the one before
             (paper, code: 1).
         refinement_std: standard deviation of BRN's initial weights (code: 0.01; the paper's text says 0.1). None takes
@@ -74,6 +77,8 @@ class DGRLConfig:
     refinement_channels: tuple[int, ...] = (64, 64, 64, 128, 128, 128)
     # Departure: with dilations as few layers see further.
     refinement_dilations: tuple[int, ...] = ()
+    # Departure: else an object that the picture's side cuts fades there.
+    refinement_padding: Literal["zeros", "replicate"] = "zeros"
     propagations: int = 1
     refinement_std: float | None = 0.01
     refinement_gain: float = 1.0
@@ -107,6 +112,7 @@ class DGRLConfig:
             "refinement_std must be positive": self.refinement_std is None or self.refinement_std > 0,
             "feedback must be 'plain' or 'attended'": self.feedback in ("plain", "attended"),
             "prior must be 'soft' or 'binary'": self.prior in ("soft", "binary"),
+            "refinement_padding must be 'zeros' or 'replicate'": self.refinement_padding in ("zeros", "replicate"),
             "refinement_sees must be 'prior' or 'map'": self.refinement_sees in ("prior", "map"),
             f"rln_size must be a positive multiple of 32, and at most {LARGEST_SIZE}": self.rln_size % 32 == 0
             and within((self.rln_size,), 1, LARGEST_SIZE),
@@ -183,7 +189,7 @@ def check_kinds(config: DGRLConfig) -> None:
     for name in ("context", "share_heads"):
         if not isinstance(getattr(config, name), bool):
             raise ValueError(f"{name} must be true or false, not {getattr(config, name)!r:.60}")
-    for name in ("backbone", "feedback", "prior", "refinement_sees", "sizing"):
+    for name in ("backbone", "feedback", "prior", "refinement_sees", "refinement_padding", "sizing"):
         if not isinstance(getattr(config, name), str):
             raise ValueError(f"{name} must be a word, not {getattr(config, name)!r:.60}")
     if not is_number(config.refinement_gain):

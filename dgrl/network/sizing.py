@@ -81,8 +81,8 @@ def imresize_nearest(maps: Tensor, height: int, width: int) -> Tensor:
 
 def imresize_bicubic(maps: Tensor, height: int, width: int) -> Tensor:
     """(…, H, W) to (…, height, width) as MATLAB's `imresize`: bicubic, anti-aliased when it shrinks, mirrored edges."""
-    rows = _bicubic_weights(maps.shape[-2], height).to(maps)
-    columns = _bicubic_weights(maps.shape[-1], width).to(maps)
+    rows = _bicubic_weights(maps.shape[-2], height).to(maps.device, maps.dtype)
+    columns = _bicubic_weights(maps.shape[-1], width).to(maps.device, maps.dtype)
     with torch.autocast(maps.device.type, enabled=False):
         return rows @ maps @ columns.T
 

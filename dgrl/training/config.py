@@ -24,6 +24,7 @@ NETWORK_SETTINGS: dict[str, dict[str, Any]] = {
         # Departure: kernels differ where what they move is binary; what RLN is unsure about, their network still sees.
         "prior": "binary",
         "refinement_sees": "map",
+        "refinement_padding": "replicate",
         "brn_mean": (0.5, 0.5, 0.5),
         "brn_std": (0.25, 0.25, 0.25),
     },
@@ -148,9 +149,6 @@ class TrainingConfig:
     ] = False
     region_weight: Annotated[float, Setting("of the soft-IoU term (departure; published: 0)", least=0)] = 1.0
     entropy_weight: Annotated[float, Setting("of the cross-entropy in BRN's loss (published: 1)", least=0)] = 1.0
-    map_share: Annotated[
-        float, Setting("share of RLN's map in what BRN's cross-entropy asks for (departure; published: 0)", 0, 1)
-    ] = 0.0
     absolute_weight: Annotated[
         float, Setting("of the mean absolute error in BRN's loss (departure; published: 0)", least=0)
     ] = 0.0
@@ -231,7 +229,6 @@ def preset(name: str, stage: Stage, **changes: Any) -> TrainingConfig:
         summed=True,
         region_weight=0.0,
         doubt_share=0.0,
-        map_share=0.0,
         edge_weight=0.0,
         lean_weight=0.0,
         attention_weight=0.0,

@@ -98,7 +98,7 @@ def lean_loss(coefficients: Tensor, masks: Tensor, counted: Tensor) -> Tensor:
     mean is over the pixels within `LEAN_REACH` of the contour. Coefficients are (B, n², H, W), masks and what counts
     (B, 1, H, W).
 
-    Departure, off by default: where the map is smooth over a window only the sum of a kernel matters, so kernels learn
+    Departure: where the map is smooth over a window only the sum of a kernel matters, so kernels learn
     to change the map's contrast, and all look alike.
     """
     n, side = math.isqrt(coefficients.shape[1]), 2 * LEAN_REACH + 1
@@ -115,17 +115,13 @@ def lean_loss(coefficients: Tensor, masks: Tensor, counted: Tensor) -> Tensor:
     return mean_where(near, (LEAN - moment).relu())
 
 
-def refinement_loss(
-    evidence: Tensor, masks: Tensor, counted: Tensor, config: TrainingConfig, before: Tensor | None = None
-) -> Tensor:
+def refinement_loss(evidence: Tensor, masks: Tensor, counted: Tensor, config: TrainingConfig) -> Tensor:
     """Cross-entropy of BRN's two-class softmax (published), plus terms of the `default` preset: the error, the region.
 
-    All are (B, 1, H, W): BRN's evidence, masks of 0 and 1, 1 where a pixel counts, and RLN's map in [0, 1].
+    All are (B, 1, H, W): BRN's evidence, masks of 0 and 1, and 1 where a pixel counts.
     """
     saliency = evidence.float().sigmoid()
-    # Departure: RLN is surer of pictures that it has learned than of others, and BRN, taught on those, would trust it.
-    asked = masks if before is None else masks.lerp(before.detach().float(), config.map_share)
-    loss = config.entropy_weight * F.binary_cross_entropy_with_logits(evidence.float(), asked, reduction="none")
+    loss = config.entropy_weight * F.binary_cross_entropy_with_logits(evidence.float(), masks, reduction="none")
     error = (saliency - masks).abs()
     if config.absolute_weight:
         # Departure: cross-entropy alone leaves grey wherever BRN cannot be sure, which every score counts as an error.

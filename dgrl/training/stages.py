@@ -143,7 +143,7 @@ def crops_loss(
     counted = as_in_the_whole(masks, corners, crop, brn.reach)  # type: ignore[arg-type]
     images, prior, masks = (cut(maps, corners, crop) for maps in (images, prior, masks))
     output: BRNOutput = brn(images, prior)
-    loss = refinement_loss(output.evidence, masks, counted, config, prior)
+    loss = refinement_loss(output.evidence, masks, counted, config)
     if config.lean_weight:
         loss = loss + config.lean_weight * lean_loss(output.coefficients, masks, counted)
     return loss

@@ -32,7 +32,7 @@ def store_maps(model: DGRL, pairs: Sequence[Pair], folder: Path, steps: int | No
     for pair, file in zip(pairs, files, strict=True):
         if file.exists():
             continue
-        images = to_tensor(read_image(pair.image)).to(model.device)
+        images = to_tensor(read_image(pair.image))
         saliency = model.localise(images, steps).saliency
         _, prior = model.sizing.for_brn(images, saliency, model.config.brn_size)
         with replacing(file) as partial:

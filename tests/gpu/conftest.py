@@ -8,7 +8,7 @@ import torch
 
 from dgrl import DGRL
 from dgrl.checkpoint import default_weights
-from tests.helpers.networks import TINY, filled
+from tests.helpers.networks import TRAINED, filled
 
 ON_GPU = pytest.param("cuda", marks=pytest.mark.gpu, id="gpu")
 PLACES = [pytest.param("cpu", id="cpu"), ON_GPU]
@@ -35,7 +35,7 @@ class Place:
 @pytest.fixture(params=PLACES)
 def place(request: pytest.FixtureRequest) -> Place:
     if request.param == "cpu":
-        return Place("cpu", filled(DGRL(TINY)))
+        return Place("cpu", filled(DGRL(TRAINED)))
     if not torch.cuda.is_available():
         # `make gpu` promises an answer; elsewhere these are left out.
         give_up = pytest.fail if os.environ.get("DGRL_GPU") else pytest.skip

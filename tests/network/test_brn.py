@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from dgrl import DGRL, DGRLConfig, propagate
-from dgrl.network.brn import BRN
+from dgrl.network.brn import BRN, folded_inwards
 from dgrl.taps import listening, tap_names
 from tests.helpers.networks import TINY, filled
 
@@ -187,6 +188,28 @@ def test_kernels_may_be_made_of_the_map_while_its_rounded_self_is_propagated():
     torch.testing.assert_close(output.coefficients, expected, rtol=0, atol=0)
     torch.testing.assert_close(output.prior, saliency.round(), rtol=0, atol=0)
     torch.testing.assert_close(output.refined, propagate(saliency.round(), expected))
+
+
+@pytest.mark.parametrize(("n", "height", "width"), [(5, 9, 7), (3, 4, 5), (7, 10, 12)])
+def test_kernels_folded_inwards_give_what_a_map_that_goes_on_would(n, height, width):
+    coefficients, saliency, radius = torch.randn(2, n * n, height, width), torch.rand(2, 1, height, width), n // 2
+    beyond = F.pad(saliency, [radius] * 4, mode="replicate")
+    expected = propagate(beyond, F.pad(coefficients, [radius] * 4))[..., radius:-radius, radius:-radius]
+    folded = folded_inwards(coefficients)
+    torch.testing.assert_close(propagate(saliency, folded), expected)
+    assert (folded[:, : radius * n, 0] == 0).all(), "nothing is drawn from above the picture"
+
+
+def test_an_object_that_the_pictures_side_cuts_does_not_fade_there():
+    faces = {}
+    for padding in ("zeros", "replicate"):
+        torch.manual_seed(0)
+        brn = filled(BRN(dataclasses.replace(TINY, refinement_padding=padding)))
+        with torch.inference_mode():
+            faces[padding] = brn(torch.full((1, 3, 20, 20), 0.4), torch.ones(1, 1, 20, 20)).evidence
+    assert faces["replicate"].std() < 1e-4, "the same everywhere in a plain picture"
+    torch.testing.assert_close(faces["replicate"][0, 0, 10, 10], faces["zeros"][0, 0, 10, 10])
+    assert faces["zeros"].std() > 1e-2
 
 
 def test_image_and_map_are_one_four_channel_input():

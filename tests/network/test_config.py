@@ -38,6 +38,7 @@ def test_survives_json():
         ({"kernel_size": -3}, "kernel_size"),
         ({"prior": "hard"}, "prior"),
         ({"refinement_sees": "both"}, "refinement_sees"),
+        ({"refinement_padding": "reflect"}, "refinement_padding"),
         ({"rln_size": 100}, "rln_size"),
         ({"rln_size": 0}, "rln_size"),
         ({"brn_size": 0}, "brn_size"),

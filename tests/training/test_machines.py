@@ -67,7 +67,7 @@ def test_two_machines_train_as_one_does(tmp_path, slurm):
     command = list(map(str, [SCRIPT, *recipe, "--out", tmp_path / "two"]))
     done = subprocess.run(command, cwd=ROOT, env=slurm, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
-    assert done.stdout.count("Training rln on cpu, 2 processes with 6 pictures") == 1
+    assert done.stdout.count("Training rln on cpu, 2 processes with 6 pictures") == 2  # each machine says so
     assert Path(slurm["NOTES"]).read_text().startswith("--ntasks 2 --ntasks-per-node 1 --kill-on-bad-exit=1 bash -c")
     one, two = (DGRL.from_pretrained(tmp_path / name).state_dict() for name in ("one", "two"))
     for name, value in one.items():
