@@ -65,6 +65,7 @@ def test_what_if_with_the_photo_alone(url: str, network: DGRL, photo_files: dict
     content = base64.b64encode(photo_files["wide"].read_bytes()).decode()
     answered = call(url, "what_if", photo=f"data:image/png;base64,{content}")
     # Gradio tells a tool's numbers as Python writes them.
+    assert any("mean_absolute_difference" in str(one) for one in answered), [str(one)[:200] for one in answered]
     (numbers,) = (ast.literal_eval(one.text) for one in answered if one.type == "text" and one.text.startswith("{"))
     levels = ("conv3", "conv4", "conv5")
     altered = network.trace(photo_files["wide"], edits=[flatten_map(level) for level in levels])
