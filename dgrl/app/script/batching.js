@@ -23,10 +23,10 @@ export function makeBatching(server, host) {
     type: "file",
     accept: "image/*,.heic",
     multiple: true,
-    class: "unseen",
+    hidden: true,
     id: "batch-files",
   });
-  const masks = make("input", { type: "file", accept: "image/*", multiple: true, class: "unseen", id: "batch-masks" });
+  const masks = make("input", { type: "file", accept: "image/*", multiple: true, hidden: true, id: "batch-masks" });
   const other = make(
     "select",
     { "aria-label": "Another checkpoint" },

@@ -14,7 +14,7 @@ const ASK = "Give the photo’s mask, white on the object, and the scores appear
  * @param {{scene: () => Scene, fail: (error: unknown) => void}} host
  */
 export function makeMeasuring(server, host) {
-  const input = make("input", { type: "file", accept: "image/*", class: "unseen", id: "mask-file" });
+  const input = make("input", { type: "file", accept: "image/*", hidden: true, id: "mask-file" });
   const choose = make("button", { type: "button", class: "primary", click: () => input.click() }, "Choose the mask …");
   const stretch = make("input", { type: "checkbox", checked: true });
   const scale = make("label", { class: "check" }, stretch, "stretch each map to [0, 1] first, as published");

@@ -15,7 +15,7 @@ const LONGEST_THUMBNAIL = 200;
  */
 export function makeSource(server, photos, chosen, failed) {
   const grid = make("div", { class: "choices" });
-  const input = make("input", { type: "file", accept: "image/*,.heic,.heif", id: "photo-file", class: "unseen" });
+  const input = make("input", { type: "file", accept: "image/*,.heic,.heif", id: "photo-file", hidden: true });
   const say = make("p", { class: "prose", role: "status" });
   const video = make("video", { autoplay: true, playsinline: true, muted: true, "aria-label": "What the camera sees" });
   const camera = make("div", { class: "camera", hidden: true }, video);
