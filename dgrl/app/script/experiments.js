@@ -17,7 +17,7 @@ import { make } from "../../explorer/script/dom.js";
  */
 export function makeExperiments(list, host) {
   const cards = list.map(({ title, question, choices = [], answer, link }, index) => {
-    const offered = make("ul", { class: "choices" }, ...choices.map((choice) => make("li", {}, choice)));
+    const offered = make("ul", { class: "guesses" }, ...choices.map((choice) => make("li", {}, choice)));
     const told = make("p", { class: "answer", hidden: true }, answer);
     const show = make("button", { type: "button", "aria-expanded": "false" }, "What happened?");
     show.addEventListener("click", () => {
