@@ -155,8 +155,8 @@ def test_a_space_starts_with_its_requirements_alone(space: tuple[Path, Path]) ->
             client = connect(address)
             example = repository / "examples" / "cat.jpg"
             checkpoint = Path(repository / "weights" / "dgrl-lite").name
-            _, shown, *_ = client.predict(handle_file(example), checkpoint, 0, 0, "conv4", 0.5, api_name="/localise")
-            assert Image.open(shown).size == (800, 532)
+            maps, _ = client.predict(handle_file(example), checkpoint=checkpoint, steps=0, api_name="/localise")
+            assert Image.open(maps[0]["image"]).size == (800, 532)
             client.close()
             with urllib.request.urlopen(f"{address}/gradio_api/mcp/schema", timeout=60) as answer:
                 assert json.load(answer), "without tools for agents the Space gets no badge"
