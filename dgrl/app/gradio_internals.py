@@ -7,6 +7,7 @@
 | `Queue`'s `pending_messages_per_session`, `pending_event_ids_session` | it keeps answers that nobody fetches |
 | `Blocks`' `upload_file_set`, `temp_file_sets`, `keep_in_cache` | `dgrl.app.files` knows and deletes the files |
 | `processing_utils.async_ssrf_protected_download` | it fetches pictures of any size into memory |
+| `networking.url_ok` | it ends the start if the first page, the slowest, takes three seconds: a busy machine's does |
 
 `tests/app/test_gradio_internals.py` fails when Gradio changes one of them, and `pyproject.toml` bounds its version.
 """
@@ -16,7 +17,7 @@ from collections import Counter
 from typing import Any
 
 import gradio as gr
-from gradio import processing_utils
+from gradio import networking, processing_utils
 from gradio.queueing import Event, EventQueue, Queue
 from gradio.server_messages import ProcessCompletedMessage
 
@@ -34,6 +35,8 @@ SESSIONS = 256
 """Visitors whose page Gradio remembers, and whose answers may wait."""
 UNFETCHED = 1024
 """Answers that may wait, of all visitors."""
+PATIENCE = 20
+"""How often the first page may take longer than Gradio waits."""
 GIVEN_WAY = "The queue is full, and others have waited for their first answer: please ask again."
 
 
@@ -47,6 +50,15 @@ def harden(app: gr.Blocks) -> None:
         for path in getattr(block, "keep_in_cache", ()):
             visitor_files().hold(path, None)
     processing_utils.async_ssrf_protected_download = fetching.fetch
+    networking.url_ok = answers  # type: ignore[assignment]
+
+
+_answers_at_once = networking.url_ok
+
+
+def answers(address: str) -> bool:
+    """Whether the server gives its page, be it late."""
+    return any(_answers_at_once(address) for _ in range(PATIENCE))
 
 
 def uploaded(app: gr.Blocks) -> list[str]:

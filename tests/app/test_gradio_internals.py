@@ -10,11 +10,11 @@ from typing import Any
 
 import gradio as gr
 import pytest
-from gradio import processing_utils, queueing, route_utils, routes
+from gradio import networking, processing_utils, queueing, route_utils, routes
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
-from dgrl.app import fetching
+from dgrl.app import fetching, gradio_internals
 from dgrl.app.gradio_internals import SESSIONS, WRITTEN_AGAINST, FairQueue
 from tests.app.conftest import Served
 
@@ -29,6 +29,7 @@ SOURCES: dict[str, tuple[Callable[..., Any] | type, str]] = {
     "Queue.send_message": (queueing.Queue.send_message, "79d70f866b099e99"),
     "Queue.start_processing": (queueing.Queue.start_processing, "d65be5a5cbed97d7"),
     "Queue.process_events": (queueing.Queue.process_events, "29a5c87974638f38"),
+    "url_ok": (gradio_internals._answers_at_once, "5326ae38523386b9"),
     "Event": (queueing.Event, "3f200ce6a594431f"),
     "EventQueue": (queueing.EventQueue, "ae8e305d17b4d951"),
     "upload_fn": (route_utils.upload_fn, "986d84f98151c724"),
@@ -80,3 +81,12 @@ def test_only_one_file_knows_gradio_s_insides() -> None:
         if path.name != "gradio_internals.py":
             found = [line for line in path.read_text(encoding="utf-8").splitlines() if private.search(line)]
             assert found == [], path.name
+
+
+def test_a_page_that_comes_late_does_not_end_the_start(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert networking.url_ok is gradio_internals.answers
+    late = iter([False, False, True])
+    monkeypatch.setattr(gradio_internals, "_answers_at_once", lambda _: next(late))
+    assert networking.url_ok(served.url)
+    monkeypatch.setattr(gradio_internals, "_answers_at_once", lambda _: False)
+    assert not networking.url_ok(served.url)
