@@ -107,7 +107,8 @@ def test_256_jobs_of_one_client_keep_no_other_waiting(
     hook = served.network.rln.register_forward_pre_hook(lambda *_: free.wait(60) and None)
 
     def join(session: str, steps: int) -> int:
-        body = {"fn_index": number, "data": [file(photos[steps % 2]), "tiny", steps % 4], "session_hash": session}
+        data = [file(photos[steps % 2]), "tiny", steps % 4, False]
+        body = {"fn_index": number, "data": data, "session_hash": session}
         return http.post("queue/join", json=body).status_code
 
     try:
@@ -117,7 +118,7 @@ def test_256_jobs_of_one_client_keep_no_other_waiting(
         assert len(queue) == WAITING
         start = time.monotonic()
         free.set()
-        answer = ask(http, number, [file(photos[0]), "tiny", 2], session="ann")
+        answer = ask(http, number, [file(photos[0]), "tiny", 2, False], session="ann")
         assert answer["success"], answer
         assert len(queue) > WAITING // 2, f"most were served before, in {time.monotonic() - start:.1f} s"
     finally:

@@ -144,7 +144,7 @@ def test_the_app_starts_and_answers_with_a_borrowed_gpu(
             # What the network objects to is said in its words, from the other process.
             wrong = {"target": "cell", "level": "conv3", "method": "grad_cam", "block": "conv5", "x": 1, "y": 1}
             with pytest.raises(AppError, match="has no influence on conv3"):
-                visitor.predict(handle_file(photo_files["wide"]), "tiny", -1, **wrong, api_name="/attribute")
+                visitor.predict(handle_file(photo_files["wide"]), checkpoint="tiny", **wrong, api_name="/attribute")
 
             lender.left = 5
             with pytest.raises(AppError) as refused:

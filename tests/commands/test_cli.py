@@ -379,15 +379,15 @@ def test_trace_refuses_a_bad_photo(dgrl, here):
     assert files(here) == ["bad.jpg"]
 
 
-def test_app_hands_its_options_on(dgrl, here, monkeypatch, checkpoint):
+def test_app_hands_its_options_on(dgrl, here, monkeypatch):
     app = pytest.importorskip("dgrl.app")
     calls = []
     monkeypatch.setattr(app, "launch", lambda **options: calls.append(options))
     assert dgrl("app", "--port", 7999)[0] == 0
-    assert dgrl("app", "--weights", "w", "--share")[0] == 0
+    assert dgrl("app", "--weights", "w", "--weights", "v", "--share")[0] == 0
     assert calls == [
-        {"weights": str(checkpoint), "port": 7999, "share": False, "mcp": False},
-        {"weights": "w", "port": None, "share": True, "mcp": False},
+        {"weights": (), "port": 7999, "share": False, "mcp": False},
+        {"weights": ["w", "v"], "port": None, "share": True, "mcp": False},
     ]
 
 
