@@ -26,10 +26,9 @@ from tests.helpers.networks import draw_photo
 ENDPOINTS = {"/detect", "/localise", "/refine", "/pixel", "/what_if", "/attribute", "/measure", "/report"}
 
 
-def call(
-    client: Client, endpoint: str, photo: Path, *more: Any, checkpoint: str = "tiny", steps: int = AS_TRAINED
-) -> Any:
-    return client.predict(handle_file(photo), *more, checkpoint=checkpoint, steps=steps, api_name=endpoint)
+def call(client: Client, endpoint: str, photo: Path, *more: Any, **named: Any) -> Any:
+    asked = {"checkpoint": "tiny", "steps": AS_TRAINED, **named}
+    return client.predict(handle_file(photo), *more, **asked, api_name=endpoint)
 
 
 def test_endpoints_have_stable_names_and_ask_for_the_photo_alone(client: Client) -> None:
@@ -80,7 +79,7 @@ def test_the_cut_out_is_the_photo_with_the_map_as_transparency(
 ) -> None:
     _, whole, _ = call(client, "/detect", photo_files["wide"])
     picture = np.asarray(Image.open(whole))
-    saliency = served.network.detect(photo_files["wide"])
+    saliency = served.network.trace(photo_files["wide"]).saliency
     np.testing.assert_array_equal(picture[:, :, 3], np.asarray(to_grey(saliency)))
     np.testing.assert_array_equal(picture, np.asarray(cut_out(read_photo(photo_files["wide"]), saliency)))
     assert is_marked(Path(whole))
