@@ -94,9 +94,10 @@ class Served:
 def served(network: DGRL) -> Iterator[Served]:
     passes: list[int] = []
     refinements: list[int] = []
+    # conv1 runs once in every pass, whoever asks for it: explanations ask for the last step alone (`RLN.last`).
     counting = [
-        half.register_forward_hook(lambda *_, runs=runs: runs.append(len(runs)))
-        for half, runs in ((network.rln, passes), (network.brn, refinements))
+        part.register_forward_hook(lambda *_, runs=runs: runs.append(len(runs)))
+        for part, runs in ((network.rln.backbone.conv1, passes), (network.brn, refinements))
     ]
     app = build(
         {"tiny": network, "other": filled(DGRL(replace(TINY, context=False, kernel_size=3, steps=1)))}, precision="fp32"
