@@ -43,8 +43,8 @@ MOVED = {
     "../../explorer/script/": "./explorer/",
     "../../dgrl/app/script/": "./app/",
 }
-SHARED = ("script/altering.js", "script/experiments.js", "script/links.js", "app.css")
-"""Of the app: its panel of alterations, its experiments, its links, its looks."""
+SHARED = ("script/altering.js", "script/experiments.js", "script/links.js", "script/undoing.js", "app.css")
+"""Of the app: its panel of alterations and what undoes them, its experiments, its links, its looks."""
 
 
 def build(out: Path, weights: str, exact: bool = False) -> dict[str, Any]:

@@ -1,8 +1,9 @@
 // The page: a photo, its pass and an altered one in the explorer, and what a person changes. No request leaves it.
 
-import { makeAltering, masksOf, objectMask } from "../../dgrl/app/script/altering.js";
+import { heldMasks, makeAltering, objectMask } from "../../dgrl/app/script/altering.js";
 import { makeExperiments } from "../../dgrl/app/script/experiments.js";
 import { readLink, writeLink } from "../../dgrl/app/script/links.js";
+import { makeUndoing } from "../../dgrl/app/script/undoing.js";
 import { choice, make, write } from "../../dgrl/explorer/script/dom.js";
 import { mount } from "../../dgrl/explorer/script/explorer.js";
 import { makeCamera } from "./camera.js";
@@ -20,7 +21,6 @@ import { prepare } from "./start.js";
 /** @typedef {import("./photos.js").Photo} Photo */
 
 const MOST_STEPS = 4;
-const TOGETHER = 700;
 /** @type {<T extends HTMLElement>(id: string) => T} */
 const get = (id) => /** @type {any} */ (document.getElementById(id));
 const loading = /** @type {HTMLProgressElement} */ (get("loading"));
@@ -77,13 +77,7 @@ async function start(manifest, engine) {
   const passes = [null, null];
   /** @type {ReturnType<typeof mount> | null} */
   let explorer = null;
-  /** @type {Altered[]} */
-  let past = [];
-  /** @type {Altered[]} */
-  let future = [];
-  let changedAt = 0;
-  /** @type {Altered | null} */
-  let stroke = null;
+  const undoing = makeUndoing(altered);
 
   /** @param {Wish} wish */
   const stepsOf = (wish) => wish.steps ?? config.steps;
@@ -99,10 +93,10 @@ async function start(manifest, engine) {
     change: (next) => change(next),
     trained: () => stepsOf(scene.first),
     mostSteps: MOST_STEPS,
-    undo: () => travel(past, future),
-    redo: () => travel(future, past),
+    undo: () => travel(undoing.undo()),
+    redo: () => travel(undoing.redo()),
     reset: () => change({ edits: [], steps: scene.first.steps }),
-    can: () => ({ undo: past.length > 0, redo: future.length > 0 }),
+    can: undoing.can,
     object: foundObject,
     brush,
     brushing: () => ({
@@ -124,29 +118,16 @@ async function start(manifest, engine) {
 
   /** @param {Altered} next */
   function change(next, remember = true) {
-    const now = performance.now();
-    // One drag of a handle is one change.
-    if (remember && (now - changedAt > TOGETHER || !past.length)) past.push(altered());
-    if (remember) {
-      future = [];
-      changedAt = now;
-    }
+    if (remember) undoing.note();
     scene = { ...scene, second: { ...scene.first, ...next } };
     runSecond("brn").catch(complain);
     draw();
     holdMasks();
   }
 
-  /**
-   * @param {Altered[]} from
-   * @param {Altered[]} to
-   */
-  function travel(from, to) {
-    const next = from.pop();
-    if (!next) return;
-    to.push(altered());
-    changedAt = 0;
-    change(next, false);
+  /** @param {Altered | null} next */
+  function travel(next) {
+    if (next) change(next, false);
   }
 
   /** @param {Partial<Scene>} changes */
@@ -159,16 +140,13 @@ async function start(manifest, engine) {
 
   /** @param {{level: string, strength: number, mask: import("../../dgrl/explorer/script/painting.js").Mask, done: boolean}} painting */
   function painted(painting) {
-    stroke ??= altered();
+    undoing.paint(painting.done);
     const edits = altering.painted(painting);
     scene = { ...scene, second: { ...scene.first, ...altered(), edits } };
     if (!painting.done) {
       runSecond("rln").catch(complain);
       return;
     }
-    past.push(stroke);
-    future = [];
-    stroke = null;
     change({ ...altered(), edits }, false);
   }
 
@@ -183,13 +161,7 @@ async function start(manifest, engine) {
 
   /** Show what is painted where the brush paints. */
   function holdMasks() {
-    const count = passes[0]?.header.steps ?? 0;
-    const masks = masksOf(altered().edits).flatMap(({ level, at, mask }) =>
-      Array.from({ length: count }, (_, step) => ({ step, level, mask })).filter(
-        (one) => at === null || one.step === at,
-      ),
-    );
-    explorer?.hold(masks);
+    explorer?.hold(heldMasks(altered().edits, passes[0]?.header.steps ?? 0));
   }
 
   function foundObject() {
@@ -317,8 +289,7 @@ async function start(manifest, engine) {
   /** @param {string} query of a link, the app's or this page's */
   async function follow(query) {
     const wanted = readLink(query, home, offered);
-    past = [];
-    future = [];
+    undoing.forget();
     scene = { ...wanted, view: { ...scene.view, ...wanted.view } };
     explorer?.set(scene.view);
     await update({});
@@ -336,8 +307,7 @@ async function start(manifest, engine) {
 
   /** @param {import("../../dgrl/app/script/links.js").Photo} photo */
   function use(photo) {
-    past = [];
-    future = [];
+    undoing.forget();
     const edits = scene.second?.edits.filter(({ kind }) => kind !== "paint") ?? [];
     const second = scene.second && { ...scene.second, photo, edits };
     scene.view = { ...scene.view, pinned: false };

@@ -318,6 +318,16 @@ export const masksOf = (edits) =>
   });
 
 /**
+ * The masks as the explorer holds them: one for each step that is painted.
+ * @param {Edit[]} edits
+ * @param {number} count of steps
+ */
+export const heldMasks = (edits, count) =>
+  masksOf(edits).flatMap(({ level, at, mask }) =>
+    Array.from({ length: count }, (_, step) => ({ step, level, mask })).filter((one) => at === null || one.step === at),
+  );
+
+/**
  * Some controls under a heading, the first beside it.
  * @param {string} name
  * @param {HTMLElement} first

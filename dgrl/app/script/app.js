@@ -2,7 +2,7 @@
 
 import { choice, make, write } from "../../explorer/script/dom.js";
 import { mount } from "../../explorer/script/explorer.js";
-import { makeAltering, masksOf, objectMask } from "./altering.js";
+import { heldMasks, makeAltering, objectMask } from "./altering.js";
 import { makeBatching } from "./batching.js";
 import { makeComparing } from "./comparing.js";
 import { makeDetecting } from "./detecting.js";
@@ -13,6 +13,7 @@ import { makeMeasuring } from "./measuring.js";
 import { keyOf, makePasses, sent } from "./passes.js";
 import { makeServer } from "./requests.js";
 import { makeSource } from "./source.js";
+import { makeUndoing } from "./undoing.js";
 
 /** @typedef {import("./links.js").Scene} Scene */
 /** @typedef {import("./links.js").Wish} Wish */
@@ -31,7 +32,6 @@ import { makeSource } from "./source.js";
 
 const STAGED = ["explore", "alter", "compare", "why"];
 const PAUSE = 250;
-const TOGETHER = 700;
 
 /**
  * @param {HTMLElement} element that Gradio gives
@@ -52,15 +52,9 @@ export function startApp(element, settings, style) {
   let explorer = null;
   /** @type {(Shown | null)[]} */
   const shown = [null, null];
-  /** @type {Altered[]} */
-  let past = [];
-  /** @type {Altered[]} */
-  let future = [];
-  /** @type {Altered | null} */
-  let stroke = null;
+  const undoing = makeUndoing(altered);
   /** @type {Wish | null} the first pass that could be had last */
   let sound = null;
-  let changedAt = 0;
   let settling = 0;
   let noting = 0;
   let names = namesOf(scene);
@@ -77,10 +71,10 @@ export function startApp(element, settings, style) {
     change: (next) => change(next),
     trained: () => scene.first.steps ?? trained(scene.first.checkpoint),
     mostSteps: settings.mostSteps,
-    undo: () => travel(past, future),
-    redo: () => travel(future, past),
+    undo: () => travel(undoing.undo()),
+    redo: () => travel(undoing.redo()),
     reset: () => change({ edits: [], steps: scene.first.steps }),
-    can: () => ({ undo: past.length > 0, redo: future.length > 0 }),
+    can: undoing.can,
     object: foundObject,
     brush,
     brushing: () => ({
@@ -272,13 +266,7 @@ export function startApp(element, settings, style) {
    * @param {boolean} remember
    */
   function change(next, remember = true) {
-    const now = performance.now();
-    // One drag of a handle is one change.
-    if (remember && (now - changedAt > TOGETHER || !past.length)) past.push(altered());
-    if (remember) {
-      future = [];
-      changedAt = now;
-    }
+    if (remember) undoing.note();
     scene = { ...scene, second: { ...scene.first, ...next } };
     ask(true);
     window.clearTimeout(settling);
@@ -287,30 +275,20 @@ export function startApp(element, settings, style) {
     holdMasks();
   }
 
-  /**
-   * @param {Altered[]} from
-   * @param {Altered[]} to
-   */
-  function travel(from, to) {
-    const next = from.pop();
-    if (!next) return;
-    to.push(altered());
-    changedAt = 0;
-    change(next, false);
+  /** @param {Altered | null} next */
+  function travel(next) {
+    if (next) change(next, false);
   }
 
   /** @param {{level: string, strength: number, mask: import("../../explorer/script/painting.js").Mask, done: boolean}} painting */
   function painted(painting) {
-    stroke ??= altered();
+    undoing.paint(painting.done);
     const edits = altering.painted(painting);
     scene = { ...scene, second: { ...scene.first, ...altered(), edits } };
     if (!painting.done) {
       ask(true);
       return;
     }
-    past.push(stroke);
-    future = [];
-    stroke = null;
     change({ ...altered(), edits }, false);
   }
 
@@ -325,13 +303,7 @@ export function startApp(element, settings, style) {
 
   /** Show what is painted where the brush paints. */
   function holdMasks() {
-    const count = shown[0]?.pass.header.steps ?? 0;
-    const masks = masksOf(altered().edits).flatMap(({ level, at, mask }) =>
-      Array.from({ length: count }, (_, step) => ({ step, level, mask })).filter(
-        (one) => at === null || one.step === at,
-      ),
-    );
-    explorer?.hold(masks);
+    explorer?.hold(heldMasks(altered().edits, shown[0]?.pass.header.steps ?? 0));
   }
 
   function foundObject() {
@@ -345,8 +317,7 @@ export function startApp(element, settings, style) {
    * @param {Photo} photo
    */
   function give(index, photo) {
-    past = [];
-    future = [];
+    undoing.forget();
     if (index === 1) update({ second: { ...(scene.second ?? scene.first), photo } });
     else {
       const edits = scene.second?.edits.filter(({ kind }) => kind !== "paint") ?? [];
@@ -370,8 +341,7 @@ export function startApp(element, settings, style) {
   /** @param {string} query */
   function follow(query) {
     const wanted = readLink(query, start, offered);
-    past = [];
-    future = [];
+    undoing.forget();
     scene = wanted;
     pixel = wanted.view.pinned ? { x: wanted.view.x, y: wanted.view.y } : { x: -1, y: -1 };
     explorer?.set({ ...wanted.view, theme: explorer.state.theme });
