@@ -21,7 +21,9 @@ train_here() {
 
 if [[ -n ${SLURM_JOB_ID:-} && -z ${NODE:-} ]]; then
   export NODES=$SLURM_NNODES
-  HEAD=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1):${PORT:-$((20000 + SLURM_JOB_ID % 10000))}
+  # All of it is read, then the first line taken: `head` would close the pipe while scontrol still writes.
+  machines=$(scontrol show hostnames "$SLURM_JOB_NODELIST")
+  HEAD=${machines%%$'\n'*}:${PORT:-$((20000 + SLURM_JOB_ID % 10000))}
   export HEAD
   # The text of the function: Slurm runs a copy of this file, which other machines do not have.
   exec srun --ntasks "$NODES" --ntasks-per-node 1 --kill-on-bad-exit=1 \

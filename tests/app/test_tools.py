@@ -7,6 +7,7 @@ import json
 import re
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,8 @@ def call(url: str, tool: str, **arguments: Any) -> list[Any]:
             (name,) = (name for name in names if name.endswith(tool))
             return await session.call_tool(name, arguments)
 
-    answer = asyncio.run(ask())
+    with ThreadPoolExecutor() as pool:  # a browser's test before may have left this thread an event loop that runs
+        answer = pool.submit(asyncio.run, ask()).result()
     assert not answer.isError, answer.content
     return answer.content
 
