@@ -8,6 +8,10 @@ if "DGRL_GPU" not in os.environ:
     # What is no test of GPUs is one of the CPU, on every machine. `make gpu` sets the variable.
     os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
+# Where a cut-out was computed, Numba leaves the thread as many OpenMP threads as it would itself use, to PyTorch too:
+# sums then have another order, and maps another last bit.
+os.environ["NUMBA_NUM_THREADS"] = "1"
+
 import numpy as np
 import pytest
 import torch
