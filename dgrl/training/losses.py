@@ -68,19 +68,26 @@ def attention_loss(weight_maps: dict[str, Tensor], masks: Tensor, spread: float 
 
 
 def localisation_loss(output: RLNOutput, masks: Tensor, config: TrainingConfig) -> Tensor:
-    """Each time step's supervision ("three top supervisions", section 3.3): their weighted mean, or sum (published)."""
-    losses = []
+    """Each time step's supervision ("three top supervisions", section 3.3): their weighted mean, or sum (published).
+
+    The term on the weight maps counts every step alike, whatever the weights: else the first look learns nothing.
+    """
+    losses, attention = [], []
     for t, step in enumerate(output.steps):
         loss = cross_entropy(step.logits, masks, config.summed)
         if config.region_weight:
             loss = loss + config.region_weight * region_loss(step.saliency, masks)
+        losses.append(loss)
         if config.attention_weight and step.weight_maps:
             spread = config.attention_spread * config.attention_narrowing**t
-            loss = loss + config.attention_weight * attention_loss(step.weight_maps, masks, spread)
-        losses.append(loss)
+            attention.append(attention_loss(step.weight_maps, masks, spread))
     weights = [config.step_growth**t for t in range(len(losses))]  # numbers: a tensor would have to wait for the GPU
     total = torch.stack([weight * loss for weight, loss in zip(weights, losses, strict=True)]).sum()
-    return total if config.summed else total / sum(weights)
+    total = total if config.summed else total / sum(weights)
+    if attention:
+        terms = torch.stack(attention)
+        total = total + config.attention_weight * (terms.sum() if config.summed else terms.mean())
+    return total
 
 
 def mean_where(counted: Tensor, values: Tensor) -> Tensor:

@@ -121,6 +121,8 @@ def test_localisation_loss_supervises_every_step():
     attention = torch.stack([attention_loss(step.weight_maps, masks) for step in steps]).mean()
     loss = localisation_loss(RLNOutput(steps), masks, TrainingConfig(region_weight=2.0, attention_weight=0.5))
     torch.testing.assert_close(loss, losses.mean() + 2 * region + 0.5 * attention)
+    both = dataclasses.replace(PLAIN, step_growth=2.0, attention_weight=0.5)
+    torch.testing.assert_close(localisation_loss(RLNOutput(steps), masks, both), expected + 0.5 * attention)
     for step in steps:
         step.weight_maps = {}
     loss = localisation_loss(RLNOutput(steps), masks, TrainingConfig(region_weight=0, attention_weight=0.5))
