@@ -18,35 +18,43 @@ from dgrl.data.names import read_names
 SHIPPED = Path(__file__).parent.parent / "weights" / "dgrl-lite"
 VALIDATION = SHIPPED / "validation_DUTS-TR.txt"
 
-UPDATES, PICTURES, SIDE = 300, 8, 192
+UPDATES, PICTURES, SIDE = 400, 8, 192
 RLN = f"""--stage rln --backbone tf_efficientnet_lite0 --rln-size {SIDE} --size {SIDE} --batch-size {PICTURES}
-    --max-updates {UPDATES} --smallest-crop 0.4 --pictures-every 0 --workers 1"""
+    --max-updates {UPDATES} --named-share 0.4 --step-growth 2 --attention-spread 0.3 --attention-narrowing 0.8
+    --attention-weight 0.15 --learning-rate 1e-3 --backbone-learning-rate 3e-4 --pictures-every 0 --workers 1"""
 RLN_RUNS = {
     "full": ("everything, T = 2", ""),
     "full-seed1": ("everything, T = 2, another seed", "--seed 1"),
-    "no-attention-term": ("no term on the weight maps", "--attention-weight 0"),
-    "no-context": ("no CWM", "--no-context"),
+    "no-context": ("no CWM", "--no-context --named-share 0"),
     "one-pass": ("no recurrence, T = 0", "--steps 0"),
+    "plain-feedback": ("features fed back as they are", "--feedback plain"),
+    "no-named": ("no named places", "--named-share 0"),
+    "no-attention-term": ("no term on the weight maps", "--attention-weight 0"),
     "shared-heads": ("one head for all steps", "--share-heads"),
     "no-region-term": ("cross-entropy alone", "--region-weight 0"),
     "no-augmentation": ("no augmentation", "--no-augment"),
     "pasting": ("another picture's object on every fifth", "--paste-share 0.2"),
-    "few": ("T = 0, 240 pictures ten times each", "--steps 0 --only FEW"),
-    "few-crops-0.6": ("T = 0, the same 240, crops keep 60 %", "--steps 0 --only FEW --smallest-crop 0.6"),
-    "few-crops-0.9": ("T = 0, the same 240, crops keep 90 %", "--steps 0 --only FEW --smallest-crop 0.9"),
-    "few-no-augmentation": ("T = 0, the same 240, no augmentation", "--steps 0 --only FEW --no-augment"),
+    "few": ("T = 0, 320 pictures ten times each", "--steps 0 --only FEW"),
+    "few-crops-0.6": ("T = 0, the same 320, crops keep 60 %", "--steps 0 --only FEW --smallest-crop 0.6"),
+    "few-no-augmentation": ("T = 0, the same 320, no augmentation", "--steps 0 --only FEW --no-augment"),
 }
 """Trainings of RLN from ImageNet weights: label and what differs from the first."""
 
 FEW = UPDATES * PICTURES // 10
-"""Pictures of a training that sees each ten times, as a long one does. FEW in a recipe stands for the list of them."""
+"""Pictures of a training that sees each ten times, as a long one does. FEW in a recipe stands for the list of them,
+SOURCES for that of the pictures that BRN's crops come from."""
 
-CROPS_UPDATES = 150
-BRN = f"""--stage brn --init {SHIPPED} --new-brn --batch-size 4 --crops-per-picture 2 --max-updates {CROPS_UPDATES}
-    --pictures-every 0 --workers 1 --precision bf16"""
+CROPS_UPDATES, CROPS_SOURCES = 1500, 1000
+BRN = f"""--stage brn --init {SHIPPED} --new-brn --stored-maps --only SOURCES --batch-size 2 --crop 112
+    --crops-per-picture 3 --boundary-share 0.75 --absolute-weight 0.7 --doubt-share 0.2 --region-weight 0.5
+    --max-updates {CROPS_UPDATES} --pictures-every 0 --workers 1 --precision bf16"""
 BRN_RUNS = {
     **{f"brn{n}": (f"BRN, n = {n}", f"--kernel-size {n}") for n in (3, 5, 7)},
-    "brn-no-region-term": ("BRN, n = 5, cross-entropy alone", "--region-weight 0"),
+    "brn-soft": ("BRN, n = 5, on the soft map", "--prior soft"),
+    "brn-published-loss": (
+        "BRN, n = 5, cross-entropy alone",
+        "--region-weight 0 --absolute-weight 0 --edge-weight 0 --lean-weight 0",
+    ),
 }
 """Trainings of BRN on the maps of the shipped RLN."""
 
@@ -61,20 +69,23 @@ def main() -> None:
     for name, (_, changes) in (RLN_RUNS | BRN_RUNS).items():
         if options.train is None or name in options.train:
             recipe = BRN if name in BRN_RUNS else RLN
-            words = f"{recipe} {changes}".split()
-            few = str(list_few(options.data, options.runs)) if "FEW" in words else ""
-            train(options.data, options.runs / name, [few if word == "FEW" else word for word in words])
+            lists = {"FEW": FEW, "SOURCES": CROPS_SOURCES}
+            words = [
+                str(list_some(options.data, options.runs, lists[word])) if word in lists else word
+                for word in f"{recipe} {changes}".split()
+            ]
+            train(options.data, options.runs / name, words)
             measure(options.data, options.runs / name, refine=name in BRN_RUNS)
     print(rln_table(options.runs))
     print(brn_table(options.runs))
 
 
-def list_few(data: Path, runs: Path) -> Path:
-    """A file with the stems of `FEW` pictures, spread evenly over the names of those to train with."""
+def list_some(data: Path, runs: Path, count: int) -> Path:
+    """A file with the stems of `count` pictures, spread evenly over the names of those to train with."""
     names = sorted({path.stem for path in (data / "image").iterdir()} - set(read_names([VALIDATION])))
-    target = runs / "few.txt"
+    target = runs / f"{count}.txt"
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text("\n".join(names[:: len(names) // FEW][:FEW]), "utf-8")
+    target.write_text("\n".join(names[:: len(names) // count][:count]), "utf-8")
     return target
 
 
@@ -137,7 +148,7 @@ def rln_table(runs: Path) -> str:
 
 def brn_table(runs: Path) -> str:
     """BRN's variants, and the map that all of them refine."""
-    title = f"BRN, {CROPS_UPDATES} updates of 8 crops, on the maps of {SHIPPED.name}; 400 validation pictures"
+    title = f"BRN, {CROPS_UPDATES} updates of 6 crops, on the maps of {SHIPPED.name}; 400 validation pictures"
     columns = ["MAE", "maxF", "S", "boundaryF"]
     scores: dict[str, Any] = {}
     for name, found in measured(runs, BRN_RUNS).items():
