@@ -318,8 +318,8 @@ class Endpoints:
         stem = Path(photo).stem
         return (
             {"stretched": bool(stretch), "scores": scores},
-            served_file(measure.scores_table(scores), f"{stem}_scores.csv"),
-            served_file(measure.curves_table(measured), f"{stem}_curves.csv"),
+            served_file(measure.scores_table(scores).encode(), f"{stem}_scores.csv"),
+            served_file(measure.curves_table(measured).encode(), f"{stem}_curves.csv"),
             served_file(svg(drawn), f"{stem}_curves.svg"),
         )
 

@@ -1,8 +1,6 @@
 """The maps of one photo as they are measured, and their scores and curves as tables to keep: CSV."""
 
-import csv
-import io
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 import torch
 
@@ -10,6 +8,7 @@ from dgrl.app.runs import View
 from dgrl.evaluation import metrics
 from dgrl.evaluation.evaluate import REFINED
 from dgrl.evaluation.metrics import CURVES, METRICS, THRESHOLDS, Measured
+from dgrl.evaluation.tables import as_csv
 from dgrl.network import sizing
 
 
@@ -26,24 +25,16 @@ def name_of(kind: str) -> str:
     return "after BRN" if kind == REFINED else f"t = {kind[1:]}"
 
 
-def scores_table(scores: Mapping[str, Mapping[str, float]]) -> bytes:
+def scores_table(scores: Mapping[str, Mapping[str, float]]) -> str:
     """The scores as CSV: a row for each kind of map."""
-    return _table(["map", *METRICS], ([kind, *(row[metric] for metric in METRICS)] for kind, row in scores.items()))
+    return as_csv(["map", *METRICS], ([kind, *(row[metric] for metric in METRICS)] for kind, row in scores.items()))
 
 
-def curves_table(measured: Mapping[str, Measured]) -> bytes:
+def curves_table(measured: Mapping[str, Measured]) -> str:
     """The curves as CSV: a row for each kind of map and threshold."""
     rows = (
         [kind, (THRESHOLDS - 1 - i) / (THRESHOLDS - 1), *(curve[i] for curve in one.curves().values())]
         for kind, one in measured.items()
         for i in range(THRESHOLDS)
     )
-    return _table(["map", "threshold", *CURVES], rows)
-
-
-def _table(header: list[str], rows: Iterable[list[object]]) -> bytes:
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    return buffer.getvalue().encode()
+    return as_csv(["map", "threshold", *CURVES], rows)

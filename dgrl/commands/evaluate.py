@@ -1,7 +1,6 @@
 """`dgrl evaluate`."""
 
 import contextlib
-import csv
 import io
 import json
 import sys
@@ -26,6 +25,7 @@ from dgrl.commands.processes import is_main_process, join_processes, leave_proce
 from dgrl.evaluation.evaluate import Evaluation, evaluate_maps
 from dgrl.evaluation.evaluate import evaluate as run
 from dgrl.evaluation.metrics import CURVES, METRICS, THRESHOLDS
+from dgrl.evaluation.tables import as_csv
 from dgrl.files import replacing
 
 
@@ -96,10 +96,11 @@ def write_report(folder: Path, result: Evaluation) -> None:
     write(folder / "table.md", result.table() + "\n")
     write(folder / "metrics.json", json.dumps(result.summary(), indent=2, ensure_ascii=False))
     pictures = [[row.pair.image.name, row.kind, *(row.scores[name] for name in METRICS)] for row in result.rows]
-    write_csv(folder / "pictures.csv", ["picture", "map", *METRICS], pictures)
+    write(folder / "pictures.csv", as_csv(["picture", "map", *METRICS], pictures))
     columns = {f"{kind} {name}": curve[name] for kind, curve in result.curves.items() for name in CURVES}
     thresholds = range(THRESHOLDS - 1, -1, -1)
-    write_csv(folder / "curves.csv", ["threshold", *columns], list(zip(thresholds, *columns.values(), strict=True)))
+    curves = zip(thresholds, *columns.values(), strict=True)
+    write(folder / "curves.csv", as_csv(["threshold", *columns], curves))
     for name, figure in (
         ("curves.png", curves_figure(result.curves, result.protocol)),
         ("worst.png", contact_sheet(result.worst)),
@@ -113,11 +114,3 @@ def write(path: Path, text: str) -> None:
     """A text file, whole or not at all."""
     with replacing(path) as partial:
         partial.write_text(text, encoding="utf-8")
-
-
-def write_csv(path: Path, header: list[str], rows: list[list[object]] | list[tuple[object, ...]]) -> None:
-    """A table as CSV, whole or not at all."""
-    with replacing(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(header)
-        writer.writerows(rows)
