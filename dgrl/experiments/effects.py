@@ -77,14 +77,14 @@ def half_of(weights: Array) -> float:
 
 
 def flattening(passes: Passes) -> Numbers | None:
-    """How much RLN's map rises outside of the object when every weight map is flat, and how much it falls inside."""
+    """How much RLN's map falls on the object when every weight map is flat, and how much it rises outside of it."""
     found = passes.found()
     if not found.any() or found.all():
         return None
     before, after = passes.last(), passes.last(FLAT)
     return {
-        "effect": float((after - before)[~found].mean()),
-        "inside": float((before - after)[found].mean()),
+        "effect": float((before - after)[found].mean()),
+        "outside": float((after - before)[~found].mean()),
         "change": float(np.abs(after - before).mean()),
     }
 
