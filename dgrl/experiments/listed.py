@@ -49,8 +49,7 @@ EXPERIMENTS = (
         question="Let every weight map weigh all places alike. What becomes of the object?",
         choices=("it fades: attention held it", "hardly anything", "it stands out more"),
         story="Attention is there to favour the object over its surroundings (section 3.2).",
-        told="On the object the map falls by {effect:.1%}, outside of it the map changes by {outside:+.1%}: clutter comes "
-        "back only where that is large.",
+        told="On the object the map falls by {effect:.1%}, outside of it the map changes by {outside:+.1%}.",
         measure=effects.flattening,
         unit=POINTS,
         least=0.01,

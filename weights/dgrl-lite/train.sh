@@ -82,7 +82,7 @@ unset ONEDNN_DEFAULT_FPMATH_MODE
 # A small BRN on crops, on the maps of that RLN, which are made once; every fifth picture gives enough of them.
 find "$data/image" -name '*.jpg' -printf '%f\n' | sort | awk 'NR % 5 == 1' > "$runs/every-fifth.txt"
 dgrl train "${pairs[@]}" --only "$runs/every-fifth.txt" --stage brn --out "$runs/brn" --init "$runs/rln" --preset default \
-  --new-brn --stored-maps --max-updates 8000 --batch-size 2 --crop 112 --crops-per-picture 3 --boundary-share 0.75 \
+  --new-brn --stored-maps --max-updates 7500 --batch-size 2 --crop 112 --crops-per-picture 3 --boundary-share 0.75 \
   --absolute-weight 0.7 --doubt-share 0.2 --region-weight 0.5 --precision bf16 --seed 5
 
 python - "$runs/brn" "$runs/dgrl-lite" <<'PYTHON'
