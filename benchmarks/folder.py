@@ -75,7 +75,7 @@ def main() -> None:
         [f"memory after {settled} photos, and at the end, MB", f"{held[settled - 1]:.0f}, {held[-1]:.0f}", "–"],
         ["growth for 1,000 photos, MB", f"{slope:.1f}", "–"],
     ]
-    print(table(["dgrl detect", "reached", "wanted"], rows))
+    print(f"\n{table(['dgrl detect', 'reached', 'wanted'], rows)}")  # after what `load_model` says
 
 
 if __name__ == "__main__":
