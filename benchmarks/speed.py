@@ -35,6 +35,7 @@ WANTED = {
     "Occlusion": "5 s",
 }
 REPEATS = 3
+OLDER = "the same with version 1.0's BRN"
 BRN_OF_1 = {
     "refinement_channels": (64, 64, 64, 128, 128, 128),
     "refinement_dilations": (),
@@ -51,7 +52,7 @@ def networks() -> dict[str, DGRL]:
     torch.manual_seed(0)
     found = {
         f"ships ({brn_of(shipped_one)})": shipped_one,
-        "the same with version 1.0's BRN": shipped_one.with_new_brn(**BRN_OF_1).eval(),
+        OLDER: shipped_one.with_new_brn(**BRN_OF_1).eval(),
         "ResNet-50 as published": DGRL(DGRLConfig.published()).eval(),
     }
     device = choose_device()
