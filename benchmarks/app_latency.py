@@ -29,10 +29,10 @@ APP = Path(__file__).resolve().parents[1] / "app.py"
 PLACES = 20
 PHOTOS = sorted(EXAMPLES.glob("*.jpg"))[:5]
 WANTED = {
-    "app start": 8.0,
+    "app start": 6.0,
     "page opened to the computed example": 3.0,
     "hover to numbers": 0.05,
-    "photo given to RLN's map": 1.0,
+    "photo given to RLN's map": 0.5,
     "photo given to BRN's result": 4.0,
     "alteration to RLN's map": 1.0,
     "alteration to BRN's result": 1.0,

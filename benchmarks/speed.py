@@ -1,8 +1,8 @@
 """What a person waits for, beside what is wanted: `python -m benchmarks.speed`. Prints Markdown tables.
 
-Three networks in one run: the one that ships, the same with an untrained BRN of the `default` preset's shape (what it
-computes costs the same as trained), and the published one with random numbers; beside the rate of one large matrix
-product. A time in GFLOP is what that product would do meanwhile: it compares machines, seconds do not.
+Three networks in one run: the one that ships, the same with an untrained BRN of version 1.0's shape (what it computes
+costs the same as trained), and the published one with random numbers; beside the rate of one large matrix product. A
+time in GFLOP is what that product would do meanwhile: it compares machines, seconds do not.
 """
 
 import platform
@@ -22,12 +22,10 @@ from dgrl.checkpoint import default_weights
 from dgrl.explorer.report import write_report
 from dgrl.files import shipped
 from dgrl.images import read_image
-from dgrl.network.config import BRN_SETTINGS
 from dgrl.running.device import choose_device, rewrite_for_inference
 from dgrl.running.memory import keep_freed_memory
 from dgrl.running.precision import set_precision
 from dgrl.taps import flatten_map
-from dgrl.training.config import network_settings
 
 PHOTO = shipped("examples") / "astronaut.jpg"
 WANTED = {
@@ -37,6 +35,15 @@ WANTED = {
     "Occlusion": "5 s",
 }
 REPEATS = 3
+OLDER = "the same with version 1.0's BRN"
+BRN_OF_1 = {
+    "refinement_channels": (64, 64, 64, 128, 128, 128),
+    "refinement_dilations": (),
+    "refinement_padding": "zeros",
+    "refinement_sees": "prior",
+    "prior": "soft",
+}
+"""What dgrl-lite's BRN was in version 1.0. With new weights it takes the same time; RLN has hardly changed."""
 
 
 def networks() -> dict[str, DGRL]:
@@ -45,7 +52,7 @@ def networks() -> dict[str, DGRL]:
     torch.manual_seed(0)
     found = {
         f"ships ({brn_of(shipped_one)})": shipped_one,
-        "the same with a new, small BRN": shipped_one.with_new_brn(**small_brn()).eval(),
+        OLDER: shipped_one.with_new_brn(**BRN_OF_1).eval(),
         "ResNet-50 as published": DGRL(DGRLConfig.published()).eval(),
     }
     device = choose_device()
@@ -53,11 +60,6 @@ def networks() -> dict[str, DGRL]:
         rewrite_for_inference(network, device)
         set_precision(network, "fp32")
     return found
-
-
-def small_brn() -> dict[str, object]:
-    """The settings of BRN in the preset "default"."""
-    return {name: value for name, value in network_settings("default").items() if name in BRN_SETTINGS}
 
 
 def brn_of(model: DGRL) -> str:
