@@ -370,6 +370,10 @@ def test_a_mask_is_measured_and_a_wrong_one_is_explained(
     give(page, photo_files["wide"])
     page.get_by_role("tab", name="Measure").click()
     expect(page.locator(".measuring .said")).to_contain_text("Give the photo’s mask")
+    expect(page.locator(".measuring .curve")).to_be_hidden()
+    assert (
+        page.locator(".measuring input[type=checkbox]").evaluate("(box) => getComputedStyle(box).appearance") == "auto"
+    )
     page.set_input_files("#mask-file", mask_files["high"])
     expect(page.locator(".measuring .said")).to_contain_text("The mask has 140×210 pixels and the photo 200×120")
     page.set_input_files("#mask-file", mask_files["wide"])
@@ -378,6 +382,9 @@ def test_a_mask_is_measured_and_a_wrong_one_is_explained(
     for row, metric in enumerate(METRICS):
         cells = page.locator(".scores tbody tr").nth(row).locator("td").all_inner_texts()
         assert [float(cell) for cell in cells] == pytest.approx([kind[metric] for kind in scores.values()], abs=2e-3)
+    expect(page.locator(".measuring .curve")).to_be_visible()
+    page.wait_for_function("document.querySelector('.measuring .curve').complete")
+    assert page.locator(".measuring .curve").evaluate("(image) => image.naturalWidth") > 100, "no curves are drawn"
     with page.expect_download() as download:
         page.get_by_role("link", name="Scores (CSV)").click()
     assert download.value.suggested_filename == "wide_scores.csv"
@@ -408,6 +415,46 @@ def test_batch_sorts_by_error_and_opens_any(
     whole(page, "second")
     state = scene(page)
     assert (state["tab"], state["second"]["checkpoint"]) == ("compare", "other")
+
+
+@pytest.mark.parametrize("seen", [SIZES[0], PHONE], ids=["720", "phone"], indirect=True)
+@pytest.mark.parametrize("shape", ["wide", "high"])
+def test_detect_lays_the_cut_out_on_the_photo_beside_its_map(
+    seen: Visit, photo_files: dict[str, Path], shape: str
+) -> None:
+    page = seen.page
+    give(page, photo_files[shape])
+    page.get_by_role("tab", name="Detect").click()
+    expect(page.locator(".detecting img.over")).to_have_attribute("src", re.compile("cutout"))
+    page.wait_for_function("[...document.querySelectorAll('.detecting img')].every((one) => one.naturalWidth)")
+    photo, cut, handle, saliency = (
+        page.locator(f".detecting {part}").bounding_box() or {}
+        for part in ("img >> nth=0", "img.over", "input", "img >> nth=2")
+    )
+    width, height = Image.open(photo_files[shape]).size
+    assert photo == cut
+    assert photo["width"] / photo["height"] == pytest.approx(width / height, rel=0.02)
+    assert (saliency["width"], saliency["height"]) == pytest.approx((photo["width"], photo["height"]), abs=1)
+    assert (handle["x"], handle["width"]) == pytest.approx((photo["x"], photo["width"]), abs=3), "no hand on the edge"
+    if page.viewport_size["width"] > 1000:  # type: ignore[index]
+        assert saliency["y"] == pytest.approx(photo["y"], abs=1)
+        assert page.evaluate("document.documentElement.scrollHeight === innerHeight")
+
+
+def test_where_no_object_is_found_none_is_painted(seen: Visit) -> None:
+    page = seen.page
+    page.get_by_role("tab", name="Alter").click()
+    button = page.get_by_role("button", name="Paint the found object", exact=True)
+    found = "dgrl.explorer().parts.app.slots[0].pass"
+    for share in (0, 1):
+        page.evaluate(
+            f"""(share) => {{
+              {found}.arrays[`brn.round${{{found}.header.propagations}}`].fill(share);
+              dgrl.explorer().set({{ map: share ? "prior" : "refined" }});
+            }}""",
+            share,
+        )
+        (expect(button).to_be_enabled if share else expect(button).to_be_disabled)()
 
 
 def test_detect_gives_files_to_keep(seen: Visit, photo_files: dict[str, Path]) -> None:

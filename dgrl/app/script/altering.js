@@ -83,7 +83,7 @@ export function objectMask(values, grid, photo) {
  * @property {() => void} redo
  * @property {() => void} reset
  * @property {() => {undo: boolean, redo: boolean}} can
- * @property {() => Mask | null} object
+ * @property {() => Mask | null} object null where none is found
  * @property {(settings: {on?: boolean, rub?: boolean, strength?: number, radius?: number, level?: string}) => void} brush
  * @property {() => {on: boolean, rub: boolean, strength: number, radius: number, level: string}} brushing
  */
@@ -116,7 +116,7 @@ export function makeAltering(host) {
       button.title = words;
     }
     const element = make("div", { class: "row" }, make("span", { class: "term" }, level), flat, paint, object, clear);
-    return { level, flat, paint, clear, element };
+    return { level, flat, paint, object, clear, element };
   });
 
   /** @param {string} level */
@@ -243,7 +243,9 @@ export function makeAltering(host) {
     if (timed) at = timed.at === null || timed.at === undefined ? "every" : String(timed.at);
     build();
     const brushing = host.brushing();
-    for (const { level, flat, paint, clear } of rows) {
+    all.disabled = !host.object();
+    for (const { level, flat, paint, object, clear } of rows) {
+      object.disabled = all.disabled;
       flat.setAttribute("aria-pressed", String(!!found(edits, "flatten", level)));
       paint.setAttribute("aria-pressed", String(brushing.on && brushing.level === level));
       clear.hidden = !found(edits, "paint", level);
@@ -276,9 +278,9 @@ export function makeAltering(host) {
     const head = ["mean saliency", "untouched", "altered", "change"].map((text) => make("th", { scope: "col" }, text));
     const lines = [
       ["RLN, inside", changes.localised, "inside"],
-      ["outside", changes.localised, "outside"],
+      ["RLN, outside", changes.localised, "outside"],
       ["BRN, inside", changes.refined, "inside"],
-      ["outside", changes.refined, "outside"],
+      ["BRN, outside", changes.refined, "outside"],
     ].flatMap(([name, pair, key]) => {
       const [before, after] = [pair.untouched[key], pair.altered[key]];
       if (before === null || after === null) return [];

@@ -310,7 +310,8 @@ export function startApp(element, settings, style) {
   function foundObject() {
     const pass = shown[0]?.pass;
     const values = pass?.arrays[`brn.round${pass.header.propagations}`];
-    return pass && values ? objectMask(values, pass.header.brn, pass.header.photo) : null;
+    const mask = pass && values ? objectMask(values, pass.header.brn, pass.header.photo) : null;
+    return mask?.data.some(Boolean) ? mask : null;
   }
 
   /**
@@ -356,7 +357,8 @@ export function startApp(element, settings, style) {
     if (tab === "why" && explorer) explorer.set({ pinned: true });
     const { first, second } = scene;
     const other = second && (second.photo !== first.photo || second.checkpoint !== first.checkpoint);
-    update({ tab, second: tab === "alter" && other ? null : second });
+    const idle = second && scene.tab === "alter" && keyOf(second) === keyOf(first);
+    update({ tab, second: idle || (tab === "alter" && other) ? null : second });
   }
 
   /** Two passes are called by what they differ in. */
