@@ -183,6 +183,9 @@ def test_alterations_run_by_themselves_and_can_be_undone(
     assert len(scene(page)["second"]["edits"]) == 5
     page.get_by_role("button", name="Reset").click()
     expect(page.locator(".said").first).to_have_text("Nothing is altered yet.")
+    page.locator(".altering").get_by_role("radio", name="before BRN").check(force=True)
+    assert scene(page)["view"]["map"] == "refined", "the one map that has changed is not shown"
+    page.get_by_role("button", name="Reset").click()
     passes = len(served.passes)
     page.locator(".altering").get_by_role("radio", name="4").check(force=True)
     whole(page, "second")

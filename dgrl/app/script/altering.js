@@ -79,11 +79,12 @@ export function objectMask(values, grid, photo) {
  * @property {(next: Altered, event?: string) => void} change
  * @property {() => number} trained time steps T of the untouched pass
  * @property {number} mostSteps
+ * @property {(map: string) => void} look show this map
  * @property {() => void} undo
  * @property {() => void} redo
  * @property {() => void} reset
  * @property {() => {undo: boolean, redo: boolean}} can
- * @property {() => Mask | null} object null where none is found
+ * @property {() => Mask | null} object
  * @property {(settings: {on?: boolean, rub?: boolean, strength?: number, radius?: number, level?: string}) => void} brush
  * @property {() => {on: boolean, rub: boolean, strength: number, radius: number, level: string}} brushing
  */
@@ -135,9 +136,15 @@ export function makeAltering(host) {
     draw();
   }
 
+  /** The found object's mask; null where none is found. */
+  function foundObject() {
+    const mask = host.object();
+    return mask?.data.some(Boolean) ? mask : null;
+  }
+
   /** @param {string[]} levels */
   function paintObject(levels) {
-    const mask = host.object();
+    const mask = foundObject();
     if (!mask) return;
     const { strength } = host.brushing();
     const painted = levels.map(
@@ -194,13 +201,14 @@ export function makeAltering(host) {
     ]);
   }
 
-  const refining = choice("BRN", REFINING, (value) =>
+  const refining = choice("BRN", REFINING, (value) => {
+    host.look("refined"); // of all maps this alone changes
     edit((edits) => {
       const rest = without(edits, ["kernels", "unrefined"]);
       if (value === "own") return rest;
       return [...rest, value === "mean" ? { kind: "kernels", to: "mean" } : { kind: "unrefined" }];
-    }),
-  );
+    });
+  });
   const counts = Array.from({ length: host.mostSteps + 1 }, (_, t) => ({ value: String(t), text: String(t) }));
   const steps = choice("T", counts, (value) => host.change({ ...host.altered(), steps: Number(value) }));
   const said = make("p", { class: "said" });
@@ -243,7 +251,7 @@ export function makeAltering(host) {
     if (timed) at = timed.at === null || timed.at === undefined ? "every" : String(timed.at);
     build();
     const brushing = host.brushing();
-    all.disabled = !host.object();
+    all.disabled = !foundObject();
     for (const { level, flat, paint, object, clear } of rows) {
       object.disabled = all.disabled;
       flat.setAttribute("aria-pressed", String(!!found(edits, "flatten", level)));

@@ -71,6 +71,7 @@ export function startApp(element, settings, style) {
     change: (next) => change(next),
     trained: () => scene.first.steps ?? trained(scene.first.checkpoint),
     mostSteps: settings.mostSteps,
+    look: (map) => explorer?.set({ map }),
     undo: () => travel(undoing.undo()),
     redo: () => travel(undoing.redo()),
     reset: () => change({ edits: [], steps: scene.first.steps }),
@@ -310,8 +311,7 @@ export function startApp(element, settings, style) {
   function foundObject() {
     const pass = shown[0]?.pass;
     const values = pass?.arrays[`brn.round${pass.header.propagations}`];
-    const mask = pass && values ? objectMask(values, pass.header.brn, pass.header.photo) : null;
-    return mask?.data.some(Boolean) ? mask : null;
+    return pass && values ? objectMask(values, pass.header.brn, pass.header.photo) : null;
   }
 
   /**
