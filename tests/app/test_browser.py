@@ -18,6 +18,7 @@ from dgrl.data.pairs import Pair
 from dgrl.evaluation.evaluate import evaluate
 from dgrl.evaluation.metrics import METRICS
 from dgrl.explorer.edits import read_mask
+from dgrl.images import to_grey
 from dgrl.taps import flatten_map, paint_map, scale_feedback
 from tests.app.conftest import Served, Visit, visit
 from tests.explorer.test_numbers import READ, check_films, check_pixel
@@ -418,6 +419,41 @@ def test_batch_sorts_by_error_and_opens_any(
     whole(page, "second")
     state = scene(page)
     assert (state["tab"], state["second"]["checkpoint"]) == ("compare", "other")
+
+
+def test_batch_takes_a_folder_and_gives_all_maps_and_cut_outs(
+    seen: Visit, network: DGRL, photo_files: dict[str, Path], tmp_path: Path
+) -> None:
+    page = seen.page
+    folder = tmp_path / "holiday"
+    (folder / "below").mkdir(parents=True)
+    (folder / "wide.png").write_bytes(photo_files["wide"].read_bytes())
+    (folder / "below" / "hübsch.png").write_bytes(photo_files["high"].read_bytes())
+    (folder / "below" / "broken.png").write_bytes(b"these are words")
+    (folder / "notes.txt").write_text("words")
+    (folder / ".hidden").write_text("words")
+    page.get_by_role("tab", name="Batch").click()
+    every = page.get_by_role("button", name="Download all maps and cut-outs")
+    expect(every).to_be_hidden()
+    page.set_input_files("#batch-folder", folder)
+    expect(page.locator(".batch li")).to_have_count(3)
+    expect(page.locator(".batch .refused")).to_contain_text("broken.png: this is not a picture")
+    expect(page.locator(".batching .said")).to_contain_text("No pictures: holiday/notes.txt.")
+    with page.expect_download() as download:
+        every.click()
+    assert download.value.suggested_filename == "dgrl_batch.zip"
+    with zipfile.ZipFile(download.value.path()) as packed:
+        assert packed.testzip() is None
+        names = {"wide.png", "wide_cutout.png", "hübsch.png", "hübsch_cutout.png"}
+        assert set(packed.namelist()) == names
+        for name, photo in {"wide": "wide", "hübsch": "high"}.items():
+            with packed.open(f"{name}.png") as file:
+                saliency = np.asarray(Image.open(file))
+            np.testing.assert_array_equal(saliency, np.asarray(to_grey(network.detect(photo_files[photo]))))
+            with packed.open(f"{name}_cutout.png") as file:
+                cut = Image.open(file)
+                assert (cut.mode, cut.size[::-1]) == ("RGBA", saliency.shape)
+    expect(every).to_be_enabled()
 
 
 @pytest.mark.parametrize("seen", [SIZES[0], PHONE], ids=["720", "phone"], indirect=True)
