@@ -142,6 +142,6 @@ def launch_settings() -> dict[str, Any]:
         "enable_monitoring": False,
         "pwa": False,
         "state_session_capacity": gradio_internals.SESSIONS,
-        "footer_links": [],
+        "footer_links": ["api"],  # the page about the API opens for no app without it; app.css hides the footer
         "app_kwargs": {"middleware": [(limits.Limits, (), {})]},
     }

@@ -360,6 +360,8 @@ def add(endpoints: Endpoints, names: Sequence[str]) -> None:
     edits = gr.JSON(label="edits")
     # Gradio's own words for it are no schema, and clients of the Model Context Protocol refuse them.
     edits.api_info = lambda: {"type": "array", "items": {}}  # type: ignore[method-assign]
+    # For the page about the API as well, whose own example no endpoint takes.
+    edits.example_payload = lambda: [{"kind": "flatten", "level": "conv4"}]  # type: ignore[method-assign]
     step, block_step = (gr.Number(why.LAST, precision=0, label=name) for name in ("step", "block_step"))
     question: list[Component] = [
         gr.Radio([why.PIXEL, why.OBJECT, why.CELL], value=why.PIXEL, label="target"),

@@ -7,19 +7,23 @@
 | `Queue`'s `pending_messages_per_session`, `pending_event_ids_session` | it keeps answers that nobody fetches |
 | `Blocks`' `upload_file_set`, `temp_file_sets`, `keep_in_cache` | `dgrl.app.files` knows and deletes the files |
 | `processing_utils.async_ssrf_protected_download` | it fetches pictures of any size into memory |
+| `GradioMCPServer.postprocess_output_data` | it tells numbers as Python writes them, and of several answers no file |
 | `networking.url_ok` | it ends the start if the first page, the slowest, takes three seconds: a busy machine's does |
 
 `tests/app/test_gradio_internals.py` fails when Gradio changes one of them, and `pyproject.toml` bounds its version.
 """
 
+import json
 import random
 from collections import Counter
 from typing import Any
 
 import gradio as gr
 from gradio import networking, processing_utils
+from gradio.mcp import GradioMCPServer
 from gradio.queueing import Event, EventQueue, Queue
 from gradio.server_messages import ProcessCompletedMessage
+from gradio_client.utils import is_file_obj_with_meta
 
 from dgrl.app import fetching
 from dgrl.app.failures import FAULT, OF_ARGUMENTS, WRONG_KIND, note
@@ -51,6 +55,7 @@ def harden(app: gr.Blocks) -> None:
             visitor_files().hold(path, None)
     processing_utils.async_ssrf_protected_download = fetching.fetch
     networking.url_ok = answers  # type: ignore[assignment]
+    GradioMCPServer.postprocess_output_data = told_to_tools  # type: ignore[assignment, method-assign]
 
 
 _answers_at_once = networking.url_ok
@@ -59,6 +64,21 @@ _answers_at_once = networking.url_ok
 def answers(address: str) -> bool:
     """Whether the server gives its page, be it late."""
     return any(_answers_at_once(address) for _ in range(PATIENCE))
+
+
+_told_by_gradio = GradioMCPServer.postprocess_output_data
+
+
+def told_to_tools(server: GradioMCPServer, data: Any, root_url: str) -> list[Any]:
+    """What a tool answers, one after the other: files as Gradio tells them, all else as JSON."""
+    if len(data) == 1 and isinstance(data[0], tuple):  # so Gradio has several answers from its queue
+        data = list(data[0])
+    data = processing_utils.add_root_url(data, root_url, None)
+    pieces = [
+        piece if isinstance(piece, str) or is_file_obj_with_meta(piece) else json.dumps(piece, ensure_ascii=False)
+        for piece in data
+    ]
+    return _told_by_gradio(server, pieces, root_url)
 
 
 def uploaded(app: gr.Blocks) -> list[str]:

@@ -18,6 +18,7 @@ from dgrl.data.pairs import Pair
 from dgrl.evaluation.evaluate import evaluate
 from dgrl.evaluation.metrics import METRICS
 from dgrl.explorer.edits import read_mask
+from dgrl.images import to_grey
 from dgrl.taps import flatten_map, paint_map, scale_feedback
 from tests.app.conftest import Served, Visit, visit
 from tests.explorer.test_numbers import READ, check_films, check_pixel
@@ -183,6 +184,9 @@ def test_alterations_run_by_themselves_and_can_be_undone(
     assert len(scene(page)["second"]["edits"]) == 5
     page.get_by_role("button", name="Reset").click()
     expect(page.locator(".said").first).to_have_text("Nothing is altered yet.")
+    page.locator(".altering").get_by_role("radio", name="before BRN").check(force=True)
+    assert scene(page)["view"]["map"] == "refined", "the one map that has changed is not shown"
+    page.get_by_role("button", name="Reset").click()
     passes = len(served.passes)
     page.locator(".altering").get_by_role("radio", name="4").check(force=True)
     whole(page, "second")
@@ -370,6 +374,10 @@ def test_a_mask_is_measured_and_a_wrong_one_is_explained(
     give(page, photo_files["wide"])
     page.get_by_role("tab", name="Measure").click()
     expect(page.locator(".measuring .said")).to_contain_text("Give the photo’s mask")
+    expect(page.locator(".measuring .curve")).to_be_hidden()
+    assert (
+        page.locator(".measuring input[type=checkbox]").evaluate("(box) => getComputedStyle(box).appearance") == "auto"
+    )
     page.set_input_files("#mask-file", mask_files["high"])
     expect(page.locator(".measuring .said")).to_contain_text("The mask has 140×210 pixels and the photo 200×120")
     page.set_input_files("#mask-file", mask_files["wide"])
@@ -378,6 +386,9 @@ def test_a_mask_is_measured_and_a_wrong_one_is_explained(
     for row, metric in enumerate(METRICS):
         cells = page.locator(".scores tbody tr").nth(row).locator("td").all_inner_texts()
         assert [float(cell) for cell in cells] == pytest.approx([kind[metric] for kind in scores.values()], abs=2e-3)
+    expect(page.locator(".measuring .curve")).to_be_visible()
+    page.wait_for_function("document.querySelector('.measuring .curve').complete")
+    assert page.locator(".measuring .curve").evaluate("(image) => image.naturalWidth") > 100, "no curves are drawn"
     with page.expect_download() as download:
         page.get_by_role("link", name="Scores (CSV)").click()
     assert download.value.suggested_filename == "wide_scores.csv"
@@ -408,6 +419,81 @@ def test_batch_sorts_by_error_and_opens_any(
     whole(page, "second")
     state = scene(page)
     assert (state["tab"], state["second"]["checkpoint"]) == ("compare", "other")
+
+
+def test_batch_takes_a_folder_and_gives_all_maps_and_cut_outs(
+    seen: Visit, network: DGRL, photo_files: dict[str, Path], tmp_path: Path
+) -> None:
+    page = seen.page
+    folder = tmp_path / "holiday"
+    (folder / "below").mkdir(parents=True)
+    (folder / "wide.png").write_bytes(photo_files["wide"].read_bytes())
+    (folder / "below" / "hübsch.png").write_bytes(photo_files["high"].read_bytes())
+    (folder / "below" / "broken.png").write_bytes(b"these are words")
+    (folder / "notes.txt").write_text("words")
+    (folder / ".hidden").write_text("words")
+    page.get_by_role("tab", name="Batch").click()
+    every = page.get_by_role("button", name="Download all maps and cut-outs")
+    expect(every).to_be_hidden()
+    page.set_input_files("#batch-folder", folder)
+    expect(page.locator(".batch li")).to_have_count(3)
+    expect(page.locator(".batch .refused")).to_contain_text("broken.png: this is not a picture")
+    expect(page.locator(".batching .said")).to_contain_text("No pictures: holiday/notes.txt.")
+    with page.expect_download() as download:
+        every.click()
+    assert download.value.suggested_filename == "dgrl_batch.zip"
+    with zipfile.ZipFile(download.value.path()) as packed:
+        assert packed.testzip() is None
+        names = {"wide.png", "wide_cutout.png", "hübsch.png", "hübsch_cutout.png"}
+        assert set(packed.namelist()) == names
+        for name, photo in {"wide": "wide", "hübsch": "high"}.items():
+            with packed.open(f"{name}.png") as file:
+                saliency = np.asarray(Image.open(file))
+            np.testing.assert_array_equal(saliency, np.asarray(to_grey(network.detect(photo_files[photo]))))
+            with packed.open(f"{name}_cutout.png") as file:
+                cut = Image.open(file)
+                assert (cut.mode, cut.size[::-1]) == ("RGBA", saliency.shape)
+    expect(every).to_be_enabled()
+
+
+@pytest.mark.parametrize("seen", [SIZES[0], PHONE], ids=["720", "phone"], indirect=True)
+@pytest.mark.parametrize("shape", ["wide", "high"])
+def test_detect_lays_the_cut_out_on_the_photo_beside_its_map(
+    seen: Visit, photo_files: dict[str, Path], shape: str
+) -> None:
+    page = seen.page
+    give(page, photo_files[shape])
+    page.get_by_role("tab", name="Detect").click()
+    expect(page.locator(".detecting img.over")).to_have_attribute("src", re.compile("cutout"))
+    page.wait_for_function("[...document.querySelectorAll('.detecting img')].every((one) => one.naturalWidth)")
+    photo, cut, handle, saliency = (
+        page.locator(f".detecting {part}").bounding_box() or {}
+        for part in ("img >> nth=0", "img.over", "input", "img >> nth=2")
+    )
+    width, height = Image.open(photo_files[shape]).size
+    assert photo == cut
+    assert photo["width"] / photo["height"] == pytest.approx(width / height, rel=0.02)
+    assert (saliency["width"], saliency["height"]) == pytest.approx((photo["width"], photo["height"]), abs=1)
+    assert (handle["x"], handle["width"]) == pytest.approx((photo["x"], photo["width"]), abs=3), "no hand on the edge"
+    if page.viewport_size["width"] > 1000:  # type: ignore[index]
+        assert saliency["y"] == pytest.approx(photo["y"], abs=1)
+        assert page.evaluate("document.documentElement.scrollHeight === innerHeight")
+
+
+def test_where_no_object_is_found_none_is_painted(seen: Visit) -> None:
+    page = seen.page
+    page.get_by_role("tab", name="Alter").click()
+    button = page.get_by_role("button", name="Paint the found object", exact=True)
+    found = "dgrl.explorer().parts.app.slots[0].pass"
+    for share in (0, 1):
+        page.evaluate(
+            f"""(share) => {{
+              {found}.arrays[`brn.round${{{found}.header.propagations}}`].fill(share);
+              dgrl.explorer().set({{ map: share ? "prior" : "refined" }});
+            }}""",
+            share,
+        )
+        (expect(button).to_be_enabled if share else expect(button).to_be_disabled)()
 
 
 def test_detect_gives_files_to_keep(seen: Visit, photo_files: dict[str, Path]) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import gradio as gr
 import pytest
 from gradio import networking, processing_utils, queueing, route_utils, routes
+from gradio.mcp import GradioMCPServer
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
@@ -29,6 +30,7 @@ SOURCES: dict[str, tuple[Callable[..., Any] | type, str]] = {
     "Queue.send_message": (queueing.Queue.send_message, "79d70f866b099e99"),
     "Queue.start_processing": (queueing.Queue.start_processing, "d65be5a5cbed97d7"),
     "Queue.process_events": (queueing.Queue.process_events, "29a5c87974638f38"),
+    "postprocess_output_data": (gradio_internals._told_by_gradio, "210203ddf31395da"),
     "url_ok": (gradio_internals._answers_at_once, "5326ae38523386b9"),
     "Event": (queueing.Event, "3f200ce6a594431f"),
     "EventQueue": (queueing.EventQueue, "ae8e305d17b4d951"),
@@ -70,6 +72,7 @@ def test_everything_is_in_place_in_the_running_app(served: Served) -> None:
     assert app.delete_cache is None
     assert not app.run_history
     assert processing_utils.async_ssrf_protected_download is fetching.fetch
+    assert GradioMCPServer.postprocess_output_data is gradio_internals.told_to_tools
 
 
 def test_only_one_file_knows_gradio_s_insides() -> None:

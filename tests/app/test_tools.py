@@ -1,10 +1,8 @@
 """The endpoints as tools of the Model Context Protocol, called by the protocol's own client."""
 
-import ast
 import asyncio
 import base64
 import json
-import re
 import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -67,17 +65,18 @@ def test_every_endpoint_is_a_tool_that_asks_for_little(url: str) -> None:
 def test_what_if_with_the_photo_alone(url: str, network: DGRL, photo_files: dict[str, Path]) -> None:
     content = base64.b64encode(photo_files["wide"].read_bytes()).decode()
     answered = call(url, "what_if", photo=f"data:image/png;base64,{content}")
-    # Gradio tells a tool's answers as Python writes them: of RLN's last step, then after BRN.
-    told = " ".join(one.text for one in answered if one.type == "text")
-    _, refined = map(float, re.findall(r"mean_absolute_difference'?\"?: ([\d.e-]+)", told))
+    told = json.loads(answered[-1].text)
+    refined = told["refined"]["mean_absolute_difference"]
     levels = ("conv3", "conv4", "conv5")
     altered = network.trace(photo_files["wide"], edits=[flatten_map(level) for level in levels])
     difference = np.abs(altered.saliency - network.trace(photo_files["wide"]).saliency).mean()
     assert refined == pytest.approx(difference, abs=1e-4)
+    assert [edit["level"] for edit in told["edits"]] == list(levels)
+    assert [one.type for one in answered[:-1]] == ["image", "text"] * 3, "three pictures, each with its address"
 
 
-def test_numbers_are_numbers(url: str, network: DGRL, photo_files: dict[str, Path]) -> None:
+def test_numbers_are_json(url: str, network: DGRL, photo_files: dict[str, Path]) -> None:
     content = base64.b64encode(photo_files["wide"].read_bytes()).decode()
     (piece,) = call(url, "pixel", photo=f"data:image/png;base64,{content}", x=70, y=40)
     expected = network.trace(photo_files["wide"]).pixel(70, 40)
-    assert ast.literal_eval(piece.text)["refined"] == pytest.approx(expected.refined, abs=1e-5)
+    assert json.loads(piece.text)["refined"] == pytest.approx(expected.refined, abs=1e-5)

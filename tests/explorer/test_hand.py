@@ -149,6 +149,54 @@ def test_paint_lies_where_the_brush_was(show: Open, tiny_network: DGRL, traces: 
     np.testing.assert_allclose(np.array(painting["map"]).reshape(weights.shape), expected, rtol=1e-5)
 
 
+GREY = """(at) => [...document.querySelectorAll(".frame")].map((frame) => {
+  const canvas = frame.querySelector("canvas");
+  return [...canvas.getContext("2d").getImageData(at[0] * canvas.width, at[1] * canvas.height, 1, 1).data.slice(0, 3)];
+})"""
+
+
+@pytest.mark.parametrize("kind", ["wide", "tall"])
+def test_the_map_before_brn_stands_beside_that_after_it(show: Open, traces: dict[str, Trace], kind: str) -> None:
+    trace = traces[kind]
+    tab = show(trace)
+    height, width = trace.photo.shape[:2]
+    two = tab.get_by_role("button", name="before | after")
+    difference = tab.get_by_role("radio", name="difference")
+    assert not difference.is_visible()
+    two.click()
+    tab.evaluate("explorer.set({ opacity: 1 })")
+    settle(tab)
+    assert tab.locator(".frame:visible .name").all_inner_texts() == ["before BRN", "after BRN"]
+    assert tab.locator(".film[aria-pressed=true]").evaluate_all("(films) => films.map((film) => film.dataset.map)") == [
+        "prior",
+        "refined",
+    ]
+    # Where BRN changes most, both frames have the grey of their map; the pointer on either shows the same pixel.
+    pixel = trace.most_changed(count=1)[0]
+    there = ((pixel.x + 0.5) / width, (pixel.y + 0.5) / height)
+    for grey, value in zip(tab.evaluate(GREY, there), (pixel.prior, pixel.refined), strict=True):
+        assert np.allclose(grey, 255 * value, atol=12)
+    assert abs(pixel.refined - pixel.prior) > 0.1, "the two are alike: this shows nothing"
+    for frame in (0, 1):
+        tab.mouse.move(*at(tab, 0.01, 0.01))
+        tab.mouse.move(*at(tab, *there, frame))
+        settle(tab)
+        assert (state(tab)["x"], state(tab)["y"]) == (pixel.x, pixel.y)
+        rings = tab.locator(".ring:visible").evaluate_all("(rings) => rings.map((ring) => parseFloat(ring.style.left))")
+        assert rings == pytest.approx([100 * there[0]] * 2, abs=0.01)
+    numbers = f"before BRN {pixel.prior:.4f} · after {pixel.refined:.4f}"
+    assert numbers in tab.locator(".status").inner_text().replace("−", "-")
+    difference.check(force=True)
+    settle(tab)
+    assert tab.locator(".frame:visible").count() == 1
+    assert "after BRN minus before: on average ±" in tab.locator(".stage h2").inner_text()
+    assert tab.evaluate("document.documentElement.scrollHeight === innerHeight")
+    two.click()
+    assert state(tab)["map"] == "refined"
+    settle(tab)
+    assert not difference.is_visible()
+
+
 @pytest.mark.parametrize("kind", ["wide", "tall", "tiny"])
 @pytest.mark.parametrize(("width", "height"), SCREENS)
 def test_it_fits_the_screen(show: Open, traces: dict[str, Trace], kind: str, width: int, height: int) -> None:
@@ -170,7 +218,7 @@ def test_present_mode_is_readable_from_afar(show: Open, traces: dict[str, Trace]
     tab = show(traces["wide"], width=width, height=height)
     assert tab.evaluate(SMALLEST) < 28
     tab.get_by_role("button", name="Present").click()
-    for shown in ("conv4", "refinement", "refined"):
+    for shown in ("conv4", "refinement", "refined", "both"):
         tab.evaluate(f"explorer.set({{ map: '{shown}' }})")
         settle(tab)
         assert tab.evaluate(SMALLEST) >= 28

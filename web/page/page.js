@@ -93,6 +93,7 @@ async function start(manifest, engine) {
     change: (next) => change(next),
     trained: () => stepsOf(scene.first),
     mostSteps: MOST_STEPS,
+    look: (map) => explorer?.set({ map }),
     undo: () => travel(undoing.undo()),
     redo: () => travel(undoing.redo()),
     reset: () => change({ edits: [], steps: scene.first.steps }),

@@ -79,6 +79,7 @@ export function objectMask(values, grid, photo) {
  * @property {(next: Altered, event?: string) => void} change
  * @property {() => number} trained time steps T of the untouched pass
  * @property {number} mostSteps
+ * @property {(map: string) => void} look show this map
  * @property {() => void} undo
  * @property {() => void} redo
  * @property {() => void} reset
@@ -116,7 +117,7 @@ export function makeAltering(host) {
       button.title = words;
     }
     const element = make("div", { class: "row" }, make("span", { class: "term" }, level), flat, paint, object, clear);
-    return { level, flat, paint, clear, element };
+    return { level, flat, paint, object, clear, element };
   });
 
   /** @param {string} level */
@@ -135,9 +136,15 @@ export function makeAltering(host) {
     draw();
   }
 
+  /** The found object's mask; null where none is found. */
+  function foundObject() {
+    const mask = host.object();
+    return mask?.data.some(Boolean) ? mask : null;
+  }
+
   /** @param {string[]} levels */
   function paintObject(levels) {
-    const mask = host.object();
+    const mask = foundObject();
     if (!mask) return;
     const { strength } = host.brushing();
     const painted = levels.map(
@@ -194,13 +201,14 @@ export function makeAltering(host) {
     ]);
   }
 
-  const refining = choice("BRN", REFINING, (value) =>
+  const refining = choice("BRN", REFINING, (value) => {
+    host.look("refined"); // of all maps this alone changes
     edit((edits) => {
       const rest = without(edits, ["kernels", "unrefined"]);
       if (value === "own") return rest;
       return [...rest, value === "mean" ? { kind: "kernels", to: "mean" } : { kind: "unrefined" }];
-    }),
-  );
+    });
+  });
   const counts = Array.from({ length: host.mostSteps + 1 }, (_, t) => ({ value: String(t), text: String(t) }));
   const steps = choice("T", counts, (value) => host.change({ ...host.altered(), steps: Number(value) }));
   const said = make("p", { class: "said" });
@@ -243,7 +251,9 @@ export function makeAltering(host) {
     if (timed) at = timed.at === null || timed.at === undefined ? "every" : String(timed.at);
     build();
     const brushing = host.brushing();
-    for (const { level, flat, paint, clear } of rows) {
+    all.disabled = !foundObject();
+    for (const { level, flat, paint, object, clear } of rows) {
+      object.disabled = all.disabled;
       flat.setAttribute("aria-pressed", String(!!found(edits, "flatten", level)));
       paint.setAttribute("aria-pressed", String(brushing.on && brushing.level === level));
       clear.hidden = !found(edits, "paint", level);
@@ -276,9 +286,9 @@ export function makeAltering(host) {
     const head = ["mean saliency", "untouched", "altered", "change"].map((text) => make("th", { scope: "col" }, text));
     const lines = [
       ["RLN, inside", changes.localised, "inside"],
-      ["outside", changes.localised, "outside"],
+      ["RLN, outside", changes.localised, "outside"],
       ["BRN, inside", changes.refined, "inside"],
-      ["outside", changes.refined, "outside"],
+      ["BRN, outside", changes.refined, "outside"],
     ].flatMap(([name, pair, key]) => {
       const [before, after] = [pair.untouched[key], pair.altered[key]];
       if (before === null || after === null) return [];

@@ -71,6 +71,7 @@ export function startApp(element, settings, style) {
     change: (next) => change(next),
     trained: () => scene.first.steps ?? trained(scene.first.checkpoint),
     mostSteps: settings.mostSteps,
+    look: (map) => explorer?.set({ map }),
     undo: () => travel(undoing.undo()),
     redo: () => travel(undoing.redo()),
     reset: () => change({ edits: [], steps: scene.first.steps }),
@@ -117,6 +118,7 @@ export function startApp(element, settings, style) {
   if (lacksPhoto(window.location.search, photos)) {
     fail(new Error("This link was made with a photo of somebody’s own, which no link carries: here is an example."));
   }
+  if (new URLSearchParams(window.location.search).get("view") === "api") showApiWhenItCanBe();
   if (scene.view.pinned) pixel = { x: scene.view.x, y: scene.view.y };
   const observer = new MutationObserver(paintTheme);
   observer.observe(document.body, { attributes: true, attributeFilter: ["class"] });
@@ -355,7 +357,8 @@ export function startApp(element, settings, style) {
     if (tab === "why" && explorer) explorer.set({ pinned: true });
     const { first, second } = scene;
     const other = second && (second.photo !== first.photo || second.checkpoint !== first.checkpoint);
-    update({ tab, second: tab === "alter" && other ? null : second });
+    const idle = second && scene.tab === "alter" && keyOf(second) === keyOf(first);
+    update({ tab, second: idle || (tab === "alter" && other) ? null : second });
   }
 
   /** Two passes are called by what they differ in. */
@@ -506,7 +509,10 @@ export function startApp(element, settings, style) {
     const zip = make("button", { type: "button", title: "Every number and picture of the pass, as one ZIP file" });
     zip.append("Download");
     zip.addEventListener("click", () => report());
-    const api = make("a", { class: "button", href: "?view=api" }, "API");
+    const api = make("a", { class: "button", href: "?view=api", title: "How programs ask the same" }, "API");
+    api.addEventListener("click", (event) => {
+      if (showApi()) event.preventDefault();
+    });
     const field = make("input", { type: "text", readonly: true, "aria-label": "Link to this view" });
     const said = make("span", { role: "status" });
     const linked = make("div", { class: "linked", hidden: true }, field, said);
@@ -552,6 +558,22 @@ export function startApp(element, settings, style) {
       },
     };
   }
+}
+
+/**
+ * Open Gradio's page about the API, which it loads only when a button of its footer is pressed; app.css hides the footer.
+ * @returns {boolean} whether there is such a button yet
+ */
+function showApi() {
+  const button = /** @type {HTMLElement | null} */ (document.querySelector("footer .show-api"));
+  button?.click();
+  return !!button;
+}
+
+/** The same for a link that asks for it: Gradio then takes the page for open, without having loaded it, so shut it first. */
+function showApiWhenItCanBe() {
+  const waiting = new MutationObserver(() => showApi() && showApi() && waiting.disconnect());
+  waiting.observe(document.body, { childList: true, subtree: true });
 }
 
 /**

@@ -3,14 +3,22 @@
 import { make, write } from "../../explorer/script/dom.js";
 import { number } from "../../explorer/script/numbers.js";
 import { fileData } from "./requests.js";
+import { makeZip } from "./zipping.js";
 
 /** @typedef {import("./links.js").Photo} Photo */
 /** @typedef {import("./links.js").Scene} Scene */
 /** @typedef {import("./requests.js").Server} Server */
-/** @typedef {{photo: Photo, mask: string | null, answer: any, error: string}} Row */
+/** @typedef {{photo: Photo, mask: string | null, checkpoint: string, steps: number | null, answer: any, error: string}} Row */
 
 const AT_ONCE = 2;
 const MOST = 200;
+const NAMED = 5;
+const OFFER = "Download all maps and cut-outs";
+/** What `dgrl detect` puts to a photo's name. */
+const ENDS = [".png", "_cutout.png"];
+const isPicture = (/** @type {File} */ { type, name }) =>
+  type.startsWith("image/") || /\.(heic|heif|jfif|jp2)$/i.test(name);
+const pathOf = (/** @type {File} */ { webkitRelativePath, name }) => webkitRelativePath || name;
 const stem = (/** @type {string} */ name) => name.replace(/\.[^.]*$/, "");
 
 /**
@@ -26,6 +34,13 @@ export function makeBatching(server, host) {
     hidden: true,
     id: "batch-files",
   });
+  const folder = make("input", {
+    type: "file",
+    webkitdirectory: true,
+    multiple: true,
+    hidden: true,
+    id: "batch-folder",
+  });
   const masks = make("input", { type: "file", accept: "image/*", multiple: true, hidden: true, id: "batch-masks" });
   const other = make(
     "select",
@@ -33,31 +48,48 @@ export function makeBatching(server, host) {
     make("option", { value: "" }, "no second checkpoint"),
   );
   other.append(...host.checkpoints.map((value) => make("option", { value }, `beside ${value}`)));
-  const photosButton = make("button", { type: "button", click: () => input.click() }, "Photos …");
+  const photosButton = make("button", { type: "button", class: "primary", click: () => input.click() }, "Photos …");
+  const folderButton = make("button", { type: "button", click: () => folder.click() }, "A folder …");
   const masksButton = make("button", { type: "button", click: () => masks.click() }, "Masks of the same names …");
   const examples = make("button", { type: "button", click: () => run(host.photos.filter((one) => one.example)) });
   examples.append("The examples");
+  const all = make("button", { type: "button", hidden: true, click: () => (packing ? packing.abort() : pack()) });
   const words = make("p", { class: "said", role: "status" }, "Choose photos; they are sorted when all have been seen.");
   const list = make("ol", { class: "batch" });
   const element = make(
     "section",
     { class: "page batching", "aria-label": "Batch" },
-    make("div", { class: "row" }, photosButton, input, masksButton, masks, other, examples, words),
+    make("div", { class: "row" }, photosButton, input, folderButton, folder, masksButton, masks, other, examples, all),
+    words,
     list,
   );
   /** @type {Row[]} */
   let rows = [];
   let round = 0;
+  /** @type {AbortController | null} */
+  let packing = null;
 
-  input.addEventListener("change", async () => {
-    const files = [...(input.files ?? [])].slice(0, MOST);
-    input.value = "";
-    write(words, `Sending ${files.length} photos …`);
+  input.addEventListener("change", () => send(input));
+  folder.addEventListener("change", () => send(folder));
+
+  /** @param {HTMLInputElement} chosen */
+  async function send(chosen) {
+    const given = [...(chosen.files ?? [])]
+      .filter(({ name }) => !name.startsWith("."))
+      .sort((a, b) => pathOf(a).localeCompare(pathOf(b)));
+    chosen.value = "";
+    const pictures = given.filter(isPicture);
+    const files = pictures.slice(0, MOST);
     /** @type {Photo[]} */
     const sent = [];
     /** @type {string[]} */
     const refused = [];
-    for (const file of files) {
+    const others = given.filter((file) => !isPicture(file)).map(pathOf);
+    if (others.length)
+      refused.push(`No pictures: ${others.slice(0, NAMED).join(", ")}${others.length > NAMED ? " …" : ""}.`);
+    if (pictures.length > MOST) refused.push(`The first ${MOST} of ${pictures.length} were taken.`);
+    for (const [index, file] of files.entries()) {
+      write(words, `Sending ${index + 1} of ${files.length} …`);
       try {
         sent.push(await host.own(file, file.name));
       } catch (error) {
@@ -65,7 +97,7 @@ export function makeBatching(server, host) {
       }
     }
     await run(sent, refused);
-  });
+  }
   masks.addEventListener("change", async () => {
     for (const file of [...(masks.files ?? [])].slice(0, MOST)) {
       const photo = host.photos.find(({ name }) => name === stem(file.name));
@@ -83,14 +115,16 @@ export function makeBatching(server, host) {
   async function run(photos, refused = []) {
     round += 1;
     const own = round;
-    const { first } = host.scene();
-    rows = photos.map((photo) => ({ photo, mask: photo.mask, answer: null, error: "" }));
-    const beside = other.value && other.value !== first.checkpoint ? other.value : null;
+    const { checkpoint, steps } = host.scene().first;
+    packing?.abort();
+    all.hidden = true;
+    rows = photos.map((photo) => ({ photo, mask: photo.mask, checkpoint, steps, answer: null, error: "" }));
+    const beside = other.value && other.value !== checkpoint ? other.value : null;
     let done = 0;
     const waiting = [...rows];
     const work = async () => {
       for (let row = waiting.shift(); row && own === round; row = waiting.shift()) {
-        const wish = { photo: fileData(row.photo.path), checkpoint: first.checkpoint, steps: first.steps };
+        const wish = { photo: fileData(row.photo.path), checkpoint, steps };
         const mask = row.mask && !beside ? fileData(row.mask) : null;
         try {
           [row.answer] = await server.call("weigh", [{ wish, mask, other: beside }]);
@@ -113,6 +147,48 @@ export function makeBatching(server, host) {
       : `${rows.length} seen.`;
     write(words, [said, ...refused].join(" "));
     list.replaceChildren(...rows.map((row) => card(row, beside)));
+    all.hidden = !rows.some((row) => row.answer);
+    write(all, OFFER);
+  }
+
+  /** Every map and cut-out, in the photos' own sizes, as one file. */
+  async function pack() {
+    const stopped = new AbortController();
+    packing = stopped;
+    const zip = makeZip();
+    const seen = rows.filter((row) => row.answer);
+    const waiting = [...seen];
+    /** @type {string[]} */
+    const missing = [];
+    let done = 0;
+    const tell = () => write(all, `Stop (${done} of ${seen.length})`);
+    tell();
+    const work = async () => {
+      for (let row = waiting.shift(); row && !stopped.signal.aborted; row = waiting.shift()) {
+        const { name, path } = row.photo;
+        const asked = [fileData(path), row.checkpoint, row.steps ?? -1, true];
+        try {
+          const [saliency, cut] = await server.call("detect", asked, { signal: stopped.signal });
+          const files = await Promise.all([saliency.path, cut.path].map(server.bytes));
+          const kept = files.every((content, i) => zip.add(`${name}${ENDS[i]}`, content));
+          if (!kept) missing.push(`${name}: there is no more room in the file`);
+        } catch (error) {
+          missing.push(`${name}: ${/** @type {Error} */ (error).message}`);
+        }
+        done += 1;
+        if (!stopped.signal.aborted) tell();
+      }
+    };
+    await Promise.all(Array.from({ length: AT_ONCE }, work));
+    if (packing === stopped) {
+      packing = null;
+      write(all, OFFER);
+    }
+    if (stopped.signal.aborted) return;
+    if (missing.length) write(words, `Not in the file: ${missing.join("; ")}`);
+    const href = URL.createObjectURL(zip.blob());
+    make("a", { href, download: "dgrl_batch.zip" }).click();
+    window.setTimeout(() => URL.revokeObjectURL(href), 60_000);
   }
 
   /**

@@ -20,7 +20,15 @@ export function makeDetecting(server, host) {
   const mapLink = make("a", { class: "button" }, "Saliency map (PNG)");
   const cutLink = make("a", { class: "button" }, "Cut-out (PNG)");
   const photo = make("button", { type: "button", class: "primary", click: () => host.choose(0) }, "Another photo …");
-  const frame = make("div", { class: "wiped" }, before, after);
+  const hung = (/** @type {HTMLElement[]} */ ...shown) =>
+    make("div", { class: "hung" }, make("div", { class: "framed" }, ...shown));
+  const [photoRoom, mapRoom] = [hung(before, after, wipe), hung(map)];
+  for (const picture of [before, map]) {
+    picture.addEventListener("load", () => {
+      const ratio = picture.naturalWidth / picture.naturalHeight;
+      for (const room of [photoRoom, mapRoom]) room.style.setProperty("--ratio", String(ratio));
+    });
+  }
   const element = make(
     "section",
     { class: "page detecting", "aria-label": "Detect" },
@@ -28,8 +36,8 @@ export function makeDetecting(server, host) {
     make(
       "div",
       { class: "pictures" },
-      make("figure", {}, frame, wipe, make("figcaption", {}, "photo and object: move the handle")),
-      make("figure", {}, map, make("figcaption", {}, "saliency map: white is salient")),
+      make("figure", {}, photoRoom, make("figcaption", {}, "photo and object: move the handle")),
+      make("figure", {}, mapRoom, make("figcaption", {}, "saliency map: white is salient")),
     ),
   );
   let shown = "";

@@ -66,8 +66,10 @@ export function makeMeasuring(server, host) {
   }
 
   function clear() {
+    curve.hidden = true;
     table.replaceChildren();
     links.replaceChildren();
+    URL.revokeObjectURL(curve.src);
     curve.removeAttribute("src");
   }
 
@@ -95,7 +97,23 @@ export function makeMeasuring(server, host) {
     );
     const best = kinds.map((kind) => `${kind} ${number(scores[kind]?.maxF ?? 0, 3)}`).join(", ");
     curve.alt = `Precision over recall, a curve for each map. The largest F-measure on each: ${best}.`;
-    curve.src = server.address(files[2]?.path ?? "");
+    plot(files[2]?.path ?? "");
+  }
+
+  /**
+   * Gradio gives SVG to be kept, not to be shown: the type is put to it here.
+   * @param {string} path
+   */
+  async function plot(path) {
+    const own = shown;
+    try {
+      const drawn = await server.bytes(path);
+      if (shown !== own) return;
+      curve.src = URL.createObjectURL(new Blob([drawn], { type: "image/svg+xml" }));
+      curve.hidden = false;
+    } catch (error) {
+      host.fail(error);
+    }
   }
 
   return { element, show };

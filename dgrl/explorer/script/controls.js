@@ -1,6 +1,7 @@
 // The bar of controls below the stage, and the one above it.
 
 import { choice, make } from "./dom.js";
+import { BOTH } from "./layers.js";
 
 /** @typedef {import("./explorer.js").App} App */
 
@@ -17,8 +18,12 @@ export function makeControls(app) {
     { value: "wipe", text: "wipe" },
     { value: "difference", text: "difference" },
   ];
-  const arrangement = choice("Two passes", arrangements, (value) => app.update({ arrangement: value }));
+  const arrangement = choice("Two maps", arrangements, (value) => app.update({ arrangement: value }));
   const painting = makePainting(app);
+  const both = make("button", { type: "button", click: () => app.update({ map: isBoth() ? "refined" : BOTH }) });
+  both.append("before | after");
+  both.title = "The map before BRN beside that after it";
+  const isBoth = () => app.state.map === BOTH;
   let timer = 0;
   let steps = choice("Time step", [], () => {});
 
@@ -29,14 +34,23 @@ export function makeControls(app) {
     steps.element.classList.add("steps");
     play.hidden = count < 2;
     const label = make("label", { class: "opacity" }, make("span", {}, "opacity"), opacity);
-    const two = app.slots[1] ? [arrangement.element] : [];
-    element.replaceChildren(play, steps.element, label, ...two, ...(app.paints ? [painting.element] : []));
+    both.hidden = !!app.slots[1];
+    element.replaceChildren(
+      play,
+      steps.element,
+      label,
+      both,
+      arrangement.element,
+      ...(app.paints ? [painting.element] : []),
+    );
     draw();
   }
 
   function draw() {
     const { state } = app;
     steps.set(String(state.step));
+    both.setAttribute("aria-pressed", String(isBoth()));
+    arrangement.element.hidden = !app.slots[1] && !isBoth();
     arrangement.set(state.arrangement);
     opacity.value = String(state.opacity);
     opacity.disabled = state.map === "photo";
@@ -153,7 +167,7 @@ function makeKeys() {
     ["space", "play the steps"],
     ["1 … 9", "photo, conv3 to 5, prediction, change, before, change by BRN, after"],
     ["+ −", "opacity"],
-    ["w d b", "two passes: wipe, difference, side by side"],
+    ["w d b", "two maps: wipe, difference, side by side"],
     ["p", "present: large digits, no prose"],
   ];
   const rows = keys.map(([key = "", what = ""]) => make("div", {}, make("dt", {}, key), make("dd", {}, what)));

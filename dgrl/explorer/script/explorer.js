@@ -3,11 +3,11 @@
 import { makeBrush } from "./brush.js";
 import { makeBar, makeControls } from "./controls.js";
 import { make, write } from "./dom.js";
-import { MAPS, valueAt } from "./layers.js";
+import { BOTH, MAPS, valueAt } from "./layers.js";
 import { number, signed } from "./numbers.js";
 import { cellUnder, makePanel, pixelUnder, walk } from "./panel.js";
 import { makeSlot } from "./slot.js";
-import { makeStage } from "./stage.js";
+import { isPair, makeStage } from "./stage.js";
 import { changed, firstState } from "./state.js";
 import { makeStrip } from "./strip.js";
 
@@ -353,15 +353,20 @@ function reading(app, shown, where) {
   const { x, y, map, step, pinned } = app.state;
   const start = `Pixel ${x}, ${y}${pinned ? ", pinned" : ""}`;
   const values = shown.layers.map((layer, index) => {
-    const { across, down } = app.place(index);
+    const { across, down } = app.place(app.slots[1] ? index : 0);
     return layer && valueAt(layer, across, down);
   });
   const [first, second] = values;
   if (first === null || first === undefined) return start;
 
   const name =
-    { prior: "before BRN", refined: "after BRN", refinement: "change by BRN" }[map] ?? `${map} at t = ${step}`;
+    { prior: "before BRN", refined: "after BRN", refinement: "change by BRN", [BOTH]: "after BRN" }[map] ??
+    `${map} at t = ${step}`;
   const show = shown.layers[0]?.colours === "signed" ? signed : number;
+  if (isPair(app)) {
+    const head = where ? `${start} · ` : "";
+    return `${head}before BRN ${show(first, 4)} · after ${show(second ?? 0, 4)} · change ${signed((second ?? 0) - first, 4)}`;
+  }
   const head = `${where ? `${start} · ` : ""}${name}`;
   if (second === null || second === undefined) return `${head}: ${show(first, 4)}`;
   const [one, other] = app.slots.map((slot) => slot?.name);

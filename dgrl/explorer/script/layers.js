@@ -16,8 +16,21 @@ import { clamp } from "./places.js";
  * @property {string} label
  */
 
+/** The map before BRN and that after it at once, where one pass is shown; of two passes, those after it. */
+export const BOTH = "both";
 /** The maps in the order of the network, whatever the time step. */
-export const MAPS = ["photo", "conv3", "conv4", "conv5", "prediction", "change", "prior", "refinement", "refined"];
+export const MAPS = [
+  "photo",
+  "conv3",
+  "conv4",
+  "conv5",
+  "prediction",
+  "change",
+  "prior",
+  "refinement",
+  "refined",
+  BOTH,
+];
 
 /** Ends of the scale of differences; of weights, whose mean is 1, WEIGHT_FACTOR times as much. */
 export const SCALES = [1, 0.5, 0.2, 0.05];
@@ -60,7 +73,8 @@ export function layerOf(pass, map, step, scale, limit) {
     };
   }
   if (map === "prior" && prior) return { values: prior, ...brn, ...saliency, label: "saliency before BRN" };
-  if (map === "refined" && refined) return { values: refined, ...brn, ...saliency, label: "saliency after BRN" };
+  if ((map === "refined" || map === BOTH) && refined)
+    return { values: refined, ...brn, ...saliency, label: "saliency after BRN" };
   if (map === "refinement" && prior && refined) {
     return { values: minus(refined, prior), ...brn, ...difference, label: "saliency after BRN minus before" };
   }

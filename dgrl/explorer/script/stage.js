@@ -2,7 +2,7 @@
 
 import { choice, make, write } from "./dom.js";
 import { colourOf, compose, css, palette } from "./draw.js";
-import { differenceOf, meanSize, SCALES, valueAt } from "./layers.js";
+import { BOTH, differenceOf, meanSize, SCALES, valueAt } from "./layers.js";
 import { number, signed } from "./numbers.js";
 import { arranged, clamp, fitted, pixelAt } from "./places.js";
 
@@ -34,7 +34,10 @@ export function makeStage(app) {
   /** Draw pictures and scale anew; `place` alone is cheap enough for every move of the pointer. */
   function draw() {
     const { state } = app;
-    const slots = app.slots.filter((slot) => slot !== null);
+    const pair = isPair(app);
+    const passes = app.slots.filter((slot) => slot !== null);
+    const slots = pair ? [...passes, ...passes] : passes;
+    const names = pair ? ["before BRN", "after BRN"] : slots.map((slot) => slot.name);
     const [first, second] = slots;
     if (!first) return;
     shown = layersOf(app);
@@ -55,7 +58,7 @@ export function makeStage(app) {
       if (!slot || frame.element.hidden) return;
       const own = arrangement === "wipe" ? size : fitted(slot.pass.header.photo, layout.room);
       const layer = arrangement === "difference" ? shown.difference : (shown.layers[index] ?? null);
-      frame.draw(slot, layer, own, second && arrangement !== "difference" ? slot.name : "");
+      frame.draw(slot, layer, own, second && arrangement !== "difference" ? (names[index] ?? "") : "");
     });
     wipe(arrangement, size);
     const layer = arrangement === "difference" ? shown.difference : shown.layers.find((found) => found);
@@ -85,7 +88,7 @@ export function makeStage(app) {
   function place() {
     const { across, down } = app.place();
     frames.forEach((frame, index) => {
-      frame.place(app.place(app.state.arrangement === "beside" ? index : 0));
+      frame.place(app.place(app.slots[1] && app.state.arrangement === "beside" ? index : 0));
     });
     const layer = shown.difference ?? shown.layers[0] ?? null;
     legend.place(layer ? valueAt(layer, across, down) : null);
@@ -111,10 +114,22 @@ export function makeStage(app) {
 }
 
 /**
+ * Whether one pass is shown before BRN and after it.
+ * @param {Pick<App, "state" | "slots">} app
+ */
+export const isPair = ({ state, slots }) => state.map === BOTH && !slots[1];
+
+/**
  * The layers to be drawn, on scales that stay: weights share one for all steps and both passes.
  * @param {App} app
  */
 function layersOf({ state, slots }) {
+  if (isPair({ state, slots })) {
+    const [before, after, change] = ["prior", "refined", "refinement"].map((map) => slots[0]?.layer(map, 0) ?? null);
+    const shown = state.arrangement === "difference" && change;
+    const difference = shown ? { ...shown, low: -state.scale, high: state.scale } : null;
+    return { layers: [before ?? null, after ?? null], difference };
+  }
   const limits = slots.map((slot) => slot?.pass.header.limits[state.map] ?? 0);
   const high = Math.max(...limits);
   const layers = slots.map((slot) => {
@@ -135,6 +150,7 @@ function layersOf({ state, slots }) {
  */
 function title({ state, slots }, layer, arrangement) {
   if (state.map === "photo") return "photo";
+  if (isPair({ state, slots }) && arrangement !== "difference") return "saliency before and after BRN";
   if (!layer) return `there is no ${state.map} at t = ${state.step}`;
   if (layer.colours !== "signed" || state.present) return layer.label;
   const mean = number(meanSize(layer), 4);
@@ -143,7 +159,7 @@ function title({ state, slots }, layer, arrangement) {
     4,
   );
   const numbers = `on average ±${mean}, at most ±${largest}`;
-  if (arrangement !== "difference") return slots[1] ? layer.label : `${layer.label}: ${numbers}`;
+  if (arrangement !== "difference" || !slots[1]) return slots[1] ? layer.label : `${layer.label}: ${numbers}`;
   const names = slots.map((slot) => slot?.name);
   return `${layer.label.replace("second minus first", `${names[1]} minus ${names[0]}`)}: ${numbers}`;
 }

@@ -1,7 +1,7 @@
 // The strip of film: every map of the pass in the order of the network, each with its value at the pixel.
 
 import { make, write } from "./dom.js";
-import { valueAt } from "./layers.js";
+import { BOTH, valueAt } from "./layers.js";
 import { number, signed } from "./numbers.js";
 import { clamp } from "./places.js";
 import { thumbnail } from "./slot.js";
@@ -84,7 +84,8 @@ export function makeStrip(app) {
     const { map, step } = app.state;
     write(words, about(map, step, app.slots[0]?.pass.header.kernel_size ?? 0));
     const films = rows.flat();
-    const chosen = films.filter((film) => film.map === map && (film.step < 0 || film.step === step));
+    const maps = map === BOTH ? (app.slots[1] ? ["refined"] : ["prior", "refined"]) : [map];
+    const chosen = films.filter((film) => maps.includes(film.map) && (film.step < 0 || film.step === step));
     const reached = chosen[0] ?? films[0];
     for (const film of films) {
       film.button.setAttribute("aria-pressed", String(chosen.includes(film)));

@@ -16,6 +16,7 @@ export function about(map, step, n) {
         : "The first look has none before it to differ from.",
     prior: "RLN’s last prediction, which BRN is given together with the photo.",
     refinement: "What BRN changed: red has become more salient, blue less.",
+    both: `Before BRN and after it: each pixel computed anew from its ${n} × ${n} neighbours.`,
     refined: `The result: each pixel computed anew from its ${n} × ${n} neighbours, with a kernel of its own.`,
   };
   const depth = { conv3: "The finest", conv4: "The middle", conv5: "The coarsest" }[map];
