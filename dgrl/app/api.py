@@ -261,7 +261,8 @@ class Endpoints:
             steps: time steps after the first pass, 0 to 4; -1 for the number trained.
 
         Returns:
-            The attribution over the photo, a PNG, red for and blue against; what it says in numbers and words.
+            The attribution over the photo, a PNG, red for and blue against; what it says in numbers and words:
+            occlusion's 8 × 8 cells, the top row first, are `cells`.
         """
         wish = self.asking.wish(photo, checkpoint, steps)
         view = self.asking.view(wish, request)

@@ -74,6 +74,7 @@ def answer(view: View, found: Attribution) -> tuple[str, dict[str, Any]]:
         "completeness_error": found.completeness_error,
         "share_inside": share,
         "object_share": float(region.mean()),
+        "cells": found.cells.tolist() if found.cells is not None else None,
         "scale": {"low": -drawn.limit, "high": drawn.limit, "label": drawn.label},
         "words": words(found, share, float(region.mean()), len(view.trace.steps) - 1),
         "seconds": found.seconds,

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch.nn import functional as F
 
 from dgrl.attribution.evidence import Evidence
-from dgrl.attribution.methods import grad_cam, integrated_gradients, occlusion
+from dgrl.attribution.methods import WINDOWS, grad_cam, integrated_gradients, occlusion
 from dgrl.attribution.question import (
     Method,
     Question,
@@ -53,6 +53,14 @@ class Attribution:
     def values(self) -> NDArray[np.float32]:
         """(H, W): `square` in the photo's size, each value as it is; bilinear."""
         return self._sized(*self.photo_size)
+
+    @cached_property
+    def cells(self) -> NDArray[np.float32] | None:
+        """(8, 8): Occlusion's values, each the mean of the windows that cover the cell; None of other methods."""
+        if self.method != "occlusion":
+            return None
+        stride = len(self.square) // WINDOWS
+        return self.square[stride // 2 :: stride, stride // 2 :: stride][:WINDOWS, :WINDOWS]
 
     def share_inside(self, region: NDArray[np.bool_]) -> float:
         """Which share of all that speaks for the number lies in a region of the photo; 0 if nothing speaks for it.

@@ -14,6 +14,8 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
 from dgrl import DGRL
+from dgrl.attribution.attribute import attribute
+from dgrl.attribution.question import ObjectTarget
 from dgrl.data.pairs import Pair
 from dgrl.evaluation.evaluate import evaluate
 from dgrl.evaluation.metrics import METRICS
@@ -349,6 +351,46 @@ def test_why_forgets_its_picture_when_something_else_is_asked(seen: Visit) -> No
         change()
         expect(picture).to_be_hidden()
         assert picture.get_attribute("src") is None
+
+
+def test_pointing_at_a_cell_of_an_occlusion_says_its_effect(
+    seen: Visit, network: DGRL, photo_files: dict[str, Path]
+) -> None:
+    page = seen.page
+    give(page, photo_files["wide"])
+    page.get_by_role("tab", name="Why").click()
+    page.get_by_role("radio", name="the object").check(force=True)
+    picture, said = page.locator(".attributed"), page.locator(".result .said")
+    page.get_by_role("button", name="Explain").click()
+    expect(picture).to_be_visible()
+    expect(said).to_be_hidden()  # Grad-CAM has no cells
+    page.get_by_role("radio", name="Occlusion").check(force=True)
+    page.get_by_role("button", name="Explain").click()
+    expect(said).to_have_text("Point at a cell, and its effect stands here.")
+    page.wait_for_function("document.querySelector('.attributed img').naturalWidth")
+    found = attribute(network, photo_files["wide"], ObjectTarget(), "occlusion", baseline="blurred")
+    side = len(found.square)
+    box = picture.bounding_box()
+    assert box is not None
+    assert box["width"] / box["height"] == pytest.approx(200 / 120, rel=0.02)
+    for row, column in ((0, 0), (3, 5), (7, 7), (6, 1)):
+        # Near the cell's corners: elsewhere a wrong size of the picture would not be noticed.
+        for down, across in ((0.15, 0.85), (0.85, 0.15)):
+            page.mouse.move(
+                box["x"] + (column + across) / 8 * box["width"], box["y"] + (row + down) / 8 * box["height"]
+            )
+            told = f"Row {row}, column {column} of 8 × 8 cells: "
+            expect(said).to_contain_text(told)
+            place = int((row + down) / 8 * side), int((column + across) / 8 * side)
+            value = float(said.inner_text().removeprefix(told).split()[0].replace("−", "-"))
+            assert value == pytest.approx(found.square[place], abs=6e-4)
+    picture.focus()
+    page.keyboard.press("ArrowUp")
+    expect(said).to_contain_text("Row 5, column 1 of 8 × 8 cells: ")
+    inside = page.locator(".aside-host").evaluate("(host) => host.scrollHeight - host.clientHeight")
+    assert inside <= 1, "the effect is off the screen"
+    page.get_by_role("radio", name="this pixel").check(force=True)
+    expect(said).to_be_hidden()
 
 
 def test_why_can_be_stopped(seen: Visit, served: Served) -> None:

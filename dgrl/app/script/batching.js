@@ -47,6 +47,7 @@ export function makeBatching(server, host) {
     { "aria-label": "Another checkpoint" },
     make("option", { value: "" }, "no second checkpoint"),
   );
+  other.hidden = host.checkpoints.length < 2;
   other.append(...host.checkpoints.map((value) => make("option", { value }, `beside ${value}`)));
   const photosButton = make("button", { type: "button", class: "primary", click: () => input.click() }, "Photos …");
   const folderButton = make("button", { type: "button", click: () => folder.click() }, "A folder …");

@@ -1,7 +1,8 @@
 // Why: which places of the photo speak for a number, and which against it.
 
 import { choice, make, write } from "../../explorer/script/dom.js";
-import { number } from "../../explorer/script/numbers.js";
+import { number, signed } from "../../explorer/script/numbers.js";
+import { clamp } from "../../explorer/script/places.js";
 import { fileData } from "./requests.js";
 
 /** @typedef {import("./links.js").Scene} Scene */
@@ -44,9 +45,10 @@ export function makeExplaining(server, host) {
   const stop = make("button", { type: "button", click: () => stopping?.abort() }, "Stop");
   const bar = make("progress", { max: 1, "aria-label": "Done" });
   const picture = make("img", { alt: "" });
+  const cells = makeCells(picture);
   const scale = make("p", { class: "prose" });
   const words = make("p", {});
-  const result = make("div", { class: "result" }, picture, scale, words);
+  const result = make("div", { class: "result" }, cells.element, cells.said, scale, words);
   const element = make(
     "section",
     { class: "aside explaining", "aria-label": "Why" },
@@ -100,6 +102,7 @@ export function makeExplaining(server, host) {
     stopping = null;
     result.hidden = true;
     picture.removeAttribute("src");
+    cells.set(null, "");
     write(words, "");
     working(false);
   }
@@ -134,6 +137,7 @@ export function makeExplaining(server, host) {
       picture.src = server.address(file.path);
       picture.alt = `Attribution over the photo: ${numbers.words}`;
       const { low, high, label } = numbers.scale;
+      cells.set(numbers.cells, label);
       write(scale, `red for it, blue against it; from ${number(low, 3)} to ${number(high, 3)} ${label}`);
       write(words, numbers.words);
       result.hidden = false;
@@ -154,4 +158,70 @@ export function makeExplaining(server, host) {
 
   forget();
   return { element, draw };
+}
+
+/**
+ * The picture of an answer; where the answer has cells, whoever points at one reads its number.
+ * @param {HTMLImageElement} picture
+ */
+function makeCells(picture) {
+  const ring = make("div", { class: "cell", hidden: true });
+  const element = make("div", { class: "attributed" }, picture, ring);
+  const said = make("p", { class: "said", role: "status" });
+  /** @type {number[][] | null} */
+  let values = null;
+  let unit = "";
+  let at = { row: 0, column: 0 };
+  picture.addEventListener("load", () => {
+    element.style.setProperty("--ratio", String(picture.naturalWidth / picture.naturalHeight));
+  });
+  for (const name of ["pointermove", "pointerdown"]) element.addEventListener(name, point);
+  element.addEventListener("keydown", (event) => {
+    const move = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] }[event.key];
+    if (!move || !values) return;
+    event.preventDefault();
+    show(at.row + (move[0] ?? 0), at.column + (move[1] ?? 0));
+  });
+
+  /** @param {Event} event */
+  function point(event) {
+    const { clientX, clientY } = /** @type {PointerEvent} */ (event);
+    const box = picture.getBoundingClientRect();
+    const n = values?.length ?? 0;
+    show(Math.floor(((clientY - box.top) * n) / box.height), Math.floor(((clientX - box.left) * n) / box.width));
+  }
+
+  /**
+   * @param {number} row
+   * @param {number} column
+   */
+  function show(row, column) {
+    if (!values) return;
+    const n = values.length;
+    at = { row: clamp(row, 0, n - 1), column: clamp(column, 0, n - 1) };
+    const value = /** @type {number} */ (values[at.row]?.[at.column]);
+    const share = (/** @type {number} */ cells) => `${(100 * cells) / n}%`;
+    Object.assign(ring.style, { left: share(at.column), top: share(at.row), width: share(1), height: share(1) });
+    ring.hidden = false;
+    write(said, `Row ${at.row}, column ${at.column} of ${n} × ${n} cells: ${signed(value, 3)} ${unit}`);
+  }
+
+  /**
+   * @param {number[][] | null} found
+   * @param {string} label what the numbers are
+   */
+  function set(found, label) {
+    values = found;
+    unit = label;
+    ring.hidden = true;
+    said.hidden = !found;
+    const told = { tabindex: "0", role: "application", "aria-label": "Cells: arrow keys move from one to the next" };
+    for (const [name, value] of Object.entries(told)) {
+      if (found) element.setAttribute(name, value);
+      else element.removeAttribute(name);
+    }
+    write(said, "Point at a cell, and its effect stands here.");
+  }
+
+  return { element, said, set };
 }
