@@ -393,6 +393,29 @@ def test_pointing_at_a_cell_of_an_occlusion_says_its_effect(
     expect(said).to_be_hidden()
 
 
+def test_why_answers_a_link_that_names_no_pixel(browser: Browser, served: Served) -> None:
+    opened = visit(browser, f"{served.url}?tab=why&target=object&example=cat", *SIZES[0])
+    page = opened.page
+    whole(page)
+    for photo in ("cat", "coffee"):
+        expect(page.locator(".above .photo")).to_contain_text(photo)
+        for target in ("the object", "this pixel"):
+            page.get_by_role("radio", name=target).check(force=True)
+            page.get_by_role("button", name="Explain").click()
+            expect(page.locator(".explaining .result img")).to_be_visible()
+        assert (
+            min(int(number) for number in re.findall(r"-?\d+", page.locator(".explaining .said").first.inner_text()))
+            >= 0
+        )
+        if photo == "cat":
+            page.locator(".above .photo").click()
+            page.get_by_role("button", name="coffee", exact=True).click()
+            page.wait_for_function("dgrl.scene().first.photo.name === 'coffee' && dgrl.scene().view.pinned")
+            whole(page)
+    clean(opened)
+    page.close()
+
+
 def test_why_can_be_stopped(seen: Visit, served: Served) -> None:
     page = seen.page
     page.get_by_role("tab", name="Why").click()

@@ -200,7 +200,7 @@ export function startApp(element, settings, style) {
   function place(found) {
     if (scene.view.pinned || pixel.x >= 0) return;
     const [x, y] = found.striking ?? found.surest;
-    explorer?.set({ x, y });
+    explorer?.set({ x, y, pinned: scene.tab === "why" }); // what is asked of a pixel stays with it
   }
 
   /** @param {Shown} found */
@@ -347,6 +347,7 @@ export function startApp(element, settings, style) {
     scene = wanted;
     pixel = wanted.view.pinned ? { x: wanted.view.x, y: wanted.view.y } : { x: -1, y: -1 };
     explorer?.set({ ...wanted.view, theme: explorer.state.theme });
+    if (wanted.tab === "why") explorer?.set({ pinned: true });
     ask();
     draw();
   }
