@@ -23,12 +23,11 @@ from gradio import networking, processing_utils
 from gradio.mcp import GradioMCPServer
 from gradio.queueing import Event, EventQueue, Queue
 from gradio.server_messages import ProcessCompletedMessage
-from gradio_client.utils import is_file_obj_with_meta
 
 from dgrl.app import fetching
 from dgrl.app.failures import FAULT, OF_ARGUMENTS, WRONG_KIND, note
 from dgrl.app.files import VISITOR, visitor_files
-from dgrl.app.payloads import RefusedError, checked, paths
+from dgrl.app.payloads import MARK, RefusedError, checked, paths
 
 WRITTEN_AGAINST = "6.31.0"
 WAITING = 256
@@ -74,11 +73,12 @@ def told_to_tools(server: GradioMCPServer, data: Any, root_url: str) -> list[Any
     if len(data) == 1 and isinstance(data[0], tuple):  # so Gradio has several answers from its queue
         data = list(data[0])
     data = processing_utils.add_root_url(data, root_url, None)
-    pieces = [
-        piece if isinstance(piece, str) or is_file_obj_with_meta(piece) else json.dumps(piece, ensure_ascii=False)
-        for piece in data
-    ]
-    return _told_by_gradio(server, pieces, root_url)
+
+    def told(piece: Any) -> Any:
+        is_file = isinstance(piece, dict) and piece.get("meta") == MARK
+        return piece if is_file or isinstance(piece, str) else json.dumps(piece, ensure_ascii=False)
+
+    return _told_by_gradio(server, [told(piece) for piece in data], root_url)
 
 
 def uploaded(app: gr.Blocks) -> list[str]:
