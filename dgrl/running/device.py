@@ -42,5 +42,5 @@ def rewrite_for_inference(model: "DGRL", device: torch.device) -> None:
         torch.backends.cudnn.allow_tf32 = False
     # Computing comes first: a CUDA device may be one that ZeroGPU only emulates (`dgrl.app.zero_gpu`).
     model.rln.backbone = folded(model.rln.backbone)
-    model.to(memory_format=torch.channels_last)
+    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload, unused-ignore]  # PyTorch 2.11's types
     model.to(device)
