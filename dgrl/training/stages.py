@@ -50,6 +50,7 @@ class TrainingStage(nn.Module):
                 rate = base * published_multiplier(name)
             else:
                 rate = config.backbone_learning_rate if name.startswith("rln.backbone.") else config.learning_rate
+                rate *= config.head_rate if name.startswith("rln.heads.") else 1
             groups.setdefault(rate, []).append(parameter)
         return [{"params": parameters, "peak": rate} for rate, parameters in groups.items()]
 

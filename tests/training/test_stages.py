@@ -72,6 +72,14 @@ def test_every_parameter_has_one_rate():
             assert sorted(held) == sorted(id(parameter) for parameter in stage.parameters())
 
 
+def test_heads_may_learn_more_slowly_than_the_feedback():
+    _, stage = stage_of("rln", learning_rate=1e-3, backbone_learning_rate=1e-4, head_rate=0.25)
+    peaks = {id(parameter): group["peak"] for group in stage.parameter_groups() for parameter in group["params"]}
+    expected = {"heads": 2.5e-4, "recurrent_step": 1e-3, "backbone": 1e-4}
+    for name, parameter in stage.named_parameters():
+        assert peaks[id(parameter)] == expected[name.split(".")[1]], name
+
+
 def test_published_multipliers_are_those_of_the_layers():
     """`lr_mult`: 1 and 2 in the backbone, 1 in the feedback, 10 and 20 in the heads, 1 in BRN."""
     _, stage = stage_of("joint")
