@@ -46,8 +46,8 @@ FINETUNE: dict[str, Any] = {
     "kept_change": 0.6,
 }
 """What the `finetune` preset changes of `default`: as many updates for few pictures as for fewer, so that the change is
-bounded, whatever their number. The feedback learns, the heads hardly: what those gain of the new kind, pictures of other kinds
-pay for (`benchmarks.finetune` measures both)."""
+bounded, whatever their number. The feedback learns, the heads hardly: what those gain of the new kind, pictures of
+other kinds pay for (`benchmarks.finetune` measures both)."""
 
 
 def network_settings(name: str) -> dict[str, Any]:
@@ -139,7 +139,7 @@ class TrainingConfig:
     head_rate: Annotated[
         float, Setting("what the learning rate of RLN's heads is multiplied by (published: see multipliers)", above=0)
     ] = 1.0
-    """Below 1 a new kind of picture is learned by the feedback: later steps correct the first, which stays as it was."""
+    """Below 1 a new kind of picture is learned by the feedback: later steps correct the first, which stays as is."""
     multipliers: Annotated[
         bool, Setting("for each layer the published multiple of the first rate, instead of one for all new layers")
     ] = False
