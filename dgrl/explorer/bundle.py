@@ -20,9 +20,11 @@ MAGIC = b"DGRLBND1"
 FORMAT = "dgrl-bundle-1"
 LONGEST = 1280
 """The photo in the bundle is at most this long; places in it are still told in the photo's own pixels."""
-UNIT = 1e-5
-DECIMALS = 3
-"""How many decimals of coefficients and products are exact, as long as every coefficient is below 41."""
+UNIT = 1.6e-3
+"""Of coefficients. No multiple of it lies half-way between two numbers of 2 decimals or of 1, which could be shown as
+either. Larger ones make more exceptions, smaller ones more digits, and both a larger file."""
+DECIMALS = 2
+"""How many decimals of coefficients and products are exact, as long as every coefficient is below 6,710."""
 SUM_DECIMALS = 4
 COLOURS = {"weights": figures.WEIGHTS, "saliency": figures.SALIENCY, "signed": figures.SIGNED}
 
@@ -37,14 +39,14 @@ def bundle(
     """Everything that the explorer shows of a pass, or some of it.
 
     Maps are exact float32. Of coefficients, products and sums every digit that the explorer shows is exact:
-    coefficients and products have up to 3 decimals, sums 4. They are stored as whole multiples of 10^-5 (sums: 10^-4);
-    where that would change a digit, the float32 number stands beside them.
+    coefficients and products have 2 decimals, sums 4. They are stored as whole multiples of .0016 (sums: .0001); where
+    that would change a digit, the float32 number stands beside them.
 
     Args:
         trace: the pass; its first half alone has none of BRN's parts.
         title: what the photo is called.
         found: a sentence that says what was found.
-        kernels: how the coefficients are stored: "decimals" as above; "exact" as float32: some 20 MB rather than 4, and
+        kernels: how the coefficients are stored: "decimals" as above; "exact" as float32: some 20 MB rather than 6, and
             all digits can be shown; "halves" as float16: 2 decimals, written several times as fast.
         parts: which of PARTS to give: whoever shows a pass at once asks for the large ones later.
     """

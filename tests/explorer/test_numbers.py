@@ -87,7 +87,7 @@ def test_numbers_are_those_of_the_trace(show: Open, traces: dict[str, Trace], ki
         shown = read(page, x, y)
         check_pixel(shown, trace, x, y)
         check_films(shown, trace, x, y)
-    assert any(len(text.partition(".")[2]) == 3 for text in shown["grids"]["neighbours"])
+    assert any(len(text.partition(".")[2]) == 2 for text in shown["grids"]["neighbours"])
 
 
 def test_numbers_on_a_small_screen(show: Open, traces: dict[str, Trace]) -> None:
@@ -133,10 +133,10 @@ def test_large_coefficients_are_still_exact(show: Open, traces: dict[str, Trace]
     """They need a coarser unit, and fewer decimals are shown."""
     trace = traces["wide"]
     taps = dict(trace.taps)
-    taps["brn.coefficients"] = taps["brn.coefficients"] * np.float32(300)
+    taps["brn.coefficients"] = taps["brn.coefficients"] * np.float32(10_000)
     page = show(Trace(trace.photo, trace.saliency, taps), width=1920, height=1080)
     for x, y in places(trace)[:6]:
         shown = read(page, x, y)
-        true = 300 * trace.pixel(x, y).coefficients
+        true = 10_000 * trace.pixel(x, y).coefficients
         for text, value in zip(shown["grids"]["coefficients"], true.ravel(), strict=True):
-            assert abs(float(text) - value) <= 0.5 * 10 ** -len(text.partition(".")[2]) + 1e-4
+            assert abs(float(text) - value) <= 0.5 * 10 ** -len(text.partition(".")[2]) + 2e-3
