@@ -183,8 +183,9 @@ export function mount(host, pass, options = {}) {
 
   /** @type {App["place"]} */
   function place(slot = 0) {
-    const photo = app.slots[slot]?.pass.header.photo ?? { width: 1, height: 1 };
-    const { x, y } = pixelUnder(app, slot);
+    const own = app.slots[slot] ? slot : 0; // two maps of one pass lie at the same place
+    const photo = app.slots[own]?.pass.header.photo ?? { width: 1, height: 1 };
+    const { x, y } = pixelUnder(app, own);
     return { across: (x + 0.5) / photo.width, down: (y + 0.5) / photo.height };
   }
 
@@ -353,7 +354,7 @@ function reading(app, shown, where) {
   const { x, y, map, step, pinned } = app.state;
   const start = `Pixel ${x}, ${y}${pinned ? ", pinned" : ""}`;
   const values = shown.layers.map((layer, index) => {
-    const { across, down } = app.place(app.slots[1] ? index : 0);
+    const { across, down } = app.place(index);
     return layer && valueAt(layer, across, down);
   });
   const [first, second] = values;
@@ -363,14 +364,13 @@ function reading(app, shown, where) {
     { prior: "before BRN", refined: "after BRN", refinement: "change by BRN", [BOTH]: "after BRN" }[map] ??
     `${map} at t = ${step}`;
   const show = shown.layers[0]?.colours === "signed" ? signed : number;
+  const head = where ? `${start} · ` : "";
   if (isPair(app)) {
-    const head = where ? `${start} · ` : "";
     return `${head}before BRN ${show(first, 4)} · after ${show(second ?? 0, 4)} · change ${signed((second ?? 0) - first, 4)}`;
   }
-  const head = `${where ? `${start} · ` : ""}${name}`;
-  if (second === null || second === undefined) return `${head}: ${show(first, 4)}`;
+  if (second === null || second === undefined) return `${head}${name}: ${show(first, 4)}`;
   const [one, other] = app.slots.map((slot) => slot?.name);
-  return `${head}: ${one} ${show(first, 4)} · ${other} ${show(second, 4)} · difference ${signed(second - first, 4)}`;
+  return `${head}${name}: ${one} ${show(first, 4)} · ${other} ${show(second, 4)} · difference ${signed(second - first, 4)}`;
 }
 
 /**

@@ -88,7 +88,7 @@ export function makeStage(app) {
   function place() {
     const { across, down } = app.place();
     frames.forEach((frame, index) => {
-      frame.place(app.place(app.slots[1] && app.state.arrangement === "beside" ? index : 0));
+      frame.place(app.place(app.state.arrangement === "beside" ? index : 0));
     });
     const layer = shown.difference ?? shown.layers[0] ?? null;
     legend.place(layer ? valueAt(layer, across, down) : null);
