@@ -62,7 +62,7 @@ def test_two_machines_train_as_one_does(tmp_path, slurm):
     recipe = ["--images", tmp_path / "drawn" / "image", "--masks", tmp_path / "drawn" / "mask"]
     recipe += ["--init", tmp_path / "network", "--size", 64, "--batch-size", 2, "--max-updates", 2, "--workers", 0]
     # With SGD: AdamW divides by the gradient's size, and so enlarges rounding where a gradient is almost 0.
-    recipe += ["--optimiser", "sgd", "--learning-rate", 1e-2, "--backbone-learning-rate", 1e-2, "--pictures-every", 0]
+    recipe += ["--optimiser", "sgd", "--learning-rate", 1, "--backbone-learning-rate", 1, "--pictures-every", 0]
     launch("dgrl", "train", *recipe, "--out", tmp_path / "one")
     command = list(map(str, [SCRIPT, *recipe, "--out", tmp_path / "two"]))
     done = subprocess.run(command, cwd=ROOT, env=slurm, capture_output=True, text=True, timeout=300, check=False)
