@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from dgrl.export.inputs import Inputs, as_inputs
 from dgrl.files import replacing
@@ -127,7 +127,18 @@ def ready(model: DGRL, fold: bool = True) -> DGRL:
     network = copy.deepcopy(model).cpu().float().eval()
     if fold:
         network.rln.backbone = folded(network.rln.backbone)
+    for module in list(network.modules()):
+        for name, part in module.named_children():
+            if isinstance(part, nn.ReLU6):
+                setattr(module, name, _Clipped())
     return network.requires_grad_(False)
+
+
+class _Clipped(nn.Module):
+    """ReLU6 in the operator that ONNX has: the exporter takes ReLU6's own apart, which takes longer than all else."""
+
+    def forward(self, values: Tensor) -> Tensor:
+        return values.clamp(0, 6)
 
 
 def squares(model: DGRL) -> dict[str, Tensor]:

@@ -114,7 +114,7 @@ def connect(url: str) -> Client:
     return Client(url, verbose=False, httpx_kwargs={"timeout": 60})
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def client(served: Served) -> Iterator[Client]:
     connected = connect(served.url)
     yield connected

@@ -1,11 +1,13 @@
 """The ONNX file computes what the library does, altered and unaltered, for networks of every kind."""
 
+import functools
 import json
 import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -77,8 +79,7 @@ def run(
     path: Path, network: DGRL, edits: list[Edit], photo: np.ndarray, theirs: dict[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
     """Every output of the file for a photo of BRN's size."""
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    defaults = {value.name: onnx_default(path, value.name) for value in session.get_overridable_initializers()}
+    session, defaults = opened(path)
     config, picture = network.config, to_tensor(photo)
     feeds = {
         RLN_IMAGE: network.sizing.for_rln(picture, config.rln_size).numpy(),
@@ -93,9 +94,13 @@ def batched(trace: Trace) -> dict[str, np.ndarray]:
     return {name: values[None, None] if values.ndim == 2 else values[None] for name, values in trace.taps.items()}
 
 
-def onnx_default(path: Path, name: str) -> np.ndarray:
-    graph = onnx.load(path).graph
-    return next(onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer if tensor.name == name)
+@functools.cache
+def opened(path: Path) -> tuple[Any, dict[str, np.ndarray]]:
+    """What runs a file, and the defaults of its altering inputs."""
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    altering = {value.name for value in session.get_overridable_initializers()}
+    constants = onnx.load(path).graph.initializer
+    return session, {one.name: onnx.numpy_helper.to_array(one) for one in constants if one.name in altering}
 
 
 EDITS: dict[str, list[Edit]] = {
