@@ -43,7 +43,14 @@ MOVED = {
     "../../explorer/script/": "./explorer/",
     "../../dgrl/app/script/": "./app/",
 }
-SHARED = ("script/altering.js", "script/experiments.js", "script/explaining.js", "script/links.js", "script/undoing.js", "app.css")
+SHARED = (
+    "script/altering.js",
+    "script/experiments.js",
+    "script/explaining.js",
+    "script/links.js",
+    "script/undoing.js",
+    "app.css",
+)
 """Of the app: its panel of alterations and what undoes them, its experiments, its panel Why, its links, its looks."""
 
 

@@ -109,7 +109,8 @@ async function start(manifest, engine) {
       level: String(scene.view.map),
     }),
   });
-  const explaining = makeExplaining(pageExplainer(engine, manifest, grids, { photoOf, stepsOf }), {
+  const explainer = pageExplainer(engine, manifest, grids, { photoOf, stepsOf });
+  const explaining = makeExplaining(explainer, {
     scene: () => scene,
     pixel: () => pixel,
     update: (why) => {
@@ -400,7 +401,9 @@ async function start(manifest, engine) {
     setTimeout(() => URL.revokeObjectURL(link.href), 1000);
   }
 
-  Object.assign(window, { dgrl: { engine, manifest, grids, inputsOf, passes, readPhoto, scene: () => scene } });
+  Object.assign(window, {
+    dgrl: { engine, explainer, manifest, grids, inputsOf, passes, readPhoto, scene: () => scene },
+  });
   new MutationObserver(theme).observe(get("stage"), { subtree: true, attributeFilter: ["data-theme"] });
   function theme() {
     get("root").dataset.theme = explorer?.element.dataset.theme ?? "light";
