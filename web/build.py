@@ -51,7 +51,7 @@ SHARED = (
     "script/undoing.js",
     "app.css",
 )
-"""Of the app: its panel of alterations and what undoes them, its experiments, its panel Why, its links, its looks."""
+"""Of the app: its panels Alter, with what undoes it, and Why; its experiments, its links, its looks."""
 
 
 def build(out: Path, weights: str, exact: bool = False) -> dict[str, Any]:

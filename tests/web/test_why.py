@@ -1,4 +1,4 @@
-"""Why in the static page: the library's Occlusion, its picture and its words; it can be stopped, and lets others go first."""
+"""Why in the static page: the library's Occlusion, its picture and words. It stops when told, and others go first."""
 
 import base64
 import io
