@@ -2,6 +2,8 @@
 
 import base64
 import io
+import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ from dgrl.figures import resize_map
 from dgrl.figures.attribution import attribution_layer
 from dgrl.images import read_image
 from dgrl.trace import found_in
-from tests.web.conftest import Site, Visit, shows, wait
+from tests.web.conftest import Site, Visit, copied, shows, wait
 
 pytestmark = pytest.mark.browser
 
@@ -152,8 +154,20 @@ def test_it_stops_and_lets_a_pass_go_first(site: Site, visit: Visit, png: Path) 
     assert (seen["more"], seen["cells"]) == (49, 8)
 
 
-def test_a_person_can_ask_why_by_the_tenth_experiment(site: Site, visit: Visit, png: Path) -> None:
-    page = visit(site)
+@pytest.fixture
+def placed(small_page: Path, tmp_path: Path) -> Iterator[Site]:
+    """A page whose last experiment names a pixel, beyond the sides of the photo that is shown first."""
+    folder = copied(small_page, tmp_path / "dist")
+    manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
+    manifest["experiments"][-1]["link"] += "&x=700&y=10"
+    (folder / "manifest.json").write_text(json.dumps(manifest), "utf-8")
+    site = Site(folder)
+    yield site
+    site.stop()
+
+
+def test_a_person_can_ask_why_by_the_tenth_experiment(placed: Site, visit: Visit, png: Path) -> None:
+    page = visit(placed)
     page.get_by_role("button", name="Experiments", exact=True).click()
     cards = page.locator(".experiment-list > li")
     assert cards.count() == 10
@@ -167,6 +181,7 @@ def test_a_person_can_ask_why_by_the_tenth_experiment(site: Site, visit: Visit, 
     ]
     assert panel.get_by_role("radio", name="a cell of").is_checked()
     assert "the app and the library have" in panel.inner_text()
+    assert "column 700, row 10" in panel.locator(".said").first.inner_text()
     panel.get_by_role("button", name="Explain").click()
     picture = panel.locator(".result img")
     picture.wait_for()
