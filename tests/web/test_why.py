@@ -216,8 +216,8 @@ def test_what_cannot_be_explained_is_said_in_words(site: Site, visit: Visit) -> 
 
 @pytest.mark.parametrize("size", [(1280, 720), (390, 844)], ids=["desktop", "phone"])
 def test_an_answer_fits_the_screen(site: Site, visit: Visit, size: tuple[int, int]) -> None:
-    page = visit(site, "?tab=why&target=cell&example=cat", *size)
-    assert page.locator(".explaining").is_visible()
+    page = visit(site, "?tab=why&target=cell&example=cat&x=130&y=40", *size)
+    assert "column 130, row 40" in page.locator(".explaining .said").first.inner_text()
     page.get_by_role("button", name="Explain").click()
     page.locator(".explaining .result img").wait_for()
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "the page scrolls sideways"

@@ -217,6 +217,7 @@ async function start(manifest, engine) {
   function seen(view) {
     scene.view = { ...view };
     if (view.pinned) pixel = { x: view.x, y: view.y };
+    if (scene.tab === "why") explaining.draw();
   }
 
   /** @param {Pass} pass */
@@ -231,7 +232,6 @@ async function start(manifest, engine) {
       const moved = scene.view.map !== /** @type {CustomEvent} */ (event).detail.map;
       seen(/** @type {CustomEvent} */ (event).detail);
       if (moved) altering.draw();
-      if (scene.tab === "why") explaining.draw();
       note();
     });
     mounted.addEventListener("paint", (event) => painted(/** @type {CustomEvent} */ (event).detail));
