@@ -43,8 +43,15 @@ MOVED = {
     "../../explorer/script/": "./explorer/",
     "../../dgrl/app/script/": "./app/",
 }
-SHARED = ("script/altering.js", "script/experiments.js", "script/links.js", "script/undoing.js", "app.css")
-"""Of the app: its panel of alterations and what undoes them, its experiments, its links, its looks."""
+SHARED = (
+    "script/altering.js",
+    "script/experiments.js",
+    "script/explaining.js",
+    "script/links.js",
+    "script/undoing.js",
+    "app.css",
+)
+"""Of the app: its panels Alter, with what undoes it, and Why; its experiments, its links, its looks."""
 
 
 def build(out: Path, weights: str, exact: bool = False) -> dict[str, Any]:
@@ -83,7 +90,7 @@ def build(out: Path, weights: str, exact: bool = False) -> dict[str, Any]:
         "decimals": {"coefficients": 6, "sums": SUM_DECIMALS},
         "found": {"above": FOUND, "least": SMALLEST_OBJECT},
         "photos": copy_photos(out / "photos"),
-        "experiments": experiments(weights),
+        "experiments": offered(sizes_of(weights)),
         "version": dgrl.__version__,
     }
     saved(manifest, out / "manifest.json")
@@ -112,11 +119,6 @@ def copy_photos(folder: Path) -> list[str]:
     for photo in photos:
         shutil.copy(photo, folder)
     return [photo.name for photo in photos]
-
-
-def experiments(weights: str) -> list[dict[str, Any]]:
-    """What the app offers too, each a link, but for those that ask why: the page has no attributions."""
-    return [one for one in offered(sizes_of(weights)) if "tab=why" not in one["link"]]
 
 
 def copy_licences(folder: Path, weights: Path) -> None:

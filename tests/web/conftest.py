@@ -9,10 +9,11 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
 
 from dgrl import DGRL
-from tests.helpers.networks import TINY, filled
+from tests.helpers.networks import TINY, draw_photo, filled
 
 SMALL = replace(TINY, feedback="attended", steps=1)
 SHIPPED = Path(__file__).parents[2] / "weights" / "dgrl-lite"
@@ -74,6 +75,13 @@ def site(small_page: Path) -> Iterator[Site]:
 
 
 @pytest.fixture
+def png(tmp_path: Path) -> Path:
+    path = tmp_path / "photo.png"
+    Image.fromarray(draw_photo(90, 120)[0]).save(path)
+    return path
+
+
+@pytest.fixture
 def visit(browser: Browser) -> Iterator[Visit]:
     """Opens the page and waits until it has looked at its first photo; fails where it says an error."""
     contexts: list[BrowserContext] = []
@@ -104,6 +112,12 @@ def is_trouble(said: ConsoleMessage) -> bool:
 def wait(page: Page) -> None:
     """Until the pass of the first photo is there."""
     page.wait_for_selector("html[data-ready=yes]", timeout=240_000)
+
+
+def shows(page: Page, slot: int, title: str) -> None:
+    """Wait until a slot of the stage has the whole pass of a photo."""
+    has = f"window.dgrl.passes[{slot}]?.header.title === '{title}' && window.dgrl.passes[{slot}].arrays['brn.round1']"
+    page.wait_for_function(f"() => !!({has})")
 
 
 def copied(folder: Path, to: Path) -> Path:

@@ -16,8 +16,7 @@ from torch.nn import functional as F
 from dgrl import DGRL, Trace
 from dgrl.explorer.edits import read_edits, write_mask
 from dgrl.files import shipped
-from tests.helpers.networks import draw_photo
-from tests.web.conftest import SHIPPED, Site, Visit, built, copied, wait
+from tests.web.conftest import SHIPPED, Site, Visit, built, copied, shows, wait
 
 pytestmark = pytest.mark.browser
 AXE = Path(__file__).resolve().parents[2] / "node_modules/axe-core/axe.min.js"
@@ -95,13 +94,6 @@ def batched(values: np.ndarray) -> np.ndarray:
     return values[None, None] if values.ndim == 2 else values[None]
 
 
-@pytest.fixture
-def png(tmp_path: Path) -> Path:
-    path = tmp_path / "photo.png"
-    Image.fromarray(draw_photo(90, 120)[0]).save(path)
-    return path
-
-
 def test_altered_passes_are_the_library_s(
     small_network: tuple[DGRL, Path], site: Site, visit: Visit, png: Path
 ) -> None:
@@ -144,18 +136,15 @@ def test_nothing_is_sent(site: Site, visit: Visit, png: Path) -> None:
     page.get_by_role("button", name="Alter", exact=True).click()
     page.get_by_role("button", name="All flat").click()
     shows(page, 1, "photo.png")
+    page.get_by_role("button", name="Why", exact=True).click()
+    page.get_by_role("button", name="Explain").click()
+    page.locator(".explaining .result img").wait_for()
     with page.expect_download() as kept:
         page.get_by_role("button", name="Cut-out").click()
     with Image.open(kept.value.path()) as cutout:
         assert (cutout.size, cutout.mode) == ((120, 90), "RGBA")
     assert [one for one in asked if "blob:" not in one] == []
     assert page.evaluate("fetch('https://example.org').then(() => 'sent', () => 'refused')") == "refused"
-
-
-def shows(page: Page, slot: int, title: str) -> None:
-    """Wait until a slot of the stage has the whole pass of a photo."""
-    has = f"window.dgrl.passes[{slot}]?.header.title === '{title}' && window.dgrl.passes[{slot}].arrays['brn.round1']"
-    page.wait_for_function(f"() => !!({has})")
 
 
 def test_it_works_without_a_server(small_page: Path, visit: Visit, tmp_path: Path) -> None:
@@ -207,13 +196,17 @@ def test_a_person_can_alter_paint_and_undo(site: Site, visit: Visit, size: tuple
 def test_the_page_meets_wcag_aa(site: Site, visit: Visit, scheme: str) -> None:
     page = visit(site, scheme=scheme)
     page.evaluate(AXE.read_text("utf-8"))
-    page.get_by_role("button", name="Alter", exact=True).click()
-    found = page.evaluate(
-        """async () => (await axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"] }))
-          .violations.map(({ id, nodes }) => [id, nodes.slice(0, 3).map(({ html, failureSummary }) =>
-            `${html.slice(0, 160)} ${failureSummary.slice(0, 300)}`)])"""
-    )
-    assert found == [], json.dumps(found, indent=1, ensure_ascii=False)
+    for panel in ("Alter", "Why"):
+        page.get_by_role("button", name=panel, exact=True).click()
+        if panel == "Why":
+            page.get_by_role("button", name="Explain").click()
+            page.locator(".explaining .result img").wait_for()
+        found = page.evaluate(
+            """async () => (await axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"] }))
+              .violations.map(({ id, nodes }) => [id, nodes.slice(0, 3).map(({ html, failureSummary }) =>
+                `${html.slice(0, 160)} ${failureSummary.slice(0, 300)}`)])"""
+        )
+        assert found == [], json.dumps([panel, found], indent=1, ensure_ascii=False)
 
 
 def test_a_link_of_the_app_is_followed(site: Site, visit: Visit) -> None:

@@ -17,6 +17,10 @@
 
 /** @typedef {{arrays: Arrays, seconds: number}} Result */
 
+/** @typedef {import("./occluding.js").Found} Found */
+/** @typedef {import("./occluding.js").Target} Target */
+/** @typedef {{progress: (share: number) => void, done: (found: Found) => void, failed: (error: Error) => void}} Explaining */
+
 /** WebGPU where there is an adapter; `?engine=wasm` in the address asks for the other. */
 async function chosen() {
   if (new URLSearchParams(location.search).get("engine") === "wasm") return "wasm";
@@ -44,6 +48,8 @@ async function launched(engine) {
   const worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
   /** @type {Map<number, {wish: Wish, arrays: Arrays, done: (result: Result | null) => void, failed: (error: Error) => void}>} */
   const running = new Map();
+  /** @type {Map<number, Explaining>} */
+  const explaining = new Map();
   /** Photos that the worker has, the latest last. @type {string[]} */
   let there = [];
   let made = 0;
@@ -54,7 +60,8 @@ async function launched(engine) {
       else if (data.kind === "failed" && data.id === undefined) {
         worker.terminate();
         failed(new Error(data.reason));
-      } else answer(data);
+      } else if (explaining.has(data.id)) explain(data);
+      else answer(data);
     });
     worker.addEventListener("error", (event) => failed(new Error(event.message || "the worker cannot be loaded")));
     worker.postMessage({ kind: "start", engine });
@@ -73,6 +80,18 @@ async function launched(engine) {
     if (kind === "failed") one.failed(new Error(reason));
     else if (kind === "dropped") one.done(null);
     else one.done({ arrays: Object.assign(one.arrays, arrays), seconds });
+  }
+
+  /** @param {{kind: string, id: number, share: number, found: Found, reason: string}} message */
+  function explain({ kind, id, share, found, reason }) {
+    const one = /** @type {Explaining} */ (explaining.get(id));
+    if (kind === "progress") {
+      one.progress(share);
+      return;
+    }
+    explaining.delete(id);
+    if (kind === "failed") one.failed(new Error(reason));
+    else one.done(found);
   }
 
   return {
@@ -102,6 +121,27 @@ async function launched(engine) {
       return new Promise((done, failed) => {
         running.set(id, { wish, arrays: {}, done, failed });
         worker.postMessage({ kind: "run", run });
+      });
+    },
+    /**
+     * Occlusion of a photo, when no pass is wanted. A newer one takes its place, so stop the one that runs.
+     * @param {string} photo
+     * @param {Target} target
+     * @param {{signal: AbortSignal, progress: (share: number) => void}} stopping
+     * @returns {Promise<Found>}
+     */
+    explain(photo, target, { signal, progress }) {
+      made += 1;
+      const id = made;
+      return new Promise((done, failed) => {
+        signal.throwIfAborted();
+        explaining.set(id, { progress, done, failed });
+        worker.postMessage({ kind: "explain", explanation: { id, photo, target } });
+        signal.addEventListener("abort", () => {
+          explaining.delete(id);
+          worker.postMessage({ kind: "stop", id });
+          failed(signal.reason);
+        });
       });
     },
   };

@@ -2,10 +2,12 @@
 
 import { heldMasks, makeAltering, objectMask } from "../../dgrl/app/script/altering.js";
 import { makeExperiments } from "../../dgrl/app/script/experiments.js";
+import { makeExplaining } from "../../dgrl/app/script/explaining.js";
 import { readLink, writeLink } from "../../dgrl/app/script/links.js";
 import { makeUndoing } from "../../dgrl/app/script/undoing.js";
 import { choice, make, write } from "../../dgrl/explorer/script/dom.js";
 import { mount } from "../../dgrl/explorer/script/explorer.js";
+import { pageExplainer } from "./answering.js";
 import { makeCamera } from "./camera.js";
 import { gridsOf, inputsOf } from "./edits.js";
 import { startEngine } from "./engine.js";
@@ -77,6 +79,8 @@ async function start(manifest, engine) {
   const passes = [null, null];
   /** @type {ReturnType<typeof mount> | null} */
   let explorer = null;
+  /** The one that Why asks about: it stays while the pointer moves. */
+  let pixel = { x: 0, y: 0 };
   const undoing = makeUndoing(altered);
 
   /** @param {Wish} wish */
@@ -105,7 +109,17 @@ async function start(manifest, engine) {
       level: String(scene.view.map),
     }),
   });
-  const aside = make("div", { class: "aside-host", hidden: true }, altering.element);
+  const explainer = pageExplainer(engine, manifest, grids, { photoOf, stepsOf });
+  const explaining = makeExplaining(explainer, {
+    scene: () => scene,
+    pixel: () => pixel,
+    update: (why) => {
+      scene = { ...scene, why: { ...scene.why, ...why } };
+      draw();
+    },
+    say: (text) => write(get("explained"), text),
+  });
+  const aside = make("div", { class: "aside-host", hidden: true }, altering.element, explaining.element);
   const counts = Array.from({ length: MOST_STEPS + 1 }, (_, t) => ({ value: String(t), text: String(t) }));
   const steps = choice("T", counts, (value) => {
     const wanted = Number(value) === config.steps ? null : Number(value);
@@ -190,12 +204,20 @@ async function start(manifest, engine) {
   }
 
   /**
-   * The pixel to begin at: the one that somebody has chosen, or that the last step is surest of.
+   * The pixel to begin at: the one that somebody has chosen, or that the last step is surest of. What is asked of a pixel
+   * stays with it.
    * @param {Pass | null} pass
    */
   function placeIn(pass) {
     const { x, y, pinned } = scene.view;
-    return pinned || !pass ? { x, y } : surest(pass);
+    return { ...(pinned || !pass ? { x, y } : surest(pass)), pinned: pinned || scene.tab === "why" };
+  }
+
+  /** @param {Scene["view"]} view */
+  function seen(view) {
+    scene.view = { ...view };
+    if (view.pinned) pixel = { x: view.x, y: view.y };
+    if (scene.tab === "why") explaining.draw();
   }
 
   /** @param {Pass} pass */
@@ -208,11 +230,13 @@ async function start(manifest, engine) {
     });
     mounted.addEventListener("view", (event) => {
       const moved = scene.view.map !== /** @type {CustomEvent} */ (event).detail.map;
-      scene.view = { .../** @type {CustomEvent} */ (event).detail };
+      seen(/** @type {CustomEvent} */ (event).detail);
       if (moved) altering.draw();
       note();
     });
     mounted.addEventListener("paint", (event) => painted(/** @type {CustomEvent} */ (event).detail));
+    const { x, y, pinned } = mounted.state;
+    seen({ ...scene.view, x, y, pinned });
     return mounted;
   }
 
@@ -273,13 +297,18 @@ async function start(manifest, engine) {
 
   function draw() {
     const open = scene.tab === "alter" || scene.tab === "compare";
-    aside.hidden = !open;
+    const asking = scene.tab === "why";
+    aside.hidden = !open && !asking;
+    altering.element.hidden = !open;
+    explaining.element.hidden = !asking;
     get("open-alter").setAttribute("aria-pressed", String(open));
+    get("open-why").setAttribute("aria-pressed", String(asking));
     get("open-experiments").setAttribute("aria-pressed", String(scene.tab === "experiments"));
     get("experiments").hidden = scene.tab !== "experiments";
     get("stage").hidden = scene.tab === "experiments";
     steps.set(String(stepsOf(scene.first)));
     altering.draw();
+    explaining.draw();
     note();
   }
 
@@ -291,8 +320,11 @@ async function start(manifest, engine) {
   async function follow(query) {
     const wanted = readLink(query, home, offered);
     undoing.forget();
-    scene = { ...wanted, view: { ...scene.view, ...wanted.view } };
-    explorer?.set(scene.view);
+    const { method, refined } = home.why; // the one that is here, whatever the app was asked
+    const view = { ...scene.view, ...wanted.view };
+    scene = { ...wanted, view, why: { ...wanted.why, method, refined } };
+    explorer?.set(view);
+    scene = { ...scene, view }; // what is still shown may be a smaller photo, or have fewer steps
     await update({});
   }
 
@@ -301,7 +333,7 @@ async function start(manifest, engine) {
    * @param {Photo} photo
    */
   function take(photo) {
-    const own = { name: photo.name, path: "", example: false, mask: null, thumbnail: "" };
+    const own = { name: photo.name, path: photo.key, example: false, mask: null, thumbnail: "" };
     read.set(own, photo);
     return use(own);
   }
@@ -338,10 +370,11 @@ async function start(manifest, engine) {
   const camera = makeCamera(engine, config, manifest.colours.saliency, () => stepsOf(scene.first), take);
   get("camera").hidden = !navigator.mediaDevices;
   get("camera").addEventListener("click", () => camera.open().catch(complain));
-  for (const tab of ["alter", "experiments"]) {
+  for (const tab of ["alter", "why", "experiments"]) {
     get(`open-${tab}`).addEventListener("click", () => {
       if (explorer?.brush.on) brush({ on: false });
       scene = { ...scene, tab: scene.tab === tab ? "explore" : tab };
+      if (scene.tab === "why") explorer?.set({ pinned: true });
       draw();
     });
   }
@@ -368,7 +401,9 @@ async function start(manifest, engine) {
     setTimeout(() => URL.revokeObjectURL(link.href), 1000);
   }
 
-  Object.assign(window, { dgrl: { engine, manifest, grids, inputsOf, passes, readPhoto, scene: () => scene } });
+  Object.assign(window, {
+    dgrl: { engine, explainer, manifest, grids, inputsOf, passes, readPhoto, scene: () => scene },
+  });
   new MutationObserver(theme).observe(get("stage"), { subtree: true, attributeFilter: ["data-theme"] });
   function theme() {
     get("root").dataset.theme = explorer?.element.dataset.theme ?? "light";

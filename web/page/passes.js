@@ -23,7 +23,7 @@ import { toSize } from "./sizing.js";
 
 const LEVELS = ["conv3", "conv4", "conv5"];
 /** Numbers are of the photo's own size, up to so many pixels. */
-const LONGEST = 1280;
+export const LONGEST = 1280;
 
 /**
  * @param {Manifest} manifest

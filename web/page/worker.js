@@ -1,5 +1,7 @@
-// The network at work, beside the page: onnxruntime-web runs RLN step by step, then BRN, for the newest wish alone.
+// The network at work, beside the page: onnxruntime-web runs RLN step by step, then BRN, for the newest wish alone. What
+// is to be explained takes many passes, and waits for all others.
 
+import { occlude } from "./occluding.js";
 import { square } from "./sizing.js";
 
 /** @typedef {typeof import("onnxruntime-web")} Runtime */
@@ -38,20 +40,30 @@ import { square } from "./sizing.js";
  */
 
 /**
+ * @typedef {Object} Explanation
+ * @property {number} id
+ * @property {string} photo which
+ * @property {import("./occluding.js").Target} target
+ */
+
+/**
  * @typedef {Object} Step What a time step gave, kept for other passes over the same photo.
  * @property {Record<string, Tensor>} carried to the next step
  * @property {Record<string, Float32Array>} arrays by the names of taps, and `rln.tT.saliency`
  */
 
+/** @typedef {{carried: Record<string, Tensor>, taps: Record<string, Float32Array>}} Ran A time step, with its logits. */
+
 const BLOCKS = ["conv2", "conv3", "conv4", "conv5"];
 const KEPT_STEPS = 24;
 const MOST_THREADS = 8;
+const GONE = "this photo is not there any more";
 
 /** @type {Runtime} */
 let ort;
 /** @type {Record<string, Session>} */
 const sessions = {};
-/** @type {{config: Config, graphs: Record<string, Graph>}} */
+/** @type {{config: Config, graphs: Record<string, Graph>, found: {above: number}}} */
 let manifest;
 /** @type {Map<string, {rln: Tensor, brn: Tensor}>} */
 const photos = new Map();
@@ -59,6 +71,8 @@ const photos = new Map();
 const kept = new Map();
 /** @type {Map<string, Run>} */
 const waiting = new Map();
+/** @type {Explanation | null} the newest; an older one ends where it is */
+let asked = null;
 let busy = false;
 
 self.addEventListener("message", ({ data }) => {
@@ -72,7 +86,10 @@ self.addEventListener("message", ({ data }) => {
     if (before) self.postMessage({ kind: "dropped", id: before.id });
     waiting.set(data.run.slot, data.run);
     work();
-  }
+  } else if (kind === "explain") {
+    asked = data.explanation;
+    work();
+  } else if (kind === "stop" && asked?.id === data.id) asked = null;
 });
 
 /**
@@ -119,19 +136,28 @@ function forget(map, count) {
   }
 }
 
-/** Run what waits, one after the other, the newest wish of each slot. */
+/** What waits, and then what is to be explained. */
 async function work() {
   if (busy) return;
   busy = true;
+  await runWaiting();
+  while (asked) {
+    await explain(asked);
+    await runWaiting();
+  }
+  busy = false;
+}
+
+/** Run what waits, one after the other, the newest wish of each slot. */
+async function runWaiting() {
   for (let next = take(); next; next = take()) {
     const { id } = next;
     try {
       if (!(await pass(next))) self.postMessage({ kind: "dropped", id });
     } catch (error) {
-      self.postMessage({ kind: "failed", id, reason: error instanceof Error ? error.message : String(error) });
+      self.postMessage({ kind: "failed", id, reason: messageOf(error) });
     }
   }
-  busy = false;
 }
 
 function take() {
@@ -156,7 +182,7 @@ const breathe = () =>
 async function pass(run) {
   const began = performance.now();
   const photo = photos.get(run.photo);
-  if (!photo) throw new Error("this photo is not there any more");
+  if (!photo) throw new Error(GONE);
   /** @type {Record<string, Float32Array>} */
   const arrays = {};
   let key = `${run.photo} ${run.all}`;
@@ -186,6 +212,42 @@ async function pass(run) {
 }
 
 /**
+ * Occlusion of a photo; whatever waits is run between its time steps.
+ * @param {Explanation} one
+ */
+async function explain(one) {
+  const { id, photo, target } = one;
+  const side = manifest.config.rln_size;
+  /** @param {Float32Array} picture */
+  async function localise(picture) {
+    const image = new ort.Tensor("float32", picture, [1, 3, side, side]);
+    /** @type {Ran | undefined} */
+    let step;
+    for (let t = 0; t <= target.step; t++) {
+      await breathe();
+      await runWaiting();
+      if (asked !== one) throw new Error("stopped");
+      step = await ran(t, image, step?.carried, {}, false);
+    }
+    return /** @type {Ran} */ (step).taps;
+  }
+  try {
+    const picture = /** @type {Float32Array | undefined} */ (photos.get(photo)?.rln.data);
+    if (!picture) throw new Error(GONE);
+    const progress = (/** @type {number} */ share) => self.postMessage({ kind: "progress", id, share });
+    const found = await occlude(picture, side, target, manifest.found.above, localise, progress);
+    self.postMessage({ kind: "explained", id, found });
+  } catch (error) {
+    // Nobody waits any more for what was stopped.
+    if (asked === one) self.postMessage({ kind: "failed", id, reason: messageOf(error) });
+  }
+  if (asked === one) asked = null;
+}
+
+/** @param {unknown} error */
+const messageOf = (error) => (error instanceof Error ? error.message : String(error));
+
+/**
  * What of the inputs concerns a part of the network, as a text that is the same for the same values.
  * @param {Inputs} inputs
  * @param {string} start of their names
@@ -208,27 +270,39 @@ function alteredAt(inputs, start) {
  * @returns {Promise<Step>}
  */
 async function stepOf(run, t, image, before) {
+  const { carried, taps } = await ran(t, image, before?.carried, run.inputs, run.all);
+  const { [`rln.t${t}.logits`]: logits, ...others } = taps;
+  const saliency = { [`rln.t${t}.saliency`]: saliencyOf(logits) };
+  return { carried, arrays: { ...(run.all ? taps : others), ...saliency } };
+}
+
+/**
+ * A time step of RLN.
+ * @param {number} t
+ * @param {Tensor} image
+ * @param {Record<string, Tensor> | undefined} before what the step before gave
+ * @param {Inputs} inputs
+ * @param {boolean} all
+ * @returns {Promise<Ran>}
+ */
+async function ran(t, image, before, inputs, all) {
   const last = Object.keys(manifest.graphs).filter((name) => name.startsWith("step")).length - 1;
   const own = Math.min(t, last);
-  const name = `step${own}`;
   /** Past the last trained step its graph runs again, under other names. @type {(tap: string) => string} */
   const renamed = (tap) => tap.replace(`rln.t${own}.`, `rln.t${t}.`);
-  const given = before ? before.carried : { "rln.image": image };
-  const outputs = await runGraph(name, given, (input) => run.inputs[renamed(input)], run.all);
+  const given = before ?? { "rln.image": image };
+  const outputs = await runGraph(`step${own}`, given, (input) => inputs[renamed(input)], all);
   /** @type {Record<string, Tensor>} */
-  const carried = { stem: before ? /** @type {Tensor} */ (before.carried.stem) : /** @type {Tensor} */ (outputs.stem) };
+  const carried = { stem: before ? before.stem : /** @type {Tensor} */ (outputs.stem) };
   for (const block of BLOCKS) {
     carried[block] = /** @type {Tensor} */ (outputs[before ? `${block}.next` : block]);
   }
   /** @type {Record<string, Float32Array>} */
-  const arrays = {};
+  const taps = {};
   for (const [output, tensor] of Object.entries(outputs)) {
-    if (!output.startsWith("rln.")) continue;
-    const values = /** @type {Float32Array} */ (tensor.data);
-    if (output.endsWith(".logits")) arrays[`rln.t${t}.saliency`] = saliencyOf(values);
-    if (run.all || !output.endsWith(".logits")) arrays[renamed(output)] = values;
+    if (output.startsWith("rln.")) taps[renamed(output)] = /** @type {Float32Array} */ (tensor.data);
   }
-  return { carried, arrays };
+  return { carried, taps };
 }
 
 /**

@@ -3,6 +3,7 @@
 import { choice, make, write } from "../../explorer/script/dom.js";
 import { mount } from "../../explorer/script/explorer.js";
 import { heldMasks, makeAltering, objectMask } from "./altering.js";
+import { serverExplainer } from "./answering.js";
 import { makeBatching } from "./batching.js";
 import { makeComparing } from "./comparing.js";
 import { makeDetecting } from "./detecting.js";
@@ -91,7 +92,7 @@ export function startApp(element, settings, style) {
     set: (index, wish) => update(index ? { second: wish } : { first: /** @type {Wish} */ (wish) }),
     choose: (index) => source.open(index),
   });
-  const explaining = makeExplaining(server, {
+  const explaining = makeExplaining(serverExplainer(server), {
     scene: () => scene,
     pixel: () => pixel,
     update: (why) => update({ why: { ...scene.why, ...why } }),

@@ -3,10 +3,31 @@
 import { choice, make, write } from "../../explorer/script/dom.js";
 import { number, signed } from "../../explorer/script/numbers.js";
 import { clamp } from "../../explorer/script/places.js";
-import { fileData } from "./requests.js";
 
 /** @typedef {import("./links.js").Scene} Scene */
-/** @typedef {import("./requests.js").Server} Server */
+
+/**
+ * @typedef {Object} Asked
+ * @property {import("./links.js").Wish} wish the pass, whose edits are not meant
+ * @property {Scene["why"]} why
+ * @property {number} x the photo's pixel
+ * @property {number} y
+ * @property {number} step
+ */
+
+/**
+ * @typedef {Object} Answer
+ * @property {string} picture the address of the attribution over the photo
+ * @property {{words: string, cells: number[][] | null, scale: {low: number, high: number, label: string}}} numbers
+ */
+
+/**
+ * @typedef {Object} Explainer What computes answers: the app's server, or the static page itself.
+ * @property {string[]} methods
+ * @property {boolean} refined whether it can be asked about BRN
+ * @property {string} lacks what it does not have, in a sentence
+ * @property {(asked: Asked, stopping: {signal: AbortSignal, progress: (share: number) => void}) => Promise<Answer>} ask
+ */
 
 const ABOUT = /** @type {Record<string, string>} */ ({
   grad_cam: "Which of one block’s features the number rests on, where. One pass.",
@@ -15,10 +36,10 @@ const ABOUT = /** @type {Record<string, string>} */ ({
 });
 
 /**
- * @param {Server} server
+ * @param {Explainer} explainer
  * @param {{scene: () => Scene, pixel: () => {x: number, y: number}, update: (why: Partial<Scene["why"]>) => void, say: (words: string) => void}} host
  */
-export function makeExplaining(server, host) {
+export function makeExplaining(explainer, host) {
   const target = choice(
     "What",
     [
@@ -38,7 +59,8 @@ export function makeExplaining(server, host) {
     { value: "occlusion", text: "Occlusion" },
     { value: "integrated_gradients", text: "Integrated Gradients" },
   ];
-  const method = choice("How", methods, (value) => host.update({ method: value }));
+  const had = methods.filter(({ value }) => explainer.methods.includes(value));
+  const method = choice("How", had, (value) => host.update({ method: value }));
   const about = make("p", { class: "prose" });
   const where = make("p", { class: "said" });
   const run = make("button", { type: "button", class: "primary", click: () => explain() }, "Explain");
@@ -58,6 +80,7 @@ export function makeExplaining(server, host) {
     where,
     make("div", { class: "row" }, method.element),
     about,
+    ...(explainer.lacks ? [make("p", { class: "prose" }, explainer.lacks)] : []),
     make("div", { class: "row" }, run, stop, bar),
     result,
   );
@@ -80,7 +103,7 @@ export function makeExplaining(server, host) {
     method.set(why.method);
     level.set(why.level);
     level.element.hidden = why.target !== "cell";
-    after.hidden = why.target !== "pixel";
+    after.hidden = why.target !== "pixel" || !explainer.refined;
     refined.checked = why.refined;
     write(about, ABOUT[why.method] ?? "");
     const { x, y } = host.pixel();
@@ -123,18 +146,15 @@ export function makeExplaining(server, host) {
     stopping = stopped;
     working(true);
     const { x, y } = host.pixel();
-    const { step } = view;
-    const asked = [fileData(first.photo.path), why.target, x, y, step, why.refined, why.level, why.method];
+    const progress = (/** @type {number} */ share) => {
+      bar.value = share;
+    };
     try {
-      const more = ["blurred", "", -1, first.checkpoint, first.steps ?? -1];
-      const [file, numbers] = await server.call("attribute", [...asked, ...more], {
-        signal: stopped.signal,
-        progress: (share) => {
-          bar.value = share;
-        },
-      });
+      const asked = { wish: first, why, x, y, step: view.step };
+      const found = await explainer.ask(asked, { signal: stopped.signal, progress });
       if (answered !== own || stopped.signal.aborted) return;
-      picture.src = server.address(file.path);
+      const { numbers } = found;
+      picture.src = found.picture;
       picture.alt = `Attribution over the photo: ${numbers.words}`;
       const { low, high, label } = numbers.scale;
       cells.set(numbers.cells, label);

@@ -18,6 +18,19 @@ export const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
 export const cellOf = (index, length, cells) => Math.floor(((index + 0.5) * cells) / length);
 
 /**
+ * The cell of a weight map whose centre is nearest to that of the photo's pixel at `index`; corner cells' centres lie on
+ * the photo's corners. Between two of them the even one is taken, as Python rounds.
+ * @param {number} index
+ * @param {number} length
+ * @param {number} cells
+ */
+export function nearestCell(index, length, cells) {
+  const place = ((index + 0.5) / length) * (cells - 1);
+  const below = Math.floor(place);
+  return place - below === 0.5 ? below + (below % 2) : Math.round(place);
+}
+
+/**
  * The photo's pixel in the middle of a cell.
  * @param {number} cell
  * @param {number} cells
