@@ -280,6 +280,15 @@ def test_a_link_restores_what_was_seen_in_another_browser(browser: Browser, seen
     other.page.reload()
     whole(other.page)
     assert scene(other.page)["second"]["edits"] == before["second"]["edits"]
+    # The otters are less high than row 460, the kitten is not; and no part of the page is loaded anew.
+    for name, place in (("otters", ""), ("kitten", "&x=100&y=460")):
+        follow = "q => { history.pushState(null, '', q); dispatchEvent(new Event('popstate')) }"
+        other.page.evaluate("delete document.querySelector('.dgrl-app').dataset.first")
+        other.page.evaluate(follow, f"?example={name}{place}")
+        expect(other.page.locator(".above .photo")).to_contain_text(name)
+        whole(other.page)
+    view = scene(other.page)["view"]
+    assert (view["x"], view["y"], view["pinned"]) == (100, 460, True)
     clean(other)
     other.page.close()
 

@@ -344,11 +344,14 @@ export function startApp(element, settings, style) {
   /** @param {string} query */
   function follow(query) {
     const wanted = readLink(query, start, offered);
+    const { x, y, pinned } = wanted.view;
+    const { theme } = explorer?.state ?? wanted.view;
+    const view = { ...wanted.view, theme, pinned: pinned || wanted.tab === "why" };
     undoing.forget();
-    scene = wanted;
-    pixel = wanted.view.pinned ? { x: wanted.view.x, y: wanted.view.y } : { x: -1, y: -1 };
-    explorer?.set({ ...wanted.view, theme: explorer.state.theme });
-    if (wanted.tab === "why") explorer?.set({ pinned: true });
+    scene = { ...wanted, view };
+    explorer?.set(view);
+    scene = { ...wanted, view }; // what is still shown may be a smaller photo, or have fewer steps
+    pixel = pinned ? { x, y } : { x: -1, y: -1 };
     ask();
     draw();
   }
