@@ -24,6 +24,12 @@ from tests.helpers.networks import TINY, draw_photo, filled
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that hold what takes longest come first: no worker is left alone with one of them at the end."""
+    long = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in long)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _one_thread() -> None:
     # Tiny networks gain nothing from a second thread, and on a busy machine threads wait for each other.
