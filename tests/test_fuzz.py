@@ -11,6 +11,7 @@ RUNS = {"caffe": 1000, "image": 500, "trace": 1000}  # not seconds: the same fil
 
 @pytest.mark.skipif(importlib.util.find_spec("atheris") is None, reason="needs atheris")
 @pytest.mark.parametrize("door", RUNS)
+@pytest.mark.slow
 def test_fuzzing_finds_nothing(door, tmp_path):
     command = [sys.executable, "-W", "ignore", "-m", "tests.helpers.fuzz", door, "60", f"-runs={RUNS[door]}"]
     environment = {"PYTHONPATH": str(Path(__file__).parents[1]), "PATH": "/usr/bin:/bin"}

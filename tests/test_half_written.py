@@ -67,6 +67,7 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
 
 
+@pytest.mark.slow
 def test_detect_killed_while_it_writes(run, detecting, tmp_path):
     out = tmp_path / "out"
     expected = []
@@ -129,6 +130,7 @@ def earlier(tmp_path) -> Path:
     return tmp_path / "earlier"
 
 
+@pytest.mark.slow
 def test_import_killed_while_it_writes(run, importing, earlier, tmp_path, monkeypatch):
     monkeypatch.setattr(dgrl.network.backbone, "caffe_resnet50", partial(caffe_resnet50, width=NARROW.width))
     files = {path.name: path.read_bytes() for path in earlier.iterdir()}

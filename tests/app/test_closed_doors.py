@@ -110,6 +110,7 @@ def test_the_guard_knows_files_by_their_shape_alone(places: dict[str, str], http
         checked(deep, visitor_files().knows)
 
 
+@pytest.mark.slow
 def test_no_endpoint_takes_a_file_it_was_not_given(
     http: httpx.Client, places: dict[str, str], photo_files: dict[str, Path], capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -150,6 +151,7 @@ def test_a_picture_on_the_server_cannot_be_read(http: httpx.Client, secret: Path
         assert REFUSAL in answer, name
 
 
+@pytest.mark.slow
 def test_every_refusal_has_words_and_none_is_logged_with_the_visitor_s(
     http: httpx.Client, photo_files: dict[str, Path], capfd: pytest.CaptureFixture[str]
 ) -> None:

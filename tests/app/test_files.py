@@ -179,6 +179,7 @@ def of_visitors() -> set[Path]:
     return set(there) - own
 
 
+@pytest.mark.slow
 def test_no_endpoint_leaves_anything_of_a_visitor_who_left(
     served: Served, client: Client, new_photo: Path, soon: None
 ) -> None:

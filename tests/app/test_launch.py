@@ -79,6 +79,7 @@ def visitors_files(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file() and path.suffix != ".lock"]
 
 
+@pytest.mark.slow
 def test_the_app_prints_its_address_answers_and_leaves_no_file(checkpoint: Path, photo_files: dict[str, Path]) -> None:
     """Killed, it leaves what it has; started again, it deletes that; ended, it leaves nothing."""
     kept = checkpoint / "files"
@@ -136,6 +137,7 @@ def space(tmp_path: Path) -> tuple[Path, Path]:
     return repository, packages
 
 
+@pytest.mark.slow
 def test_a_space_starts_with_its_requirements_alone(space: tuple[Path, Path]) -> None:
     repository, packages = space
     assert not (packages / "pytest").exists()

@@ -150,6 +150,7 @@ def test_a_result_that_cannot_be_written_is_said_so(monkeypatch: pytest.MonkeyPa
     assert files() == before
 
 
+@pytest.mark.slow
 def test_a_full_queue_says_so_and_those_who_vanish_free_their_place(
     served: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -117,6 +117,7 @@ def still(served: Served) -> int:
     return before
 
 
+@pytest.mark.slow
 def test_cancelling_stops_the_computation(client: Client, served: Served, photo_files: dict[str, Path]) -> None:
     given = {"x": 70, "y": 40, "method": "occlusion"}
     before = still(served)

@@ -13,6 +13,7 @@ pytest.importorskip("onnxscript")
 pytest.importorskip("onnxruntime")
 
 
+@pytest.mark.slow
 def test_the_file_cut_down_to_the_map_computes_the_same(tmp_path: Path) -> None:
     from benchmarks import engines
     from dgrl.export import export, write

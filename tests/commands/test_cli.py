@@ -351,6 +351,7 @@ def test_progress_on_a_terminal(dgrl, here, monkeypatch):
     assert any("bad.jpg: the file is empty" in line for line in err)
 
 
+@pytest.mark.slow
 def test_trace_fills_a_folder(dgrl, here):
     photo(here / "my cat.jpg")
     code, _, err = dgrl("trace", "my cat.jpg", "--steps", 2)
@@ -452,6 +453,7 @@ def test_bf16_maps_are_close_to_fp32():
     assert 1 / (1 + np.exp(pixel.background - pixel.foreground)) == pytest.approx(pixel.refined, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_processes_share_the_photos(here, checkpoint):
     """What `torchrun` starts twice does the work once."""
     for index in range(5):

@@ -236,6 +236,7 @@ def piped(checkpoint, content, *options):
     return subprocess.run(command, input=content, capture_output=True, env=environment, check=False)
 
 
+@pytest.mark.slow
 def test_standard_input_and_output(checkpoint, here):
     image = Image.fromarray(draw_photo(40, 60)[0])
     done = piped(checkpoint, encoded(image, "HEIF"), "-", "-o", "-")

@@ -383,6 +383,7 @@ def test_a_list_limits_the_evaluation(dgrl, tmp_path):
     assert "3 pictures;" in dgrl("--without", tmp_path / "list.txt", "--no-refine", "--steps", 0)[1]
 
 
+@pytest.mark.slow
 def test_two_processes_give_the_numbers_of_one(tmp_path, folder, pairs, loaded, checkpoint):
     """Five pictures, so that one process has more than the other; gloo."""
     both = ["--images", folder / "image", "--masks", folder / "mask", "--json", tmp_path / "two.json"]

@@ -96,6 +96,7 @@ def test_map_pictures(trace):
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 3000), (3000, 2)])
+@pytest.mark.slow
 def test_strange_photos(tmp_path, shape):
     trace = filled(DGRL(TINY)).trace(np.zeros((*shape, 3), np.uint8), steps=0)
     write_report(trace, tmp_path, {"photo": "strip"})

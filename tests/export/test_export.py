@@ -45,6 +45,7 @@ KINDS: dict[str, DGRLConfig] = {
         TRAINED, context=False, steps=0, prior="binary", kernel_size=7, share_heads=True
     ),
 }
+PUBLISHED, *OTHER_KINDS = KINDS
 PAINTING = np.zeros((16, 12))
 PAINTING[3:9, 2:7] = 1
 Make = Callable[[str], tuple[DGRL, Exported]]
@@ -123,7 +124,7 @@ EDITS: dict[str, list[Edit]] = {
 
 
 @pytest.mark.parametrize("edits", EDITS)
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [PUBLISHED, *(pytest.param(kind, marks=pytest.mark.slow) for kind in OTHER_KINDS)])
 def test_taps_and_edits_are_the_library_s(made: Make, kind: str, edits: str) -> None:
     network, written = made(kind)
     config = network.config
@@ -187,6 +188,7 @@ def test_half_precision_is_half_as_large(made: Make, tmp_path: Path) -> None:
     assert half.difference <= 0.01
 
 
+@pytest.mark.slow
 def test_a_file_that_is_wrong_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The check is what finds it: here the network is another one by the time it is made."""
     network = filled(DGRL(KINDS["no maps, one look, a binary prior"]))

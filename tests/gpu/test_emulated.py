@@ -13,6 +13,7 @@ pytest.importorskip("spaces", reason="the package is for Linux")
 
 
 @pytest.mark.skipif(torch.version.cuda is None, reason="spaces needs a PyTorch that knows CUDA")
+@pytest.mark.slow
 def test_nothing_is_left_on_the_wrong_device(tmp_path):
     environment = os.environ | {
         "SPACES_ZERO_GPU": "true",

@@ -1,5 +1,6 @@
 """SIGKILL, at random moments and while a checkpoint is being written."""
 
+import pytest
 import torch
 
 from dgrl import DGRL
@@ -8,6 +9,7 @@ from tests.helpers.launching import launch
 from tests.helpers.networks import write_pairs
 
 
+@pytest.mark.slow
 def test_killed_again_and_again_it_ends_with_the_same_weights(tmp_path):
     write_pairs(tmp_path / "drawn", 6)
     run(tmp_path / "drawn", tmp_path / "whole")

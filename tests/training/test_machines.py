@@ -56,6 +56,7 @@ def slurm(tmp_path):
     }
 
 
+@pytest.mark.slow
 def test_two_machines_train_as_one_does(tmp_path, slurm):
     write_pairs(tmp_path / "drawn", 6)
     DGRL(TRAINED).save_pretrained(tmp_path / "network")

@@ -55,6 +55,7 @@ def test_one_process_trains_in_the_notebook_itself(tmp_path):
     assert all(torch.equal(value, loaded[name]) for name, value in model.state_dict().items())
 
 
+@pytest.mark.slow
 def test_two_processes_of_the_command_are_one_run(tmp_path):
     write_pairs(tmp_path / "drawn", 6)
     DGRL(TRAINED).save_pretrained(tmp_path / "network")

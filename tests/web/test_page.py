@@ -115,7 +115,7 @@ def test_every_tap_of_the_examples_is_the_library_s(visit: Visit, tmp_path: Path
     for exact in (True, False):
         site = Site(built(tmp_path / str(exact), SHIPPED, exact))
         page = visit(site)
-        for photo, trace in traces.items():
+        for photo, trace in [*traces.items()][: None if exact else 1]:
             given = in_the_page(page, photo, [], network.config.steps)
             found = differences_of(network, given, trace)
             if exact:
