@@ -170,7 +170,7 @@ def open_page(browser: Browser, url: str) -> Page:
     page = browser.new_page(viewport={"width": 1280, "height": 720})
     page.set_default_timeout(120_000)
     page.goto(url)
-    page.wait_for_function(f"{SLOT}[0].pass.arrays['brn.round1']")
+    page.wait_for_function(f"window.dgrl?.explorer() && {SLOT}[0]?.pass.arrays['brn.round1']")
     return page
 
 
