@@ -1,8 +1,6 @@
 """Figures of BRN: what it changed, how it made one pixel, and all kernels at a glance."""
 
 import numpy as np
-from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from dgrl.figures.kernels import edge_arrows, kernel_scale, windows
@@ -36,21 +34,23 @@ def kernel(pixel: PixelTrace) -> Figure:
     """How BRN made one pixel: coefficients, neighbours and products in the n×n window, with every number."""
     n = len(pixel.coefficients)
     side = max(2.6, 0.55 * n)
-    figure = Figure(figsize=(4 * side, side + 1.5), layout="constrained")
+    left, top, bottom = 0.45, 0.7, 1.25  # inches for rows' numbers, titles, and what stands below
+    width, height = 4 * (side + left) + 0.15, top + side + bottom
+    figure = Figure(figsize=(width, height))
     offsets = [f"{d:+d}" if d else "0" for d in range(-(n // 2), n // 2 + 1)]
-    for ax, window in zip(figure.subplots(1, 4), windows(pixel), strict=True):
+    for place, window in enumerate(windows(pixel)):
+        ax = figure.add_axes(((left + place * (side + left)) / width, bottom / height, side / width, side / height))
         colours, scale = window.colours, window.scale
         show(ax, colours, window.title)
         ax.set_xticks(range(n), offsets)
         ax.set_yticks(range(n), offsets)
         for (row, column), value in np.ndenumerate(window.values):
             ink = ink_on(colours[row, column])
-            # The layout need not know of numbers that lie on the picture.
-            ax.text(column, row, number(value), ha="center", va="center", color=ink, fontsize=8, in_layout=False)
-        mappable = ScalarMappable(Normalize(scale.low, scale.high), scale.colour_map)
-        figure.colorbar(mappable, ax=ax, location="bottom", label=window.unit, shrink=0.9)
-    figure.suptitle(f"Pixel ({pixel.x}, {pixel.y}) of the photo, ({pixel.column}, {pixel.row}) of BRN's map")
-    figure.supxlabel("    ".join(arithmetic(pixel)), fontsize=9)
+            ax.text(column, row, number(value), ha="center", va="center", color=ink, fontsize=8)
+        colour_bar(figure, ax, scale.colour_map, scale.low, scale.high, window.unit, below=0.42)
+    title = f"Pixel ({pixel.x}, {pixel.y}) of the photo, ({pixel.column}, {pixel.row}) of BRN's map"
+    figure.suptitle(title, y=1 - 0.08 / height)
+    figure.text(0.5, 0.06 / height, "    ".join(arithmetic(pixel)), ha="center", va="bottom", fontsize=9)
     return figure
 
 
