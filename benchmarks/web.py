@@ -87,7 +87,7 @@ def measure(page: Page, url: str) -> list[list[str]]:
         ["altered at the last step, RLN's map", f"{page.evaluate(PASS, ['rln', LATE]):.2f} s"],
         ["altered at every step, result", f"{page.evaluate(PASS, ['brn', EVERY]):.2f} s"],
     ]
-    page.get_by_role("button", name="Camera").click()
+    page.get_by_role("button", name="Camera", exact=True).click()
     for _ in range(FRAMES):
         before = page.locator("#rate").inner_text()
         page.wait_for_function(f"document.querySelector('#rate').textContent !== {before!r}", timeout=PATIENCE)
