@@ -165,9 +165,12 @@ def test_alterations_run_by_themselves_and_can_be_undone(
     page, photo = seen.page, photo_files["wide"]
     give(page, photo)
     page.get_by_role("tab", name="Alter").click()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url) if request.url.endswith("queue/join") else None)
     page.get_by_role("button", name="Make conv4’s weight map flat").click()
     whole(page, "second")
     expect(page.locator(".effect table")).to_be_visible()
+    assert len(asked) == 3, "RLN's part, BRN's and the kernels, each once"
     flat = network.trace(photo, edits=[flatten_map("conv4")])
     np.testing.assert_allclose(second(page, "brn.round1"), flat.refined, atol=1e-5)
     page.get_by_role("button", name="Cut all").click()

@@ -57,7 +57,7 @@ export function makePasses(server, came, failed, noted) {
    */
   function want(index, wish, beside, quick = false) {
     const key = `${keyOf(wish)} ${keyOf(beside)}`;
-    wanted[index] = `${key} ${quick}`;
+    wanted[index] = key;
     next[index] = null;
     if (!wish) {
       given[index] = "";
@@ -68,9 +68,11 @@ export function makePasses(server, came, failed, noted) {
       given[index] = key;
       came(index, shown, "kept");
     }
-    const missing = (quick ? ["rln"] : ["rln", "brn", "kernels"]).filter((part) => !shown?.parts.has(part));
-    if (!missing.length) return;
-    const run = () => fill(index, wish, beside, key, wanted[index] ?? "", missing);
+    const parts = quick ? ["rln"] : ["rln", "brn", "kernels"];
+    const missing = () => parts.filter((part) => !kept.get(key)?.parts.has(part));
+    if (!missing().length) return;
+    // What is missing is known when its turn comes: part of the same pass may be under way.
+    const run = () => fill(index, wish, beside, key, missing());
     // One at a time: while somebody drags, only the newest of their wishes is asked for.
     if (busy[index]) next[index] = run;
     else run();
@@ -81,25 +83,24 @@ export function makePasses(server, came, failed, noted) {
    * @param {Wish} wish
    * @param {Wish | null} beside
    * @param {string} key
-   * @param {string} own
    * @param {string[]} parts
    */
-  async function fill(index, wish, beside, key, own, parts) {
+  async function fill(index, wish, beside, key, parts) {
     busy[index] = true;
     noted();
     try {
       for (const part of parts) {
-        if (wanted[index] !== own) break;
+        if (wanted[index] !== key) break;
         const asked = { wish: sent(wish), part, beside: part === "brn" && beside ? sent(beside) : null };
         const [answer] = await server.call("look", [asked]);
         const { header, photo, arrays } = await readParts(await server.bytes(answer.bundle));
         const shown = remember(key, answer, part, { header, photo, arrays });
-        if (wanted[index] !== own || !shown) continue;
+        if (wanted[index] !== key || !shown) continue;
         given[index] = key;
         came(index, shown, part);
       }
     } catch (error) {
-      if (wanted[index] === own) failed(index, /** @type {Error} */ (error));
+      if (wanted[index] === key) failed(index, /** @type {Error} */ (error));
     }
     busy[index] = false;
     noted();
