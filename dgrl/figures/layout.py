@@ -25,6 +25,7 @@ BAR_BELOW = 0.24
 # Text in a PDF or SVG stays text: it can be searched, copied and edited, and journals accept its fonts.
 VECTOR_TEXT: Any = {"pdf.fonttype": 42, "ps.fonttype": 42, "svg.fonttype": "none"}
 QUICK = 2
+"""Of 9. Searching further for repetitions takes a fifth of all the drawing, for files a tenth to a sixth smaller."""
 _settings = threading.Lock()
 
 
@@ -103,7 +104,6 @@ def message(text: str) -> Figure:
 
 def png(figure: Figure, dpi: int = 130) -> bytes:
     """The figure as a PNG file."""
-    # Searching further for repetitions takes a fifth of all the drawing, and saves a few kilobytes.
     return _file(figure, "png", dpi=dpi, pil_kwargs={"compress_level": QUICK})
 
 

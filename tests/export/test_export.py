@@ -98,7 +98,9 @@ def batched(trace: Trace) -> dict[str, np.ndarray]:
 @functools.cache
 def opened(path: Path) -> tuple[Any, dict[str, np.ndarray]]:
     """What runs a file, and the defaults of its altering inputs."""
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    from dgrl.export.graph import session as started  # once it is known that onnx is there
+
+    session = started(str(path))
     altering = {value.name for value in session.get_overridable_initializers()}
     constants = onnx.load(path).graph.initializer
     return session, {one.name: onnx.numpy_helper.to_array(one) for one in constants if one.name in altering}
