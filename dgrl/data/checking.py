@@ -219,6 +219,8 @@ def _size_at_a_glance(path: Path) -> tuple[int, int] | None:
             # A PNG may carry its orientation at the end; it is told by the sizes, which then differ.
             if picture.format == "JPEG" and picture.getexif().get(Base.Orientation) in _SIDEWAYS:
                 size = size[::-1]
+            if picture.format == "PNG":
+                picture.verify()  # its pixels carry checksums, which tell without decoding them
             return size
     except Exception:  # decoders raise errors of many kinds; the thorough look says what it is
         return None

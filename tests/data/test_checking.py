@@ -93,6 +93,17 @@ def test_pictures_cut_short_are_found(folders):
     assert kinds(check([folders])) == [(checking.UNREADABLE, stem) for stem in "abc"]
 
 
+def test_pngs_with_a_flipped_bit_are_found(folders):
+    """Before a training meets them in its midst: the header is sound, and the end is where it should be."""
+    (folders.images / "c.jpg").unlink()
+    path = folders.images / "c.png"
+    picture(path)
+    content = bytearray(path.read_bytes())
+    content[content.index(b"IDAT") + 20] ^= 1
+    path.write_bytes(content)
+    assert kinds(check([folders])) == [(checking.UNREADABLE, "c")]
+
+
 def test_bytes_after_the_end_of_a_picture_do_no_harm(folders):
     for extra, name in ((b"\0" * 20, "a.jpg"), (b"x" * 500, "b.jpg")):
         with (folders.images / name).open("ab") as file:
