@@ -2,6 +2,7 @@
 
 import { make, write } from "../../explorer/script/dom.js";
 import { number } from "../../explorer/script/numbers.js";
+import { isPicture, PICTURES } from "./pictures.js";
 import { fileData } from "./requests.js";
 import { makeZip } from "./zipping.js";
 
@@ -16,8 +17,6 @@ const NAMED = 5;
 const OFFER = "Download all maps and cut-outs";
 /** What `dgrl detect` puts to a photo's name. */
 const ENDS = [".png", "_cutout.png"];
-const isPicture = (/** @type {File} */ { type, name }) =>
-  type.startsWith("image/") || /\.(heic|heif|jfif|jp2)$/i.test(name);
 const pathOf = (/** @type {File} */ { webkitRelativePath, name }) => webkitRelativePath || name;
 const stem = (/** @type {string} */ name) => name.replace(/\.[^.]*$/, "");
 
@@ -29,7 +28,7 @@ const stem = (/** @type {string} */ name) => name.replace(/\.[^.]*$/, "");
 export function makeBatching(server, host) {
   const input = make("input", {
     type: "file",
-    accept: "image/*,.heic",
+    accept: PICTURES,
     multiple: true,
     hidden: true,
     id: "batch-files",
@@ -41,7 +40,7 @@ export function makeBatching(server, host) {
     hidden: true,
     id: "batch-folder",
   });
-  const masks = make("input", { type: "file", accept: "image/*", multiple: true, hidden: true, id: "batch-masks" });
+  const masks = make("input", { type: "file", accept: PICTURES, multiple: true, hidden: true, id: "batch-masks" });
   const other = make(
     "select",
     { "aria-label": "Another checkpoint" },

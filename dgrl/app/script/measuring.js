@@ -2,6 +2,7 @@
 
 import { make, write } from "../../explorer/script/dom.js";
 import { number } from "../../explorer/script/numbers.js";
+import { PICTURES } from "./pictures.js";
 import { fileData } from "./requests.js";
 
 /** @typedef {import("./links.js").Scene} Scene */
@@ -14,7 +15,7 @@ const ASK = "Give the photo’s mask, white on the object, and the scores appear
  * @param {{scene: () => Scene, fail: (error: unknown) => void}} host
  */
 export function makeMeasuring(server, host) {
-  const input = make("input", { type: "file", accept: "image/*", hidden: true, id: "mask-file" });
+  const input = make("input", { type: "file", accept: PICTURES, hidden: true, id: "mask-file" });
   const choose = make("button", { type: "button", class: "primary", click: () => input.click() }, "Choose the mask …");
   const stretch = make("input", { type: "checkbox", checked: true });
   const scale = make("label", { class: "check" }, stretch, "stretch each map to [0, 1] first, as published");

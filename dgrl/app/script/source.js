@@ -1,6 +1,7 @@
 // Where a photo comes from: examples, a file, what is dropped or pasted, the camera.
 
 import { make, write } from "../../explorer/script/dom.js";
+import { PICTURES } from "./pictures.js";
 
 /** @typedef {import("./links.js").Photo} Photo */
 /** @typedef {import("./requests.js").Server} Server */
@@ -15,7 +16,7 @@ const LONGEST_THUMBNAIL = 200;
  */
 export function makeSource(server, photos, chosen, failed) {
   const grid = make("div", { class: "choices" });
-  const input = make("input", { type: "file", accept: "image/*,.heic,.heif", id: "photo-file", hidden: true });
+  const input = make("input", { type: "file", accept: PICTURES, id: "photo-file", hidden: true });
   const say = make("p", { class: "prose", role: "status" });
   const video = make("video", { autoplay: true, playsinline: true, muted: true, "aria-label": "What the camera sees" });
   const camera = make("div", { class: "camera", hidden: true }, video);
