@@ -78,7 +78,8 @@ export function makeStage(app) {
     handle.hidden = !over;
     if (!first || !second) return;
     first.element.append(handle);
-    second.element.style.clipPath = over ? `inset(0 0 0 ${100 * app.state.wipe}%)` : "";
+    // Open to the right: there stands the name of a narrow photo.
+    second.element.style.clipPath = over ? `inset(0 -100vw 0 ${100 * app.state.wipe}%)` : "";
     second.element.style.marginLeft = over && room.style.flexDirection === "row" ? `${-size.width}px` : "";
     handle.style.left = `${100 * app.state.wipe}%`;
     handle.setAttribute("aria-valuenow", String(Math.round(100 * app.state.wipe)));
