@@ -61,12 +61,14 @@ class LocaliseStage(TrainingStage):
     def __init__(self, model: DGRL, config: TrainingConfig) -> None:
         super().__init__(model, config)
         self.rln = model.rln
+        # Without CWM there are no maps by which a place could be named.
+        self.named_share = config.named_share if model.config.context else 0.0
 
     def make_data(self, pairs: Sequence[Pair]) -> SaliencyData:
         """What the stage reads: pictures of RLN's training size, some of which may name one of two objects."""
         config = self.config
         settings = pairs, transform(config.size, config), config.seed, config.paste_share, config.page_share
-        return NamedData(*settings, config.named_share) if config.named_share else SaliencyData(*settings)
+        return NamedData(*settings, self.named_share) if self.named_share else SaliencyData(*settings)
 
     def forward(
         self, images: Tensor, masks: Tensor, given: Tensor | None = None, places: Tensor | None = None

@@ -1,5 +1,7 @@
 """Pictures in which weight maps name a place: what they are made of, and that naming reaches the loss."""
 
+import dataclasses
+
 import pytest
 import torch
 
@@ -58,6 +60,8 @@ def test_named_pictures_come_as_often_as_asked_and_the_same_every_time(tmp_path)
     assert all(torch.equal(one, other) for one, other in zip(data[3], again[3], strict=True))
     alone = make_stage(DGRL(TRAINED), TrainingConfig(size=64)).make_data(pairs)
     assert len(alone[0]) == 2
+    without_maps = DGRL(dataclasses.replace(TRAINED, context=False))
+    assert len(make_stage(without_maps, TrainingConfig(named_share=1.0, size=64)).make_data(pairs)[0]) == 2
 
 
 def test_given_maps_replace_those_of_named_pictures_alone():
