@@ -2,7 +2,7 @@
 
 With names only those sections are measured again; the others stay as they are. What the network's parts do needs a data
 set: `python -m benchmarks parts DATA [--count N …]` measures that section alone, and writes `parts.json` beside the
-weights that ship.
+weights that ship; with `--weights W` it only prints.
 """
 
 import argparse
@@ -56,7 +56,10 @@ def measure(section: str, *arguments: str) -> None:
 def main() -> None:
     """Run the sections' commands one after the other."""
     if sys.argv[1:2] == [WITH_DATA]:
-        measure(WITH_DATA, *sys.argv[2:], "--json", str(SHIPPED_WEIGHTS / PARTS_FILE))
+        if any(word.startswith("--weights") for word in sys.argv[2:]):  # the page is about the weights that ship
+            subprocess.run([sys.executable, "-m", f"benchmarks.{WITH_DATA}", *sys.argv[2:]], check=True)
+        else:
+            measure(WITH_DATA, *sys.argv[2:], "--json", str(SHIPPED_WEIGHTS / PARTS_FILE))
         return
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("sections", nargs="*", choices=[[], *SECTIONS], metavar="SECTION", help=", ".join(SECTIONS))
