@@ -19,7 +19,7 @@ from functools import partial
 from pathlib import Path
 
 import torch
-import torchvision.transforms.v2  # noqa: F401 (PyTorch before 2.9 writes a file as it is first imported)
+import torchvision.transforms.v2  # noqa: F401 (with PyTorch 2.8 its first import writes a file)
 
 import dgrl.network.backbone
 from dgrl import cli
