@@ -8,6 +8,9 @@ import numpy as np
 import onnx
 import torch
 from onnx import TensorProto, helper, numpy_helper
+from onnx_ir.passes import Sequential, common
+from onnxscript import ir, optimizer, rewriter
+from onnxscript.rewriter.rules.common import fuse_pad_into_conv_rule, max_min_rule, min_max_rule
 from torch import Tensor, nn
 
 from dgrl.export.inputs import Alterable
@@ -77,10 +80,12 @@ def to_onnx(module: Alterations, batch: bool = True, fold: bool = True) -> onnx.
             output_names=module.outputs,
             dynamic_shapes=(shapes,) if batch else None,
             external_data=False,
-            optimize=fold,
+            optimize=False,
             verbose=False,
         )
     assert program is not None
+    if fold:
+        _fold(program.model)
     model: onnx.ModelProto = program.model_proto
     _tidy(model)
     defaults = [numpy_helper.from_array(value.numpy(), name) for name, value in module.defaults.items()]
@@ -100,6 +105,27 @@ def _without_stack_traces() -> Iterator[None]:
     finally:
         if before is not None:
             settings.do_not_emit_stack_traces = before
+
+
+def _fold(model: ir.Model) -> None:
+    """Compute beforehand what can be, and merge what belongs together.
+
+    The exporter's own `optimize` does the same, but tries every rule that it knows at every node, which takes as long
+    as all else; these are the rules that find something here.
+    """
+    common.InlinePass()(model)
+    optimizer.fold_constants(model)
+    rewriter.rewrite(model, [min_max_rule, max_min_rule, fuse_pad_into_conv_rule])
+    Sequential(
+        common.RemoveUnusedNodesPass(),
+        common.RemoveUnusedFunctionsPass(),
+        common.RemoveUnusedOpsetsPass(),
+        common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0),
+        common.DeduplicateInitializersPass(),
+        common.CommonSubexpressionEliminationPass(),
+        common.OutputFixPass(),
+        common.NameFixPass(),
+    )(model)
 
 
 def _tidy(model: onnx.ModelProto) -> None:

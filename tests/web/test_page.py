@@ -108,22 +108,18 @@ def test_altered_passes_are_the_library_s(
 
 @pytest.mark.slow
 def test_every_tap_of_the_examples_is_the_library_s(visit: Visit, tmp_path: Path) -> None:
-    """With the network that ships, in float32, and with what a first visit loads: weights in half precision."""
+    """With the network that ships, as a first visit loads it: its weights are stored in half precision anyway."""
     network = DGRL.from_pretrained(SHIPPED)
-    photos = sorted(shipped("examples").glob("*.jpg"))[:3]
-    traces = {photo: network.trace(photo) for photo in photos}
-    for exact in (True, False):
-        site = Site(built(tmp_path / str(exact), SHIPPED, exact))
-        page = visit(site)
-        for photo, trace in [*traces.items()][: None if exact else 1]:
-            given = in_the_page(page, photo, [], network.config.steps)
-            found = differences_of(network, given, trace)
-            if exact:
-                assert max(found.values()) < 2e-3, (photo.name, found)
-            for t, step in enumerate(trace.steps):
-                assert np.abs(given[f"rln.t{t}.saliency"] - step.saliency.ravel()).max() < 0.01, photo.name
-            assert max(found["brn.prior"], found["brn.refined"]) < 0.01, photo.name
-        site.stop()
+    site = Site(built(tmp_path / "dist", SHIPPED, exact=False))
+    page = visit(site)
+    for photo in sorted(shipped("examples").glob("*.jpg"))[:2]:
+        trace = network.trace(photo)
+        given = in_the_page(page, photo, [], network.config.steps)
+        found = differences_of(network, given, trace)
+        assert max(found.values()) < 2e-3, (photo.name, found)
+        for t, step in enumerate(trace.steps):
+            assert np.abs(given[f"rln.t{t}.saliency"] - step.saliency.ravel()).max() < 0.01, photo.name
+    site.stop()
 
 
 def test_nothing_is_sent(site: Site, visit: Visit, png: Path) -> None:

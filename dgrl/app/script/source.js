@@ -1,7 +1,7 @@
 // Where a photo comes from: examples, a file, what is dropped or pasted, the camera.
 
 import { make, write } from "../../explorer/script/dom.js";
-import { PICTURES } from "./pictures.js";
+import { PICTURES, isPicture } from "./pictures.js";
 
 /** @typedef {import("./links.js").Photo} Photo */
 /** @typedef {import("./requests.js").Server} Server */
@@ -46,7 +46,7 @@ export function makeSource(server, photos, chosen, failed) {
     if (dropped) give(dropped, dropped.name);
   });
   document.addEventListener("paste", (event) => {
-    const pasted = [...(event.clipboardData?.files ?? [])].find((one) => one.type.startsWith("image/"));
+    const pasted = [...(event.clipboardData?.files ?? [])].find(isPicture);
     if (pasted) give(pasted, pasted.name || "pasted.png");
   });
 
