@@ -4,13 +4,14 @@ import base64
 import json
 import re
 from pathlib import Path
+from typing import Literal
 from urllib.parse import urlencode
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
-from playwright.sync_api import Page
+from playwright.sync_api import Browser, Page
 from torch.nn import functional as F
 
 from dgrl import DGRL, Trace
@@ -227,3 +228,21 @@ def test_licences_of_all_parts_are_there(small_page: Path) -> None:
     for name in re.findall(r"[\w-]+\.(?:txt|md)", said):
         assert (small_page / "licences" / name).is_file() or name == "weights.md", name
     assert "onnxruntime-web 1.30.0 (MIT)" in said
+
+
+@pytest.mark.parametrize("trouble", ["no room", "forbidden"])
+def test_it_works_where_nothing_can_be_kept(
+    small_page: Path, browser: Browser, tmp_path: Path, trouble: Literal["no room", "forbidden"]
+) -> None:
+    """A browser without room for the page, and one that allows no service workers."""
+    site = Site(copied(small_page, tmp_path / "dist"))
+    if trouble == "no room":
+        (tmp_path / "dist" / "photos" / "coffee.jpg").unlink()  # keeping all fails in the same way
+    context = browser.new_context(service_workers="block" if trouble == "forbidden" else "allow")
+    page = context.new_page()
+    page.goto(site.url)
+    wait(page)
+    assert not page.evaluate("window.crossOriginIsolated")
+    assert page.evaluate("Object.keys(window.dgrl.passes[0].arrays).length") > 8
+    context.close()
+    site.stop()

@@ -13,15 +13,28 @@ export async function prepare(progress) {
   serviceWorker.addEventListener("message", ({ data }) => {
     if (data.kind === "kept") progress(data.done / data.whole);
   });
+  let registration;
   try {
-    await serviceWorker.register(new URL("./sw.js", import.meta.url));
+    registration = await serviceWorker.register(new URL("./sw.js", import.meta.url));
   } catch {
-    return; // browsers may forbid it, in private windows for example
+    // browsers may forbid it, in private windows for example
   }
-  if (window.crossOriginIsolated) return;
-  await serviceWorker.ready;
+  if (!registration || window.crossOriginIsolated) return;
+  const ready = await Promise.race([serviceWorker.ready, givenUp(registration.installing)]);
+  if (!ready) return;
   if (sessionStorage.getItem(TRIED)) return;
   sessionStorage.setItem(TRIED, "yes");
   location.reload();
   await new Promise(() => {});
+}
+
+/**
+ * Null once a service worker gives up: there may be no room for what it keeps, and then it never becomes ready.
+ * @param {ServiceWorker | null} worker
+ * @returns {Promise<null>}
+ */
+function givenUp(worker) {
+  return new Promise((done) => {
+    worker?.addEventListener("statechange", () => worker.state === "redundant" && done(null));
+  });
 }

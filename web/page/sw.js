@@ -53,7 +53,7 @@ async function answer(request) {
   let response = await cache.match(request, { ignoreSearch: true });
   if (!response) {
     response = await fetch(request);
-    if (response.status === 200) await cache.put(request, response.clone());
+    if (response.status === 200) await cache.put(request, response.clone()).catch(() => {}); // there may be no room
   }
   const headers = new Headers(response.headers);
   for (const [name, value] of Object.entries(ISOLATION)) headers.set(name, value);

@@ -1,7 +1,7 @@
 // Where a photo comes from: examples, a file, what is dropped or pasted, the camera.
 
 import { make, write } from "../../explorer/script/dom.js";
-import { PICTURES, isPicture } from "./pictures.js";
+import { isPicture, PICTURES } from "./pictures.js";
 
 /** @typedef {import("./links.js").Photo} Photo */
 /** @typedef {import("./requests.js").Server} Server */
