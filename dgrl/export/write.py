@@ -191,7 +191,7 @@ def check(path: str, network: DGRL, steps: int, half: bool) -> float:
             ours = passed(network, session, feeds, theirs)
             found = differences(ours, theirs, half)
             if max(found.values()) > TOLERANCE and not half:
-                # Steep kernels enlarge rounding: what the network itself rounds away is allowed for, up to as much again.
+                # Steep kernels enlarge rounding: the network's own is allowed for, at most as much again.
                 exact = recorded(copy.deepcopy(network).double(), steps, edits, batch)
                 rounding = differences(theirs, exact)
                 found = {name: off - min(rounding[name], TOLERANCE) for name, off in found.items()}
