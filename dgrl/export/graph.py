@@ -118,7 +118,6 @@ def _fold(model: ir.Model) -> None:
     rewriter.rewrite(model, [min_max_rule, max_min_rule, fuse_pad_into_conv_rule])
     Sequential(
         common.RemoveUnusedNodesPass(),
-        common.RemoveUnusedFunctionsPass(),
         common.RemoveUnusedOpsetsPass(),
         common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0),
         common.DeduplicateInitializersPass(),
