@@ -4,16 +4,20 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 VENV_FLAGS ?=
 PORT ?= 7860
+TESTS ?= not slow
 
-.PHONY: app test oldest gpu gpu-check soak check format bench notebooks docs screenshots web clean
+.PHONY: app test slow oldest gpu gpu-check soak check format bench notebooks docs screenshots web clean
 
 app: $(VENV)/ready ## start the app and print its address
 	$(BIN)/dgrl app --port $(PORT)
 
-test: $(VENV)/ready-dev ## every test, those in the browser included (they need Debian's chromium)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder --durations 40
+test: $(VENV)/ready-dev ## all tests but the slow ones; those in the browser need Debian's chromium
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "$(TESTS)" --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder --durations 40
 
-oldest: ## every test with the oldest versions of the dependencies
+slow: ## the tests that take longest: whole networks exported, programs killed, many visitors at once
+	$(MAKE) test TESTS=slow
+
+oldest: ## the tests with the oldest versions of the dependencies
 	mkdir -p .venv-oldest
 	sed -n '/^dependencies = \[/,/^\]/s/^ *"\([^",]*\)>=\([^",]*\).*/\1==\2/p' pyproject.toml > .venv-oldest/constraints.txt
 	PIP_CONSTRAINT=$(CURDIR)/.venv-oldest/constraints.txt $(MAKE) test VENV=.venv-oldest

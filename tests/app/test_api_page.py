@@ -29,9 +29,8 @@ def page(browser: Browser, served: Served, request: pytest.FixtureRequest) -> It
     opened.page.close()
 
 
-def test_its_programs_name_the_endpoints_and_run(
-    page: Page, served: Served, photo_files: dict[str, Path], tmp_path: Path
-) -> None:
+@pytest.mark.parametrize("page", ["?view=api"], indirect=True)
+def test_its_programs_name_the_endpoints_and_run(page: Page, photo_files: dict[str, Path], tmp_path: Path) -> None:
     """Every program in Python, as it is shown, beside a photo.jpg that serves as mask too."""
     shown = page.locator(".api-docs pre").filter(has_text="from gradio_client import Client")
     expect(shown).to_have_count(len(ENDPOINTS))
