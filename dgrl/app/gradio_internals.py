@@ -7,6 +7,7 @@
 | `Queue`'s `pending_messages_per_session`, `pending_event_ids_session` | it keeps answers that nobody fetches |
 | `Blocks`' `upload_file_set`, `temp_file_sets`, `keep_in_cache` | `dgrl.app.files` knows and deletes the files |
 | `processing_utils.async_ssrf_protected_download` | it fetches pictures of any size into memory |
+| `gr.HTML`'s `every` | it takes the word in our script for an event, and copied all networks for every visitor's page |
 | `GradioMCPServer.postprocess_output_data` | it tells numbers as Python writes them, and of several answers no file |
 | `networking.url_ok` | it ends the start if the first page, the slowest, takes three seconds: a busy machine's does |
 
@@ -50,8 +51,11 @@ def harden(app: gr.Blocks) -> None:
     queue.__class__ = FairQueue
     queue.pending_messages_per_session.max_size = SESSIONS
     for block in app.blocks.values():
+        if isinstance(block, gr.HTML):
+            block.every = None
         for path in getattr(block, "keep_in_cache", ()):
             visitor_files().hold(path, None)
+    app.config = app.get_config_file()
     processing_utils.async_ssrf_protected_download = fetching.fetch
     networking.url_ok = answers  # type: ignore[assignment]
     GradioMCPServer.postprocess_output_data = told_to_tools  # type: ignore[assignment, method-assign]

@@ -3,6 +3,7 @@
 import hashlib
 import importlib.metadata
 import inspect
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -36,6 +37,7 @@ SOURCES: dict[str, tuple[Callable[..., Any] | type, str]] = {
     "EventQueue": (queueing.EventQueue, "ae8e305d17b4d951"),
     "upload_fn": (route_utils.upload_fn, "986d84f98151c724"),
     "create_app": (routes.App.create_app, "24a2d31a4bdacb3c"),
+    "HTML.__getattr__": (gr.HTML.__getattr__, "d3736871710bed0f"),
     "get_upload_folder": (gr.utils.get_upload_folder, "ab346c44171533b3"),
     "async_move_resource_to_block_cache": (gr.blocks.Block.async_move_resource_to_block_cache, "11fddfdc876e8661"),
 }
@@ -73,6 +75,11 @@ def test_everything_is_in_place_in_the_running_app(served: Served) -> None:
     assert not app.run_history
     assert processing_utils.async_ssrf_protected_download is fetching.fetch
     assert GradioMCPServer.postprocess_output_data is gradio_internals.told_to_tools
+
+
+def test_a_page_holds_nothing_but_its_settings(served: Served) -> None:
+    """Gradio copies them for every visitor, and what hangs on them: the networks, once."""
+    assert "stage" in json.dumps(served.app.config)
 
 
 def test_only_one_file_knows_gradio_s_insides() -> None:
