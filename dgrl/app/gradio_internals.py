@@ -52,7 +52,7 @@ def harden(app: gr.Blocks) -> None:
     queue.pending_messages_per_session.max_size = SESSIONS
     for block in app.blocks.values():
         if isinstance(block, gr.HTML):
-            block.every = None
+            block.every = None  # type: ignore[attr-defined]
         for path in getattr(block, "keep_in_cache", ()):
             visitor_files().hold(path, None)
     app.config = app.get_config_file()
