@@ -304,8 +304,9 @@ def test_what_is_no_checkpoint_is_refused(name, tmp_path, monkeypatch):
 def test_a_new_brn_on_the_same_rln(tiny_model):
     renewed = tiny_model.with_new_brn(kernel_size=3, refinement_gain=4.0)
     assert renewed.config == dataclasses.replace(tiny_model.config, kernel_size=3, refinement_gain=4.0)
+    kept = renewed.rln.state_dict()
     for name, value in tiny_model.rln.state_dict().items():
-        assert torch.equal(renewed.rln.state_dict()[name], value), name
+        assert torch.equal(kept[name], value), name
     assert renewed.brn.layers[-1].bias.tolist() == [0, 0, 0, 0, 4, 0, 0, 0, 0]
 
 

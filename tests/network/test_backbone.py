@@ -23,9 +23,8 @@ def with_lively_statistics(backbone):
 def timm_features(backbone, name):
     """timm's own feature extractor with the same weights: its names are ours less the block's."""
     reference = timm.create_model(name, features_only=True, out_indices=range(5)).eval()
-    ours = {re.sub(r"^conv\d\.(blocks)_", r"\1.", key): key for key in backbone.state_dict()}
-    ours = {re.sub(r"^conv\d\.", "", key): value for key, value in ours.items()}
-    reference.load_state_dict({key: backbone.state_dict()[value] for key, value in ours.items()}, strict=True)
+    theirs = {re.sub(r"^conv\d\.(blocks)_", r"\1.", key): value for key, value in backbone.state_dict().items()}
+    reference.load_state_dict({re.sub(r"^conv\d\.", "", key): value for key, value in theirs.items()}, strict=True)
     return reference
 
 

@@ -371,9 +371,9 @@ def test_pieces_of_an_update_give_the_same_training(pairs, tmp_path, stage):
     config = dataclasses.replace(QUICK, stage=stage, optimiser="sgd", learning_rate=1e-2, backbone_learning_rate=1e-2)
     at_once = train(fresh(), pairs, tmp_path / "whole", config)
     in_pieces = train(fresh(), pairs, tmp_path / "pieces", dataclasses.replace(config, accumulate=2))
-    untrained = fresh().state_dict()
+    untrained, slowly = fresh().state_dict(), in_pieces.state_dict()
     for name, value in at_once.state_dict().items():
-        torch.testing.assert_close(in_pieces.state_dict()[name], value, atol=1e-5, rtol=0)
+        torch.testing.assert_close(slowly[name], value, atol=1e-5, rtol=0)
     moved = max(float((value - untrained[name]).abs().max()) for name, value in at_once.state_dict().items())
     assert moved > 1e-4, "nothing has been learned: the test says nothing"
     np.testing.assert_allclose(losses(tmp_path / "pieces"), losses(tmp_path / "whole"), atol=1e-4)

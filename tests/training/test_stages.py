@@ -152,8 +152,8 @@ def test_ten_updates_of_the_paper_preset_are_caffes(tmp_path, name):
                 step = rate * published_multiplier(f"{name}.{key}") * (weight.grad + 5e-4 * weight)
                 velocity[key] = 0.99 * velocity[key] + step
                 weight -= velocity[key]
-    moved = 0.0
+    moved, ours = 0.0, trained.state_dict()
     for key, value in model.state_dict().items():
-        torch.testing.assert_close(trained.state_dict()[key], value, atol=1e-5, rtol=0, msg=key)
+        torch.testing.assert_close(ours[key], value, atol=1e-5, rtol=0, msg=key)
         moved = max(moved, float((value - untrained[key]).abs().max()))
     assert moved > 1e-3, "nothing has been learned: the test says nothing"
