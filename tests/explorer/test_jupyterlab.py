@@ -18,7 +18,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from dgrl import Trace
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 expect.set_options(timeout=30_000)
 PORT = 7940  # or the next one that is free
 PATIENCE = 240_000  # a kernel that imports PyTorch on a busy machine

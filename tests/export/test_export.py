@@ -35,6 +35,7 @@ onnx = pytest.importorskip("onnx", reason="the extra export is not installed")
 pytest.importorskip("onnxscript")
 onnxruntime = pytest.importorskip("onnxruntime")
 
+SMALLEST = "no maps, one look, a binary prior"
 KINDS: dict[str, DGRLConfig] = {
     "as published in 2018, small": DGRLConfig.published(
         steps=1, rln_size=96, brn_size=80, refinement_channels=(8, 8), side_channels=8, context_channels=4
@@ -42,11 +43,8 @@ KINDS: dict[str, DGRLConfig] = {
     "attended feedback, dilations, two propagations": replace(
         TINY, steps=1, feedback="attended", refinement_dilations=(1, 2, 1), propagations=2, kernel_size=3
     ),
-    "no maps, one look, a binary prior": replace(
-        TRAINED, context=False, steps=0, prior="binary", kernel_size=7, share_heads=True
-    ),
+    SMALLEST: replace(TRAINED, context=False, steps=0, prior="binary", kernel_size=7, share_heads=True),
 }
-PUBLISHED, *OTHER_KINDS = KINDS
 PAINTING = np.zeros((16, 12))
 PAINTING[3:9, 2:7] = 1
 Make = Callable[[str], tuple[DGRL, Exported]]
@@ -127,7 +125,9 @@ EDITS: dict[str, list[Edit]] = {
 
 
 @pytest.mark.parametrize("edits", EDITS)
-@pytest.mark.parametrize("kind", [PUBLISHED, *(pytest.param(kind, marks=pytest.mark.slow) for kind in OTHER_KINDS)])
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=() if kind == SMALLEST else pytest.mark.slow) for kind in KINDS]
+)
 def test_taps_and_edits_are_the_library_s(made: Make, kind: str, edits: str) -> None:
     network, written = made(kind)
     config = network.config
@@ -144,6 +144,7 @@ def test_taps_and_edits_are_the_library_s(made: Make, kind: str, edits: str) -> 
     assert max(found.values()) <= 1e-4, found
 
 
+@pytest.mark.slow
 def test_edits_change_what_they_should(made: Make) -> None:
     """Else the test above would compare nothing with nothing."""
     network, written = made("attended feedback, dilations, two propagations")
@@ -155,6 +156,7 @@ def test_edits_change_what_they_should(made: Make) -> None:
         assert bool(np.abs(plain["brn.refined"] - altered["brn.refined"]).max() > 1e-3) == bool(edits), name
 
 
+@pytest.mark.slow
 def test_any_batch(made: Make) -> None:
     _, written = made("as published in 2018, small")
     session = onnxruntime.InferenceSession(written.path, providers=["CPUExecutionProvider"])
@@ -167,6 +169,7 @@ def test_any_batch(made: Make) -> None:
         assert np.abs(alone[0] - together[i]).max() < 1e-4
 
 
+@pytest.mark.slow
 def test_what_it_says_is_in_the_file(made: Make) -> None:
     network, written = made("attended feedback, dilations, two propagations")
     graph = onnx.load(written.path)
@@ -183,7 +186,7 @@ def test_what_it_says_is_in_the_file(made: Make) -> None:
 
 
 def test_half_precision_is_half_as_large(made: Make, tmp_path: Path) -> None:
-    network, written = made("no maps, one look, a binary prior")
+    network, written = made(SMALLEST)
     half = export(network, tmp_path / "half.onnx", half=True)
     stored = [tensor.data_type for tensor in onnx.load(half.path).graph.initializer]
     assert stored.count(onnx.TensorProto.FLOAT16) > 10
@@ -195,7 +198,7 @@ def test_a_file_that_is_wrong_is_not_kept(made: Make, tmp_path: Path, monkeypatc
     """The check is what finds it: here what is written is another network."""
     from dgrl.export import graph  # once it is known that onnx is there
 
-    network, written = made("no maps, one look, a binary prior")
+    network, written = made(SMALLEST)
     other = copy.deepcopy(network)
     with torch.no_grad():
         other.rln.heads[0].classify.bias[1] += 0.01
@@ -213,7 +216,7 @@ def test_what_cannot_be_said_is_refused(edit: Edit) -> None:
 
 
 def test_the_command_writes_and_tells(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    filled(DGRL(KINDS["no maps, one look, a binary prior"])).save_pretrained(tmp_path / "weights")
+    filled(DGRL(KINDS[SMALLEST])).save_pretrained(tmp_path / "weights")
     out = tmp_path / "new" / "model.onnx"
     assert main(["export", "--weights", str(tmp_path / "weights"), "-o", str(out)]) == 0
     told = capsys.readouterr().out

@@ -19,7 +19,7 @@ from dgrl.explorer.edits import read_edits, write_mask
 from dgrl.files import shipped
 from tests.web.conftest import SHIPPED, Site, Visit, built, copied, shows, wait
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 AXE = Path(__file__).resolve().parents[2] / "node_modules/axe-core/axe.min.js"
 
 PASS = """async ([bytes, edits, steps]) => {
@@ -107,7 +107,6 @@ def test_altered_passes_are_the_library_s(
         assert max(found.values()) < 2e-3, (name, found)
 
 
-@pytest.mark.slow
 def test_every_tap_of_the_examples_is_the_library_s(visit: Visit, tmp_path: Path) -> None:
     """With the network that ships, as a first visit loads it: its weights are stored in half precision anyway."""
     network = DGRL.from_pretrained(SHIPPED)

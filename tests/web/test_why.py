@@ -22,7 +22,7 @@ from dgrl.images import read_image
 from dgrl.trace import found_in
 from tests.web.conftest import Site, Visit, copied, shows, wait
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 ASK = """([why, x, y, step, steps]) => {
   const { explainer, scene } = window.dgrl;
