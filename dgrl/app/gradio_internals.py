@@ -55,7 +55,6 @@ def harden(app: gr.Blocks) -> None:
             block.every = None  # type: ignore[attr-defined]
         for path in getattr(block, "keep_in_cache", ()):
             visitor_files().hold(path, None)
-    app.config = app.get_config_file()
     processing_utils.async_ssrf_protected_download = fetching.fetch
     networking.url_ok = answers  # type: ignore[assignment]
     GradioMCPServer.postprocess_output_data = told_to_tools  # type: ignore[assignment, method-assign]

@@ -4,7 +4,6 @@ import base64
 import json
 import re
 from pathlib import Path
-from typing import Literal
 from urllib.parse import urlencode
 
 import numpy as np
@@ -230,9 +229,7 @@ def test_licences_of_all_parts_are_there(small_page: Path) -> None:
 
 
 @pytest.mark.parametrize("trouble", ["no room", "forbidden"])
-def test_it_works_where_nothing_can_be_kept(
-    small_page: Path, browser: Browser, tmp_path: Path, trouble: Literal["no room", "forbidden"]
-) -> None:
+def test_it_works_where_nothing_can_be_kept(small_page: Path, browser: Browser, tmp_path: Path, trouble: str) -> None:
     """A browser without room for the page, and one that allows no service workers."""
     site = Site(copied(small_page, tmp_path / "dist"))
     if trouble == "no room":

@@ -13,12 +13,8 @@ export async function prepare(progress) {
   serviceWorker.addEventListener("message", ({ data }) => {
     if (data.kind === "kept") progress(data.done / data.whole);
   });
-  let registration;
-  try {
-    registration = await serviceWorker.register(new URL("./sw.js", import.meta.url));
-  } catch {
-    // browsers may forbid it, in private windows for example
-  }
+  // Browsers may forbid it, in private windows for example.
+  const registration = await serviceWorker.register(new URL("./sw.js", import.meta.url)).catch(() => null);
   if (!registration || window.crossOriginIsolated) return;
   const ready = await Promise.race([serviceWorker.ready, givenUp(registration.installing)]);
   if (!ready) return;
