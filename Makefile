@@ -6,21 +6,24 @@ VENV_FLAGS ?=
 PORT ?= 7860
 TESTS ?= not slow
 
-.PHONY: app test slow oldest gpu gpu-check soak check format bench notebooks docs screenshots web clean
+.PHONY: app test slow oldest oldest-ready gpu gpu-check soak check format bench notebooks docs screenshots web clean
 
 app: $(VENV)/ready ## start the app and print its address
 	$(BIN)/dgrl app --port $(PORT)
 
 test: $(VENV)/ready-dev ## all tests but the slow ones; those in the browser need Debian's chromium
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "$(TESTS)" --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder --durations 40
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "$(TESTS)" --numprocesses auto --maxprocesses 4 --dist worksteal --durations 40
 
 slow: ## the tests that take longest: whole networks exported, programs killed, many visitors at once
 	$(MAKE) test TESTS=slow
 
-oldest: ## the tests with the oldest versions of the dependencies
+oldest: oldest-ready ## the tests with the oldest versions of the dependencies
+	$(MAKE) test VENV=.venv-oldest
+
+oldest-ready: ## set up what `make oldest` needs, some gigabytes more
 	mkdir -p .venv-oldest
 	sed -n '/^dependencies = \[/,/^\]/s/^ *"\([^",]*\)>=\([^",]*\).*/\1==\2/p' pyproject.toml > .venv-oldest/constraints.txt
-	PIP_CONSTRAINT=$(CURDIR)/.venv-oldest/constraints.txt $(MAKE) test VENV=.venv-oldest
+	PIP_CONSTRAINT=$(CURDIR)/.venv-oldest/constraints.txt $(MAKE) .venv-oldest/ready-dev VENV=.venv-oldest
 
 # With PyTorch installed already, that one is used: it fits the machine's driver.
 gpu: ## does everything work on this machine's CUDA GPU? tests, then the table of benchmarks/README.md; ten minutes

@@ -185,7 +185,7 @@ def test_a_person_can_ask_why_by_the_tenth_experiment(placed: Site, visit: Visit
     panel.get_by_role("button", name="Explain").click()
     picture = panel.locator(".result img")
     picture.wait_for()
-    page.wait_for_function("document.querySelector('.attributed img').naturalWidth === 800")
+    page.wait_for_function("() => document.querySelector('.attributed img').naturalWidth === 800")
     assert panel.locator(".result").inner_text().count("conv5's map at t = 1") == 1
     page.locator(".attributed").hover(position={"x": 5, "y": 5})
     assert "Row 0, column 0 of 8 × 8 cells: " in panel.locator(".result .said").inner_text()
@@ -194,7 +194,7 @@ def test_a_person_can_ask_why_by_the_tenth_experiment(placed: Site, visit: Visit
     assert picture.is_hidden()
     for _ in range(2):
         given(page, png)
-        page.wait_for_function("!document.querySelector('.explaining .result').checkVisibility()")
+        page.wait_for_function("() => !document.querySelector('.explaining .result').checkVisibility()")
         panel.get_by_role("button", name="Explain").click()
         picture.wait_for()
     assert "target=object" in page.url
@@ -222,7 +222,7 @@ def test_an_answer_fits_the_screen(site: Site, visit: Visit, size: tuple[int, in
     page.locator(".explaining .result img").wait_for()
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "the page scrolls sideways"
     if size[0] > 1000:
-        page.wait_for_function("document.querySelector('.attributed img').naturalWidth")
+        page.wait_for_function("() => document.querySelector('.attributed img').naturalWidth")
         page.locator(".attributed").hover(position={"x": 5, "y": 5})
         inside = page.locator(".aside-host").evaluate("(host) => host.scrollHeight - host.clientHeight")
         assert inside <= 1, "what is said is off the screen"
