@@ -30,7 +30,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """What `--one-case` leaves of those that `-m` and `-k` take."""
+    """Files that hold what takes longest come first: no worker is left alone with one of them at the end.
+
+    Of what `-m` and `-k` take, `--one-case` leaves the first cases.
+    """
+    long = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in long)
     if config.getoption("--one-case"):
         first: dict[str, pytest.Item] = {}
         for item in items:
