@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { describe, masksOf, objectMask, without } from "../../dgrl/app/script/altering.js";
 import { lacksPhoto, readLink, writeLink } from "../../dgrl/app/script/links.js";
+import { makeUndoing } from "../../dgrl/app/script/undoing.js";
 import { readMask, writeMask } from "../../dgrl/explorer/script/masks.js";
 import { undoHalves } from "../../dgrl/explorer/script/unpack.js";
 
@@ -92,4 +93,28 @@ test("the found object is painted where it is, on photos that are not square", (
   data.forEach((value, i) => {
     assert.equal(value === 255, i % width >= 96 && Math.floor(i / width) >= 16);
   });
+});
+
+test("what is done quickly is undone one by one, and a handle's way in one", () => {
+  let now = "nothing";
+  const undoing = makeUndoing(() => now);
+  const change = (to, handle) => {
+    undoing.note(handle);
+    now = to;
+  };
+  change("flat");
+  change("cut");
+  for (const to of ["×1.5", "×1.25", "×0.5"]) change(to, "conv3");
+  change("×2", "conv4");
+  change("paint");
+  const back = [];
+  for (let to = undoing.undo(); to !== null; to = undoing.undo()) {
+    back.push(to);
+    now = to;
+  }
+  assert.deepEqual(back, ["×2", "×0.5", "cut", "flat", "nothing"]);
+  now = undoing.redo();
+  change("T = 0");
+  assert.equal(undoing.redo(), null);
+  assert.equal(undoing.undo(), "flat");
 });

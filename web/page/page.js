@@ -94,13 +94,13 @@ async function start(manifest, engine) {
 
   const altering = makeAltering({
     altered,
-    change: (next) => change(next),
+    change: alter,
     trained: () => stepsOf(scene.first),
     mostSteps: MOST_STEPS,
     look: (map) => explorer?.set({ map }),
     undo: () => travel(undoing.undo()),
     redo: () => travel(undoing.redo()),
-    reset: () => change({ edits: [], steps: scene.first.steps }),
+    reset: () => alter({ edits: [], steps: scene.first.steps }),
     can: undoing.can,
     object: foundObject,
     brush,
@@ -132,17 +132,26 @@ async function start(manifest, engine) {
   get("open-experiments").hidden = !manifest.experiments.length;
 
   /** @param {Altered} next */
-  function change(next, remember = true) {
-    if (remember) undoing.note();
+  function change(next) {
     scene = { ...scene, second: { ...scene.first, ...next } };
     runSecond("brn").catch(complain);
     draw();
     holdMasks();
   }
 
+  /**
+   * A change that can be undone.
+   * @param {Altered} next
+   * @param {string} [handle]
+   */
+  function alter(next, handle) {
+    undoing.note(handle);
+    change(next);
+  }
+
   /** @param {Altered | null} next */
   function travel(next) {
-    if (next) change(next, false);
+    if (next) change(next);
   }
 
   /** @param {Partial<Scene>} changes */
@@ -162,7 +171,7 @@ async function start(manifest, engine) {
       runSecond("rln").catch(complain);
       return;
     }
-    change({ ...altered(), edits }, false);
+    change({ ...altered(), edits });
   }
 
   /** @param {Parameters<Parameters<typeof makeAltering>[0]["brush"]>[0]} wanted */

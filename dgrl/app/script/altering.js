@@ -76,7 +76,7 @@ export function objectMask(values, grid, photo) {
 /**
  * @typedef {Object} AlterHost
  * @property {() => Altered} altered
- * @property {(next: Altered, event?: string) => void} change
+ * @property {(next: Altered, handle?: string) => void} change by a handle, if one is dragged
  * @property {() => number} trained time steps T of the untouched pass
  * @property {number} mostSteps
  * @property {(map: string) => void} look show this map
@@ -96,8 +96,11 @@ export function makeAltering(host) {
   const redo = make("button", { type: "button", click: () => host.redo() }, "Redo");
   const reset = make("button", { type: "button", click: () => host.reset() }, "Reset");
 
-  /** @param {(edits: Edit[]) => Edit[]} change */
-  const edit = (change) => host.change({ ...host.altered(), edits: change(host.altered().edits) });
+  /**
+   * @param {(edits: Edit[]) => Edit[]} change
+   * @param {string} [handle]
+   */
+  const edit = (change, handle) => host.change({ ...host.altered(), edits: change(host.altered().edits) }, handle);
   const moment = () => (at === "every" ? null : Number(at));
 
   const rows = LEVELS.map((level) => {
@@ -181,10 +184,13 @@ export function makeAltering(host) {
     input.addEventListener("input", () => {
       const factor = Number(input.value);
       write(output, `×${factor}`);
-      edit((edits) => [
-        ...without(edits, ["feedback"], block),
-        ...(factor === 1 ? [] : [/** @type {Edit} */ ({ kind: "feedback", block, factor, at: null })]),
-      ]);
+      edit(
+        (edits) => [
+          ...without(edits, ["feedback"], block),
+          ...(factor === 1 ? [] : [/** @type {Edit} */ ({ kind: "feedback", block, factor, at: null })]),
+        ],
+        block,
+      );
     });
     return {
       block,

@@ -69,13 +69,13 @@ export function startApp(element, settings, style) {
   const source = makeSource(server, photos, (photo) => give(source.slot(), photo), fail);
   const altering = makeAltering({
     altered,
-    change: (next) => change(next),
+    change: alter,
     trained: () => scene.first.steps ?? trained(scene.first.checkpoint),
     mostSteps: settings.mostSteps,
     look: (map) => explorer?.set({ map }),
     undo: () => travel(undoing.undo()),
     redo: () => travel(undoing.redo()),
-    reset: () => change({ edits: [], steps: scene.first.steps }),
+    reset: () => alter({ edits: [], steps: scene.first.steps }),
     can: undoing.can,
     object: foundObject,
     brush,
@@ -266,10 +266,8 @@ export function startApp(element, settings, style) {
   /**
    * Alter the second pass: RLN's part runs at once, BRN's when nothing has changed for a moment.
    * @param {Altered} next
-   * @param {boolean} remember
    */
-  function change(next, remember = true) {
-    if (remember) undoing.note();
+  function change(next) {
     scene = { ...scene, second: { ...scene.first, ...next } };
     ask(true);
     window.clearTimeout(settling);
@@ -278,9 +276,19 @@ export function startApp(element, settings, style) {
     holdMasks();
   }
 
+  /**
+   * A change that can be undone.
+   * @param {Altered} next
+   * @param {string} [handle]
+   */
+  function alter(next, handle) {
+    undoing.note(handle);
+    change(next);
+  }
+
   /** @param {Altered | null} next */
   function travel(next) {
-    if (next) change(next, false);
+    if (next) change(next);
   }
 
   /** @param {{level: string, strength: number, mask: import("../../explorer/script/painting.js").Mask, done: boolean}} painting */
@@ -292,7 +300,7 @@ export function startApp(element, settings, style) {
       ask(true);
       return;
     }
-    change({ ...altered(), edits }, false);
+    change({ ...altered(), edits });
   }
 
   /** @param {Parameters<Parameters<typeof makeAltering>[0]["brush"]>[0]} wanted */

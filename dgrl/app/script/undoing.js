@@ -2,7 +2,7 @@
 
 /** @typedef {import("./altering.js").Altered} Altered */
 
-/** Changes so close together, in milliseconds, are one: a handle is dragged. */
+/** Changes by one handle so close together, in milliseconds, are one: it is dragged. */
 const TOGETHER = 700;
 
 /**
@@ -16,6 +16,8 @@ export function makeUndoing(altered) {
   /** @type {Altered | null} before the stroke that is being painted */
   let stroke = null;
   let changedAt = 0;
+  /** @type {string | undefined} */
+  let changedBy;
 
   /**
    * @param {Altered[]} from
@@ -25,17 +27,22 @@ export function makeUndoing(altered) {
     const next = from.pop();
     if (!next) return null;
     to.push(altered());
-    changedAt = 0;
+    changedBy = undefined;
     return next;
   }
 
   return {
-    /** Before a change. */
-    note() {
+    /**
+     * Before a change.
+     * @param {string} [handle] what is dragged, if anything is
+     */
+    note(handle) {
       const now = performance.now();
-      if (now - changedAt > TOGETHER || !past.length) past.push(altered());
+      const goesOn = handle !== undefined && handle === changedBy && now - changedAt < TOGETHER;
+      if (!goesOn || !past.length) past.push(altered());
       future = [];
       changedAt = now;
+      changedBy = handle;
     },
 
     /**
@@ -48,6 +55,7 @@ export function makeUndoing(altered) {
       past.push(stroke);
       future = [];
       stroke = null;
+      changedBy = undefined;
     },
 
     /** What to go back to, or on to; null where there is nothing. */
