@@ -71,6 +71,11 @@ def seen(browser: Browser, served: Served, request: pytest.FixtureRequest) -> It
     opened.page.close()
 
 
+def drawn(page: Page) -> None:
+    """Wait until the browser has drawn what was asked for: the explorer draws with the next frame."""
+    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+
 def test_it_opens_on_a_computed_example_and_hovering_asks_for_nothing(seen: Visit, served: Served) -> None:
     page = seen.page
     assert scene(page)["first"]["photo"]["example"]
@@ -81,7 +86,7 @@ def test_it_opens_on_a_computed_example_and_hovering_asks_for_nothing(seen: Visi
     said = set()
     for share in np.linspace(0.05, 0.95, 30):
         page.mouse.move(frame["x"] + share * frame["width"], frame["y"] + share * frame["height"])
-        page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        drawn(page)
         said.add(page.locator(".panel h2").inner_text() + page.locator("[data-grid=coefficients]").inner_text())
     assert len(said) > 20, "the pixel under the pointer is not shown"
     page.keyboard.press("Escape")
@@ -336,6 +341,7 @@ def test_a_link_that_asks_for_nonsense_opens_the_app(browser: Browser, served: S
 def test_present_mode_is_readable_from_the_last_row(seen: Visit) -> None:
     page = seen.page
     page.get_by_role("button", name="Present").click()
+    drawn(page)
     small = page.evaluate(
         """() => [...document.querySelectorAll(".film output, .grids td, .arithmetic output, .status, .colours .end")]
           .filter((element) => element.checkVisibility() && element.textContent)
