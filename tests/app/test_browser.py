@@ -23,6 +23,7 @@ from dgrl.explorer.edits import read_mask
 from dgrl.images import to_grey
 from dgrl.taps import flatten_map, paint_map, scale_feedback
 from tests.app.conftest import Served, Visit, visit
+from tests.explorer.conftest import settle
 from tests.explorer.test_numbers import READ, check_films, check_pixel
 from tests.helpers.networks import draw_photo
 
@@ -71,11 +72,6 @@ def seen(browser: Browser, served: Served, request: pytest.FixtureRequest) -> It
     opened.page.close()
 
 
-def drawn(page: Page) -> None:
-    """Wait until the browser has drawn what was asked for: the explorer draws with the next frame."""
-    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
-
-
 def test_it_opens_on_a_computed_example_and_hovering_asks_for_nothing(seen: Visit, served: Served) -> None:
     page = seen.page
     assert scene(page)["first"]["photo"]["example"]
@@ -86,7 +82,7 @@ def test_it_opens_on_a_computed_example_and_hovering_asks_for_nothing(seen: Visi
     said = set()
     for share in np.linspace(0.05, 0.95, 30):
         page.mouse.move(frame["x"] + share * frame["width"], frame["y"] + share * frame["height"])
-        drawn(page)
+        settle(page)
         said.add(page.locator(".panel h2").inner_text() + page.locator("[data-grid=coefficients]").inner_text())
     assert len(said) > 20, "the pixel under the pointer is not shown"
     page.keyboard.press("Escape")
@@ -119,7 +115,7 @@ def test_numbers_of_a_pinned_pixel_are_the_trace_s(seen: Visit, network: DGRL, t
         give(page, path)
         for x, y in {(0, 0), (width - 1, 0), (0, height - 1), (width - 1, height - 1), (width // 2, height // 3)}:
             page.evaluate("([x, y]) => dgrl.explorer().set({ x, y, pinned: false })", [x, y])
-            page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+            settle(page)
             hovered = page.evaluate(READ)
             check_films(hovered, trace, x, y)
             exact = trace.pixel(x, y)
@@ -341,7 +337,7 @@ def test_a_link_that_asks_for_nonsense_opens_the_app(browser: Browser, served: S
 def test_present_mode_is_readable_from_the_last_row(seen: Visit) -> None:
     page = seen.page
     page.get_by_role("button", name="Present").click()
-    drawn(page)
+    settle(page)
     small = page.evaluate(
         """() => [...document.querySelectorAll(".film output, .grids td, .arithmetic output, .status, .colours .end")]
           .filter((element) => element.checkVisibility() && element.textContent)

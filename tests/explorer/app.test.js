@@ -97,24 +97,26 @@ test("the found object is painted where it is, on photos that are not square", (
 
 test("what is done quickly is undone one by one, and a handle's way in one", () => {
   let now = "nothing";
-  const undoing = makeUndoing(() => now);
-  const change = (to, handle) => {
-    undoing.note(handle);
-    now = to;
-  };
-  change("flat");
-  change("cut");
-  for (const to of ["×1.5", "×1.25", "×0.5"]) change(to, "conv3");
-  change("×2", "conv4");
-  change("paint");
+  const undoing = makeUndoing(
+    () => now,
+    (next) => {
+      now = next;
+    },
+  );
+  undoing.change("flat");
+  undoing.change("cut");
+  for (const to of ["×1.5", "×1.25", "×0.5"]) undoing.change(to, "conv3");
+  undoing.change("×2", "conv4");
+  undoing.change("paint");
   const back = [];
-  for (let to = undoing.undo(); to !== null; to = undoing.undo()) {
-    back.push(to);
-    now = to;
+  while (undoing.can().undo) {
+    undoing.undo();
+    back.push(now);
   }
   assert.deepEqual(back, ["×2", "×0.5", "cut", "flat", "nothing"]);
-  now = undoing.redo();
-  change("T = 0");
-  assert.equal(undoing.redo(), null);
-  assert.equal(undoing.undo(), "flat");
+  undoing.redo();
+  undoing.change("T = 0");
+  assert.equal(undoing.can().redo, false);
+  undoing.undo();
+  assert.equal(now, "flat");
 });

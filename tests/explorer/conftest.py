@@ -69,6 +69,11 @@ def show(browser: Browser, tmp_path: Path) -> Iterator[Open]:
     assert trouble == []
 
 
+def settle(page: Page) -> None:
+    """Wait until the browser has drawn what was asked for: the explorer draws with the next frame."""
+    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+
 def places(trace: Trace) -> list[tuple[int, int]]:
     """Corners, sides, and some places in between."""
     height, width = trace.photo.shape[:2]

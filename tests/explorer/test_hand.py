@@ -11,7 +11,7 @@ from playwright.sync_api import Page
 from dgrl import DGRL, Trace
 from dgrl.explorer.report import report_html
 from dgrl.taps import paint_map
-from tests.explorer.conftest import Open
+from tests.explorer.conftest import Open, settle
 
 pytestmark = pytest.mark.browser
 
@@ -21,10 +21,6 @@ SMALLEST = """() => Math.min(...[...document.querySelectorAll(".dgrl-explorer *"
   element.checkVisibility() && !element.closest("canvas, .unseen, [hidden]") &&
   [...element.childNodes].some((node) => node.nodeType === Node.TEXT_NODE && /[0-9]/.test(node.textContent)))
   .map((element) => parseFloat(getComputedStyle(element).fontSize)))"""
-
-
-def settle(tab: Page) -> None:
-    tab.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
 
 def state(tab: Page) -> dict:

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Page
 
 from dgrl import Trace, figures
-from tests.explorer.conftest import Open, places
+from tests.explorer.conftest import Open, places, settle
 
 pytestmark = pytest.mark.browser
 
@@ -35,7 +35,7 @@ GRIDS = {
 
 def read(page: Page, x: int, y: int) -> dict:
     page.evaluate("([x, y]) => explorer.set({ x, y, pinned: true })", [x, y])
-    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    settle(page)
     return page.evaluate(READ)
 
 

@@ -81,7 +81,7 @@ async function start(manifest, engine) {
   let explorer = null;
   /** The one that Why asks about: it stays while the pointer moves. */
   let pixel = { x: 0, y: 0 };
-  const undoing = makeUndoing(altered);
+  const undoing = makeUndoing(altered, change);
 
   /** @param {Wish} wish */
   const stepsOf = (wish) => wish.steps ?? config.steps;
@@ -94,13 +94,13 @@ async function start(manifest, engine) {
 
   const altering = makeAltering({
     altered,
-    change: alter,
+    change: undoing.change,
     trained: () => stepsOf(scene.first),
     mostSteps: MOST_STEPS,
     look: (map) => explorer?.set({ map }),
-    undo: () => travel(undoing.undo()),
-    redo: () => travel(undoing.redo()),
-    reset: () => alter({ edits: [], steps: scene.first.steps }),
+    undo: undoing.undo,
+    redo: undoing.redo,
+    reset: () => undoing.change({ edits: [], steps: scene.first.steps }),
     can: undoing.can,
     object: foundObject,
     brush,
@@ -137,21 +137,6 @@ async function start(manifest, engine) {
     runSecond("brn").catch(complain);
     draw();
     holdMasks();
-  }
-
-  /**
-   * A change that can be undone.
-   * @param {Altered} next
-   * @param {string} [handle]
-   */
-  function alter(next, handle) {
-    undoing.note(handle);
-    change(next);
-  }
-
-  /** @param {Altered | null} next */
-  function travel(next) {
-    if (next) change(next);
   }
 
   /** @param {Partial<Scene>} changes */

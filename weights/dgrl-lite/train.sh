@@ -100,8 +100,9 @@ refining() {
 # First on the maps of the RLN before the average, then twice, apart, on those of the average.
 refining brn-first named-last 7500 --seed 5 --new-brn
 average brn-first rln 1 averaged-rln
-refining brn-31 averaged-rln 3000 --seed 31
-refining brn-32 averaged-rln 3000 --seed 32
+for seed in 31 32; do
+  refining "brn-$seed" averaged-rln 3000 --seed "$seed"
+done
 average brn-31 brn-32 0.5 brn brn
 
 python - "$runs/brn" "$runs/dgrl-lite" <<'PYTHON'

@@ -53,7 +53,7 @@ export function startApp(element, settings, style) {
   let explorer = null;
   /** @type {(Shown | null)[]} */
   const shown = [null, null];
-  const undoing = makeUndoing(altered);
+  const undoing = makeUndoing(altered, change);
   /** @type {Wish | null} the first pass that could be had last */
   let sound = null;
   let settling = 0;
@@ -69,13 +69,13 @@ export function startApp(element, settings, style) {
   const source = makeSource(server, photos, (photo) => give(source.slot(), photo), fail);
   const altering = makeAltering({
     altered,
-    change: alter,
+    change: undoing.change,
     trained: () => scene.first.steps ?? trained(scene.first.checkpoint),
     mostSteps: settings.mostSteps,
     look: (map) => explorer?.set({ map }),
-    undo: () => travel(undoing.undo()),
-    redo: () => travel(undoing.redo()),
-    reset: () => alter({ edits: [], steps: scene.first.steps }),
+    undo: undoing.undo,
+    redo: undoing.redo,
+    reset: () => undoing.change({ edits: [], steps: scene.first.steps }),
     can: undoing.can,
     object: foundObject,
     brush,
@@ -274,21 +274,6 @@ export function startApp(element, settings, style) {
     settling = window.setTimeout(() => ask(), PAUSE);
     draw();
     holdMasks();
-  }
-
-  /**
-   * A change that can be undone.
-   * @param {Altered} next
-   * @param {string} [handle]
-   */
-  function alter(next, handle) {
-    undoing.note(handle);
-    change(next);
-  }
-
-  /** @param {Altered | null} next */
-  function travel(next) {
-    if (next) change(next);
   }
 
   /** @param {{level: string, strength: number, mask: import("../../explorer/script/painting.js").Mask, done: boolean}} painting */

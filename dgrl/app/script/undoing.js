@@ -1,4 +1,4 @@
-// What undo and redo go back to: the alterations before each change.
+// Changes that can be undone, and the alterations that undo and redo go back to.
 
 /** @typedef {import("./altering.js").Altered} Altered */
 
@@ -7,8 +7,9 @@ const TOGETHER = 700;
 
 /**
  * @param {() => Altered} altered what is altered now
+ * @param {(next: Altered) => void} change alters
  */
-export function makeUndoing(altered) {
+export function makeUndoing(altered, change) {
   /** @type {Altered[]} */
   let past = [];
   /** @type {Altered[]} */
@@ -25,24 +26,25 @@ export function makeUndoing(altered) {
    */
   function travel(from, to) {
     const next = from.pop();
-    if (!next) return null;
+    if (!next) return;
     to.push(altered());
     changedBy = undefined;
-    return next;
+    change(next);
   }
 
   return {
     /**
-     * Before a change.
+     * @param {Altered} next
      * @param {string} [handle] what is dragged, if anything is
      */
-    note(handle) {
+    change(next, handle) {
       const now = performance.now();
       const goesOn = handle !== undefined && handle === changedBy && now - changedAt < TOGETHER;
-      if (!goesOn || !past.length) past.push(altered());
+      if (!goesOn) past.push(altered());
       future = [];
       changedAt = now;
       changedBy = handle;
+      change(next);
     },
 
     /**
@@ -58,7 +60,6 @@ export function makeUndoing(altered) {
       changedBy = undefined;
     },
 
-    /** What to go back to, or on to; null where there is nothing. */
     undo: () => travel(past, future),
     redo: () => travel(future, past),
     can: () => ({ undo: past.length > 0, redo: future.length > 0 }),
@@ -66,6 +67,7 @@ export function makeUndoing(altered) {
     forget() {
       past = [];
       future = [];
+      changedBy = undefined;
     },
   };
 }
