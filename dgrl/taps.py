@@ -16,11 +16,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
+from torch.nn import functional as F
+
+if TYPE_CHECKING:
+    from dgrl.trace import Trace
 
 LEVELS = ("conv3", "conv4", "conv5")  # where RLN has side outputs, which CWM weighs
 BLOCKS = ("conv2", *LEVELS)  # which feedback enters
@@ -157,6 +162,46 @@ def paint_map(level: str, painting: ArrayLike, strength: float, t: int | str = E
     return Edit(weight_map_name(level, t), Paint(grey.shape[0], grey.shape[1], grey.tobytes(), float(strength)))
 
 
+def give_map(level: str, weights: ArrayLike, t: int | str = EVERY) -> Edit:
+    """Replace CWM's weight map at `level` by the given weights, at step `t` or at all.
+
+    The weights are brought to the map's size, each cell the mean of its area, and divided by their mean.
+
+    Args:
+        level: "conv3", "conv4" or "conv5", or `EVERY` level.
+        weights: (H, W), 0 or more, stretched over the photo; kept as float32.
+        t: the time step.
+
+    Raises:
+        ValueError: the weights have another number of axes, are negative, not finite, or 0 everywhere.
+    """
+    values = np.asarray(weights, dtype=np.float32)
+    if values.ndim != 2 or values.size == 0:
+        raise ValueError(f"a weight map has rows and columns; this one's shape is {values.shape}")
+    if not (np.isfinite(values).all() and values.min() >= 0 and values.max() > 0):
+        raise ValueError("a weight map holds finite values of 0 or more, and not 0 everywhere")
+    return Edit(weight_map_name(level, t), GivenMap(values.shape, values.tobytes()))
+
+
+def patch(other: "Trace", tap: str) -> Edit:
+    """Put the value that another pass recorded at a tap in the place of this pass's ("activation patching").
+
+    The other pass may be of another picture, another checkpoint, or have other edits. What follows the tap is computed
+    from the patched value; feedback carries it to later time steps.
+
+    Args:
+        other: the trace of the other pass.
+        tap: the tap's name, for example "rln.t1.conv4.weight_map"; no pattern.
+
+    Raises:
+        ValueError: the other pass recorded no such tap; or, in the pass, its value has another shape.
+    """
+    if tap not in other.taps:
+        raise ValueError(f"the other pass recorded no tap named {tap!r}; it has {', '.join(other.taps)}")
+    values = np.asarray(other.taps[tap], dtype=np.float32)
+    return Edit(tap, Recorded(tap, values.shape, values.tobytes()))
+
+
 def scale_feedback(block: str, factor: float, t: int | str = EVERY) -> Edit:
     """Multiply the feedback that enters `block` ("conv2" to "conv5"); a factor of 0 cuts it."""
     return Edit(feedback_name(block, t), Scale(float(factor)))
@@ -215,6 +260,37 @@ class Paint:
 
 
 @dataclass(frozen=True)
+class GivenMap:
+    """See `give_map`; `values` holds the float32 rows of the weights of this `shape` (H, W)."""
+
+    shape: tuple[int, ...]
+    values: bytes
+
+    def __call__(self, weights: Tensor) -> Tensor:
+        """A map of the size of `weights` (B, 1, h, w), with a mean of 1."""
+        size = (weights.shape[-2], weights.shape[-1])
+        given = F.adaptive_avg_pool2d(_unpacked(self.values, self.shape)[None], size)
+        return given / given.mean()
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """See `patch`; `values` holds the float32 values of this `shape`, without the axis of the batch."""
+
+    tap: str
+    shape: tuple[int, ...]
+    values: bytes
+
+    def __call__(self, value: Tensor) -> Tensor:
+        """The recorded value; ValueError if `value` (B, C, H, W) has another shape."""
+        here = tuple(value.shape[1:])
+        recorded = (1, *self.shape) if len(self.shape) == 2 else self.shape  # traces leave out a channel axis of 1
+        if recorded != here:
+            raise ValueError(f"{self.tap} has the shape {recorded} in the other pass and {here} in this one")
+        return _unpacked(self.values, recorded)
+
+
+@dataclass(frozen=True)
 class Identity:
     """See `identity_kernels`."""
 
@@ -232,6 +308,11 @@ class Mean:
     def __call__(self, coefficients: Tensor) -> Tensor:
         """The mean over the picture, at every pixel of `coefficients` (B, n², H, W)."""
         return coefficients.mean((-2, -1), keepdim=True).expand_as(coefficients)
+
+
+def _unpacked(values: bytes, shape: tuple[int, ...]) -> Tensor:
+    """The float32 tensor of this shape that the bytes hold."""
+    return torch.frombuffer(bytearray(values), dtype=torch.float32).view(shape)
 
 
 def _averaging(pixels: int, cells: int) -> Tensor:

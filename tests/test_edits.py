@@ -1,9 +1,9 @@
 """Edits as values, what a painting does to a weight map, and two passes in numbers."""
 
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -11,8 +11,18 @@ from numpy.typing import NDArray
 
 from dgrl import DGRL, Edit, Trace
 from dgrl.evaluation.comparison import Reading, compare
-from dgrl.taps import before_refinement, flatten_map, identity_kernels, mean_kernels, paint_map, scale_feedback
-from tests.helpers.networks import TINY, filled
+from dgrl.explorer.edits import read_edits
+from dgrl.taps import (
+    before_refinement,
+    flatten_map,
+    give_map,
+    identity_kernels,
+    mean_kernels,
+    paint_map,
+    patch,
+    scale_feedback,
+)
+from tests.helpers.networks import TINY, draw_photo, filled
 
 LEFT = np.repeat([[1.0, 0.0]], 8, axis=0).repeat(10, axis=1)  # (8, 20), its left half painted
 MAKERS: dict[str, Callable[[], Edit]] = {
@@ -22,7 +32,14 @@ MAKERS: dict[str, Callable[[], Edit]] = {
     "identity": identity_kernels,
     "mean": mean_kernels,
     "before": before_refinement,
+    "give": lambda: give_map("conv5", LEFT + 0.1, 1),
+    "patch": lambda: patch(OTHER, "rln.t1.conv4.weight_map"),
 }
+OTHER = Trace(
+    np.zeros((4, 8, 3), np.uint8),
+    np.zeros((4, 8), np.float32),
+    {"rln.t1.conv4.weight_map": np.full((3, 3), 1, np.float32)},
+)
 
 
 @pytest.mark.parametrize("name", MAKERS)
@@ -207,3 +224,77 @@ def test_a_network_without_weight_maps_has_none_to_flatten(photo: NDArray[np.uin
     bare = filled(DGRL(replace(TINY, context=False, steps=0)))
     with pytest.raises(ValueError, match="no tap named"):
         bare.trace(photo, edits=[flatten_map("conv3")])
+
+
+def test_a_given_map_replaces_the_weights_at_its_size_with_a_mean_of_one(
+    tiny_model: DGRL, photo: NDArray[np.uint8]
+) -> None:
+    given = np.repeat([[3.0, 0.0]], 6, axis=0).repeat(6, axis=1)  # (6, 12)
+    trace = tiny_model.trace(photo, 1, [give_map("*", given, 1)])
+    for level, weights in trace.steps[1].weight_maps.items():
+        assert weights.mean() == pytest.approx(1, abs=1e-6), level
+    np.testing.assert_allclose(trace.steps[1].weight_maps["conv5"], [[2, 0], [2, 0]], atol=1e-6)
+    np.testing.assert_array_equal(trace.steps[0].logits, tiny_model.trace(photo, 1).steps[0].logits)
+
+
+@pytest.mark.parametrize(
+    "weights", [np.ones(4), np.zeros((0, 4)), np.zeros((2, 2)), -np.eye(2), np.full((2, 2), np.nan)]
+)
+def test_what_is_no_weight_map_is_refused(weights: NDArray[np.float64]) -> None:
+    with pytest.raises(ValueError, match="a weight map"):
+        give_map("conv3", weights)
+
+
+def test_a_patch_puts_a_value_of_another_pass_in_its_place(tiny_model: DGRL, photo: NDArray[np.uint8]) -> None:
+    other, plain = tiny_model.trace(draw_photo(seed=5)[0], 2), tiny_model.trace(photo, 2)
+    for tap in plain.taps:
+        patched = tiny_model.trace(photo, 2, [patch(other, tap)])
+        np.testing.assert_array_equal(patched.taps[tap], other.taps[tap], err_msg=tap)
+        if tap.startswith(("rln.t2", "brn")):  # earlier maps and logits have no effect after their step here
+            assert not np.array_equal(patched.refined, plain.refined), tap
+
+
+def test_a_patch_of_a_pass_into_itself_changes_nothing(tiny_model: DGRL, photo: NDArray[np.uint8]) -> None:
+    plain = tiny_model.trace(photo, 1)
+    patched = tiny_model.trace(photo, 1, [patch(plain, tap) for tap in plain.taps])
+    np.testing.assert_array_equal(patched.saliency, plain.saliency)
+
+
+def test_a_patch_of_another_checkpoint_fits_or_says_which_shapes_differ(
+    tiny_model: DGRL, photo: NDArray[np.uint8]
+) -> None:
+    smaller = filled(DGRL(replace(TINY, rln_size=64, steps=1))).trace(photo)
+    with pytest.raises(ValueError, match=r"rln.t1.conv3.weight_map has the shape \(1, 4, 4\) in the other pass and \("):
+        tiny_model.trace(photo, 1, [patch(smaller, "rln.t1.conv3.weight_map")])
+    with pytest.raises(ValueError, match=r"recorded no tap named 'rln\.t2\.logits'; it has"):
+        patch(smaller, "rln.t2.logits")
+
+
+def test_a_patch_in_json_asks_for_the_other_pass(tiny_model: DGRL, photo: NDArray[np.uint8]) -> None:
+    asked = []
+
+    def other_trace(named: Mapping[str, Any]) -> Trace:
+        asked.append(named)
+        return tiny_model.trace(draw_photo(seed=5)[0], named["steps"])
+
+    sent = {"kind": "patch", "tap": "rln.t1.conv4.weight_map", "photo": "other.jpg", "checkpoint": None, "steps": 1}
+    (edit,) = read_edits([sent], other_trace)
+    assert asked == [{"photo": "other.jpg", "steps": 1}]
+    assert edit == patch(tiny_model.trace(draw_photo(seed=5)[0], 1), "rln.t1.conv4.weight_map")
+    flat = {"kind": "flatten", "level": "conv4"}
+    assert read_edits([sent, flat], other_trace) == (flatten_map("conv4"), edit)  # the patched map is not flattened
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"tap": "rln.t1.conv2.weight_map"}, "the tap of a patch is"),
+        ({"tap": "*"}, "the tap of a patch is"),
+        ({"tap": None}, "the tap of a patch is"),
+        ({"photo": None}, "names another pass by photo, checkpoint, steps"),
+        ({}, "no other pass here"),
+    ],
+)
+def test_a_patch_in_json_that_cannot_be_made_is_refused(change: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        read_edits([{"kind": "patch", "tap": "brn.prior", "photo": "other.jpg", **change}])

@@ -163,9 +163,8 @@ def test_nothing_is_pickled():
 def test_version_is_one():
     assert re.fullmatch(r"\d+\.\d+\.\d+", dgrl.__version__)
     assert "version" in PROJECT["dynamic"], "the version would stand in two places"
-    newest = re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
-    assert newest is not None
-    assert newest[1] == dgrl.__version__
+    versions = re.findall(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert dgrl.__version__ in versions[:2]  # the notes of the next version may have begun
     assert f"\nversion: {dgrl.__version__}\n" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
     try:
         installed = importlib.metadata.version("dgrl")

@@ -4,15 +4,20 @@
 |---|---|
 | `{"kind": "flatten", "level": "conv4", "at": 1}` | `flatten_map`; `at` left out or null: every time step |
 | `{"kind": "paint", "level": "conv4", "strength": 4, "mask": MASK, "at": 0}` | `paint_map` |
+| `{"kind": "patch", "tap": "rln.t1.conv4.weight_map", "photo": …, "checkpoint": …, "steps": 2}` | `patch` |
 | `{"kind": "feedback", "block": "conv5", "factor": 0, "at": 1}` | `scale_feedback` |
 | `{"kind": "kernels", "to": "mean"}` or `"identity"` | `mean_kernels`, `identity_kernels` |
 | `{"kind": "unrefined"}` | `before_refinement` |
+
+A patch names another pass: `photo`, `checkpoint` and `steps` mean what they mean in a request, and are left out where
+they are this pass's own. Who reads edits computes that pass (`OtherTrace`), because only they know photos and networks.
 
 A mask is text: `WIDTHxHEIGHT:RUNS`, stretched over the photo. Its pixels, row by row, are unpainted and painted by
 turns; RUNS are the lengths in base 36, unpainted first, with full stops between them. `script/masks.js` does the same.
 """
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -29,36 +34,51 @@ from dgrl.taps import (
     identity_kernels,
     mean_kernels,
     paint_map,
+    patch,
     scale_feedback,
 )
+from dgrl.trace import Trace
 
 MOST = 64
 """Edits of one pass."""
 MOST_STEP = 99
 LONGEST_MASK = 256
 STRONGEST = 10.0
+PATCHED = re.compile(
+    rf"rln\.t\d{{1,2}}\.(logits|({'|'.join(LEVELS)})\.weight_map|({'|'.join(BLOCKS)})\.feedback)"
+    r"|brn\.(prior|coefficients|propagated\d|refined)"
+)
+"""Taps whose value a patch may take from another pass."""
+PASS_FIELDS = ("photo", "checkpoint", "steps")
+"""Fields of a patch that say which other pass is meant."""
+OtherTrace = Callable[[Mapping[str, Any]], Trace]
+"""Compute the trace of another pass from the `PASS_FIELDS` that a patch has; ValueError if there is no such pass."""
 DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
-def read_edits(sent: Any) -> tuple[Edit, ...]:
-    """The edits that a list of such objects means; alike lists in another order give the same.
+def read_edits(sent: Any, other_trace: OtherTrace | None = None) -> tuple[Edit, ...]:
+    """Read the edits that a list of such objects means. The order of the list does not matter.
+
+    Args:
+        sent: the list.
+        other_trace: computes the pass that a patch takes its value from; without it patches are refused.
 
     Raises:
-        ValueError: something in it is not an edit; the message is for whoever wrote it.
+        ValueError: something in it is not an edit; the message is for the person who wrote it.
     """
     if not isinstance(sent, list | tuple) or len(sent) > MOST:
         raise ValueError(f"edits are a list of at most {MOST} objects")
     # A map that is both flattened and painted is painted on an even one.
-    ranked = sorted((read_edit(one) for one in sent), key=lambda found: found[0])
+    ranked = sorted((read_edit(one, other_trace) for one in sent), key=lambda found: found[0])
     return tuple(edit for _, edit in ranked)
 
 
-def read_edit(sent: Any) -> tuple[tuple[int, str], Edit]:
-    """One edit, and its place among others."""
+def read_edit(sent: Any, other_trace: OtherTrace | None = None) -> tuple[tuple[int, str], Edit]:
+    """Read one edit, and its place among others."""
     kinds = list(_READERS)
     if not isinstance(sent, Mapping) or sent.get("kind") not in kinds:
         raise ValueError(f"an edit is an object whose kind is one of {', '.join(kinds)}")
-    edit = _READERS[sent["kind"]](sent)
+    edit = _READERS[sent["kind"]](sent, other_trace)
     return (kinds.index(sent["kind"]), edit.tap), edit
 
 
@@ -129,10 +149,23 @@ def _paint(sent: Mapping[str, Any]) -> Edit:
     return paint_map(level, read_mask(sent.get("mask")), _number(sent, "strength", 4), _at(sent))
 
 
-_READERS: dict[str, Callable[[Mapping[str, Any]], Edit]] = {
-    "flatten": lambda sent: flatten_map(_one_of(sent, "level", LEVELS), _at(sent)),
-    "paint": _paint,
-    "feedback": lambda sent: scale_feedback(_one_of(sent, "block", BLOCKS), _number(sent, "factor", 0), _at(sent)),
-    "kernels": _kernels,
-    "unrefined": lambda _: before_refinement(),
+def _patch(sent: Mapping[str, Any], other_trace: OtherTrace | None) -> Edit:
+    tap = sent.get("tap")
+    if not isinstance(tap, str) or not PATCHED.fullmatch(tap):
+        raise ValueError("the tap of a patch is a weight map, a feedback, logits, or a map or the kernels of BRN")
+    named = {name: sent[name] for name in PASS_FIELDS if sent.get(name) is not None}
+    if not named:
+        raise ValueError(f"a patch names another pass by {', '.join(PASS_FIELDS)}")
+    if other_trace is None:
+        raise ValueError("there is no other pass here to take a value from")
+    return patch(other_trace(named), tap)
+
+
+_READERS: dict[str, Callable[[Mapping[str, Any], OtherTrace | None], Edit]] = {
+    "flatten": lambda sent, _: flatten_map(_one_of(sent, "level", LEVELS), _at(sent)),
+    "patch": _patch,
+    "paint": lambda sent, _: _paint(sent),
+    "feedback": lambda sent, _: scale_feedback(_one_of(sent, "block", BLOCKS), _number(sent, "factor", 0), _at(sent)),
+    "kernels": lambda sent, _: _kernels(sent),
+    "unrefined": lambda _, __: before_refinement(),
 }

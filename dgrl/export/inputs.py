@@ -20,7 +20,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dgrl.taps import COEFFICIENTS, PRIOR, REFINED, Edit, Identity, Mean, Paint, Passed, Scale
+from dgrl.taps import COEFFICIENTS, PRIOR, REFINED, Edit, GivenMap, Identity, Mean, Paint, Passed, Recorded, Scale
 
 SMALLEST = 1e-12
 """A weight map of factor 0 has a mean of 0, which nothing is divided by."""
@@ -78,8 +78,8 @@ def as_inputs(edits: Sequence[Edit], defaults: Mapping[str, NDArray[np.float32]]
     """Edits of `dgrl.taps` as values of the inputs that stand for them; inputs that stay as they are are left out.
 
     Args:
-        edits: `flatten_map`, `paint_map`, `scale_feedback`, `identity_kernels`, `mean_kernels`, `before_refinement`, or
-            a number or array in place of a weight map or of the prior.
+        edits: `flatten_map`, `paint_map`, `scale_feedback`, `identity_kernels`, `mean_kernels`, `before_refinement`,
+            and `give_map`, `patch`, a number or an array in place of a weight map or of the prior.
         defaults: the default of each input by its name, as the file has them.
 
     Raises:
@@ -117,6 +117,8 @@ def _changed(tap: str, parts: Inputs, edit: Edit) -> Inputs:
         return of(mix=[0, 1, 0] if isinstance(change, Mean) else [0, 0, 1])
     if tap == REFINED and change == Passed(PRIOR):
         return of(share=0)
+    if isinstance(change, GivenMap | Recorded) and f"{tap}.given" in parts:
+        change = change(torch.from_numpy(parts[f"{tap}.given"])).numpy()
     if not callable(change) and not isinstance(change, Passed):
         if tap.endswith(".weight_map"):
             return of(factor=0, given=change)

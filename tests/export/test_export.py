@@ -23,6 +23,7 @@ from dgrl.taps import (
     Edit,
     before_refinement,
     flatten_map,
+    give_map,
     identity_kernels,
     mean_kernels,
     paint_map,
@@ -117,6 +118,7 @@ EDITS: dict[str, list[Edit]] = {
     "a map of one's own": [
         Edit(weight_map_name("conv3", 1), np.linspace(0, 2, 6)[None, None, None].astype(np.float32))
     ],
+    "given maps": [give_map("conv3", PAINTING, 1), give_map("conv5", PAINTING + 1)],
     "feedback cut and scaled": [scale_feedback("conv5", 0), scale_feedback("conv3", 1.5, 1)],
     "mean kernels": [mean_kernels()],
     "identity kernels": [identity_kernels()],
