@@ -96,7 +96,7 @@ def test_each_altered_setting_costs_one_pass(client: Client, served: Served, new
 REFUSED: dict[str, tuple[Any, str]] = {
     "no list": ({"kind": "flatten"}, "Edits are a list"),
     "too many": ([{"kind": "unrefined"}] * 65, "at most 64"),
-    "no kind": ([{}], "kind is one of flatten, paint"),
+    "no kind": ([{}], "kind is one of flatten, patch, paint"),
     "level": ([{"kind": "flatten", "level": "conv9"}], "Level is one of conv3, conv4, conv5"),
     "block": ([{"kind": "feedback", "block": 3}], "Block is one of conv2"),
     "step": ([{"kind": "flatten", "level": "conv3", "at": "1"}], "At is a time step"),
