@@ -1,0 +1,113 @@
+// What the page asks of whatever computes for it. There are four engines: server.js (the app), browser.js (the static
+// page), kernel.js (a notebook with a running kernel) and stored.js (a pass that is already there).
+
+/**
+ * @typedef {import("../numbers/pass.js").Pass} Pass
+ * @typedef {import("../state/scene.js").Request} Request
+ * @typedef {import("../state/scene.js").Question} Question
+ */
+
+/**
+ * @typedef {Object} Photo
+ * @property {string} name unique on the page; scenes and links refer to the photo by it
+ * @property {boolean} example whether it ships with DGRL, so that a link can carry it
+ * @property {string} thumbnail URL
+ * @property {string} url of the photo itself, for showing it before its first pass has arrived
+ * @property {string | null} mask URL of its ground truth
+ */
+
+/**
+ * @typedef {Object} Checkpoint
+ * @property {string} name
+ * @property {number} steps T as trained
+ */
+
+/**
+ * @typedef {Object} Start What an engine offers.
+ * @property {Photo[]} photos
+ * @property {Checkpoint[]} checkpoints
+ * @property {import("../state/scene.js").Experiment[]} experiments
+ * @property {string} version
+ */
+
+/**
+ * @typedef {Object} Capabilities What works with this engine; the page hides or explains the rest.
+ * @property {boolean} passes new forward passes: other photos, edits, steps
+ * @property {boolean} upload own photos
+ * @property {string[]} methods of `explain`; empty if there are none
+ * @property {boolean} measure
+ * @property {boolean} report a zip file with every number and picture
+ * @property {boolean} survey
+ */
+
+/**
+ * @typedef {Object} Explanation Which parts of the photo caused a value.
+ * @property {{values: Float32Array, width: number, height: number}} map positive for, negative against
+ * @property {number} limit end of the colour scale
+ * @property {string} label of the colour scale
+ * @property {string} words the answer in sentences
+ * @property {Faithfulness | null} faithfulness
+ * @property {number} seconds
+ */
+
+/**
+ * @typedef {Object} Faithfulness How far the explanation is true (see dgrl.attribution.faithfulness).
+ * @property {string} words
+ * @property {number} deletion area under the curve
+ * @property {number} insertion
+ * @property {number} random_deletion the same with the parts in random order
+ * @property {number} random_insertion
+ * @property {number | null} sensitivity correlation with the explanation of a randomised network
+ * @property {{deletion: number[], insertion: number[]}} curves
+ */
+
+/**
+ * @typedef {Object} Scores
+ * @property {Record<string, Record<string, number>>} scores by map ("t0", "t1" …, "refined") and metric
+ * @property {boolean} stretched
+ * @property {{label: string, url: string, name: string}[]} files
+ */
+
+/**
+ * @typedef {Object} PassOptions
+ * @property {"rln" | "brn" | "kernels"} [until] how much is needed; everything by default
+ * @property {(pass: Pass, part: "rln" | "brn" | "kernels") => void} [onPart] called with the pass so far
+ * @property {AbortSignal} [signal]
+ */
+
+/**
+ * @typedef {Object} Engine
+ * @property {"server" | "browser" | "kernel" | "stored"} kind
+ * @property {Capabilities} capabilities known once `start` has resolved
+ * @property {(onProgress?: (loaded: number, total: number) => void) => Promise<Start>} start bytes, where it has to load
+ * @property {{add(blob: Blob, name: string, signal?: AbortSignal): Promise<Photo>}} photos
+ * @property {(request: Request, options?: PassOptions) => Promise<Pass>} pass
+ * @property {(request: Request, x: number, y: number, signal?: AbortSignal) => Promise<number[] | null>} pixel the n²
+ *   coefficients with all their digits, or null where the pass has them already
+ * @property {(request: Request, question: Question, options: {onProgress: (share: number) => void, signal: AbortSignal})
+ *   => Promise<Explanation>} explain
+ * @property {(request: Request, mask: Blob, options: {stretch: boolean, signal?: AbortSignal}) => Promise<Scores>} measure
+ * @property {(request: Request, signal?: AbortSignal) => Promise<{url: string, name: string}>} report
+ * @property {(request: Request, kind: "map" | "cutout", signal?: AbortSignal) => Promise<Blob>} file PNG in the photo's size
+ */
+
+/** @typedef {"offline" | "photo-gone" | "refused" | "aborted"} ErrorKind */
+
+/** An answer that says in a sentence why something could not be done. */
+export class EngineError extends Error {
+  /**
+   * @param {ErrorKind} kind "offline": nothing answers, try again later; "photo-gone": the server no longer has the
+   *   photo; "refused": the request cannot be met, the message says why
+   * @param {string} message
+   */
+  constructor(kind, message) {
+    super(message);
+    this.kind = kind;
+  }
+}
+
+/**
+ * Whether an error only says that somebody stopped waiting.
+ * @param {unknown} error
+ */
+export const isAbort = (error) => error instanceof DOMException && error.name === "AbortError";

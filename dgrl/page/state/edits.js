@@ -1,0 +1,151 @@
+// Lists of edits, changed one control at a time. Everything here is pure.
+
+import vocabulary from "../vocabulary.js";
+
+/** @typedef {import("./scene.js").Edit} Edit */
+/** @typedef {import("./scene.js").Request} Request */
+
+const LEVELS = vocabulary.levels.map(({ name }) => name);
+const BLOCKS = vocabulary.blocks;
+const ATTENTION = ["flatten", "paint", "prompt", "patch"];
+
+/** @type {(name: string, all: string[]) => string[]} */
+const named = (name, all) => (name === "all" ? all : [name]);
+
+/**
+ * Make attention the same everywhere at a level, or take that away again.
+ * @param {Edit[]} edits
+ * @param {string} level or "all"
+ * @param {number | null} at
+ */
+export function flattened(edits, level, at) {
+  const levels = named(level, LEVELS);
+  const has = (/** @type {string} */ one) => edits.some((edit) => edit.kind === "flatten" && edit.level === one);
+  const rest = edits.filter((edit) => edit.kind !== "flatten" || !levels.includes(edit.level ?? ""));
+  if (levels.every(has)) return rest;
+  return [...rest, ...levels.map((one) => /** @type {Edit} */ ({ kind: "flatten", level: one, at }))];
+}
+
+/**
+ * Set the strength of memory between looks; 1 is unchanged.
+ * @param {Edit[]} edits
+ * @param {string} block or "all"
+ * @param {number} factor
+ */
+export function withFeedback(edits, block, factor) {
+  const blocks = named(block, BLOCKS);
+  const rest = edits.filter((edit) => edit.kind !== "feedback" || !blocks.includes(edit.block ?? ""));
+  if (factor === 1) return rest;
+  return [...rest, ...blocks.map((one) => /** @type {Edit} */ ({ kind: "feedback", block: one, factor, at: null }))];
+}
+
+/**
+ * The factor by which the memory that enters a block is multiplied.
+ * @param {Edit[]} edits
+ * @param {string} block
+ */
+export const feedbackOf = (edits, block) =>
+  edits.find((edit) => edit.kind === "feedback" && edit.block === block)?.factor ?? 1;
+
+/**
+ * Choose what sharpens the outlines.
+ * @param {Edit[]} edits
+ * @param {string} to "own", "mean", "identity" or "unrefined"
+ */
+export function withKernels(edits, to) {
+  const rest = edits.filter(({ kind }) => kind !== "kernels" && kind !== "unrefined");
+  if (to === "own") return rest;
+  return [...rest, to === "unrefined" ? { kind: "unrefined" } : { kind: "kernels", to }];
+}
+
+/** @param {Edit[]} edits */
+export function kernelsOf(edits) {
+  const edit = edits.find(({ kind }) => kind === "kernels" || kind === "unrefined");
+  return !edit ? "own" : edit.kind === "unrefined" ? "unrefined" : (edit.to ?? "mean");
+}
+
+/**
+ * Paint a mask on a level's attention map; an empty mask takes the paint away.
+ * @param {Edit[]} edits
+ * @param {string} level or "all"
+ * @param {{mask: string | null, strength: number, at: number | null}} paint
+ */
+export function painted(edits, level, { mask, strength, at }) {
+  const levels = named(level, LEVELS);
+  const rest = edits.filter((edit) => edit.kind !== "paint" || !levels.includes(edit.level ?? ""));
+  if (mask === null) return rest;
+  return [...rest, ...levels.map((one) => /** @type {Edit} */ ({ kind: "paint", level: one, strength, mask, at }))];
+}
+
+/**
+ * Say which object is meant, by a box or a mask; null takes the prompt away.
+ * @param {Edit[]} edits
+ * @param {{box?: number[], mask?: string} | null} prompt
+ */
+export function prompted(edits, prompt) {
+  const rest = edits.filter(({ kind }) => kind !== "prompt");
+  return prompt ? [...rest, /** @type {Edit} */ ({ kind: "prompt", ...prompt })] : rest;
+}
+
+/**
+ * Move edits of attention to another time step.
+ * @param {Edit[]} edits
+ * @param {number | null} at
+ */
+export const moved = (edits, at) =>
+  edits.map((edit) => (edit.kind === "flatten" || edit.kind === "paint" ? { ...edit, at } : edit));
+
+/**
+ * The edits that have something to change in a pass of T steps: one look has no memory, and a step that is not taken
+ * cannot be edited.
+ * @param {Edit[]} edits
+ * @param {number} steps T
+ */
+export const applicable = (edits, steps) =>
+  edits.filter(({ kind, at, tap }) => {
+    if (kind === "feedback") return steps > 0 && (at === null || at === undefined || (at >= 1 && at <= steps));
+    if (kind === "patch") return Number(/^rln\.t(\d+)\./.exec(tap ?? "")?.[1] ?? 0) <= steps;
+    return at === null || at === undefined || at <= steps;
+  });
+
+/** @param {Edit[]} edits */
+export const editsAttention = (edits) => edits.some(({ kind }) => ATTENTION.includes(kind));
+
+/**
+ * Edits in words, for titles and the panel.
+ * @param {Edit[]} edits
+ */
+export function describe(edits) {
+  const word = (/** @type {string | undefined} */ name) =>
+    vocabulary.levels.find((level) => level.name === name)?.word ?? name ?? "";
+  const when = (/** @type {Edit} */ { at }) => (at === null || at === undefined ? "" : ` at look ${at + 1}`);
+  const texts = edits.map((edit) => {
+    switch (edit.kind) {
+      case "flatten":
+        return `${word(edit.level)} attention the same everywhere${when(edit)}`;
+      case "paint":
+        return `${word(edit.level)} attention painted${edit.strength === 0 ? " out" : ""}${when(edit)}`;
+      case "prompt":
+        return edit.box ? "object chosen by a box" : "object chosen";
+      case "feedback":
+        return `memory into ${edit.block} ${edit.factor ? `× ${edit.factor}` : "cut"}${when(edit)}`;
+      case "kernels":
+        return edit.to === "mean" ? "one average kernel" : "kernels that change nothing";
+      case "unrefined":
+        return "no sharpening";
+      case "patch":
+        return `${edit.tap} taken from ${edit.photo}`;
+      default:
+        return edit.kind;
+    }
+  });
+  const all = (/** @type {string} */ kind, /** @type {number} */ count) =>
+    edits.filter((edit) => edit.kind === kind).length === count;
+  const short = new Map([
+    [all("flatten", LEVELS.length), ["attention the same everywhere", / attention the same everywhere/]],
+    [all("feedback", BLOCKS.length) && edits.every((edit) => edit.kind !== "feedback" || !edit.factor), ["no memory", /^memory into/]],
+  ]);
+  const summary = /** @type {[string, RegExp] | undefined} */ (short.get(true));
+  if (!summary) return texts.join(", ");
+  return [summary[0], ...texts.filter((text) => !summary[1].test(text))].join(", ");
+}

@@ -1,0 +1,272 @@
+// The scene as the query of a link, and back. Anybody can write a link: what it asks for and is not offered is ignored.
+
+import vocabulary from "../vocabulary.js";
+import { SCALES, MAPS } from "../numbers/layers.js";
+import { ARRANGEMENTS, firstScene, VIEWS } from "./scene.js";
+import { reduce } from "./actions.js";
+
+/**
+ * @typedef {import("./scene.js").Scene} Scene
+ * @typedef {import("./scene.js").State} State
+ * @typedef {import("./scene.js").Request} Request
+ * @typedef {import("./scene.js").Edit} Edit
+ */
+
+/** Names that links of version 2.0 have for views. */
+const OLD_VIEWS = /** @type {Record<string, string>} */ ({ detect: "explore", alter: "change", experiments: "tour" });
+const LONGEST = 40;
+
+/**
+ * The query of a link that shows the same scene.
+ * @param {State} state
+ */
+export function writeLink(state) {
+  const { scene } = state;
+  const start = startScene(state);
+  /** @type {Record<string, unknown>} */
+  const query = { view: scene.view };
+  if (scene.view === "tour") {
+    Object.assign(query, { tour: state.experiments[scene.tour.index]?.key, shown: scene.tour.shown ? 1 : undefined });
+  }
+  Object.assign(query, slotFields(state), displayFields(scene, start));
+  if (scene.view === "why") Object.assign(query, questionFields(scene));
+  const given = Object.entries(query).filter(([, value]) => value !== undefined && value !== null);
+  return `?${new URLSearchParams(given.map(([key, value]) => [key, String(value)]))}`;
+}
+
+/** @param {State} state */
+function slotFields(state) {
+  const [first, second] = state.scene.slots;
+  /** @type {Record<string, unknown>} */
+  const query = photoField(state, "", first.photo);
+  if (first.checkpoint !== state.checkpoints[0]?.name) query.checkpoint = first.checkpoint;
+  if (first.steps !== null) query.T = first.steps;
+  if (first.edits.length) query.edits1 = JSON.stringify(first.edits);
+  if (!second) return query;
+  query.two = 1;
+  if (second.photo !== first.photo) Object.assign(query, photoField(state, "2", second.photo));
+  if (second.checkpoint !== first.checkpoint) query.checkpoint2 = second.checkpoint;
+  if (second.steps !== first.steps) query.T2 = second.steps ?? "trained";
+  if (second.edits.length) query.edits = JSON.stringify(second.edits);
+  return query;
+}
+
+/**
+ * A person's own photo has its name in the address, for a reload of the page; the photo itself is in no link.
+ * @param {State} state
+ * @param {string} mark
+ * @param {string} name
+ */
+function photoField({ photos }, mark, name) {
+  const example = photos.find((photo) => photo.name === name)?.example;
+  return { [`${example ? "example" : "own"}${mark}`]: name };
+}
+
+/**
+ * @param {Scene} scene
+ * @param {Scene} start
+ */
+function displayFields(scene, start) {
+  const differs = (/** @type {keyof Scene} */ field) => (scene[field] === start[field] ? undefined : scene[field]);
+  const { frames, zoom } = scene;
+  return {
+    map: differs("map"),
+    t: differs("step"),
+    x: scene.pinned ? scene.x : undefined,
+    y: scene.pinned ? scene.y : undefined,
+    show: differs("arrangement"),
+    opacity: differs("opacity"),
+    scale: differs("scale"),
+    on: differs("side"),
+    frames: frames?.map(({ slot, map, step, title }) => [slot, map, step, title].join("~")).join("|"),
+    zoom: zoom ? [zoom.x, zoom.y, zoom.width, zoom.height].map((value) => Number(value.toFixed(4))).join(",") : undefined,
+    arrows: scene.arrows ? 1 : undefined,
+    kernel: scene.kernel ? 1 : undefined,
+    present: scene.present ? 1 : undefined,
+    theme: differs("theme"),
+  };
+}
+
+/** @param {Scene} scene */
+function questionFields({ question: { target, method, level, refined } }) {
+  return { target, method, level: target === "cell" ? level : undefined, refined: refined ? 1 : undefined };
+}
+
+/**
+ * What the page shows without a link.
+ * @param {State} state
+ */
+export const startScene = ({ photos, checkpoints }) => firstScene(photos[0]?.name ?? "", checkpoints[0]?.name ?? "");
+
+/**
+ * The scene that a link asks for.
+ * @param {string} query
+ * @param {State} state what is offered
+ * @returns {Scene}
+ */
+export function readLink(query, state) {
+  const said = new URLSearchParams(query);
+  const asked = said.get("view") ?? said.get("tab") ?? "";
+  const view = among(VIEWS, OLD_VIEWS[asked] ?? asked, said.has("tour") ? "tour" : "explore");
+  const start = startScene(state);
+  const scene = { ...start, view, slots: readSlots(said, state, start.slots[0]) };
+  if (view === "tour") return readTour(said, state, scene);
+  return { ...scene, ...readDisplay(said, scene), question: readQuestion(said, scene) };
+}
+
+/**
+ * @template {string | number} T
+ * @param {readonly T[]} choices
+ * @param {unknown} value
+ * @param {T} other
+ * @returns {T}
+ */
+const among = (choices, value, other) => choices.find((choice) => String(choice) === String(value)) ?? other;
+
+/**
+ * @param {URLSearchParams} said
+ * @param {State} state
+ * @param {Request} start
+ * @returns {Scene["slots"]}
+ */
+function readSlots(said, { photos, checkpoints }, start) {
+  /** @type {<T>(field: string, other: T) => number | T} */
+  const steps = (field, other) => {
+    const value = Number(said.get(field) ?? Number.NaN);
+    return Number.isInteger(value) && value >= 0 && value <= vocabulary.maxSteps ? value : other;
+  };
+  const photo = (/** @type {string} */ mark, /** @type {string} */ other) =>
+    photos.find(({ name, example }) => name === said.get(`${example ? "example" : "own"}${mark}`))?.name ?? other;
+  const names = checkpoints.map(({ name }) => name);
+  const first = {
+    photo: photo("", start.photo),
+    checkpoint: among(names, said.get("checkpoint"), start.checkpoint),
+    steps: steps("T", null),
+    edits: readEdits(said.get("edits1")),
+  };
+  if (!said.has("two")) return [first, null];
+  const second = {
+    photo: photo("2", first.photo),
+    checkpoint: among(names, said.get("checkpoint2"), first.checkpoint),
+    steps: said.get("T2") === "trained" ? null : steps("T2", first.steps),
+    edits: readEdits(said.get("edits")),
+  };
+  return [first, second];
+}
+
+/**
+ * @param {string | null} text
+ * @returns {Edit[]}
+ */
+function readEdits(text) {
+  try {
+    const found = JSON.parse(text ?? "[]");
+    const sound = Array.isArray(found) && found.every((edit) => Object.hasOwn(vocabulary.edits, edit?.kind));
+    return sound ? found.slice(0, vocabulary.maxEdits) : [];
+  } catch {
+    return [];
+  }
+}
+
+/**
+ * @param {URLSearchParams} said
+ * @param {State} state
+ * @param {Scene} scene
+ * @returns {Scene}
+ */
+function readTour(said, state, scene) {
+  const key = said.get("tour") ?? state.experiments[0]?.key;
+  const at = reduce({ ...state, scene }, { type: "tour", key });
+  const photo = scene.slots[0].photo;
+  const own = said.has("own") && state.photos.some(({ name, example }) => name === photo && !example) ? photo : undefined;
+  const shown = said.has("shown") ? reduce(at, { type: "tour-show", photo: own }) : at;
+  const present = said.has("present");
+  return { ...shown.scene, present, ...(shown.scene.view === "tour" ? readPixel(said, shown.scene) : {}) };
+}
+
+/**
+ * @param {URLSearchParams} said
+ * @param {Scene} scene
+ */
+function readPixel(said, scene) {
+  const [x, y] = [Number(said.get("x") ?? Number.NaN), Number(said.get("y") ?? Number.NaN)];
+  const given = Number.isInteger(x) && Number.isInteger(y) && x >= 0 && y >= 0;
+  return given ? { x, y, pinned: true } : { x: scene.x, y: scene.y, pinned: scene.pinned };
+}
+
+/**
+ * @param {URLSearchParams} said
+ * @param {Scene} scene
+ * @returns {Partial<Scene>}
+ */
+function readDisplay(said, scene) {
+  const share = (/** @type {string} */ field, /** @type {number} */ other) => {
+    const value = Number(said.get(field) ?? Number.NaN);
+    return value >= 0 && value <= 1 ? value : other;
+  };
+  const step = Number(said.get("t") ?? Number.NaN);
+  const both = said.get("map") === "both"; // of version 2.0: before and after BRN
+  const beside = [
+    { slot: /** @type {const} */ (0), map: "prior", step: 99, title: "before sharpening" },
+    { slot: /** @type {const} */ (0), map: "refined", step: 99, title: "after sharpening" },
+  ];
+  return {
+    map: both ? "refined" : among(MAPS, said.get("map"), scene.map),
+    step: Number.isInteger(step) && step >= 0 ? step : scene.step,
+    arrangement: among(ARRANGEMENTS, said.get("show"), scene.arrangement),
+    opacity: share("opacity", scene.opacity),
+    scale: among(SCALES, said.get("scale"), scene.scale),
+    side: said.get("on") === "1" && scene.slots[1] ? 1 : 0,
+    frames: both ? beside : readFrames(said.get("frames")),
+    zoom: readZoom(said.get("zoom")),
+    arrows: said.has("arrows"),
+    kernel: said.has("kernel"),
+    present: said.has("present"),
+    theme: among(/** @type {const} */ (["auto", "light", "dark"]), said.get("theme"), scene.theme),
+    ...readPixel(said, scene),
+  };
+}
+
+/** @param {string | null} text */
+function readFrames(text) {
+  const found = (text ?? "").split("|").flatMap((one) => {
+    const [slot, map = "", step, title = ""] = one.split("~");
+    if ((slot !== "0" && slot !== "1") || !MAPS.includes(map) || !/^\d{1,2}$/.test(step ?? "")) return [];
+    return [{ slot: /** @type {0 | 1} */ (Number(slot)), map, step: Number(step), title: title.slice(0, LONGEST) }];
+  });
+  return found.length ? found.slice(0, 6) : null;
+}
+
+/** @param {string | null} text */
+function readZoom(text) {
+  const [x = 0, y = 0, width = 0, height = 0] = (text ?? "").split(",").map(Number);
+  const sound = width > 0 && height > 0 && x >= 0 && y >= 0 && x + width <= 1.0001 && y + height <= 1.0001;
+  return sound ? { x, y, width, height } : null;
+}
+
+/**
+ * @param {URLSearchParams} said
+ * @param {Scene} scene
+ * @returns {Scene["question"]}
+ */
+function readQuestion(said, { question }) {
+  const names = vocabulary.levels.map(({ name }) => name);
+  return {
+    target: among(/** @type {const} */ (["pixel", "object", "cell"]), said.get("target"), question.target),
+    method: among(vocabulary.methods.map(({ name }) => name), said.get("method"), question.method),
+    level: among(names, said.get("level"), question.level),
+    refined: said.has("refined"),
+  };
+}
+
+/**
+ * Names of own photos that a link asks for and that are not here.
+ * @param {string} query
+ * @param {State} state
+ */
+export function missingPhotos(query, { photos }) {
+  const said = new URLSearchParams(query);
+  return ["own", "own2"]
+    .map((field) => said.get(field))
+    .filter((name) => name !== null && !photos.some((photo) => photo.name === name));
+}

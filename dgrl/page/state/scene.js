@@ -1,0 +1,238 @@
+// The page's whole state in one value: what a person chose (the scene), and what has arrived for it.
+
+/** @typedef {import("../numbers/pass.js").Pass} Pass */
+/** @typedef {import("../engines/engine.js").Photo} Photo */
+/** @typedef {import("../engines/engine.js").Checkpoint} Checkpoint */
+/** @typedef {import("../engines/engine.js").Capabilities} Capabilities */
+
+/**
+ * @typedef {Object} Edit One change made at a tap. vocabulary.json lists the kinds with their fields.
+ * @property {"flatten" | "paint" | "prompt" | "feedback" | "kernels" | "unrefined" | "patch"} kind
+ * @property {string} [level]
+ * @property {string} [block]
+ * @property {number | null} [at] time step; null or absent: every one
+ * @property {number} [strength]
+ * @property {number} [factor]
+ * @property {string} [mask] see numbers/masks.js
+ * @property {number[]} [box] x0, y0, x1, y1 in shares of the photo
+ * @property {string} [to]
+ * @property {string} [tap]
+ * @property {string} [photo]
+ * @property {string} [checkpoint]
+ */
+
+/**
+ * @typedef {Object} Request What is asked of an engine: one forward pass.
+ * @property {string} photo name of the photo
+ * @property {string} checkpoint
+ * @property {number | null} steps T; null for as many as trained
+ * @property {Edit[]} edits
+ */
+
+/** @typedef {"tour" | "explore" | "change" | "compare" | "why" | "measure" | "batch"} View */
+
+/**
+ * @typedef {Object} FrameSpec One picture of several on the stage.
+ * @property {0 | 1} slot
+ * @property {string} map one of MAPS
+ * @property {number} step
+ * @property {string} title
+ */
+
+/**
+ * @typedef {Object} Question
+ * @property {"pixel" | "object" | "cell"} target
+ * @property {string} method
+ * @property {string} level of a cell
+ * @property {boolean} refined BRN's evidence instead of RLN's
+ */
+
+/**
+ * @typedef {Object} Experiment One step of the tour, as dgrl.experiments writes it.
+ * @property {string} key
+ * @property {string} title
+ * @property {string} question
+ * @property {string[]} choices
+ * @property {number} right index of the right choice
+ * @property {string} answer one sentence with the effect's size
+ * @property {Record<string, unknown>} show what Show changes in the scene: photo, steps, edits, second, frames …
+ * @property {{unit: string, here: number | null, values: number[], data: string} | null} sizes
+ * @property {"none" | "photo" | "paint"} own what "on my photo" needs
+ * @property {Record<string, unknown> | null} explanation precomputed, for the experiment about attention's causes
+ */
+
+/**
+ * @typedef {Object} Scene Everything that a person chose. It fits a link.
+ * @property {View} view
+ * @property {[Request, Request | null]} slots original and second
+ * @property {string} map one of MAPS
+ * @property {number} step
+ * @property {number} x the photo's pixel, of the first slot's photo; −1 before anybody pointed
+ * @property {number} y
+ * @property {boolean} pinned the pixel stays while the pointer moves
+ * @property {"beside" | "wipe" | "difference" | "alternate"} arrangement of two slots
+ * @property {number} wipe where the second picture begins, from 0 to 1
+ * @property {number} opacity of the map over the photo
+ * @property {number} scale end of the scale of differences
+ * @property {0 | 1} side whose pipeline and kernel are shown
+ * @property {FrameSpec[] | null} frames pictures side by side, instead of the one map of each slot
+ * @property {{x: number, y: number, width: number, height: number} | null} zoom part of the photo, in shares
+ * @property {boolean} arrows draw where kernels take their values from
+ * @property {"point" | "brush" | "erase" | "box" | "click"} tool what the pointer does on the stage
+ * @property {{radius: number, strength: number, at: number | null}} brush
+ * @property {Question} question
+ * @property {{index: number, choice: number | null, shown: boolean}} tour
+ * @property {boolean} kernel the details panel shows the kernel
+ * @property {boolean} present
+ * @property {"auto" | "light" | "dark"} theme
+ */
+
+/**
+ * @typedef {Object} Arrived What is known of one request's pass.
+ * @property {Pass | null} pass
+ * @property {string[]} parts "rln", "brn", "kernels"
+ * @property {string | null} error why it cannot be had
+ */
+
+/**
+ * @typedef {Object} State
+ * @property {Scene} scene
+ * @property {Scene[]} past scenes that undo goes back to
+ * @property {Scene[]} future
+ * @property {string | null} gesture the drag that the last change was part of
+ * @property {Photo[]} photos
+ * @property {Checkpoint[]} checkpoints
+ * @property {Experiment[]} experiments
+ * @property {Capabilities} capabilities
+ * @property {string} version
+ * @property {Record<string, Arrived>} passes by the key of their request
+ * @property {Record<string, {progress: number, result: any, error: string | null}>} answers explanations, scores and
+ *   exact pixels by the key of what was asked
+ * @property {boolean} online false while the server does not answer
+ * @property {string[]} running keys of what is being computed
+ * @property {{text: string, kind: "info" | "error"} | null} notice
+ * @property {{loaded: number, total: number} | null} loading of the network, in the static page
+ */
+
+export const VIEWS = /** @type {const} */ (["tour", "explore", "change", "compare", "why", "measure", "batch"]);
+export const ARRANGEMENTS = /** @type {const} */ (["beside", "wipe", "difference", "alternate"]);
+export const TOOLS = /** @type {const} */ (["point", "brush", "erase", "box", "click"]);
+
+/**
+ * @param {string} photo
+ * @param {string} checkpoint
+ * @returns {Scene}
+ */
+export function firstScene(photo, checkpoint) {
+  return {
+    view: "explore",
+    slots: [{ photo, checkpoint, steps: null, edits: [] }, null],
+    map: "result",
+    step: 99,
+    x: -1,
+    y: -1,
+    pinned: false,
+    arrangement: "beside",
+    wipe: 0.5,
+    opacity: 0.8,
+    scale: 0.5,
+    side: 0,
+    frames: null,
+    zoom: null,
+    arrows: false,
+    tool: "point",
+    brush: { radius: 0.06, strength: 4, at: null },
+    question: { target: "object", method: "occlusion", level: "conv4", refined: false },
+    tour: { index: 0, choice: null, shown: false },
+    kernel: false,
+    present: false,
+    theme: "auto",
+  };
+}
+
+/**
+ * Which time step `step` means for a request: 99 stands for the last.
+ * @param {State} state
+ * @param {Request} request
+ * @param {number} step
+ */
+export const stepOf = (state, request, step) => Math.max(0, Math.min(step, stepsOf(state, request)));
+
+/**
+ * T of a request.
+ * @param {Pick<State, "checkpoints">} state
+ * @param {Request} request
+ */
+export function stepsOf({ checkpoints }, { steps, checkpoint }) {
+  return steps ?? checkpoints.find(({ name }) => name === checkpoint)?.steps ?? 2;
+}
+
+/**
+ * Equal requests have equal keys, whatever the order of their edits' fields.
+ * @param {Request} request
+ */
+export function requestKey({ photo, checkpoint, steps, edits }) {
+  const sorted = edits.map((edit) => {
+    const given = Object.entries(edit).filter(([, value]) => value !== null && value !== undefined);
+    return JSON.stringify(Object.fromEntries(given.sort(([one], [other]) => (one < other ? -1 : 1))));
+  });
+  return JSON.stringify([photo, checkpoint, steps, sorted.sort()]);
+}
+
+/** @type {(one: Request | null, other: Request | null) => boolean} */
+export const sameRequest = (one, other) =>
+  one === other || (one !== null && other !== null && requestKey(one) === requestKey(other));
+
+/**
+ * The requests that the stage shows in the present view; the second is null where only the first counts.
+ * @param {Scene} scene
+ * @returns {[Request, Request | null]}
+ */
+export function shownSlots({ view, slots }) {
+  return ["change", "compare", "tour"].includes(view) ? slots : [slots[0], null];
+}
+
+/**
+ * What has arrived of the pass in a slot.
+ * @param {State} state
+ * @param {0 | 1} slot
+ * @returns {Arrived | null} null if nothing has, or the slot is empty
+ */
+export function passIn(state, slot) {
+  const request = shownSlots(state.scene)[slot];
+  return request ? (state.passes[requestKey(request)] ?? null) : null;
+}
+
+/**
+ * The pictures on the stage.
+ * @param {State} state
+ * @returns {FrameSpec[]}
+ */
+export function framesOf(state) {
+  const { scene } = state;
+  const slots = shownSlots(scene);
+  const inView = scene.frames?.filter(({ slot }) => slots[slot]);
+  if (inView?.length) return inView;
+  const names = slotNames(state);
+  return /** @type {(0 | 1)[]} */ ([0, 1]).flatMap((slot) => {
+    const request = slots[slot];
+    if (!request) return [];
+    const title = slots[1] ? names[slot] : "";
+    return [{ slot, map: scene.map, step: stepOf(state, request, scene.step), title }];
+  });
+}
+
+/**
+ * What two passes are called: by what they differ in.
+ * @param {State} state
+ * @returns {[string, string]}
+ */
+export function slotNames(state) {
+  const [first, second] = state.scene.slots;
+  if (!second) return [first.photo, ""];
+  if (second.photo !== first.photo) return [first.photo, second.photo];
+  if (second.checkpoint !== first.checkpoint) return [first.checkpoint, second.checkpoint];
+  const cut = (/** @type {Request} */ { edits }) => edits.some(({ kind, factor }) => kind === "feedback" && !factor);
+  if (first.edits.length && cut(first) !== cut(second)) return cut(first) ? ["memory cut", "with memory"] : ["with memory", "memory cut"];
+  return first.edits.length ? ["first", "second"] : ["original", "changed"];
+}

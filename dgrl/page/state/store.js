@@ -1,0 +1,79 @@
+// The one store. Nothing else on the page keeps state.
+
+import { reduce } from "./actions.js";
+import { firstScene } from "./scene.js";
+
+/**
+ * @typedef {import("./scene.js").State} State
+ * @typedef {import("./actions.js").Action} Action
+ * @typedef {(state: State, before: State) => void} Listener
+ */
+
+/** @typedef {ReturnType<typeof createStore>} Store */
+
+/** @returns {State} before an engine has said what it offers */
+export function emptyState() {
+  return {
+    scene: firstScene("", ""),
+    past: [],
+    future: [],
+    gesture: null,
+    photos: [],
+    checkpoints: [],
+    experiments: [],
+    capabilities: { passes: false, upload: false, methods: [], measure: false, report: false, survey: false },
+    version: "",
+    passes: {},
+    answers: {},
+    online: true,
+    running: [],
+    notice: null,
+    loading: null,
+  };
+}
+
+/** @param {State} [initial] */
+export function createStore(initial = emptyState()) {
+  let state = initial;
+  /** @type {Set<Listener>} */
+  const listeners = new Set();
+  /** @type {Action[]} */
+  const queue = [];
+  let busy = false;
+
+  /**
+   * Change the state. An action that a listener dispatches waits until all listeners have seen the state before it.
+   * @param {Action} action
+   */
+  function dispatch(action) {
+    queue.push(action);
+    if (busy) return;
+    busy = true;
+    try {
+      for (let next = queue.shift(); next; next = queue.shift()) {
+        const before = state;
+        state = reduce(state, next);
+        if (state !== before) for (const listener of [...listeners]) listener(state, before);
+      }
+    } finally {
+      busy = false;
+      queue.length = 0;
+    }
+  }
+
+  return {
+    /** The state now. It is never changed in place. */
+    get state() {
+      return state;
+    },
+    dispatch,
+    /**
+     * @param {Listener} listener called after every change
+     * @returns {() => void} stops that
+     */
+    subscribe(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+  };
+}
