@@ -1,8 +1,8 @@
 """What each part of DGRL adds: `python -m benchmarks.ablations DUTS-TR RUNS [--train NAME …]`.
 
 Trains small networks that differ in one thing each, with the same budget, measures them on the 400 validation pictures
-of DUTS-TR (`weights/dgrl-lite/validation_DUTS-TR.txt`), and prints Markdown tables. DUTS-TR holds `image` and `mask`;
-each run goes to a folder of RUNS. What is there already is not done again, and what was interrupted is resumed.
+of DUTS-TR (`validation_DUTS-TR.txt` beside the shipped weights), and prints Markdown tables. DUTS-TR holds `image` and
+`mask`; each run goes to a folder of RUNS. What is there already is not done again, and what was interrupted is resumed.
 """
 
 import argparse
@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.timing import table
+from dgrl.checkpoint import SHIPPED_WEIGHTS
 from dgrl.data.names import read_names
 
-SHIPPED = Path(__file__).parent.parent / "weights" / "dgrl-lite"
-VALIDATION = SHIPPED / "validation_DUTS-TR.txt"
+VALIDATION = SHIPPED_WEIGHTS / "validation_DUTS-TR.txt"
 
 UPDATES, PICTURES, SIDE = 400, 8, 192
 RLN = f"""--stage rln --backbone tf_efficientnet_lite0 --rln-size {SIDE} --size {SIDE} --batch-size {PICTURES}
@@ -45,7 +45,7 @@ FEW = UPDATES * PICTURES // 10
 SOURCES for that of the pictures that BRN's crops come from."""
 
 CROPS_UPDATES, CROPS_SOURCES = 1500, 1000
-BRN = f"""--stage brn --init {SHIPPED} --new-brn --stored-maps --only SOURCES --batch-size 2 --crop 112
+BRN = f"""--stage brn --init {SHIPPED_WEIGHTS.name} --new-brn --stored-maps --only SOURCES --batch-size 2 --crop 112
     --crops-per-picture 3 --boundary-share 0.75 --absolute-weight 0.7 --doubt-share 0.2 --region-weight 0.5
     --max-updates {CROPS_UPDATES} --pictures-every 0 --workers 1 --precision bf16"""
 BRN_RUNS = {
@@ -148,7 +148,7 @@ def rln_table(runs: Path) -> str:
 
 def brn_table(runs: Path) -> str:
     """BRN's variants, and the map that all of them refine."""
-    title = f"BRN, {CROPS_UPDATES} updates of 6 crops, on the maps of {SHIPPED.name}; 400 validation pictures"
+    title = f"BRN, {CROPS_UPDATES} updates of 6 crops, on the maps of {SHIPPED_WEIGHTS.name}; 400 validation pictures"
     columns = ["MAE", "maxF", "S", "boundaryF"]
     scores: dict[str, Any] = {}
     for name, found in measured(runs, BRN_RUNS).items():

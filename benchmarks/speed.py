@@ -20,14 +20,14 @@ from dgrl.attribution.attribute import attribute
 from dgrl.attribution.question import Method, ObjectTarget
 from dgrl.checkpoint import default_weights
 from dgrl.explorer.report import write_report
-from dgrl.files import shipped
+from dgrl.files import EXAMPLES
 from dgrl.images import read_image
 from dgrl.running.device import choose_device, rewrite_for_inference
 from dgrl.running.memory import keep_freed_memory
 from dgrl.running.precision import set_precision
 from dgrl.taps import flatten_map
 
-PHOTO = shipped("examples") / "astronaut.jpg"
+PHOTO = EXAMPLES / "astronaut.jpg"
 WANTED = {
     "detect": "45 GFLOP",
     "page of everything": "2 s",

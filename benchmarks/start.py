@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.timing import table
+from dgrl.files import EXAMPLES
 
 ROOT = Path(__file__).parent.parent
 REPEATS = 3
@@ -33,7 +34,7 @@ def imported() -> list[str]:
 
 def main() -> None:
     """Measure and print."""
-    example = str(next((ROOT / "examples").glob("*.jpg")))
+    example = str(next(EXAMPLES.glob("*.jpg")))
     out = tempfile.mkdtemp()
     works: dict[str, Callable[[], float]] = {
         "import torch": lambda: command("-c", "import torch"),

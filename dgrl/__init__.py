@@ -24,7 +24,7 @@ __all__ = [
     "propagate",
     "tap_names",
 ]
-__version__ = "2.0.0"
+__version__ = "3.0.0"
 
 _HOMES = {
     "DGRL": "model",

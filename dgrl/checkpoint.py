@@ -38,6 +38,24 @@ def default_weights() -> str:
     raise CheckpointError("no checkpoint ships with this installation; name a folder or a Hub id with --weights")
 
 
+def checkpoint_folder(name: str | Path | None, hub_settings: dict[str, Any]) -> Path:
+    """Return the folder of a checkpoint: a folder, the name of one that ships ("dgrl-lite"), or a Hub id to download.
+
+    Args:
+        name: None for the default checkpoint.
+        hub_settings: passed on to `snapshot_download`.
+
+    Raises:
+        CheckpointError: it is none of these.
+    """
+    name = str(default_weights() if name is None else name)
+    if Path(name).is_dir():
+        return Path(name)
+    if name and Path(name).name == name and (WEIGHTS / name / CONFIG_FILE).is_file():
+        return WEIGHTS / name
+    return download(name, hub_settings)
+
+
 def download(name: str, hub_settings: dict[str, Any]) -> Path:
     """The folder of a model of the Hugging Face Hub; CheckpointError if the Hub does not give it."""
     try:

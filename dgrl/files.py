@@ -1,10 +1,9 @@
-"""Files that are whole or not there, and the folders that come with DGRL beside its code."""
+"""Files that are whole or not there, and the folders of weights and examples that come with DGRL."""
 
 import hashlib
+import importlib.resources
 import itertools
 import os
-import sys
-import sysconfig
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -47,14 +46,8 @@ def digest(path: Path, algorithm: str = "sha256") -> str:
 
 
 def shipped(name: str) -> Path:
-    """The folder `name` ("weights" or "examples"), in a checkout or where an installed wheel puts it; there or not."""
-    checkout = Path(__file__).resolve().parents[1]
-    if (checkout / "pyproject.toml").is_file():
-        return checkout / name
-    schemes = [sysconfig.get_default_scheme(), sysconfig.get_preferred_scheme("user")]
-    places = [Path(sysconfig.get_path("data", scheme)) for scheme in schemes] + [Path(sys.prefix)]
-    folders = [place / "share" / "dgrl" / name for place in places]
-    return next((folder for folder in folders if folder.is_dir()), folders[0])
+    """Return the folder `name` ("weights" or "examples") of this package, wherever it is installed."""
+    return Path(str(importlib.resources.files("dgrl") / name))
 
 
 WEIGHTS = shipped("weights")

@@ -12,7 +12,7 @@ from huggingface_hub import PyTorchModelHubMixin
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from dgrl.checkpoint import CONFIG_FILE, CheckpointError, download, load_weights, read_config, save_weights
+from dgrl.checkpoint import CONFIG_FILE, CheckpointError, checkpoint_folder, load_weights, read_config, save_weights
 from dgrl.images import Picture, read_image, to_tensor
 from dgrl.network.brn import BRN, BRNOutput
 from dgrl.network.config import BRN_SETTINGS, DGRLConfig
@@ -182,11 +182,12 @@ class DGRL(
         return renewed
 
     @classmethod
-    def from_pretrained(cls, pretrained_model_name_or_path: str | Path, **hub_settings: Any) -> "DGRL":
-        """Load a checkpoint folder, or a model of the Hugging Face Hub, strictly.
+    def from_pretrained(cls, pretrained_model_name_or_path: str | Path | None = None, **hub_settings: Any) -> "DGRL":
+        """Load a checkpoint strictly.
 
         Args:
-            pretrained_model_name_or_path: a folder with `config.json` and `model.safetensors`, or a Hub id.
+            pretrained_model_name_or_path: a folder with `config.json` and `model.safetensors`, the name of a checkpoint
+                that ships with the package ("dgrl-lite"), or a Hub id. By default the checkpoint that ships.
             hub_settings: `revision`, `cache_dir`, `token`, `local_files_only`, `force_download` for the Hub.
 
         Returns:
@@ -196,9 +197,7 @@ class DGRL(
             CheckpointError: there is no such checkpoint, a tensor is missing, left over or misshapen, or a setting is
                 unknown or out of range. A setting that is not there has its default.
         """
-        folder = Path(pretrained_model_name_or_path)
-        if not folder.is_dir():
-            folder = download(str(pretrained_model_name_or_path), hub_settings)
+        folder = checkpoint_folder(pretrained_model_name_or_path, hub_settings)
         config = read_config(folder)
         try:
             model = cls(config)

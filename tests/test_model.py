@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from dgrl import DGRL, CheckpointError, DGRLConfig
+from dgrl.checkpoint import SHIPPED_WEIGHTS
 from tests.helpers.fake_hub import fake_hub
 from tests.helpers.networks import TINY, filled
 
@@ -292,6 +293,18 @@ def test_hub_settings_reach_the_hub(checkpoint, monkeypatch):
     DGRL.from_pretrained("someone/dgrl-tiny", revision="v2", token="hf_x")
     assert (asked["name"], asked["revision"], asked["token"]) == ("someone/dgrl-tiny", "v2", "hf_x")
     assert not any("*" in pattern for pattern in asked["allow_patterns"]), "more than a checkpoint would be fetched"
+
+
+@pytest.mark.parametrize("name", [(), ("dgrl-lite",), (SHIPPED_WEIGHTS,)], ids=["default", "its name", "its folder"])
+def test_the_shipped_checkpoint_is_found_from_any_folder(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert DGRL.from_pretrained(*name).config.backbone == "tf_efficientnet_lite0"
+
+
+def test_a_folder_comes_before_a_shipped_checkpoint_of_the_same_name(tiny_model, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    tiny_model.save_pretrained(tmp_path / "dgrl-lite")
+    assert DGRL.from_pretrained("dgrl-lite").config == tiny_model.config
 
 
 @pytest.mark.parametrize("name", ["no/such/folder", "", "weights/dgrl lite"])

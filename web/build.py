@@ -18,7 +18,7 @@ from dgrl.checkpoint import CARD_FILE, default_weights
 from dgrl.experiments import sizes_of
 from dgrl.experiments.links import offered
 from dgrl.explorer.bundle import COLOURS, SUM_DECIMALS, palette_of
-from dgrl.files import shipped
+from dgrl.files import EXAMPLES
 from dgrl.trace import FOUND, SMALLEST_OBJECT
 from web.graphs import config_for_page, saved, write_graphs
 
@@ -115,7 +115,7 @@ def copy_runtime(folder: Path) -> None:
 def copy_photos(folder: Path) -> list[str]:
     """The example photographs, and their names."""
     folder.mkdir()
-    photos = sorted(path for path in shipped("examples").iterdir() if path.suffix in PHOTOS)
+    photos = sorted(path for path in EXAMPLES.iterdir() if path.suffix in PHOTOS)
     for photo in photos:
         shutil.copy(photo, folder)
     return [photo.name for photo in photos]
@@ -127,7 +127,7 @@ def copy_licences(folder: Path, weights: Path) -> None:
     package = json.loads((RUNTIME / "package.json").read_text(encoding="utf-8"))
     shutil.copy(ROOT / "LICENSE", folder / "DGRL.txt")
     shutil.copy(HERE / "licences" / "onnxruntime.txt", folder / "onnxruntime-web.txt")
-    shutil.copy(shipped("examples") / "README.md", folder / "photos.md")
+    shutil.copy(EXAMPLES / "README.md", folder / "photos.md")
     if (weights / CARD_FILE).is_file():
         shutil.copy(weights / CARD_FILE, folder / "weights.md")
     lines = [

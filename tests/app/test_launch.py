@@ -155,8 +155,8 @@ def test_a_space_starts_with_its_requirements_alone(space: tuple[Path, Path]) ->
             address = address_of(server)
             assert address.endswith(f":{port}")
             client = connect(address)
-            example = repository / "examples" / "cat.jpg"
-            checkpoint = Path(repository / "weights" / "dgrl-lite").name
+            example = repository / "dgrl" / "examples" / "cat.jpg"
+            checkpoint = "dgrl-lite"
             maps, _ = client.predict(handle_file(example), checkpoint=checkpoint, steps=0, api_name="/localise")
             assert Image.open(maps[0]["image"]).size == (800, 532)
             client.close()

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +16,7 @@ from dgrl.attribution.attribute import Attribution, attribute, attribute_in_batc
 from dgrl.attribution.evidence import Evidence, OfPixel
 from dgrl.attribution.methods import BLOCKS
 from dgrl.attribution.question import BASELINES, METHODS, CellTarget, ObjectTarget, PixelTarget, Question, Target
+from dgrl.files import EXAMPLES
 from dgrl.images import read_image
 from dgrl.network.layers import resize
 from dgrl.network.rln import RLN
@@ -26,7 +26,7 @@ from tests.helpers.networks import TRAINED, filled
 SMALLEST = replace(TRAINED, steps=2)
 SIDE = SMALLEST.rln_size
 ROUGH = float("inf")  # a tolerance that spares Integrated Gradients all but its first cuts
-ASTRONAUT = Path(__file__).parents[2] / "examples" / "astronaut.jpg"
+ASTRONAUT = EXAMPLES / "astronaut.jpg"
 TARGETS: dict[str, Target] = {
     "pixel": PixelTarget(250, 300),  # the photo changes it much; small changes are hard to add up to
     "pixel at t = 0": PixelTarget(200, 120, step=0),

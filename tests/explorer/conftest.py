@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, Page
 
 from dgrl import DGRL, Trace
 from dgrl.explorer import bundle, page
+from dgrl.files import EXAMPLES
 from tests.helpers.networks import TINY, draw_photo, filled
 
 SHAPES = {"wide": (60, 200), "tall": (190, 70), "tiny": (3, 2), "single": (1, 1)}
@@ -87,5 +88,4 @@ def places(trace: Trace) -> list[tuple[int, int]]:
 @pytest.fixture(scope="session")
 def big_trace() -> Trace:
     """Of a real photo and the network that ships: BRN's maps have 480×480 pixels."""
-    root = Path(__file__).parents[2]
-    return DGRL.from_pretrained(root / "weights/dgrl-lite").trace(root / "examples/raccoon.jpg")
+    return DGRL.from_pretrained().trace(EXAMPLES / "raccoon.jpg")

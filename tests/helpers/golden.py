@@ -12,13 +12,13 @@ import numpy as np
 import torch
 
 from dgrl import DGRL, Trace
+from dgrl.checkpoint import SHIPPED_WEIGHTS, WEIGHTS_FILE
+from dgrl.files import EXAMPLES
 from dgrl.images import to_tensor
 from tests.helpers.networks import TINY, draw_photo, filled
 
-ROOT = Path(__file__).parents[2]
 GOLDEN = Path(__file__).with_name("golden.json")
-WEIGHTS = ROOT / "weights" / "dgrl-lite" / "model.safetensors"
-EXAMPLES = ROOT / "examples"
+WEIGHTS = SHIPPED_WEIGHTS / WEIGHTS_FILE
 PINNED = ("astronaut", "cat", "coffee", "raccoon", "rocket")
 
 SIDE = TINY.rln_size

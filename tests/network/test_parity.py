@@ -6,7 +6,6 @@ import importlib
 import importlib.util
 import math
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +14,7 @@ import torch
 from torch.nn import functional as F
 
 from dgrl import DGRL
+from dgrl.files import EXAMPLES
 from dgrl.images import read_image, square, to_tensor
 from dgrl.network.brn import BRN, propagate
 from dgrl.network.context import ChannelNorm, ContextualWeighting, resize
@@ -242,7 +242,7 @@ def test_a_package_that_does_not_fit_is_refused():
         load_packaged(timm.create_model("tf_efficientnet_lite1"), PACKAGE)
 
 
-CAT = Path(__file__).parents[2] / "examples" / "cat.jpg"
+CAT = EXAMPLES / "cat.jpg"
 
 
 @needs_package

@@ -16,7 +16,6 @@ from dgrl import DGRL
 from tests.helpers.networks import TINY, draw_photo, filled
 
 SMALL = replace(TINY, backbone="test_resnet", feedback="attended", steps=1)
-SHIPPED = Path(__file__).parents[2] / "weights" / "dgrl-lite"
 Visit = Callable[..., Page]
 
 

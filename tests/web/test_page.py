@@ -14,9 +14,10 @@ from playwright.sync_api import Browser, Page
 from torch.nn import functional as F
 
 from dgrl import DGRL, Trace
+from dgrl.checkpoint import SHIPPED_WEIGHTS
 from dgrl.explorer.edits import read_edits, write_mask
-from dgrl.files import shipped
-from tests.web.conftest import SHIPPED, Site, Visit, built, copied, shows, wait
+from dgrl.files import EXAMPLES
+from tests.web.conftest import Site, Visit, built, copied, shows, wait
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 AXE = Path(__file__).resolve().parents[2] / "node_modules/axe-core/axe.min.js"
@@ -108,10 +109,10 @@ def test_altered_passes_are_the_library_s(
 
 def test_every_tap_of_the_examples_is_the_library_s(visit: Visit, tmp_path: Path) -> None:
     """With the network that ships, as a first visit loads it: its weights are stored in half precision anyway."""
-    network = DGRL.from_pretrained(SHIPPED)
-    site = Site(built(tmp_path / "dist", SHIPPED, exact=False))
+    network = DGRL.from_pretrained()
+    site = Site(built(tmp_path / "dist", SHIPPED_WEIGHTS, exact=False))
     page = visit(site)
-    for photo in sorted(shipped("examples").glob("*.jpg"))[:2]:
+    for photo in sorted(EXAMPLES.glob("*.jpg"))[:2]:
         trace = network.trace(photo)
         given = in_the_page(page, photo, [], network.config.steps)
         found = differences_of(network, given, trace)

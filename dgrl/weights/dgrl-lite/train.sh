@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes weights/dgrl-lite from ImageNet weights, in about sixteen hours on one CPU core:
-#   bash weights/dgrl-lite/train.sh DUTS-TR RUNS
+# Makes dgrl/weights/dgrl-lite from ImageNet weights, in about sixteen hours on one CPU core:
+#   bash dgrl/weights/dgrl-lite/train.sh DUTS-TR RUNS
 # DUTS-TR holds the data set as image/*.jpg and mask/*.png; RUNS is where the runs go. The result is RUNS/dgrl-lite.
 set -euo pipefail
 data=$1 runs=$2
