@@ -65,4 +65,4 @@ print(dgrl.__file__, EXAMPLES, saliency.shape, saliency.max() > 0.9, sep="|")
 def test_the_program_detects_outside_the_repository(installed: Path, tmp_path: Path):
     shutil.copy(installed / "dgrl" / "examples" / "cat.jpg", tmp_path)
     assert run(installed, tmp_path, "-m", "dgrl", "detect", "cat.jpg").startswith("dgrl-lite on cpu")
-    assert (tmp_path / "cat.png").is_file()
+    assert (tmp_path / "saliency" / "cat.png").is_file()
