@@ -1,0 +1,174 @@
+// One forward pass as the page holds it, however it was computed; and what is read from the whole of it.
+
+import { cellOf, pixelOf } from "./places.js";
+import { toSize } from "./sizing.js";
+
+/** @typedef {import("./places.js").Size} Size */
+/** @typedef {Record<string, Float32Array>} Arrays */
+
+/**
+ * @typedef {Object} ArrayEntry What the header of a bundle says of an array. docs/bundle.md describes the format.
+ * @property {"words" | "halves" | "file"} coding
+ * @property {string} [type] a file's media type
+ * @property {number[]} shape
+ * @property {number} offset from the end of the header
+ * @property {number} bytes
+ * @property {number[]} [parts] lengths of the deflated pieces
+ */
+
+/**
+ * @typedef {Object} Header
+ * @property {string} format
+ * @property {string} title
+ * @property {Size} photo the photo's own size; pixels are counted in it
+ * @property {Size} rln size of RLN's predictions
+ * @property {Size} brn size of BRN's maps
+ * @property {number} steps number of time steps, T + 1
+ * @property {string[]} levels with an attention map
+ * @property {number} kernel_size n; 0 if BRN has not run
+ * @property {number} propagations
+ * @property {"soft" | "binary"} prior
+ * @property {{coefficients: number, sums: number}} decimals how many are shown
+ * @property {Record<string, number>} limits the largest absolute value of each kind of map, over all time steps: the
+ *   ends of the colour scales
+ * @property {Record<string, ArrayEntry>} [arrays]
+ */
+
+/**
+ * @typedef {Object} Pass
+ * @property {Header} header
+ * @property {CanvasImageSource} photo a picture of the photo, of any size
+ * @property {Arrays} arrays by name: `rln.tT.LEVEL.weight_map`, `rln.tT.saliency`, `brn.round0` (the map that BRN
+ *   receives) to `brn.roundK` (its result), `brn.coefficients` (n², H, W), `brn.sums1` to `brn.sumsK` (3, H, W)
+ */
+
+/**
+ * @typedef {Object} NetworkConfig The fields of DGRLConfig that the page needs.
+ * @property {number} kernel_size
+ * @property {number} propagations
+ * @property {"soft" | "binary"} prior
+ * @property {number} rln_size
+ * @property {number} brn_size
+ */
+
+/**
+ * A pass from arrays that were computed in the browser.
+ * @param {NetworkConfig} config
+ * @param {{title: string, width: number, height: number, picture: CanvasImageSource}} photo
+ * @param {Arrays} arrays of RLN, and of BRN if it has run
+ * @param {number} steps T
+ * @param {string[]} levels those that an attention map is looked for of
+ * @returns {Pass}
+ */
+export function makePass(config, { title, width, height, picture }, arrays, steps, levels) {
+  const present = levels.filter((level) => arrays[`rln.t0.${level}.weight_map`]);
+  const refined = `brn.round${config.propagations}` in arrays;
+  return {
+    header: {
+      format: "dgrl-bundle-2",
+      title,
+      photo: { width, height },
+      rln: { width: config.rln_size, height: config.rln_size },
+      brn: { width: config.brn_size, height: config.brn_size },
+      steps: steps + 1,
+      levels: present,
+      kernel_size: refined ? config.kernel_size : 0,
+      propagations: config.propagations,
+      prior: config.prior,
+      decimals: { coefficients: 6, sums: 4 },
+      limits: limits(arrays, present, steps, config.propagations),
+    },
+    photo: picture,
+    arrays,
+  };
+}
+
+/**
+ * The largest absolute value of each kind of map, over all time steps.
+ * @param {Arrays} arrays
+ * @param {string[]} levels
+ * @param {number} steps T
+ * @param {number} propagations
+ * @returns {Record<string, number>} by level, "change", "refinement", "coefficients"; 1 where all values are 0
+ */
+export function limits(arrays, levels, steps, propagations) {
+  /** @type {Record<string, number>} */
+  const found = {};
+  /** @type {(name: string) => Float32Array[]} */
+  const over = (name) => Array.from({ length: steps + 1 }, (_, t) => arrays[`rln.t${t}.${name}`]).filter(Boolean);
+  for (const level of levels) found[level] = largest(over(`${level}.weight_map`)) || 1;
+  const predictions = over("saliency");
+  found.change = largest(predictions.slice(1).map((map, t) => minus(map, predictions[t]))) || 1;
+  const [prior, refined] = [arrays["brn.round0"], arrays[`brn.round${propagations}`]];
+  if (prior && refined) found.refinement = largest([minus(refined, prior)]) || 1;
+  if (arrays["brn.coefficients"]) found.coefficients = largest([arrays["brn.coefficients"]]) || 1;
+  return found;
+}
+
+/** @param {Float32Array[]} maps */
+function largest(maps) {
+  let most = 0;
+  for (const map of maps) for (const value of map) most = Math.max(most, Math.abs(value));
+  return most;
+}
+
+/**
+ * @param {Float32Array} after
+ * @param {Float32Array} before
+ */
+const minus = (after, before) => after.map((value, i) => value - before[i]);
+
+/**
+ * The map after BRN in the photo's size.
+ * @param {Pass} pass
+ */
+export const finalMap = ({ header, arrays }) =>
+  toSize(arrays[`brn.round${header.propagations}`], header.brn, header.photo);
+
+/**
+ * The photo's pixel where the last prediction is highest.
+ * @param {Pass} pass
+ * @returns {{x: number, y: number}}
+ */
+export function surest({ header, arrays }) {
+  const { photo, rln, steps } = header;
+  return onPhoto(arrays[`rln.t${steps - 1}.saliency`], rln, photo);
+}
+
+/**
+ * The photo's pixel that BRN changed most (Trace.most_changed). A pixel whose kernel reaches outside the map counts only
+ * if there is no other, because what BRN does along the sides is often an artefact.
+ * @param {Pass} pass with BRN's maps
+ * @returns {{x: number, y: number}}
+ */
+export function mostChanged({ header, arrays }) {
+  const { photo, brn, kernel_size, propagations } = header;
+  const [prior, refined] = [arrays["brn.round0"], arrays[`brn.round${propagations}`]];
+  const reach = kernel_size >> 1;
+  const change = new Float32Array(prior.length).fill(Number.NEGATIVE_INFINITY);
+  // A small photo has pixels over some of the map's cells only.
+  const columns = new Set(Array.from({ length: photo.width }, (_, x) => cellOf(x, photo.width, brn.width)));
+  const rows = new Set(Array.from({ length: photo.height }, (_, y) => cellOf(y, photo.height, brn.height)));
+  for (const y of rows) {
+    for (const x of columns) {
+      const inner = x >= reach && x < brn.width - reach && y >= reach && y < brn.height - reach;
+      const i = y * brn.width + x;
+      change[i] = Math.abs(Math.fround(refined[i] - prior[i])) - (inner ? 0 : 1);
+    }
+  }
+  return onPhoto(change, brn, photo);
+}
+
+/**
+ * The photo's pixel in the middle of the cell with the largest value.
+ * @param {Float32Array} values
+ * @param {Size} grid
+ * @param {Size} photo
+ */
+function onPhoto(values, grid, photo) {
+  const place = values.reduce((best, value, i) => (value > values[best] ? i : best), 0);
+  return {
+    x: pixelOf(place % grid.width, grid.width, photo.width),
+    y: pixelOf(Math.floor(place / grid.width), grid.height, photo.height),
+  };
+}

@@ -1,0 +1,97 @@
+"""Names, words and limits that Python and the page share. `python -m dgrl.page.vocabulary` writes them for the page.
+
+The page imports `vocabulary.js`, an ES module, because not every browser can import JSON. A test fails if it is stale.
+"""
+
+import json
+from typing import Any
+
+import numpy as np
+
+from dgrl import figures
+from dgrl.page import FOLDER
+from dgrl.taps import BLOCKS, LEVELS
+from dgrl.trace import FOUND, SMALLEST_OBJECT
+
+FILE = FOLDER / "vocabulary.js"
+MAX_STEPS = 4
+"""The most time steps T that a request may ask for."""
+WORDS = {"conv3": "fine", "conv4": "medium", "conv5": "coarse"}
+"""What the page calls the levels."""
+MAPS = {
+    "result": "Result",
+    "photo": "Photo",
+    **{level: f"Attention, {WORDS[level]}" for level in LEVELS},
+    "prediction": "Prediction",
+    "change": "Change",
+    "prior": "Before sharpening (as BRN receives it)",
+    "refinement": "What sharpening changed",
+    "refined": "After sharpening (BRN)",
+}
+"""The maps that the page shows, in the order of the network, and their labels."""
+COLOURS = {"weights": figures.WEIGHTS, "saliency": figures.SALIENCY, "signed": figures.SIGNED}
+"""Matplotlib's colour map for attention maps, saliency maps and differences."""
+TARGETS = {"pixel": "this pixel", "object": "the object", "cell": "one attention cell"}
+"""What an explanation can be of."""
+METHODS = {"occlusion": "Occlusion", "integrated_gradients": "Integrated Gradients", "grad_cam": "Grad-CAM"}
+"""How it can be computed."""
+LINK_FIELDS = {
+    "view": "tab",
+    "example": "example",
+    "own": "own",
+    "checkpoint": "checkpoint",
+    "steps": "T",
+    "firstEdits": "edits1",
+    "second": "two",
+    "secondEdits": "edits",
+    "x": "x",
+    "y": "y",
+    "step": "t",
+    "map": "map",
+    "opacity": "opacity",
+    "arrangement": "show",
+    "scale": "scale",
+    "side": "on",
+    "target": "target",
+    "method": "method",
+    "level": "level",
+    "refined": "refined",
+    "present": "present",
+    "tour": "tour",
+}
+"""Query field of a link for each field of the scene; those of the second slot's photo and pass have a 2 appended."""
+
+
+def vocabulary() -> dict[str, Any]:
+    """Return everything that the page shares with Python, as JSON can hold it."""
+    return {
+        "levels": [{"name": level, "word": WORDS[level]} for level in LEVELS],
+        "blocks": list(BLOCKS),
+        "maxSteps": MAX_STEPS,
+        "maps": named(MAPS),
+        "found": {"above": FOUND, "least": SMALLEST_OBJECT},
+        "targets": named(TARGETS),
+        "methods": named(METHODS),
+        "linkFields": LINK_FIELDS,
+        "colours": {kind: palette_of(colour_map) for kind, colour_map in COLOURS.items()},
+    }
+
+
+def named(words: dict[str, str]) -> list[dict[str, str]]:
+    """Return names and their words as a list, which keeps their order."""
+    return [{"name": name, "word": word} for name, word in words.items()]
+
+
+def palette_of(colour_map: str) -> str:
+    """Return the 256 colours of one of Matplotlib's colour maps as hexadecimal digits."""
+    return figures.colour(np.arange(256.0)[None], 0, 256, colour_map).tobytes().hex()
+
+
+def module() -> str:
+    """Return the text of `vocabulary.js`."""
+    text = json.dumps(vocabulary(), indent=2, ensure_ascii=False)
+    return f"// Written by `python -m dgrl.page.vocabulary`; changes belong there.\n\nexport default {text};\n"
+
+
+if __name__ == "__main__":
+    FILE.write_text(module(), encoding="utf-8")

@@ -1,0 +1,59 @@
+"""Call the page's JavaScript functions from Python tests, in Node.js."""
+
+import json
+import os
+import shutil
+import subprocess
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dgrl.page import FOLDER
+
+SCRIPT = """
+import { readFileSync, writeFileSync } from "node:fs";
+const KINDS = { Float32Array, Uint8Array, Uint8ClampedArray };
+const revive = (_, value) => (value?.kind in KINDS ? KINDS[value.kind].from(value.values) : value);
+const plain = (_, value) => (ArrayBuffer.isView(value) ? [...value] : value);
+const functions = await import(process.argv[1]);
+const calls = JSON.parse(readFileSync(0, "utf8"), revive);
+writeFileSync(1, JSON.stringify(calls.map(([name, ...args]) => functions[name](...args) ?? null), plain));
+"""
+TYPES = {"float32": "Float32Array", "uint8": "Uint8Array", "bool": "Uint8Array"}
+
+
+def node() -> str:
+    """Return the path of Node.js; without it skip the test, or fail it in continuous integration."""
+    found = shutil.which("node")
+    if found is None:
+        give_up = pytest.fail if os.environ.get("CI") else pytest.skip
+        give_up("the page's scripts are tested with Node.js 20 or newer")
+    return str(found)
+
+
+def call(module: str, *calls: tuple[Any, ...]) -> list[Any]:
+    """Return what functions of a module return for their arguments.
+
+    Args:
+        module: path of the file below dgrl/page.
+        calls: the name of a function and its arguments each. NumPy arrays become flat typed arrays; typed arrays that
+            are returned become lists.
+    """
+    text = json.dumps(calls, default=_typed)
+    command = [node(), "--input-type=module", "-e", SCRIPT, (FOLDER / module).as_uri()]
+    done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    results: list[Any] = json.loads(done.stdout)
+    return results
+
+
+def clamped(values: np.ndarray) -> dict[str, Any]:
+    """Return bytes as the pixels of a canvas."""
+    return {"kind": "Uint8ClampedArray", "values": values.ravel().tolist()}
+
+
+def _typed(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        return {"kind": TYPES[value.dtype.name], "values": value.ravel().astype(float).tolist()}
+    return value.item()
