@@ -22,6 +22,104 @@ export default {
     "conv5"
   ],
   "maxSteps": 4,
+  "maxEdits": 64,
+  "edits": {
+    "flatten": {
+      "level": {
+        "type": "choice",
+        "required": true,
+        "choices": [
+          "conv3",
+          "conv4",
+          "conv5"
+        ]
+      },
+      "at": {
+        "type": "step",
+        "required": false
+      }
+    },
+    "patch": {
+      "tap": {
+        "type": "tap",
+        "required": true
+      },
+      "photo": {
+        "type": "photo",
+        "required": false
+      },
+      "checkpoint": {
+        "type": "text",
+        "required": false
+      },
+      "steps": {
+        "type": "integer",
+        "required": false,
+        "minimum": 0,
+        "maximum": 4
+      }
+    },
+    "paint": {
+      "level": {
+        "type": "choice",
+        "required": true,
+        "choices": [
+          "conv3",
+          "conv4",
+          "conv5"
+        ]
+      },
+      "mask": {
+        "type": "mask",
+        "required": true
+      },
+      "strength": {
+        "type": "number",
+        "required": false,
+        "default": 4,
+        "minimum": 0,
+        "maximum": 10.0
+      },
+      "at": {
+        "type": "step",
+        "required": false
+      }
+    },
+    "feedback": {
+      "block": {
+        "type": "choice",
+        "required": true,
+        "choices": [
+          "conv2",
+          "conv3",
+          "conv4",
+          "conv5"
+        ]
+      },
+      "factor": {
+        "type": "number",
+        "required": false,
+        "default": 0,
+        "minimum": 0,
+        "maximum": 10.0
+      },
+      "at": {
+        "type": "step",
+        "required": false
+      }
+    },
+    "kernels": {
+      "to": {
+        "type": "choice",
+        "required": true,
+        "choices": [
+          "mean",
+          "identity"
+        ]
+      }
+    },
+    "unrefined": {}
+  },
   "maps": [
     {
       "name": "result",

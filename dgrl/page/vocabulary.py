@@ -9,13 +9,12 @@ from typing import Any
 import numpy as np
 
 from dgrl import figures
+from dgrl.edits import KINDS, MAX_EDITS, MAX_STEPS
 from dgrl.page import FOLDER
 from dgrl.taps import BLOCKS, LEVELS
 from dgrl.trace import FOUND, SMALLEST_OBJECT
 
 FILE = FOLDER / "vocabulary.js"
-MAX_STEPS = 4
-"""The most time steps T that a request may ask for."""
 WORDS = {"conv3": "fine", "conv4": "medium", "conv5": "coarse"}
 """What the page calls the levels."""
 MAPS = {
@@ -68,6 +67,8 @@ def vocabulary() -> dict[str, Any]:
         "levels": [{"name": level, "word": WORDS[level]} for level in LEVELS],
         "blocks": list(BLOCKS),
         "maxSteps": MAX_STEPS,
+        "maxEdits": MAX_EDITS,
+        "edits": {kind.name: {field.name: field.for_page() for field in kind.fields} for kind in KINDS},
         "maps": named(MAPS),
         "found": {"above": FOUND, "least": SMALLEST_OBJECT},
         "targets": named(TARGETS),

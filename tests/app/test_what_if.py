@@ -105,7 +105,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "not finite": ([{"kind": "feedback", "block": "conv3", "factor": "NaN"}], "Factor is a number"),
     "no mask": ([{"kind": "paint", "level": "conv3"}], "A mask begins with its size"),
     "large mask": ([{**PAINT, "mask": "999x999:1"}], "from 1 to 256 columns"),
-    "short mask": ([{**PAINT, "mask": "9x9:1.2"}], "has 81 pixels, and this one tells of 3"),
+    "short mask": ([{**PAINT, "mask": "9x9:1.2"}], "has 81 pixels, and the lengths of this one add up to 3"),
     "bad mask": ([{**PAINT, "mask": "9x9:§"}], "base 36"),
     "nothing left": ([{**PAINT, "strength": 0, "mask": "2x2:0.4"}], "leaves no weight"),
 }

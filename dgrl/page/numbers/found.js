@@ -51,8 +51,8 @@ export function boxOf(mask, width, height) {
 }
 
 /**
- * The connected part of a map above a threshold that contains a pixel. Pixels that share a side or a corner are
- * connected.
+ * The connected part of a map above a threshold that contains a pixel (dgrl.prompts.part_at). Pixels that share a side
+ * are connected.
  * @param {Float32Array} map (height, width)
  * @param {number} width
  * @param {number} height
@@ -68,14 +68,12 @@ export function component(map, width, height, x, y, above) {
   part[start] = 1;
   const open = [start];
   for (let place = open.pop(); place !== undefined; place = open.pop()) {
-    const [column, row] = [place % width, Math.floor(place / width)];
-    for (let down = Math.max(row - 1, 0); down <= Math.min(row + 1, height - 1); down++) {
-      for (let across = Math.max(column - 1, 0); across <= Math.min(column + 1, width - 1); across++) {
-        const next = down * width + across;
-        if (part[next] || !(map[next] > above)) continue;
-        part[next] = 1;
-        open.push(next);
-      }
+    const column = place % width;
+    const beside = [column > 0 ? place - 1 : -1, column < width - 1 ? place + 1 : -1, place - width, place + width];
+    for (const next of beside) {
+      if (part[next] !== 0 || !(map[next] > above)) continue;
+      part[next] = 1;
+      open.push(next);
     }
   }
   return part;
