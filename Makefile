@@ -26,7 +26,7 @@ oldest-ready: ## set up what `make oldest` needs, some gigabytes more
 	PIP_CONSTRAINT=$(CURDIR)/.venv-oldest/constraints.txt $(MAKE) .venv-oldest/ready-dev VENV=.venv-oldest
 
 # With PyTorch installed already, that one is used: it fits the machine's driver.
-gpu: ## does everything work on this machine's CUDA GPU? tests, then the table of benchmarks/README.md; ten minutes
+gpu: ## does everything work on this machine's CUDA GPU? tests, then what it trains at; ten minutes
 	$(MAKE) gpu-check VENV=.venv-gpu VENV_FLAGS="$$($(PYTHON) -c 'import torch' 2>/dev/null && echo --system-site-packages)"
 
 gpu-check: $(VENV)/ready-dev
@@ -49,7 +49,7 @@ format: $(VENV)/ready-dev node_modules/ready ## mend what can be mended
 	npm run --silent format
 
 bench: $(VENV)/ready-dev ## measure speed and write the tables of benchmarks/README.md
-	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks --write
 
 notebooks: $(VENV)/ready-dev ## execute every notebook from top to bottom and keep its outputs
 	DGRL_SMALL=1 $(BIN)/python -m notebooks.execute

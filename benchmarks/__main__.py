@@ -1,8 +1,8 @@
-"""Measures everything anew and writes `benchmarks/README.md`: `python -m benchmarks [SECTION …]`.
+"""Measures everything anew and prints it: `python -m benchmarks [SECTION …] [--write]`.
 
-With names only those sections are measured again; the others stay as they are. What the network's parts do needs a data
-set: `python -m benchmarks parts DATA [--count N …]` measures that section alone, and writes `parts.json` beside the
-weights that ship; with `--weights W` it only prints.
+With names only those sections are measured. `--write` also puts what they print on the page `benchmarks/README.md`; the
+other sections stay as they are. What the network's parts do needs a data set: `python -m benchmarks parts DATA
+[--count N …]` measures that section alone; with `--write` it also replaces `parts.json` beside the weights that ship.
 """
 
 import argparse
@@ -33,6 +33,7 @@ SECTIONS = {
 ASKED_FOR = {"gpu"}
 """Sections that are measured only when they are named: not every machine can."""
 WITH_DATA = "parts"
+WRITE = "--write"
 
 
 def replaced(page: str, section: str, text: str) -> str:
@@ -44,27 +45,30 @@ def replaced(page: str, section: str, text: str) -> str:
     return pattern.sub(lambda _: f"{start}\n{text.strip()}\n{end}", page)
 
 
-def measure(section: str, *arguments: str) -> None:
-    """Run a section's command and put what it prints on the page."""
+def measure(section: str, write: bool, *arguments: str) -> None:
+    """Run a section's command and print what it prints; with `write` put it on the page too."""
     print(f"{section} …", flush=True)
     command = [sys.executable, "-m", SECTIONS.get(section, f"benchmarks.{section}"), *arguments]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     print(done.stdout)
-    PAGE.write_text(replaced(PAGE.read_text("utf-8"), section, done.stdout), "utf-8")
+    if write:
+        PAGE.write_text(replaced(PAGE.read_text("utf-8"), section, done.stdout), "utf-8")
 
 
 def main() -> None:
     """Run the sections' commands one after the other."""
-    if sys.argv[1:2] == [WITH_DATA]:
-        if any(word.startswith("--weights") for word in sys.argv[2:]):  # the page is about the weights that ship
-            subprocess.run([sys.executable, "-m", f"benchmarks.{WITH_DATA}", *sys.argv[2:]], check=True)
-        else:
-            measure(WITH_DATA, *sys.argv[2:], "--json", str(SHIPPED_WEIGHTS / PARTS_FILE))
+    words = [word for word in sys.argv[1:] if word != WRITE]
+    write = len(words) < len(sys.argv) - 1
+    if words[:1] == [WITH_DATA]:
+        if write and any(word.startswith("--weights") for word in words):
+            raise SystemExit("the page is about the weights that ship: --write does not go with --weights")
+        measure(WITH_DATA, write, *words[1:], *(["--json", str(SHIPPED_WEIGHTS / PARTS_FILE)] if write else []))
         return
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("sections", nargs="*", choices=[[], *SECTIONS], metavar="SECTION", help=", ".join(SECTIONS))
-    for section in parser.parse_args().sections or [name for name in SECTIONS if name not in ASKED_FOR]:
-        measure(section)
+    parser.add_argument(WRITE, action="store_true", help="put the numbers on the page, a tracked file")
+    for section in parser.parse_args(words).sections or [name for name in SECTIONS if name not in ASKED_FOR]:
+        measure(section, write)
 
 
 if __name__ == "__main__":

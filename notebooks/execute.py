@@ -9,6 +9,8 @@ from pathlib import Path
 import nbformat
 from nbclient import NotebookClient
 
+from notebooks.first_cell import FIRST_CELL
+
 FOLDER = Path(__file__).parent
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 TIMEOUT = 1800
@@ -21,6 +23,8 @@ def execute(path: Path) -> nbformat.NotebookNode:
         nbclient.exceptions.CellExecutionError: a cell failed.
     """
     notebook = nbformat.read(path, as_version=4)
+    first = next(cell for cell in notebook.cells if cell.cell_type == "code")
+    first.source = FIRST_CELL
     client = NotebookClient(
         notebook,
         timeout=TIMEOUT,

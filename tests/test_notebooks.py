@@ -1,7 +1,10 @@
 """What is committed of the notebooks is what they gave when they ran; `make notebooks`, in CI too, runs them."""
 
 import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +12,9 @@ import nbformat
 import pytest
 
 from notebooks.execute import WIDGET_VIEW
+from notebooks.first_cell import EXTRAS, FIRST_CELL, REPOSITORY
+from tests.helpers.colab import LACKING, brought
+from tests.helpers.project import PROJECT
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
@@ -75,3 +81,51 @@ def texts(notebook: Any) -> list[str]:
         kept = {kind: value for kind, value in output.get("data", {}).items() if not kind.startswith("image/")}
         found.append(json.dumps(kept))
     return found
+
+
+def first_cells(path: Path, host: str, folder: Path, cells: int = 2) -> "subprocess.CompletedProcess[str]":
+    """Run a notebook's first cells on such a host, in a folder that has nothing of ours."""
+    command = [sys.executable, "-W", "ignore", "-m", "tests.helpers.colab", path, cells, host, folder]
+    environment = os.environ | {"PYTHONPATH": str(FOLDER.parent), "MPLBACKEND": "agg", "DGRL_SMALL": "1"}
+    for name in ("IPYTHONDIR", "MPLCONFIGDIR"):
+        environment[name] = str(folder / name.lower())
+    return subprocess.run(
+        list(map(str, command)), cwd=FOLDER.parent, env=environment, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.parametrize("host", ["colab", "kaggle"])
+def test_the_first_cells_install_what_a_host_lacks(tmp_path: Path, host: str) -> None:
+    """Without `input()`: `stdin` is closed."""
+    done = first_cells(FOLDER / "explore.ipynb", host, tmp_path)
+    assert done.returncode == 0, done.stderr[-2000:] + done.stdout[-2000:]
+    assert (tmp_path / "pip").read_text() == f"dgrl[{EXTRAS}] @ git+{REPOSITORY}\n"
+    assert "GPU: none" in done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_every_notebook_starts_on_colab(tmp_path: Path, path: Path) -> None:
+    done = first_cells(path, "colab", tmp_path)
+    assert done.returncode == 0, done.stderr[-2000:] + done.stdout[-2000:]
+
+
+def test_a_kernel_without_dgrl_says_so_in_one_sentence(tmp_path: Path) -> None:
+    done = first_cells(FOLDER / "explore.ipynb", "elsewhere", tmp_path, cells=1)
+    assert done.returncode != 0
+    assert "This kernel has no DGRL: run `make app`" in done.stderr + done.stdout
+    assert not (tmp_path / "pip").exists()
+
+
+def test_an_installation_with_the_extras_brings_what_hosts_lack() -> None:
+    extras = set(EXTRAS.split(","))
+    needed = set(LACKING.values()) - {"gradio"}  # the app's, which no notebook needs
+    assert needed <= brought(extras)
+    assert REPOSITORY in PROJECT.get("urls", {"Repository": REPOSITORY}).values()
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_notebooks_share_their_first_cell_and_name_no_path_beside_them(path: Path) -> None:
+    cells = code_cells(nbformat.read(path, as_version=4))
+    assert cells[0].source == FIRST_CELL
+    assert not [cell for cell in cells if re.search(r'Path\(["\']\.\.|\binput\(', cell.source)]
