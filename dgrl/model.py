@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from dgrl.checkpoint import CONFIG_FILE, CheckpointError, checkpoint_folder, loa
 from dgrl.images import Picture, read_image, to_tensor
 from dgrl.network.brn import BRN, BRNOutput
 from dgrl.network.config import BRN_SETTINGS, DGRLConfig
+from dgrl.network.mirrored import localise_twice
 from dgrl.network.rln import RLN, RLNOutput
 from dgrl.network.sizing import SIZINGS
 from dgrl.taps import Change, Edit, Recorder, as_edits, check_edits, listening, tap_names
@@ -23,6 +24,9 @@ from dgrl.trace import Array, Trace
 
 Edits = Sequence[Edit | tuple[str, Change]] | Mapping[str, Change]
 """Alterations of what passes through taps: `Edit`s, (tap, change) pairs, or a mapping of taps to changes."""
+
+Quality = Literal["normal", "high"]
+"""How RLN's map is made: by one pass, or as the average over the photo and its mirror image."""
 
 
 @dataclass
@@ -66,20 +70,31 @@ class DGRL(
         self.brn = BRN(self.config)
         self.sizing = SIZINGS[self.config.sizing]()
 
-    def forward(self, images: Tensor, steps: int | None = None) -> DGRLOutput:
+    def forward(self, images: Tensor, steps: int | None = None, quality: Quality = "normal") -> DGRLOutput:
         """Saliency of a batch of images (B, 3, H, W), RGB, any size; `steps` is T for this pass.
 
         The images are float in [0, 1], or uint8 in [0, 255] (see `square`). They may be on another device than the
         network: a GPU rounds bytes that it resizes differently, which moves edges, so photos are resized on the CPU.
         """
-        localised = self.localise(images, steps)
+        localised = self.localise(images, steps, quality)
         refined = self.refine(images, localised.saliency)
         saliency = self.sizing.refined(refined.refined, *images.shape[-2:])
         return DGRLOutput(saliency, localised, refined)
 
-    def localise(self, images: Tensor, steps: int | None = None) -> RLNOutput:
-        """Stage one: RLN on the images (B, 3, H, W), resized to `config.rln_size`."""
-        output: RLNOutput = self.rln(self.sizing.for_rln(images, self.config.rln_size).to(self.device), steps)
+    def localise(self, images: Tensor, steps: int | None = None, quality: Quality = "normal") -> RLNOutput:
+        """Stage one: RLN on the images (B, 3, H, W), resized to `config.rln_size`.
+
+        `quality="high"` averages over the images and their mirror images, in two passes of RLN.
+
+        Raises:
+            ValueError: `quality` is unknown.
+        """
+        if quality not in get_args(Quality):
+            raise ValueError(f"quality {quality!r} is unknown; there is {' and '.join(get_args(Quality))}")
+        squares = self.sizing.for_rln(images, self.config.rln_size).to(self.device)
+        if quality == "high":
+            return localise_twice(self.rln, squares, steps)
+        output: RLNOutput = self.rln(squares, steps)
         return output
 
     def refine(self, images: Tensor, saliency: Tensor) -> BRNOutput:
@@ -88,21 +103,24 @@ class DGRL(
         return self.brn(*(square.to(self.device) for square in squares))
 
     @torch.inference_mode()
-    def detect(self, picture: Picture, steps: int | None = None) -> NDArray[np.float32]:
+    def detect(self, picture: Picture, steps: int | None = None, *, quality: Quality = "normal") -> NDArray[np.float32]:
         """The saliency map of one picture.
 
         Args:
             picture: a path, PIL image, array or tensor (see `read_image`).
             steps: T for this pass; by default the number trained.
+            quality: "high" averages RLN's maps over the picture and its mirror image before BRN: more accurate, and
+                twice RLN's time.
 
         Returns:
             (H, W) float32 in [0, 1], the picture's own size; the probability that a pixel is salient.
 
         Raises:
             ImageError: the picture cannot be used.
+            ValueError: `quality` is unknown.
             FloatingPointError: the network gave NaN or infinite values.
         """
-        output = self(to_tensor(read_image(picture)), steps)
+        output = self(to_tensor(read_image(picture)), steps, quality)
         return _finite(output.saliency[0, 0])
 
     def trace(self, picture: Picture, steps: int | None = None, edits: Edits = ()) -> Trace:

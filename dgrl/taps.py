@@ -106,6 +106,17 @@ def listening(listener: Listener) -> Iterator[None]:
         _listener.reset(token)
 
 
+@contextmanager
+def listening_mirrored() -> Iterator[None]:
+    """Within this context the current listener, if there is one, sees and returns values flipped left to right."""
+    listener = _listener.get()
+    if listener is None:
+        yield
+        return
+    with listening(lambda name, value: listener(name, value.flip(-1)).flip(-1)):
+        yield
+
+
 @dataclass(frozen=True)
 class Passed:
     """As a change: what passed another tap earlier in the same half of the pass, after that one's edits."""

@@ -2,7 +2,7 @@
 
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -19,6 +19,10 @@ Weights = Annotated[
 ]
 Steps = Annotated[
     int | None, typer.Option(min=0, max=100, help="T: RLN runs T + 1 times; by default as often as in training.")
+]
+Quality = Annotated[
+    Literal["normal", "high"],
+    typer.Option(help="high averages RLN's maps over the photo and its mirror image: better, and slower."),
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
 Precision = Annotated[str, typer.Option(help="auto, fp32, bf16 or fp16; auto is bf16 where the hardware has it.")]

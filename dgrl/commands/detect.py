@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dgrl.commands.common import Device, Precision, Steps, Weights, load_model, log, one_line, refuse
+from dgrl.commands.common import Device, Precision, Quality, Steps, Weights, load_model, log, one_line, refuse
 from dgrl.commands.processes import is_main_process, join_processes, leave_processes, process_count, process_number
 from dgrl.files import replacing, sweep
 
@@ -49,6 +49,7 @@ def detect(
     ] = None,
     weights: Weights = None,
     steps: Steps = None,
+    quality: Quality = "normal",
     device: Device = "auto",
     precision: Precision = "auto",
 ) -> None:
@@ -123,7 +124,7 @@ def detect(
             except images.ImageError as error:
                 turn_down(error)
                 continue
-            writer.submit(write, path, photo, model.detect(photo.seen, steps))
+            writer.submit(write, path, photo, model.detect(photo.seen, steps, quality=quality))
     if show_bar:
         typer.echo(f"{len(written)} of {len(found)} maps are in {one_line(str(out))}")
     if share:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from dgrl.commands.common import Device, Precision, Steps, Weights, load_model, log, refuse
+from dgrl.commands.common import Device, Precision, Quality, Steps, Weights, load_model, log, refuse
 from dgrl.commands.data import (
     Data,
     Download,
@@ -42,6 +42,7 @@ def evaluate(
     ] = None,
     weights: Weights = None,
     steps: Steps = None,
+    quality: Quality = "normal",
     refine: Annotated[bool, typer.Option(help="Run BRN too.")] = True,
     stretch: Annotated[bool, typer.Option(help="Stretch each map to [0, 1] first, as the published protocol.")] = True,
     device: Device = "auto",
@@ -58,8 +59,8 @@ def evaluate(
     Several processes share the work: `torchrun --nproc-per-node N -m dgrl evaluate …`, or `accelerate launch -m dgrl …`
     where there are several GPUs.
     """
-    if maps is not None and (steps is not None or not refine):
-        raise typer.BadParameter("--steps and --no-refine are for a network, not for --maps")
+    if maps is not None and (steps is not None or not refine or quality != "normal"):
+        raise typer.BadParameter("--steps, --quality and --no-refine are for a network, not for --maps")
     if maps is not None and not images:
         images = masks  # maps are measured by masks alone; a report shows these for the photos
     for folder in filter(None, (report, json_file and json_file.parent)):
@@ -73,7 +74,7 @@ def evaluate(
     else:
         with contextlib.redirect_stdout(sys.stdout if is_main_process() else io.StringIO()):
             model, _ = load_model(weights, device, precision)
-        result = run(model, checked.pairs, steps, stretch, refine, turn_down, **settings)
+        result = run(model, checked.pairs, steps, stretch, refine, turn_down, quality, **settings)
     if is_main_process():
         typer.echo(result.table())
         if json_file is not None:

@@ -17,7 +17,7 @@ from dgrl.data.pairs import DataError, Pair, file_of_stem
 from dgrl.evaluation.metrics import METRICS, Bytes, Curve, Mask
 from dgrl.evaluation.tally import Nested, Refuse, Row, Sample, Tally, Worst, measure_all
 from dgrl.images import ImageError, read_image, to_tensor
-from dgrl.model import DGRL
+from dgrl.model import DGRL, Quality
 from dgrl.network.rln import RLNOutput
 
 REFINED = "refined"
@@ -94,6 +94,7 @@ def evaluate(
     stretch: bool = True,
     refine: bool = True,
     refuse: Refuse | None = None,
+    quality: Quality = "normal",
     **settings: Any,
 ) -> Evaluation:
     """Run the network over pictures with masks and measure every map it makes.
@@ -105,6 +106,7 @@ def evaluate(
         stretch: stretch each map to [0, 1] first (the published protocol).
         refine: run BRN too; without it only RLN's time steps are measured.
         refuse: told of a picture that cannot be read, which is then passed over; by default that is an error.
+        quality: see `DGRL.detect`; "high" averages the maps of every time step.
         settings: see `measure_all`.
 
     Raises:
@@ -115,7 +117,7 @@ def evaluate(
 
     def look(pair: Pair) -> Sample:
         truth = pair.truth()
-        localised, maps = run(model, pair, steps, refine, stretch)
+        localised, maps = run(model, pair, steps, refine, stretch, quality)
         if maps["t0"].shape[-2:] != truth.shape:
             raise ImageError(f"{pair.mask}: the mask's size differs from that of {pair.image.name}")
         attention = {
@@ -190,12 +192,12 @@ def _evaluation(tally: Tally, stretch: bool) -> Evaluation:
 
 @torch.inference_mode()
 def run(
-    model: DGRL, pair: Pair, steps: int | None, refine: bool, stretch: bool = False
+    model: DGRL, pair: Pair, steps: int | None, refine: bool, stretch: bool = False, quality: Quality = "normal"
 ) -> tuple[RLNOutput, dict[str, Tensor]]:
     """One picture: RLN's output, and every map (1, 1, H, W) float32 in the picture's size, by kind."""
     photo = read_image(pair.image)
     images = to_tensor(photo)
-    localised = model.localise(images, steps)
+    localised = model.localise(images, steps, quality)
     height, width = photo.shape[:2]
     sized = model.sizing.localised
     maps = {f"t{t}": sized(step.saliency, height, width, stretch) for t, step in enumerate(localised.steps)}

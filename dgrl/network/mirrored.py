@@ -1,0 +1,33 @@
+"""Average of RLN's maps over the images and their mirror images: what `quality="high"` means."""
+
+import torch
+
+from dgrl.network.rln import RLN, RLNOutput, RLNStep
+from dgrl.taps import listening_mirrored
+
+
+def localise_twice(rln: RLN, squares: torch.Tensor, steps: int | None = None) -> RLNOutput:
+    """Run RLN on the images and on their mirror images, and average what both give at every time step.
+
+    Edits hold for both passes: in the second one taps see what they would see in the first.
+
+    Args:
+        rln: the network.
+        squares: (B, 3, S, S) in [0, 1].
+        steps: see `RLN.forward`.
+
+    Returns:
+        Steps whose `saliency` and `weight_maps` are the averages. `logits` are those of the averaged saliency: their
+        softmax gives it.
+    """
+    plain: RLNOutput = rln(squares, steps)
+    with listening_mirrored():
+        mirrored: RLNOutput = rln(squares.flip(-1), steps)
+    return RLNOutput([_averaged(*both) for both in zip(plain.steps, mirrored.steps, strict=True)])
+
+
+def _averaged(plain: RLNStep, mirrored: RLNStep) -> RLNStep:
+    saliency = (plain.saliency + mirrored.saliency.flip(-1)) / 2
+    weight_maps = {level: (m + mirrored.weight_maps[level].flip(-1)) / 2 for level, m in plain.weight_maps.items()}
+    logits = torch.cat([1 - saliency, saliency], 1).clamp(min=1e-12).log()
+    return RLNStep(logits, saliency, weight_maps)
