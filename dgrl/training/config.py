@@ -121,6 +121,14 @@ class TrainingConfig:
         float,
         Setting("share of RLN's pictures that are pages of text, without an object (departure; published: 0)", 0, 1),
     ] = 0.0
+    teacher: Annotated[
+        str | None,
+        Setting("checkpoint whose maps of the same augmented pictures are mixed into RLN's masks (published: none)"),
+    ] = None
+    teacher_steps: Annotated[
+        int | None, Setting("T of the teacher; by default the one it was trained with", least=0)
+    ] = None
+    teacher_weight: Annotated[float, Setting("weight of the teacher's maps; the masks have the rest", 0, 1)] = 0.5
     stored_maps: Annotated[
         bool, Setting("make RLN's maps for BRN's training once, of whole pictures, instead of anew for each crop")
     ] = False

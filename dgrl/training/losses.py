@@ -19,9 +19,9 @@ EDGE_REACH = 6
 def cross_entropy(logits: Tensor, masks: Tensor, summed: bool = False) -> Tensor:
     """Softmax cross-entropy per pixel, mean over pixels, or summed over them (published), mean over pictures.
 
-    Logits are (B, 2, H, W), masks (B, 1, H, W) of 0 and 1.
+    Logits are (B, 2, H, W), masks (B, 1, H, W) in [0, 1]: of 0 and 1, or mixed with a teacher's maps.
     """
-    loss = F.cross_entropy(logits, masks[:, 0].long(), reduction="none")  # (B, H, W)
+    loss = F.cross_entropy(logits, torch.cat([1 - masks, masks], 1), reduction="none")  # (B, H, W)
     return loss.sum((1, 2)).mean() if summed else loss.mean()
 
 

@@ -1,6 +1,7 @@
 """Pictures in which CWM's maps name a place: they teach RLN to obey attention, and to remember it.
 
-Of two objects the maps name one, which alone is asked for. Or they name a place without an object (`GROUND_SHARE`), and
+Of two objects the maps name one, which alone is asked for: by its mask, the box around it, or a disc on it, as a click
+(`prompted`). Or they name a place without an object (`GROUND_SHARE`), and
 nothing is: what attention passes over must not be found, however much it stands out. Or the maps of t = 0 are zero, so
 that nothing is seen (`NOWHERE_SHARE`): later steps, which then remember nothing, must find nothing either.
 
@@ -31,7 +32,11 @@ GROUND_SHARE = 1 / 4
 NOWHERE_SHARE = 1 / 5
 """So many look nowhere at t = 0."""
 LEAST_SHARE = 0.01
-"""A place that covers less of its picture than this is not named."""
+"""An object that covers less of its picture than this is not named."""
+BOX_SHARE = DISC_SHARE = 1 / 3
+"""So many objects are named by a box, and by a disc; the others by their masks."""
+RADII = 12 / 384, 64 / 384
+"""Smallest and largest radius of a disc, of the picture's side."""
 
 
 class NamedData(SaliencyData):
@@ -76,7 +81,27 @@ class NamedData(SaliencyData):
             wanted = place
         if place.mean() < LEAST_SHARE:  # too little of it is left to be meant
             return usual
-        return image, wanted, torch.tensor(FIRST if torch.rand(()) < FIRST_SHARE else EVERY), place
+        return image, wanted, torch.tensor(FIRST if torch.rand(()) < FIRST_SHARE else EVERY), prompted(place)
+
+
+def prompted(place: Tensor) -> Tensor:
+    """Return a prompt (1, S, S) of 0 and 1 for a place (1, S, S): itself, the box around it, or a disc on it.
+
+    The kind, and a disc's centre and radius, come from PyTorch's current random state.
+    """
+    drawn, rows, columns = float(torch.rand(())), *torch.nonzero(place[0], as_tuple=True)
+    if drawn >= BOX_SHARE + DISC_SHARE:
+        return place
+    if drawn < BOX_SHARE:
+        box = torch.zeros_like(place)
+        box[:, rows.min() : rows.max() + 1, columns.min() : columns.max() + 1] = 1
+        return box
+    side = place.shape[-1]
+    radius = side * (RADII[0] + (RADII[1] - RADII[0]) * float(torch.rand(())))
+    clicked = int(torch.randint(len(rows), ()))
+    across = torch.arange(side)
+    distance = torch.hypot(across[:, None] - rows[clicked].float(), across - columns[clicked].float())
+    return (distance <= radius).float()[None]
 
 
 def two_in_one(image: Tensor, mask: Tensor, other: Tensor, shape: Tensor, kind: int) -> tuple[Tensor, Tensor]:

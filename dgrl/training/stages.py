@@ -17,7 +17,7 @@ from dgrl.network.brn import BRNOutput
 from dgrl.taps import listening
 from dgrl.training.config import TrainingConfig
 from dgrl.training.losses import lean_loss, localisation_loss, refinement_loss
-from dgrl.training.named import GivenMaps, NamedData
+from dgrl.training.named import NOTHING, GivenMaps, NamedData
 from dgrl.training.stored import StoredCropData, still, store_maps
 
 
@@ -63,6 +63,8 @@ class LocaliseStage(TrainingStage):
         self.rln = model.rln
         # Without CWM there are no maps by which a place could be named.
         self.named_share = config.named_share if model.config.context else 0.0
+        # In a list, so that the teacher's weights are not among this stage's parameters.
+        self.teacher = [DGRL.from_pretrained(config.teacher)] if config.teacher else []
 
     def make_data(self, pairs: Sequence[Pair]) -> SaliencyData:
         """What the stage reads: pictures of RLN's training size, some of which may name one of two objects."""
@@ -80,7 +82,23 @@ class LocaliseStage(TrainingStage):
         """
         with nullcontext() if given is None or places is None else listening(GivenMaps(places, given)):
             output = self.rln(images, self.config.steps)
+        for teacher in self.teacher:
+            masks = self.softened(teacher.to(images.device), images, masks, given)
         return localisation_loss(output, masks, self.config)
+
+    @torch.no_grad()
+    def softened(self, teacher: DGRL, images: Tensor, masks: Tensor, given: Tensor | None) -> Tensor:
+        """Masks (B, 1, S, S) mixed with what the teacher finds in the same images and in their mirror images.
+
+        A picture without an object, or with a prompt, which the teacher cannot obey, keeps its mask.
+        """
+        steps = self.config.teacher_steps
+        found, mirrored = (teacher.rln(view, steps).saliency for view in (images, images.flip(3)))
+        found = (found + mirrored.flip(3)) / 2
+        counts = masks.amax((1, 2, 3), keepdim=True)
+        if given is not None:
+            counts = counts * (given == NOTHING).view(-1, 1, 1, 1)
+        return masks.lerp(found.to(masks.dtype), self.config.teacher_weight * counts)
 
 
 class RefineStage(TrainingStage):

@@ -10,7 +10,7 @@ from dgrl.data.pairs import plain_resize
 from dgrl.taps import Recorder, listening
 from dgrl.training.config import TrainingConfig
 from dgrl.training.losses import mask_as_map
-from dgrl.training.named import EVERY, FIRST, LEAST_SHARE, NOTHING, GivenMaps, NamedData, two_in_one
+from dgrl.training.named import EVERY, FIRST, LEAST_SHARE, NOTHING, GivenMaps, NamedData, prompted, two_in_one
 from dgrl.training.stages import make_stage
 from tests.helpers.networks import TINY, TRAINED, disc, filled, write_pairs
 
@@ -50,8 +50,8 @@ def test_named_pictures_come_as_often_as_asked_and_the_same_every_time(tmp_path)
         data = NamedData(pairs, plain_resize(64), named_share=share)
         items = [data[i] for i in range(len(data))]
         given = [int(item[2]) for item in items]
-        assert all(not item[3].any() or item[3].mean() >= LEAST_SHARE for item in items), "or next to nothing"
-        assert all(torch.equal(item[1], item[3]) or not item[1].any() for item in items), "all of it, or nothing"
+        assert all(not item[1].any() or item[1].mean() >= LEAST_SHARE for item in items), "or next to nothing"
+        assert all((item[3] * item[1]).any() or not item[1].any() for item in items), "the prompt touches its object"
         nowhere = sum(not item[3].any() for item in items)
         grounds = sum(not item[1].any() for item in items) - nowhere
         assert (0 < grounds < 20 and 0 < nowhere < 20) if share else grounds == nowhere == 0
@@ -62,6 +62,28 @@ def test_named_pictures_come_as_often_as_asked_and_the_same_every_time(tmp_path)
     assert len(alone[0]) == 2
     without_maps = DGRL(dataclasses.replace(TRAINED, context=False))
     assert len(make_stage(without_maps, TrainingConfig(named_share=1.0, size=64)).make_data(pairs)[0]) == 2
+
+
+def test_prompts_are_masks_boxes_and_discs_of_many_sizes():
+    torch.manual_seed(0)
+    place = disc(384, 384, (200, 150), 90)[0]
+    place[:, 200:] = 0  # no rectangle, so that its box is larger
+    box = torch.zeros_like(place)
+    box[:, 111:200, 61:240] = 1
+    kinds, radii = {"mask": 0, "box": 0, "disc": 0}, []
+    for _ in range(120):
+        prompt = prompted(place)
+        assert set(prompt.unique().tolist()) == {0, 1}
+        assert (prompt * place).any()
+        kind = "mask" if torch.equal(prompt, place) else "box" if torch.equal(prompt, box) else "disc"
+        kinds[kind] += 1
+        if kind == "disc":
+            rows, columns = torch.nonzero(prompt[0], as_tuple=True)
+            radii.append(max(int(rows.max() - rows.min()), int(columns.max() - columns.min())) / 2)
+    assert min(kinds.values()) > 20, kinds
+    assert min(radii) >= 12
+    assert max(radii) <= 64
+    assert max(radii) - min(radii) > 30
 
 
 def test_given_maps_replace_those_of_named_pictures_alone():
