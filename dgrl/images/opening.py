@@ -5,10 +5,10 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import pillow_heif
-from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
+from PIL import ExifTags, Image, PngImagePlugin, UnidentifiedImageError
 
 IMAGE_SUFFIXES = frozenset(
     {
@@ -28,6 +28,16 @@ PngImagePlugin.MAX_TEXT_CHUNK = max(PngImagePlugin.MAX_TEXT_CHUNK, 16 * 2**20)
 
 # Pillow hands these to other programs or to loaders that are not there.
 _FOREIGN_FORMATS = frozenset({"EPS", "WMF"})
+_TURNS: dict[Any, Image.Transpose] = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What makes a picture upright, by its EXIF orientation."""
 _DIVISORS = (2, 4, 8)  # JPEG's; JPEG 2000 could do more
 _pillow_limit = threading.Lock()
 
@@ -91,10 +101,20 @@ def decoded(image: Image.Image, name: str) -> Image.Image:
     # Decoders raise errors of many kinds on damaged files.
     except Exception as error:
         raise ImageError(f"{name}: the picture is damaged ({_reason(error)})") from error
+    return upright(image)
+
+
+def upright(image: Image.Image) -> Image.Image:
+    """The picture turned and mirrored as its EXIF orientation says; as it is if there is none that can be read.
+
+    `ImageOps.exif_transpose` also writes the EXIF block anew, which fails on blocks with other values that Pillow reads
+    but cannot write.
+    """
     try:
-        return ImageOps.exif_transpose(image)
-    except Exception:  # the pixels are sound: damaged EXIF data only means that nobody knows of a rotation
-        return image
+        turn = _TURNS.get(image.getexif().get(ExifTags.Base.Orientation))
+    except Exception:  # damaged EXIF data; Pillow's errors are of many kinds
+        turn = None
+    return image if turn is None else image.transpose(turn)
 
 
 def check_size(size: tuple[int, int], name: str, max_pixels: int) -> None:

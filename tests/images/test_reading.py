@@ -145,6 +145,28 @@ def test_exif_rotation_of_16_bits(tmp_path, grey):
     close(read_image(tmp_path / "turned.png")[:, :, 0], np.rot90(grey >> 8, -1), 0)
 
 
+UNWRITABLE = {
+    "negative, zero denominator": (0x9204, 10, 1, struct.pack("<ii", -1, 0)),
+    "negative where none may be": (0x011A, 10, 1, struct.pack("<ii", -5, 3)),
+    "shorter than it says": (0x9286, 7, 5000, b"abc"),
+    "text that is not ASCII": (0x010E, 2, 4, b"\xff\xfe\xc3\0"),
+}
+"""Tag, type, count and value of EXIF entries that cameras write and Pillow cannot write back, or may not."""
+
+
+@pytest.mark.filterwarnings("ignore:Truncated File Read")
+@pytest.mark.parametrize("entry", UNWRITABLE)
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp"])
+def test_a_block_that_cannot_be_written_back_still_turns(tmp_path, colours, entry, suffix):
+    tag, kind, count, value = UNWRITABLE[entry]
+    entries = struct.pack("<HHIHH", ORIENTATION, 3, 1, 6, 0) + struct.pack("<HHII", tag, kind, count, 38)
+    block = b"Exif\0\0II*\0" + struct.pack("<IH", 8, 2) + entries + struct.pack("<I", 0) + value
+    path = tmp_path / f"turned.{suffix}"
+    Image.fromarray(colours).save(path, exif=block, **({"lossless": True} if suffix == "webp" else {}))
+    close(read_image(path), np.rot90(colours, -1), 16)
+    close(read_image(Image.open(path)), np.rot90(colours, -1), 16)
+
+
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
 def test_damaged_exif_is_no_reason_to_refuse(tmp_path, colours):
     Image.fromarray(colours).save(tmp_path / "a.jpg", exif=b"Exif\0\0II*\0\xff\xff\xff\x7f" + bytes(range(64)))
