@@ -1,8 +1,9 @@
 """Measures everything anew and prints it: `python -m benchmarks [SECTION …] [--write]`.
 
 With names only those sections are measured. `--write` also puts what they print on the page `benchmarks/README.md`; the
-other sections stay as they are. What the network's parts do needs a data set: `python -m benchmarks parts DATA
-[--count N …]` measures that section alone; with `--write` it also replaces `parts.json` beside the weights that ship.
+other sections stay as they are. Two sections need a data set and are measured alone: `python -m benchmarks parts DATA
+[--count N …]`, which with `--write` also replaces `parts.json` beside the weights that ship, and `python -m benchmarks
+prompts DATA [--count N …]`.
 """
 
 import argparse
@@ -32,7 +33,8 @@ SECTIONS = {
 """What is run for each section of the page, between its marks."""
 ASKED_FOR = {"gpu"}
 """Sections that are measured only when they are named: not every machine can."""
-WITH_DATA = "parts"
+PARTS = "parts"
+WITH_DATA = (PARTS, "prompts")
 WRITE = "--write"
 
 
@@ -59,10 +61,11 @@ def main() -> None:
     """Run the sections' commands one after the other."""
     words = [word for word in sys.argv[1:] if word != WRITE]
     write = len(words) < len(sys.argv) - 1
-    if words[:1] == [WITH_DATA]:
+    if words and words[0] in WITH_DATA:
         if write and any(word.startswith("--weights") for word in words):
             raise SystemExit("the page is about the weights that ship: --write does not go with --weights")
-        measure(WITH_DATA, write, *words[1:], *(["--json", str(SHIPPED_WEIGHTS / PARTS_FILE)] if write else []))
+        numbers = ["--json", str(SHIPPED_WEIGHTS / PARTS_FILE)] if write and words[0] == PARTS else []
+        measure(words[0], write, *words[1:], *numbers)
         return
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("sections", nargs="*", choices=[[], *SECTIONS], metavar="SECTION", help=", ".join(SECTIONS))

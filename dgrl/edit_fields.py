@@ -37,11 +37,11 @@ class Field:
         required: whether it must be given. Other fields may be left out or null.
         default: the value of a field that is left out.
         choices: allowed values of a "choice".
-        maximum: of a "number" or an "integer"; both start at 0.
+        maximum: of a "number" or an "integer", and of the edges of a "box"; all start at 0.
     """
 
     name: str
-    type: Literal["choice", "number", "integer", "step", "mask", "tap", "text", "photo"]
+    type: Literal["choice", "number", "integer", "step", "mask", "box", "tap", "text", "photo"]
     description: str
     required: bool = False
     default: float | None = None
@@ -66,6 +66,12 @@ class Field:
             "integer": {"type": "integer", "minimum": 0, "maximum": self.maximum},
             "step": {"type": "integer", "minimum": 0, "maximum": LAST_STEP},
             "mask": {"type": "string", "pattern": r"^\d{1,3}x\d{1,3}:[0-9a-z.]+$"},
+            "box": {
+                "type": "array",
+                "items": {"type": "number", "minimum": 0, "maximum": self.maximum},
+                "minItems": 4,
+                "maxItems": 4,
+            },
             "tap": {"type": "string", "pattern": f"^({PATCHED.pattern})$"},
             "text": {"type": "string"},
         }
@@ -79,7 +85,7 @@ class Field:
             about["default"] = self.default
         if self.choices:
             about["choices"] = list(self.choices)
-        if self.type in ("number", "integer"):
+        if self.type in ("number", "integer", "box"):
             about |= {"minimum": 0, "maximum": self.maximum}
         return about
 
@@ -137,6 +143,12 @@ def _integer(field: Field, value: Any) -> int:
     return int(_number(field, value))
 
 
+def _box(field: Field, value: Any) -> list[float]:
+    if not isinstance(value, list | tuple) or len(value) != 4:
+        raise ValueError(f"{field.name} is a list of four numbers: left, top, right, bottom")
+    return [_number(field, edge) for edge in value]
+
+
 def _step(field: Field, value: Any) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= LAST_STEP:
         raise ValueError(f"{field.name} is a time step, or null for every one")
@@ -163,6 +175,7 @@ _READERS: dict[str, Callable[[Field, Any], Any]] = {
     "integer": _integer,
     "step": _step,
     "mask": lambda _, value: read_mask(value),
+    "box": _box,
     "tap": _tap,
     "text": _text,
     "photo": lambda _, value: value,

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dgrl.edit_fields import Field, read_mask, write_mask
+from dgrl.prompts import SHARE, box_prompt, mask_prompt
 from dgrl.taps import (
     BLOCKS,
     EVERY,
@@ -49,12 +50,16 @@ class Kind:
         description: what it does, for the API.
         fields: what else it has.
         make: makes the edit from the fields' values and the function that computes other passes.
+        one_of: fields of which exactly one is given.
+        once: whether a pass takes only one edit of this kind.
     """
 
     name: str
     description: str
     fields: tuple[Field, ...]
     make: Callable[[Values, OtherTrace | None], Edit]
+    one_of: tuple[str, ...] = ()
+    once: bool = False
 
 
 def _time(values: Values) -> int | str:
@@ -71,11 +76,31 @@ def _patch(values: Values, other_trace: OtherTrace | None) -> Edit:
     return patch(other_trace(named), values["tap"])
 
 
+def _prompt(values: Values, _: OtherTrace | None) -> Edit:
+    if values["box"] is not None:
+        left, top, right, bottom = values["box"]
+        return box_prompt(left, top, right, bottom, values["share"])
+    return mask_prompt(values["mask"], values["share"])
+
+
 LEVEL = Field("level", "choice", "level of the attention map", required=True, choices=LEVELS)
 AT = Field("at", "step", "time step t; null for every time step")
 
-# In the order in which edits of one tap are applied: a map that is flattened and painted is painted on an even one.
+# In the order in which edits of one tap are applied: a prompt stands for the network's own map, and a map that is
+# flattened and painted is painted on an even one.
 KINDS = (
+    Kind(
+        "prompt",
+        "Say which object is meant: make the attention maps of t = 0 look at a box or a mask.",
+        (
+            Field("box", "box", "left, top, right, bottom as shares of the photo's width and height", maximum=1),
+            Field("mask", "mask", "what is meant, stretched over the photo: WIDTHxHEIGHT:RUNS"),
+            Field("share", "number", "share of a map's mass that lies on the prompt", default=SHARE, maximum=1),
+        ),
+        _prompt,
+        one_of=("box", "mask"),
+        once=True,
+    ),
     Kind(
         "flatten",
         "Make an attention map the same everywhere.",
@@ -144,6 +169,9 @@ def read_edits(sent: Any, other_trace: OtherTrace | None = None) -> tuple[Edit, 
     """
     if not isinstance(sent, list | tuple) or len(sent) > MAX_EDITS:
         raise ValueError(f"edits are a list of at most {MAX_EDITS} objects")
+    for kind in KINDS:
+        if kind.once and sum(isinstance(one, Mapping) and one.get("kind") == kind.name for one in sent) > 1:
+            raise ValueError(f"a pass takes one {kind.name}")
     ranked = sorted((read_edit(one, other_trace) for one in sent), key=lambda found: found[0])
     return tuple(edit for _, edit in ranked)
 
@@ -155,6 +183,8 @@ def read_edit(sent: Any, other_trace: OtherTrace | None = None) -> tuple[tuple[i
         raise ValueError(f"an edit is an object whose kind is one of {', '.join(names)}")
     rank = names.index(sent["kind"])
     kind = KINDS[rank]
+    if kind.one_of and sum(sent.get(name) is not None for name in kind.one_of) != 1:
+        raise ValueError(f"a {kind.name} has either a {' or a '.join(kind.one_of)}")
     edit = kind.make({field.name: field.read(sent) for field in kind.fields}, other_trace)
     return (rank, edit.tap), edit
 
@@ -171,7 +201,8 @@ def edits_schema() -> dict[str, Any]:
 
 def _kind_schema(kind: Kind) -> dict[str, Any]:
     fields = {field.name: field.schema() for field in kind.fields}
-    return {
+    given = [{"required": [name], "properties": {name: {"not": {"type": "null"}}}} for name in kind.one_of]
+    return ({"oneOf": given} if given else {}) | {
         "type": "object",
         "title": kind.name,
         "description": kind.description,

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -10,15 +11,17 @@ import numpy as np
 import torch
 from huggingface_hub import PyTorchModelHubMixin
 from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor, nn
 
 from dgrl.checkpoint import CONFIG_FILE, CheckpointError, checkpoint_folder, load_weights, read_config, save_weights
-from dgrl.images import Picture, read_image, to_tensor
+from dgrl.images import Picture, read_image, read_photo, to_tensor
 from dgrl.network.brn import BRN, BRNOutput
 from dgrl.network.config import BRN_SETTINGS, DGRLConfig
 from dgrl.network.mirrored import localise_twice
 from dgrl.network.rln import RLN, RLNOutput
 from dgrl.network.sizing import SIZINGS
+from dgrl.prompts import Box, Point, prompt_edits
 from dgrl.taps import Change, Edit, Recorder, as_edits, check_edits, listening, tap_names
 from dgrl.trace import Array, Trace
 
@@ -103,12 +106,24 @@ class DGRL(
         return self.brn(*(square.to(self.device) for square in squares))
 
     @torch.inference_mode()
-    def detect(self, picture: Picture, steps: int | None = None, *, quality: Quality = "normal") -> NDArray[np.float32]:
-        """The saliency map of one picture.
+    def detect(
+        self,
+        picture: Picture,
+        steps: int | None = None,
+        *,
+        box: Box | None = None,
+        point: Point | None = None,
+        prompt: Picture | None = None,
+        quality: Quality = "normal",
+    ) -> NDArray[np.float32]:
+        """The saliency map of one picture; with a prompt, the map of the object that is meant.
 
         Args:
             picture: a path, PIL image, array or tensor (see `read_image`).
             steps: T for this pass; by default the number trained.
+            box: (left, top, right, bottom) around the object, in the picture's pixels.
+            point: (column, row) of a pixel of the object.
+            prompt: a mask of the object (see `dgrl.prompts.mask_prompt`).
             quality: "high" averages RLN's maps over the picture and its mirror image before BRN: more accurate, and
                 twice RLN's time.
 
@@ -117,26 +132,61 @@ class DGRL(
 
         Raises:
             ImageError: the picture cannot be used.
-            ValueError: `quality` is unknown.
+            ValueError: `quality` is unknown; the prompt lies outside the picture or has no area, or more than one is
+                given.
             FloatingPointError: the network gave NaN or infinite values.
         """
-        output = self(to_tensor(read_image(picture)), steps, quality)
+        photo = read_image(picture)
+        edits = prompt_edits(self, photo, box, point, prompt, steps)
+        with listening(Recorder(edits)) if edits else nullcontext():
+            output = self(to_tensor(photo), steps, quality)
         return _finite(output.saliency[0, 0])
 
-    def trace(self, picture: Picture, steps: int | None = None, edits: Edits = ()) -> Trace:
+    def cut_out(
+        self,
+        picture: Picture,
+        steps: int | None = None,
+        *,
+        box: Box | None = None,
+        point: Point | None = None,
+        prompt: Picture | None = None,
+        quality: Quality = "normal",
+    ) -> Image.Image:
+        """The object of one picture on transparency: an RGBA image of the picture's size.
+
+        Arguments and errors are those of `detect`.
+        """
+        from dgrl.images.cutouts import cut_out  # imports torchvision, which takes seconds
+
+        photo = read_photo(picture)
+        return cut_out(photo, self.detect(photo.seen, steps, box=box, point=point, prompt=prompt, quality=quality))
+
+    def trace(
+        self,
+        picture: Picture,
+        steps: int | None = None,
+        edits: Edits = (),
+        *,
+        box: Box | None = None,
+        point: Point | None = None,
+        prompt: Picture | None = None,
+    ) -> Trace:
         """Everything one pass over one picture computes, as arrays.
 
         Args:
             picture: a path, PIL image, array or tensor (see `read_image`).
             steps: T for this pass; by default the number trained.
             edits: applied during the pass (see `Edits`).
+            box, point, prompt: which object is meant (see `detect`).
 
         Raises:
             ImageError: the picture cannot be used.
-            ValueError: an edit names no tap of this pass, or does not fit.
+            ValueError: an edit names no tap of this pass, or does not fit; or see `detect`.
             FloatingPointError: the network gave NaN or infinite values.
         """
-        return self.trace_refined(self.trace_localised(picture, steps, edits), edits)
+        photo, others = read_image(picture), as_edits(edits)
+        every = [*prompt_edits(self, photo, box, point, prompt, steps, others), *others]
+        return self.trace_refined(self.trace_localised(photo, steps, every), every)
 
     @torch.inference_mode()
     def trace_localised(self, picture: Picture, steps: int | None = None, edits: Edits = ()) -> Trace:

@@ -10,6 +10,8 @@ from dgrl.edits import KINDS, MAX_EDITS, edits_schema, read_edits, write_mask
 
 MASK = write_mask(np.eye(4, dtype=bool))
 SOUND: dict[str, dict[str, Any]] = {
+    "a box": {"kind": "prompt", "box": [0, 0.1, 0.5, 1]},
+    "a mask as prompt": {"kind": "prompt", "mask": MASK, "box": None, "share": 0.5},
     "flatten": {"kind": "flatten", "level": "conv4", "at": 1},
     "at every step": {"kind": "flatten", "level": "conv4", "at": None},
     "paint": {"kind": "paint", "level": "conv5", "mask": MASK, "strength": 0.5},
@@ -21,6 +23,10 @@ SOUND: dict[str, dict[str, Any]] = {
 UNSOUND: dict[str, tuple[Any, str]] = {
     "no kind": ({"level": "conv4"}, "kind is one of"),
     "another kind": ({"kind": "blur"}, "kind is one of"),
+    "a prompt of nothing": ({"kind": "prompt", "box": None}, "either a box or a mask"),
+    "box and mask": ({"kind": "prompt", "box": [0, 0, 1, 0.5], "mask": MASK}, "either a box or a mask"),
+    "half a box": ({"kind": "prompt", "box": [0, 0.5]}, "four numbers"),
+    "a box outside": ({"kind": "prompt", "box": [0, 0, 1.5, 1]}, "box is from 0 to 1"),
     "no level": ({"kind": "flatten"}, "level is one of"),
     "another level": ({"kind": "flatten", "level": "conv2"}, "level is one of"),
     "a step that no network has": ({"kind": "flatten", "level": "conv4", "at": 17}, "at is a time step"),
@@ -58,6 +64,11 @@ def test_every_kind_and_field_is_described() -> None:
     for kind in kinds:
         assert kind["description"]
         assert all("description" in field for name, field in kind["properties"].items() if name != "kind")
+
+
+def test_a_pass_takes_one_prompt() -> None:
+    with pytest.raises(ValueError, match="takes one prompt"):
+        read_edits([SOUND["a box"], SOUND["a mask as prompt"]])
 
 
 def test_too_many_edits_are_refused() -> None:

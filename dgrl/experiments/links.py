@@ -7,12 +7,15 @@ from typing import Any
 from urllib.parse import urlencode
 
 import numpy as np
+from PIL import Image
 
+from dgrl.data.masks import HALF
+from dgrl.edit_fields import LONGEST_MASK, write_mask
 from dgrl.experiments.experiment import Experiment
 from dgrl.experiments.listed import EXPERIMENTS
 from dgrl.experiments.passes import Setting
 from dgrl.experiments.sizes import Sizes
-from dgrl.explorer.edits import write_mask
+from dgrl.prompts import SHARE, BoxPrompt, MaskPrompt
 from dgrl.taps import (
     BLOCKS,
     COEFFICIENTS,
@@ -64,6 +67,9 @@ def written_edits(edit: Edit) -> Iterator[dict[str, Any]]:
     if isinstance(change, Mean) and edit.tap == COEFFICIENTS:
         yield {"kind": "kernels", "to": "mean"}
         return
+    if isinstance(change, BoxPrompt | MaskPrompt) and edit.tap == weight_map_name(EVERY, 0):
+        yield written_prompt(change)
+        return
     part, named = (BLOCKS, feedback_name) if isinstance(change, Scale) else (LEVELS, weight_map_name)
     step = edit.tap.split(".")[1].removeprefix("t")
     at: dict[str, Any] = {} if step == EVERY else {"at": int(step)}
@@ -79,6 +85,16 @@ def written_edits(edit: Edit) -> Iterator[dict[str, Any]]:
             yield {"kind": "flatten", "level": name} | at
         else:
             raise ValueError(f"links have no words for the edit of {edit.tap}")
+
+
+def written_prompt(prompt: BoxPrompt | MaskPrompt) -> dict[str, Any]:
+    """A prompt as links write it."""
+    share = {} if prompt.share == SHARE else {"share": prompt.share}
+    if isinstance(prompt, BoxPrompt):
+        return {"kind": "prompt", "box": [prompt.left, prompt.top, prompt.right, prompt.bottom]} | share
+    grey = Image.fromarray(np.frombuffer(prompt.grey, np.uint8).reshape(prompt.height, prompt.width))
+    size = min(prompt.width, LONGEST_MASK), min(prompt.height, LONGEST_MASK)
+    return {"kind": "prompt", "mask": write_mask(np.asarray(grey.resize(size, Image.Resampling.BOX)) > HALF)} | share
 
 
 def offered(sizes: Sizes | None, experiments: Sequence[Experiment] = EXPERIMENTS) -> list[dict[str, Any]]:

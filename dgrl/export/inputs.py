@@ -20,6 +20,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from dgrl.prompts import BoxPrompt, MaskPrompt
 from dgrl.taps import COEFFICIENTS, PRIOR, REFINED, Edit, GivenMap, Identity, Mean, Paint, Passed, Recorded, Scale
 
 SMALLEST = 1e-12
@@ -79,7 +80,8 @@ def as_inputs(edits: Sequence[Edit], defaults: Mapping[str, NDArray[np.float32]]
 
     Args:
         edits: `flatten_map`, `paint_map`, `scale_feedback`, `identity_kernels`, `mean_kernels`, `before_refinement`,
-            and `give_map`, `patch`, a number or an array in place of a weight map or of the prior.
+            prompts (`dgrl.prompts`), and `give_map`, `patch`, a number or an array in place of a weight map or of the
+            prior.
         defaults: the default of each input by its name, as the file has them.
 
     Raises:
@@ -111,6 +113,9 @@ def _changed(tap: str, parts: Inputs, edit: Edit) -> Inputs:
         if not given.any():
             return of(factor=factor * painting)
         return of(given=given * painting / (given * painting).mean())
+    if tap.endswith(".weight_map") and isinstance(change, BoxPrompt | MaskPrompt):
+        height, width = parts[f"{tap}.given"].shape[-2:]
+        return of(factor=0, given=change.weights(height, width).numpy())
     if tap.endswith(".feedback") and isinstance(change, Scale):
         return of(scale=parts[f"{tap}.scale"] * change.factor)
     if tap == COEFFICIENTS and isinstance(change, Mean | Identity):

@@ -24,6 +24,25 @@ export default {
   "maxSteps": 4,
   "maxEdits": 64,
   "edits": {
+    "prompt": {
+      "box": {
+        "type": "box",
+        "required": false,
+        "minimum": 0,
+        "maximum": 1
+      },
+      "mask": {
+        "type": "mask",
+        "required": false
+      },
+      "share": {
+        "type": "number",
+        "required": false,
+        "default": 0.9,
+        "minimum": 0,
+        "maximum": 1
+      }
+    },
     "flatten": {
       "level": {
         "type": "choice",

@@ -11,6 +11,7 @@ from PIL import Image
 
 from dgrl.evaluation.comparison import compare
 from dgrl.explorer.edits import read_edits, read_mask, write_mask
+from dgrl.prompts import box_prompt, mask_prompt
 from dgrl.taps import (
     before_refinement,
     flatten_map,
@@ -37,6 +38,8 @@ ALTERED: dict[str, tuple[list[dict[str, Any]], list[Any]]] = {
     "mean kernels": ([{"kind": "kernels", "to": "mean"}], [mean_kernels()]),
     "identity kernels": ([{"kind": "kernels", "to": "identity"}], [identity_kernels()]),
     "before BRN": ([{"kind": "unrefined"}], [before_refinement()]),
+    "a box as prompt": ([{"kind": "prompt", "box": [0.1, 0, 0.5, 1]}], [box_prompt(0.1, 0, 0.5, 1)]),
+    "a mask as prompt": ([{"kind": "prompt", "mask": write_mask(MASK), "share": 0.8}], [mask_prompt(MASK, 0.8)]),
     "nothing": ([], []),
 }
 
@@ -58,7 +61,9 @@ def test_the_endpoint_gives_what_the_library_gives(
     difference = np.abs(altered.saliency - untouched.saliency).mean()
     assert numbers["refined"]["mean_absolute_difference"] == pytest.approx(difference, abs=1e-5)
     assert [Path(path).stem for path in pictures] == ["untouched", "altered", "difference"]
-    assert (difference > 0) == (name not in ("nothing", "flat", "painted"))  # weights of t = 1 shape its map alone
+    # This network's feedback carries no attention: the weights of a step shape its own map alone.
+    without_effect = "nothing", "flat", "painted", "a box as prompt", "a mask as prompt"
+    assert (difference > 0) == (name not in without_effect)
 
 
 def test_the_photo_alone_has_all_weight_maps_flattened(
@@ -96,7 +101,7 @@ def test_each_altered_setting_costs_one_pass(client: Client, served: Served, new
 REFUSED: dict[str, tuple[Any, str]] = {
     "no list": ({"kind": "flatten"}, "Edits are a list"),
     "too many": ([{"kind": "unrefined"}] * 65, "at most 64"),
-    "no kind": ([{}], "kind is one of flatten, patch, paint"),
+    "no kind": ([{}], "kind is one of prompt, flatten, patch, paint"),
     "level": ([{"kind": "flatten", "level": "conv9"}], "Level is one of conv3, conv4, conv5"),
     "block": ([{"kind": "feedback", "block": 3}], "Block is one of conv2"),
     "step": ([{"kind": "flatten", "level": "conv3", "at": "1"}], "At is a time step"),
@@ -107,6 +112,11 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "large mask": ([{**PAINT, "mask": "999x999:1"}], "from 1 to 256 columns"),
     "short mask": ([{**PAINT, "mask": "9x9:1.2"}], "has 81 pixels, and the lengths of this one add up to 3"),
     "bad mask": ([{**PAINT, "mask": "9x9:§"}], "base 36"),
+    "prompt of no area": ([{"kind": "prompt", "box": [0.5, 0, 0.5, 1]}], "has no area"),
+    "prompt outside": ([{"kind": "prompt", "box": [0.5, 0, 1.5, 1]}], "Box is from 0 to 1"),
+    "empty prompt": ([{"kind": "prompt", "mask": "2x2:4"}], "has no area"),
+    "prompt of nothing": ([{"kind": "prompt"}], "either a box or a mask"),
+    "two prompts": ([{"kind": "prompt", "box": [0, 0, 0.5, 1]}] * 2, "takes one prompt"),
     "nothing left": ([{**PAINT, "strength": 0, "mask": "2x2:0.4"}], "leaves no weight"),
 }
 

@@ -19,6 +19,7 @@ from dgrl.cli import main
 from dgrl.export import Exported, ExportError, as_inputs, export, write
 from dgrl.export.write import BRN_IMAGE, RLN_IMAGE
 from dgrl.images import to_tensor
+from dgrl.prompts import box_prompt, mask_prompt
 from dgrl.taps import (
     Edit,
     before_refinement,
@@ -115,6 +116,8 @@ EDITS: dict[str, list[Edit]] = {
         flatten_map("conv5"),
         paint_map("conv5", PAINTING, 3.0),
     ],
+    "a box as prompt": [box_prompt(0.1, 0.2, 0.45, 0.9)],
+    "a mask as prompt, painted over": [mask_prompt(PAINTING), paint_map("conv4", PAINTING, 2.0, 0)],
     "a map of one's own": [
         Edit(weight_map_name("conv3", 1), np.linspace(0, 2, 6)[None, None, None].astype(np.float32))
     ],

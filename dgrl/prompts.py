@@ -1,0 +1,266 @@
+"""Prompts: a box, a click or a mask that says which object is meant.
+
+A prompt becomes the weight maps of time step t = 0 at every level: 90 % of a map's mass lies on the prompted area, the
+rest evenly everywhere. Later time steps have maps of their own and remember the object by the feedback; where feedback
+carries features without their attention (the published network), all time steps are prompted. A prompt is an edit like
+any other (`dgrl.taps`): equal prompts are equal values that can be hashed and pickled.
+
+A click is first turned into a mask: the connected part of the unprompted map, where it is above one half, that lies
+under the click. Where the unprompted map shows nothing there, the mask is a disc around the click, whose result, grown
+a little, is the next mask, three times.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from dgrl.data.masks import read_levels
+from dgrl.images import RGB, Picture
+from dgrl.places import carried, contains, shares
+from dgrl.taps import EVERY, Edit, weight_map_name
+
+if TYPE_CHECKING:
+    from dgrl.model import DGRL
+
+Box = tuple[float, float, float, float]
+"""Left, top, right, bottom; the right and bottom edges are outside the box, as in Pillow and NumPy slices."""
+Point = tuple[float, float]
+"""Column and row of a pixel."""
+Mask = NDArray[np.bool_]
+
+SHARE = 0.9
+"""Share of a weight map's mass that a prompt puts on its area."""
+ABOVE = 0.5
+"""A pixel belongs to a part of a map where the map is above this (`dgrl.trace.FOUND`)."""
+RADIUS = 1 / 6
+"""Of the disc around a click, as a share of the square that RLN sees: 64 of 384 pixels."""
+GROWTH = 1 / 32
+"""By how much a disc's result grows before it is the next prompt, as a share of that square: 12 of 384 pixels."""
+ROUNDS = 3
+"""How often a disc's result becomes the next prompt."""
+
+
+@dataclass(frozen=True)
+class BoxPrompt:
+    """Weight maps that look at a box; edges are shares of the photo's width and height. See `box_prompt`."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+    share: float = SHARE
+
+    def __call__(self, weights: Tensor) -> Tensor:
+        """The map that goes on in place of `weights` (B, 1, h, w)."""
+        return self.weights(weights.shape[-2], weights.shape[-1]).to(weights.device, weights.dtype).expand_as(weights)
+
+    def weights(self, height: int, width: int) -> Tensor:
+        """(height, width): the map, with a mean of 1."""
+        left, top, right, bottom = torch.tensor([self.left, self.top, self.right, self.bottom], dtype=torch.float64)
+        rows, columns = _covered(top, bottom, height), _covered(left, right, width)
+        return _weights_on(rows[:, None] * columns, self.share)
+
+
+@dataclass(frozen=True)
+class MaskPrompt:
+    """Weight maps that look at a mask; `grey` holds its rows, one byte per pixel. See `mask_prompt`."""
+
+    height: int
+    width: int
+    grey: bytes
+    share: float = SHARE
+
+    def __call__(self, weights: Tensor) -> Tensor:
+        """The map that goes on in place of `weights` (B, 1, h, w)."""
+        return self.weights(weights.shape[-2], weights.shape[-1]).to(weights.device, weights.dtype).expand_as(weights)
+
+    def weights(self, height: int, width: int) -> Tensor:
+        """(height, width): the map, with a mean of 1."""
+        grey = torch.frombuffer(bytearray(self.grey), dtype=torch.uint8).view(self.height, self.width)
+        rows, columns = _overlap(self.height, height), _overlap(self.width, width)
+        return _weights_on(rows.T @ grey.double() @ columns, self.share)
+
+
+def box_prompt(left: float, top: float, right: float, bottom: float, share: float = SHARE, t: int | str = 0) -> Edit:
+    """Make the weight maps of every level look at a box.
+
+    Args:
+        left, top, right, bottom: the box's edges as shares of the photo's width and height, in [0, 1].
+        share: share of a map's mass that lies on the box, in [0, 1].
+        t: the time step; `dgrl.taps.EVERY` for all.
+
+    Raises:
+        ValueError: the box has no area, or lies outside the photo.
+    """
+    left, top, right, bottom = float(left), float(top), float(right), float(bottom)
+    if not all(0 <= edge <= 1 for edge in (left, top, right, bottom)):
+        raise ValueError("the edges of a prompt's box are shares of the photo's width and height, from 0 to 1")
+    if not (left < right and top < bottom):
+        raise ValueError("the prompt's box has no area; its edges are left, top, right, bottom")
+    return Edit(weight_map_name(EVERY, t), BoxPrompt(left, top, right, bottom, _checked(share)))
+
+
+def mask_prompt(mask: Picture, share: float = SHARE, t: int | str = 0) -> Edit:
+    """Make the weight maps of every level look at a mask, which is stretched over the photo.
+
+    Args:
+        mask: an array (H, W) of bool, or of floats in [0, 1], or anything else that `dgrl.data.masks` reads: white, or
+            the alpha channel, is the object that is meant.
+        share: share of a map's mass that lies on the mask, in [0, 1].
+        t: the time step; `dgrl.taps.EVERY` for all.
+
+    Raises:
+        ValueError: the mask is empty, or cannot be read.
+    """
+    grey = read_levels(mask).values
+    if not grey.any():
+        raise ValueError("the prompt's mask has no area: nothing in it is white")
+    return Edit(weight_map_name(EVERY, t), MaskPrompt(grey.shape[0], grey.shape[1], grey.tobytes(), _checked(share)))
+
+
+def prompt_edits(
+    model: "DGRL",
+    photo: RGB,
+    box: Box | None = None,
+    point: Point | None = None,
+    prompt: Picture | None = None,
+    steps: int | None = None,
+    edits: Sequence[Edit] = (),
+) -> tuple[Edit, ...]:
+    """Return the edits that stand for a prompt of one photo: none for no prompt, else a single one.
+
+    Args:
+        model: the network; a click asks it what it finds without a prompt.
+        photo: (H, W, 3) uint8.
+        box: (left, top, right, bottom) in the photo's pixels; what reaches over the photo's edges is cut off.
+        point: (column, row) of one of the photo's pixels.
+        prompt: a mask of the object that is meant (see `mask_prompt`).
+        steps: T of the pass.
+        edits: other edits of the pass, which are applied when a click is resolved.
+
+    Raises:
+        ValueError: more than one prompt is given, it lies outside the photo or has no area, or the network has no
+            weight maps.
+    """
+    given = [name for name, value in (("box", box), ("point", point), ("prompt", prompt)) if value is not None]
+    if not given:
+        return ()
+    if len(given) > 1:
+        raise ValueError(f"a pass takes one prompt: give {' or '.join(given)}, not both")
+    if not model.config.context:
+        raise ValueError("this network has no weight maps (context is off), so it takes no prompt")
+    if box is not None:
+        return (box_prompt(*box_shares(box, photo.shape), t=_steps_of(model)),)
+    if prompt is None:
+        assert point is not None
+        prompt = _resolved(model, photo, point, steps, edits)
+    return (mask_prompt(prompt, t=_steps_of(model)),)
+
+
+def box_shares(box: Box, shape: tuple[int, ...]) -> Box:
+    """A box in pixels of a photo of this shape (H, W, …) as shares of its width and height.
+
+    Raises:
+        ValueError: the box has no area, or none of it lies on the photo.
+    """
+    height, width = shape[:2]
+    left, top, right, bottom = (float(edge) for edge in box)
+    said = f"the prompt's box {left:g},{top:g},{right:g},{bottom:g}"
+    if not (left < right and top < bottom):  # which NaN is not either
+        raise ValueError(f"{said} has no area; its edges are left, top, right, bottom")
+    if left >= width or top >= height or right <= 0 or bottom <= 0:
+        raise ValueError(f"{said} lies outside the photo of {width}×{height} pixels")
+    return max(left / width, 0.0), max(top / height, 0.0), min(right / width, 1.0), min(bottom / height, 1.0)
+
+
+def part_at(saliency: NDArray[np.float32], x: float, y: float, shape: tuple[int, ...]) -> Mask | None:
+    """The connected part of a map (h, w), where it is above one half, at a pixel of the photo of this shape.
+
+    Pixels are connected to those above, below and beside them.
+
+    Returns:
+        (h, w); None if the map is not above one half there.
+
+    Raises:
+        ValueError: the pixel lies outside the photo.
+    """
+    from scipy import ndimage  # half a second
+
+    if not contains(x, y, shape):
+        raise ValueError(f"the prompt's point {x:g},{y:g} lies outside the photo of {shape[1]}×{shape[0]} pixels")
+    column, row = carried(int(x), int(y), shape, saliency.shape)
+    parts, _ = ndimage.label(saliency > ABOVE)
+    part: Mask = parts == parts[row, column]
+    return part if parts[row, column] else None
+
+
+def disc_at(x: float, y: float, shape: tuple[int, ...], size: tuple[int, int]) -> Mask:
+    """A disc of `RADIUS` around a pixel of the photo of this shape, as a mask of `size` (h, w)."""
+    across, down = shares(int(x), int(y), shape)
+    rows, columns = ((np.arange(side) + 0.5) / side for side in size)
+    disc: Mask = (rows[:, None] - down) ** 2 + (columns - across) ** 2 < RADIUS**2
+    return disc
+
+
+def grown(mask: Mask) -> Mask:
+    """A mask (h, w) that also holds what lies within `GROWTH` of it."""
+    from scipy import ndimage
+
+    sampling = [1 / side for side in mask.shape]
+    wider: Mask = ndimage.distance_transform_edt(~mask, sampling=sampling) <= GROWTH
+    return wider
+
+
+def _steps_of(model: "DGRL") -> int | str:
+    """The time steps that are prompted: t = 0, or all if the network's feedback does not carry attention onwards."""
+    return 0 if model.config.feedback == "attended" else EVERY
+
+
+def _resolved(model: "DGRL", photo: RGB, point: Point, steps: int | None, edits: Sequence[Edit]) -> Mask:
+    """The mask that a click stands for."""
+
+    def found(*prompt: Edit) -> NDArray[np.float32]:
+        return model.trace_localised(photo, steps, [*prompt, *edits]).steps[-1].saliency
+
+    saliency = found()
+    part = part_at(saliency, *point, photo.shape)
+    if part is not None:
+        return part
+    mask = disc_at(*point, photo.shape, (saliency.shape[0], saliency.shape[1]))
+    for _ in range(ROUNDS):
+        result = found(mask_prompt(mask, t=_steps_of(model))) > ABOVE
+        if not result.any():
+            break
+        mask = grown(result)
+    return mask
+
+
+def _checked(share: float) -> float:
+    if not 0 <= share <= 1:
+        raise ValueError(f"the share of a prompt is from 0 to 1, not {share}")
+    return float(share)
+
+
+def _weights_on(area: Tensor, share: float) -> Tensor:
+    """A map that puts `share` of its mass on `area` (h, w), of any scale, and the rest everywhere; its mean is 1."""
+    return (1 - share + share * area / area.mean()).float()
+
+
+def _covered(start: Tensor, end: Tensor, cells: int) -> Tensor:
+    """(…, cells): which share of each cell in a row lies from `start` to `end` (…), both shares of the row's length.
+
+    Cells are equal parts of the photo, as in training (`dgrl.training.losses.mask_as_map`).
+    """
+    edges = torch.linspace(0, 1, cells + 1, dtype=torch.float64)
+    return (edges[1:].minimum(end[..., None]) - edges[:-1].maximum(start[..., None])).clamp(min=0) * cells
+
+
+def _overlap(pixels: int, cells: int) -> Tensor:
+    """(pixels, cells): which share of each cell is covered by each pixel."""
+    edges = torch.linspace(0, 1, pixels + 1, dtype=torch.float64)
+    return _covered(edges[:-1], edges[1:], cells)
