@@ -22,7 +22,8 @@ oldest: oldest-ready ## the tests with the oldest versions of the dependencies
 
 oldest-ready: ## set up what `make oldest` needs, some gigabytes more
 	mkdir -p .venv-oldest
-	sed -n '/^dependencies = \[/,/^\]/s/^ *"\([^",]*\)>=\([^",]*\).*/\1==\2/p' pyproject.toml > .venv-oldest/constraints.txt
+	sed -n '/^dependencies = \[/,/^caffe = /p' pyproject.toml | grep -oE '"[a-z][a-z0-9_-]*(\[[a-z]+\])?>=[0-9.]+' \
+		| sed -E 's/"([a-z0-9_-]+).*>=/\1==/' > .venv-oldest/constraints.txt
 	PIP_CONSTRAINT=$(CURDIR)/.venv-oldest/constraints.txt $(MAKE) .venv-oldest/ready-dev VENV=.venv-oldest
 
 # With PyTorch installed already, that one is used: it fits the machine's driver.
@@ -70,7 +71,7 @@ $(VENV)/ready: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "DGRL needs Python 3.10 or newer; try make PYTHON=python3.12")'
 	@echo "Setting up $(VENV): PyTorch and the rest, some gigabytes, once."
 	$(PYTHON) -m venv $(VENV_FLAGS) $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[all]'
 	@touch $@
 
 $(VENV)/ready-dev: $(VENV)/ready

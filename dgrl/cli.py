@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import typer
 
 from dgrl.commands.common import log, one_line
+from dgrl.extras import extra_of, how_to_install
 
 COMMANDS = {
     "detect": "Find the salient object of photos: a map each, and cut-outs.",
@@ -81,6 +82,8 @@ def program(chosen: str) -> typer.Typer:
 
 def describe(error: Exception) -> str:
     """What an error says, with its kind where that alone would be dark."""
+    if isinstance(error, ModuleNotFoundError) and (found := extra_of(error.name or "")):
+        return how_to_install(*found)
     if isinstance(error, OSError) and error.strerror and error.filename:
         return f"{error.filename}: {error.strerror}"
     text = str(error)

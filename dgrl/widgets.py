@@ -4,8 +4,13 @@ It is the explorer of the app and of the reports (`dgrl.explorer`), shown by any
 nbviewer) the notebook shows `Explorer.figure` instead.
 """
 
+# ruff: noqa: E402
 import base64
 from typing import Any
+
+from dgrl.extras import require
+
+require("notebook", "anywidget")
 
 import anywidget
 import traitlets

@@ -12,14 +12,9 @@ import pytest
 from packaging.requirements import Requirement
 
 import dgrl
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    tomllib = pytest.importorskip("tomli")
+from tests.helpers.project import PROJECT, with_extras
 
 ROOT = Path(__file__).parents[1]
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 MEGABYTE = 10**6
 OPTIONAL = {"spaces"}  # only on Hugging Face Spaces, where it is always there
 
@@ -47,13 +42,13 @@ def space_requirements() -> list[str]:
 
 
 def test_a_space_installs_versions_that_the_project_accepts():
-    """The same lower bounds; upper ones where a Space has no newer version. MCP's extra is for the Space's badge."""
-    wanted = {requirement.name: requirement for requirement in map(Requirement, PROJECT["dependencies"])}
+    """Lower bounds are the same; there are upper ones where a Space has no newer version."""
+    wanted = with_extras("app")
     for requirement in map(Requirement, space_requirements()):
         bounds, ours = requirement.specifier, wanted[requirement.name].specifier
         assert set(ours) <= set(bounds), requirement.name
         assert all(bound.operator == "<" for bound in set(bounds) - set(ours)), requirement.name
-        assert requirement.extras == ({"mcp"} if requirement.name == "gradio" else set())
+        assert requirement.extras == wanted[requirement.name].extras
     newest = {"torch": "2.11.0", "torchvision": "0.26.0"}
     for name, version in newest.items():
         (bounds,) = [one.specifier for one in map(Requirement, space_requirements()) if one.name == name]
@@ -80,17 +75,14 @@ def test_requirements_need_no_repository():
     assert not re.search(r"^\s*(-e|--|\.|file:|git\+)", text, re.MULTILINE)
 
 
-def test_environment_is_in_step():
-    """Conda's file names every dependency and no other, with the same bounds, in its own part or in pip's."""
-    lines = (ROOT / "environment.yml").read_text(encoding="utf-8").partition("dependencies:")[2].splitlines()
-    entries = [line.strip().removeprefix("- ") for line in lines if line.strip().startswith("- ")]
-    entries = [entry for entry in entries if re.fullmatch(r"[A-Za-z][\w-]*([<>=!~]+[\d.]+,?)*", entry)]
-    named = {requirement.name: requirement for requirement in map(Requirement, entries)}
-    dependencies = list(map(Requirement, PROJECT["dependencies"]))
-    assert set(named) == {dependency.name for dependency in dependencies} | {"python", "pip"}
-    for dependency in dependencies:
-        assert named[dependency.name].specifier == dependency.specifier, dependency.name
-    assert str(named["python"].specifier) == PROJECT["requires-python"]
+def test_environment_installs_everything_without_a_list():
+    """Its comment names the packages that readers look for; pyproject.toml has all of them."""
+    text = (ROOT / "environment.yml").read_text(encoding="utf-8")
+    lines = [line.strip().removeprefix("- ") for line in text.partition("dependencies:")[2].splitlines()]
+    assert [line for line in lines if line] == [f"python{PROJECT['requires-python']}", "pip", "pip:", "-e .[all]"]
+    (named,) = re.findall(r"installs (.+?) and the rest", text.replace("\n# ", " "))
+    assert set(named.split(", ")) >= {"torch", "torchvision", "gradio", "matplotlib", "captum", "numpy"}
+    assert set(named.split(", ")) <= set(with_extras("all"))
 
 
 def test_everything_imported_is_a_dependency():
@@ -98,8 +90,7 @@ def test_everything_imported_is_a_dependency():
     imported = third_party([*(ROOT / "dgrl").rglob("*.py"), *ROOT.glob("app.py")])
     assert {"torch", "timm", "numpy"} <= imported, "the imports were not found"
     providers = importlib.metadata.packages_distributions()
-    exporting = PROJECT["optional-dependencies"]["export"]  # its absence is said in a sentence (tests/export)
-    dependencies = {canonical(Requirement(line).name) for line in [*PROJECT["dependencies"], *exporting]}
+    dependencies = {canonical(name) for name in with_extras("all")}
     for name in sorted(imported - OPTIONAL):
         provided = {canonical(distribution) for distribution in providers.get(name, [name])}
         assert provided & dependencies, f"{name} (from {provided}) is no dependency"

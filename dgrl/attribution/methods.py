@@ -6,13 +6,14 @@ They yield the share done, from 0 to 1, and return the attribution (S, S) over R
 import itertools
 import math
 from collections.abc import Generator, Mapping
+from typing import Any
 
 import torch
-from captum.attr import IntegratedGradients, LayerGradCam, Occlusion
 from torch import Tensor, nn
 
 from dgrl.attribution.evidence import Evidence
 from dgrl.attribution.question import CellTarget, Question
+from dgrl.extras import require
 from dgrl.network.layers import resize
 
 BLOCKS = ("conv1", "conv2", "conv3", "conv4", "conv5")
@@ -34,9 +35,21 @@ def most_passes(question: Question) -> int:
     return most[question.method] + 4  # the target's values on photo and baseline
 
 
+def captum_methods() -> Any:
+    """Return the module `captum.attr`, imported on first use.
+
+    Raises:
+        MissingExtraError: Captum is not installed.
+    """
+    require("explain")
+    import captum.attr
+
+    return captum.attr
+
+
 def integrated_gradients(evidence: Evidence, tolerance: float, batch_size: int) -> Batches:
     """Captum's Integrated Gradients, piece by piece of the path; pieces are halved where they do not add up."""
-    captum = IntegratedGradients(evidence)
+    captum = captum_methods().IntegratedGradients(evidence)
     values = {share: evidence.value(share) for share in CUTS}  # without gradients, so at half the price
     pieces: list[tuple[float, float, float, Tensor]] = []  # what is missing in it, start, end, attribution
     waiting = list(itertools.pairwise(cuts(values)))
@@ -94,9 +107,10 @@ def occlusion(evidence: Evidence, batch_size: int) -> Batches:
             visibility[:, :, rows] = band
             return evidence(visibility)
 
+        captum = captum_methods().Occlusion(in_the_whole)
         band = evidence.all_visible(1.0)[:, :, rows]
         shape, strides = (1, window, window), (1, stride, stride)
-        part = Occlusion(in_the_whole).attribute(band, shape, strides, 0.0, perturbations_per_eval=batch_size)
+        part = captum.attribute(band, shape, strides, 0.0, perturbations_per_eval=batch_size)
         total[rows] += part[0, 0]
         count[rows] += 1
         yield min((top + stride) / (side - stride), 1.0)
@@ -116,7 +130,7 @@ def grad_cam(evidence: Evidence, block: str, step: int) -> Batches:
     watched = _Watched(evidence.rln.backbone.get_submodule(block), 0 if block == "conv1" else step)
     setattr(evidence.rln.backbone, block, watched)
     visibility = evidence.all_visible(1.0).requires_grad_()  # else nothing has a gradient: the weights have none
-    cam = LayerGradCam(evidence, watched.here).attribute(visibility)  # (1, 1, h, w)
+    cam = captum_methods().LayerGradCam(evidence, watched.here).attribute(visibility)  # (1, 1, h, w)
     setattr(evidence.rln.backbone, block, watched.block)
     yield 1.0
     return resize(cam.detach(), (evidence.side, evidence.side))[0, 0]

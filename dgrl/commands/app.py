@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from dgrl.extras import require
+
 
 def app(
     weights: Annotated[
@@ -17,6 +19,7 @@ def app(
     mcp: Annotated[bool, typer.Option("--mcp", help="Also serve every action as an MCP tool.")] = False,
 ) -> None:
     """Serve the app in your browser: drop a photo, see the object found, and how."""
+    require("app")
     from dgrl.app import launch
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # service managers ask so; it ends as by Ctrl-C

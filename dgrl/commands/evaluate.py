@@ -26,6 +26,7 @@ from dgrl.evaluation.evaluate import Evaluation, evaluate_maps
 from dgrl.evaluation.evaluate import evaluate as run
 from dgrl.evaluation.metrics import CURVES, METRICS, THRESHOLDS
 from dgrl.evaluation.tables import as_csv
+from dgrl.extras import require
 from dgrl.files import replacing
 
 
@@ -63,6 +64,8 @@ def evaluate(
         raise typer.BadParameter("--steps, --quality and --no-refine are for a network, not for --maps")
     if maps is not None and not images:
         images = masks  # maps are measured by masks alone; a report shows these for the photos
+    if report is not None:
+        require("report")
     for folder in filter(None, (report, json_file and json_file.parent)):
         folder.mkdir(parents=True, exist_ok=True)  # hours later it would be too late to find that it cannot be made
     checked = checked_pairs(images, masks, without, only, data, download, skip_bad)

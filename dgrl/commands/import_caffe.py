@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from dgrl.commands.common import refuse
+from dgrl.extras import require
 
 
 def import_caffe(
@@ -14,6 +15,7 @@ def import_caffe(
     out: Annotated[Path, typer.Argument(metavar="OUT", help="The checkpoint folder to write.")],
 ) -> int:
     """Make a checkpoint of the authors' Caffe weights."""
+    require("caffe")
     from dgrl.caffe.convert import CaffeError
     from dgrl.caffe.convert import import_caffe as convert
 

@@ -21,11 +21,12 @@ def trace(
     """Show how a photo's object was found.
 
     The folder receives report.html (open it in a browser), trace.npz (every number; dgrl.Trace.load reads it),
-    saliency.png, and every map and figure as PNG.
+    saliency.png, and every map and figure as PNG. The report and its figures need Matplotlib (the extra "report").
     """
     from dgrl import __version__, images
     from dgrl.checkpoint import default_weights
-    from dgrl.explorer.report import write_report
+    from dgrl.explorer.report import write_numbers, write_report
+    from dgrl.extras import how_to_install, missing_packages
 
     try:
         picture = images.read_image(photo)
@@ -46,5 +47,10 @@ def trace(
         "program": f"dgrl {__version__}",
     }
     folder.mkdir(parents=True, exist_ok=True)
-    write_report(traced, folder, facts)
-    typer.echo(one_line(f"{photo} -> {folder / 'report.html'}"))
+    if missing := missing_packages("report"):
+        write_numbers(traced, folder)
+        typer.echo(one_line(f"{photo} -> {folder}"))
+        typer.echo(f"no report.html: {how_to_install('report', missing[0])}", err=True)
+    else:
+        write_report(traced, folder, facts)
+        typer.echo(one_line(f"{photo} -> {folder / 'report.html'}"))

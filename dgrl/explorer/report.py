@@ -14,6 +14,7 @@ from PIL import Image
 from dgrl import figures
 from dgrl.explorer.bundle import bundle
 from dgrl.explorer.page import page
+from dgrl.extras import require
 from dgrl.images import RGB, Photo, to_grey
 from dgrl.images.cutouts import cut_out
 from dgrl.images.marking import save_marked
@@ -21,11 +22,13 @@ from dgrl.places import carried
 from dgrl.trace import SMALLEST_OBJECT, PixelTrace, Trace
 
 LONGEST = 960
-GUIDE = """\
+REPORT_GUIDE = """\
 report.html     a page that explains this pass; open it in a browser, it needs nothing else
+figures/        the figures of the report
+"""
+GUIDE = """\
 saliency.png    the refined map in the photo's size, 0 black, 1 white
 maps/           every map in colours, by the name of its tap
-figures/        the figures of the report
 trace.npz       every number of the pass
 
 In Python: dgrl.Trace.load("trace.npz"), or numpy.load("trace.npz", allow_pickle=False) for arrays by these keys:
@@ -47,26 +50,31 @@ def write_report(trace: Trace, folder: Path, facts: Mapping[str, str]) -> None:
 
     `report.html`, `trace.npz` (`Trace.load` reads it), `README.txt` with its keys, `saliency.png` in the photo's size,
     every map as `maps/TAP.png` and every figure of the report as `figures/NAME.png`.
+
+    Raises:
+        MissingExtraError: Matplotlib is not installed; `write_numbers` does without it.
     """
-    for name in ("maps", "figures"):
-        (folder / name).mkdir(exist_ok=True)
-    # An earlier run may have had more time steps.
-    for stale in [*folder.glob("maps/rln.t*.png"), *folder.glob("figures/kernel_*.png")]:
+    require("report")
+    (folder / "figures").mkdir(exist_ok=True)
+    for stale in folder.glob("figures/kernel_*.png"):
         stale.unlink()
     # Matplotlib keeps one processor busy; compressing goes on beside it.
     with ThreadPoolExecutor() as pool:
         packed = pool.submit(bundle, trace, titled(facts), found(trace))
-        numbers = pool.submit(write_numbers, trace, folder)
+        numbers = pool.submit(write_numbers, trace, folder, report=True)
         drawn = draw_figures(trace)
         for name, png in drawn.items():
             (folder / "figures" / f"{name}.png").write_bytes(png)
-        (folder / "README.txt").write_text(guide(trace), encoding="utf-8")
         (folder / "report.html").write_text(report_html(trace, facts, drawn, packed.result()), encoding="utf-8")
         numbers.result()
 
 
-def write_numbers(trace: Trace, folder: Path) -> None:
-    """`saliency.png`, `maps` and `trace.npz`."""
+def write_numbers(trace: Trace, folder: Path, report: bool = False) -> None:
+    """Write `saliency.png`, `maps`, `trace.npz` and `README.txt`, which needs none of the extras."""
+    (folder / "maps").mkdir(exist_ok=True)
+    for stale in folder.glob("maps/rln.t*.png"):  # an earlier run may have had more time steps
+        stale.unlink()
+    (folder / "README.txt").write_text(guide(trace, report), encoding="utf-8")
     save_marked(to_grey(trace.saliency), folder / "saliency.png")
     for name, picture in map_pictures(trace).items():
         (folder / "maps" / f"{name}.png").write_bytes(figures.png_file(picture))
@@ -78,11 +86,13 @@ def titled(facts: Mapping[str, str]) -> str:
     return facts.get("photo", "A photo")
 
 
-def guide(trace: Trace) -> str:
+def guide(trace: Trace, report: bool = True) -> str:
     """What the folder holds, and every key of `trace.npz` with its shape and meaning, as text."""
     arrays: dict[str, NDArray[Any]] = {"photo": trace.photo, "saliency": trace.saliency, **trace.taps}
     rows = [f"  {name:<28}{'×'.join(map(str, values.shape)):<14}{meaning(name)}" for name, values in arrays.items()]
-    return "\n".join([GUIDE, *rows, f"  {'about':<28}{'text':<14}format, and the kind of prior, as JSON", ""])
+    return "\n".join(
+        [REPORT_GUIDE * report + GUIDE, *rows, f"  {'about':<28}{'text':<14}format, and the kind of prior, as JSON", ""]
+    )
 
 
 def meaning(key: str) -> str:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from dgrl.export.inputs import Inputs, as_inputs
+from dgrl.extras import require
 from dgrl.files import replacing
 from dgrl.model import DGRL
 from dgrl.running.folding import folded
@@ -37,11 +38,10 @@ ROUNDING = 1e-5
 """Of resizing, in probabilities."""
 HALF_TOLERANCE = 0.01
 """Of maps in [0, 1], where weights are stored in half precision."""
-MISSING = "to write ONNX files, onnx, onnxscript and onnxruntime are needed: pip install 'dgrl[export]'"
 
 
 class ExportError(RuntimeError):
-    """The file cannot be written, or does not compute what the network does; the message says which and where."""
+    """The file does not compute what the network does; the message says which and where."""
 
 
 @dataclass(frozen=True)
@@ -82,16 +82,14 @@ def export(model: DGRL, path: str | Path, steps: int | None = None, half: bool =
         half: store the weights in half precision (see `dgrl.export.graph.halved`).
 
     Raises:
-        ExportError: a package is missing, or the file does not compute what the network does.
+        ExportError: the file does not compute what the network does.
+        MissingExtraError: a package is missing.
     """
-    try:
-        import onnx
-        import onnxruntime  # noqa: F401
-        import onnxscript  # noqa: F401
+    require("export")
+    import onnx
 
-        from dgrl.export import graph
-    except ImportError as error:
-        raise ExportError(MISSING) from error
+    from dgrl.export import graph
+
     network = ready(model, fold=not half)
     steps = model.config.steps if steps is None else steps
     module = graph.Alterations(network, Whole(network, steps), squares(network))

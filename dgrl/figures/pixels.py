@@ -1,9 +1,10 @@
 """Maps as pixels: arrays (H, W, 3) uint8, drawn in milliseconds."""
 
 import io
+from functools import cache
+from importlib import resources
 from typing import Any
 
-import matplotlib
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -12,11 +13,14 @@ from torch.nn import functional as F
 
 from dgrl.images import RGB
 
-# All safe for colour-blind people: three are monotone in lightness, the signed one is white at zero, then blue and red.
+# Colour maps of Matplotlib, stored in palettes.png so that maps do not need Matplotlib. All are safe for colour-blind
+# people: three are monotone in lightness, the signed one is white at zero, then blue and red.
 WEIGHTS = "magma"
 SALIENCY = "gray"
 SPREAD = "viridis"
 SIGNED = "RdBu_r"
+PALETTES = (WEIGHTS, SALIENCY, SPREAD, SIGNED)
+"""The rows of palettes.png."""
 
 Map = NDArray[np.floating[Any]]
 
@@ -111,6 +115,13 @@ def luminance(rgb: NDArray[np.uint8]) -> float:
 
 
 def _palette(colour_map: str) -> NDArray[np.uint8]:
-    """(256, 3): a colour map's colours."""
-    palette: NDArray[np.uint8] = matplotlib.colormaps[colour_map].resampled(256)(np.arange(256), bytes=True)[:, :3]
+    """Return a colour map's colours, (256, 3) uint8."""
+    palette: NDArray[np.uint8] = _palettes()[PALETTES.index(colour_map)]
     return palette
+
+
+@cache
+def _palettes() -> NDArray[np.uint8]:
+    """Return the colours of all colour maps, (4, 256, 3) uint8; a test compares them with Matplotlib's."""
+    file = io.BytesIO((resources.files("dgrl.figures") / "palettes.png").read_bytes())
+    return np.asarray(Image.open(file).convert("RGB"))

@@ -239,5 +239,5 @@ def test_without_the_extra_one_sentence_says_what_to_install(tmp_path: Path) -> 
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert done.stderr.strip().splitlines() == [f"dgrl: {write.MISSING}"]
+    assert done.stderr.strip().splitlines() == ["dgrl: this needs the package onnx: pip install 'dgrl[export]'"]
     assert not (tmp_path / "model.onnx").exists()

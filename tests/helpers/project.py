@@ -4,6 +4,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from packaging.requirements import Requirement
+
 if sys.version_info >= (3, 11):
     import tomllib
 else:
@@ -16,3 +18,16 @@ PROJECT: dict[str, Any] = tomllib.loads(Path(__file__).parents[2].joinpath("pypr
 ]
 REQUIREMENTS: list[str] = PROJECT["dependencies"]
 EXTRAS: dict[str, list[str]] = PROJECT["optional-dependencies"]
+
+
+def with_extras(*extras: str) -> dict[str, Requirement]:
+    """Return what an installation with these extras installs, by name: the core and the extras that they include."""
+    found: dict[str, Requirement] = {}
+    waiting = [*REQUIREMENTS, *(line for extra in extras for line in EXTRAS[extra])]
+    while waiting:
+        requirement = Requirement(waiting.pop())
+        if requirement.name == "dgrl":
+            waiting += [line for extra in requirement.extras for line in EXTRAS[extra]]
+        else:
+            found[requirement.name] = requirement
+    return found
