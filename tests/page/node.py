@@ -1,5 +1,6 @@
 """Call the page's JavaScript functions from Python tests, in Node.js."""
 
+import base64
 import json
 import os
 import shutil
@@ -14,11 +15,15 @@ from dgrl.page import FOLDER
 SCRIPT = """
 import { readFileSync, writeFileSync } from "node:fs";
 const KINDS = { Float32Array, Uint8Array, Uint8ClampedArray };
-const revive = (_, value) => (value?.kind in KINDS ? KINDS[value.kind].from(value.values) : value);
+const revive = (_, value) => {
+  if (value?.kind === "ArrayBuffer") return Uint8Array.from(Buffer.from(value.text, "base64")).buffer;
+  return value?.kind in KINDS ? KINDS[value.kind].from(value.values) : value;
+};
 const plain = (_, value) => (ArrayBuffer.isView(value) ? [...value] : value);
 const functions = await import(process.argv[1]);
 const calls = JSON.parse(readFileSync(0, "utf8"), revive);
-writeFileSync(1, JSON.stringify(calls.map(([name, ...args]) => functions[name](...args) ?? null), plain));
+const results = await Promise.all(calls.map(async ([name, ...args]) => (await functions[name](...args)) ?? null));
+writeFileSync(1, JSON.stringify(results, plain));
 """
 TYPES = {"float32": "Float32Array", "uint8": "Uint8Array", "bool": "Uint8Array"}
 
@@ -51,6 +56,11 @@ def call(module: str, *calls: tuple[Any, ...]) -> list[Any]:
 def clamped(values: np.ndarray) -> dict[str, Any]:
     """Return bytes as the pixels of a canvas."""
     return {"kind": "Uint8ClampedArray", "values": values.ravel().tolist()}
+
+
+def buffer(data: bytes) -> dict[str, Any]:
+    """Return bytes as an ArrayBuffer."""
+    return {"kind": "ArrayBuffer", "text": base64.b64encode(data).decode()}
 
 
 def _typed(value: Any) -> Any:

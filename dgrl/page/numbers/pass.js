@@ -8,8 +8,9 @@ import { toSize } from "./sizing.js";
 
 /**
  * @typedef {Object} ArrayEntry What the header of a bundle says of an array. docs/bundle.md describes the format.
- * @property {"words" | "halves" | "file"} coding
+ * @property {"words" | "steps" | "file"} coding
  * @property {string} [type] a file's media type
+ * @property {number} [unit] the number that one step stands for
  * @property {number[]} shape
  * @property {number} offset from the end of the header
  * @property {number} bytes
