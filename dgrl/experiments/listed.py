@@ -159,7 +159,7 @@ EXPERIMENTS = (
         second=UNTOUCHED,
         refines=True,
         variants=("one mean kernel", "no BRN"),
-        view=View(arrangement="wipe"),
+        view=View("refined", arrangement="wipe"),
     ),
     Experiment(
         key="cell",
