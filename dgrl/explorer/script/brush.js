@@ -36,13 +36,15 @@ export function makeBrush(app) {
   }
 
   /**
-   * The pass in which a painted map is shown: the second, where it stands beside the untouched one.
+   * The pass in which a painted map is shown until its own pass comes: the second, which the host computes; where the
+   * explorer itself offers the brush, nobody does, and the first pass shows it.
    * @param {string} tap
    */
   function preview(tap) {
     const [first, second] = app.slots;
     const same = second?.pass.arrays[tap]?.length === first?.pass.arrays[tap]?.length;
-    return second && same ? second : first;
+    if (second && same) return second;
+    return app.paints ? first : null;
   }
 
   /** @param {[number, number]} share */
