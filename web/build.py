@@ -48,10 +48,11 @@ SHARED = (
     "script/experiments.js",
     "script/explaining.js",
     "script/links.js",
+    "script/storing.js",
     "script/undoing.js",
     "app.css",
 )
-"""Of the app: its panels Alter, with what undoes it, and Why; its experiments, its links, its looks."""
+"""Of the app: its panels Alter, with what undoes it, and Why; experiments, links, what a reload keeps, looks."""
 
 
 def build(out: Path, weights: str, exact: bool = False) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { describe, masksOf, objectMask, without } from "../../dgrl/app/script/altering.js";
-import { lacksPhoto, readLink, writeLink } from "../../dgrl/app/script/links.js";
+import { lacksPhoto, readLink, withinSteps, writeLink } from "../../dgrl/app/script/links.js";
 import { makeUndoing } from "../../dgrl/app/script/undoing.js";
 import { readMask, writeMask } from "../../dgrl/explorer/script/masks.js";
 import { undoHalves } from "../../dgrl/explorer/script/unpack.js";
@@ -71,6 +71,15 @@ test("a link asks for what is offered alone", () => {
   assert.equal(lacksPhoto("?own=mine", photos), false);
   assert.equal(readLink("?own=mine", start, offered).first.photo.name, "mine");
   assert.equal(readLink("?own=cat", start, offered).first.photo.name, "cat", "the first, as it happens");
+});
+
+test("the step that is shown is one of the passes', where a link says none or T is smaller than it was", () => {
+  const trained = () => 2;
+  const step = (/** @type {string} */ query) => withinSteps(readLink(query, start, offered), trained).step;
+  assert.deepEqual(
+    ["", "?t=9", "?t=9&T=1", "?t=9&T=1&two=1&T2=4", "?t=1", "?t=-3", "?t=x"].map(step),
+    [2, 2, 1, 4, 1, 0, 2],
+  );
 });
 
 test("edits in words, by kind and by place", () => {

@@ -17,6 +17,7 @@ from dgrl import DGRL, Trace
 from dgrl.checkpoint import SHIPPED_WEIGHTS
 from dgrl.explorer.edits import read_edits, write_mask
 from dgrl.files import EXAMPLES
+from tests.explorer.conftest import settle
 from tests.web.conftest import Site, Visit, built, copied, shows, wait
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -178,10 +179,17 @@ def test_a_person_can_alter_paint_and_undo(site: Site, visit: Visit, size: tuple
     box = page.locator(".room canvas").first.bounding_box()
     assert box is not None
     page.mouse.move(box["x"] + box["width"] / 3, box["y"] + box["height"] / 3)
+    settle(page)
+    before = page.locator(".stage .status").inner_text()
     page.mouse.down()
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2, steps=4)
+    settle(page)
+    (untouched,) = re.findall(r"\d\.\d{4}", before)
+    assert re.findall(r"\d\.\d{4}", page.locator(".stage .status").inner_text())[0] == untouched
     page.mouse.up()
     shows(page, 1, "astronaut")
+    settle(page)
+    assert f"untouched {untouched} · altered" in page.locator(".stage .status").inner_text()
     assert said.inner_text().startswith("conv3 painted ×4")
     own, painted = page.evaluate("window.dgrl.passes.map((pass) => [...pass.arrays['rln.t0.conv3.weight_map']])")
     assert own != painted
@@ -229,14 +237,16 @@ def test_licences_of_all_parts_are_there(small_page: Path) -> None:
     assert "onnxruntime-web 1.30.0 (MIT)" in said
 
 
-@pytest.mark.parametrize("trouble", ["no room", "forbidden"])
+@pytest.mark.parametrize("trouble", ["no room", "forbidden", "no storage"])
 def test_it_works_where_nothing_can_be_kept(small_page: Path, browser: Browser, tmp_path: Path, trouble: str) -> None:
-    """A browser without room for the page, and one that allows no service workers."""
+    """A browser without room for the page, one without service workers, and one that blocks storage."""
     site = Site(copied(small_page, tmp_path / "dist"))
     if trouble == "no room":
         (tmp_path / "dist" / "photos" / "coffee.jpg").unlink()  # keeping all fails in the same way
     context = browser.new_context(service_workers="block" if trouble == "forbidden" else "allow")
     page = context.new_page()
+    if trouble == "no storage":
+        page.add_init_script("Object.defineProperty(window, 'sessionStorage', { get() { throw new Error('denied') } })")
     page.goto(site.url)
     wait(page)
     assert not page.evaluate("window.crossOriginIsolated")

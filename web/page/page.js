@@ -3,7 +3,7 @@
 import { heldMasks, makeAltering, objectMask } from "../../dgrl/app/script/altering.js";
 import { makeExperiments } from "../../dgrl/app/script/experiments.js";
 import { makeExplaining } from "../../dgrl/app/script/explaining.js";
-import { readLink, writeLink } from "../../dgrl/app/script/links.js";
+import { readLink, withinSteps, writeLink } from "../../dgrl/app/script/links.js";
 import { makeUndoing } from "../../dgrl/app/script/undoing.js";
 import { choice, make, write } from "../../dgrl/explorer/script/dom.js";
 import { mount } from "../../dgrl/explorer/script/explorer.js";
@@ -143,6 +143,7 @@ async function start(manifest, engine) {
   function update(changes) {
     scene = { ...scene, ...changes };
     if (changes.first && scene.second) scene.second = { ...scene.second, photo: changes.first.photo };
+    scene.view = withinSteps(scene, () => config.steps);
     draw();
     return runBoth().catch(complain);
   }
@@ -312,7 +313,8 @@ async function start(manifest, engine) {
 
   /** @param {string} query of a link, the app's or this page's */
   async function follow(query) {
-    const wanted = readLink(query, home, offered);
+    const linked = readLink(query, home, offered);
+    const wanted = { ...linked, view: withinSteps(linked, () => config.steps) };
     undoing.forget();
     const { method, refined } = home.why; // the one that is here, whatever the app was asked
     const view = { ...scene.view, ...wanted.view };

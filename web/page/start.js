@@ -1,5 +1,7 @@
 // Before anything else: the service worker, which keeps the page for later and isolates it.
 
+import { keep, recall } from "../../dgrl/app/script/storing.js";
+
 const TRIED = "dgrl-isolated";
 
 /**
@@ -18,8 +20,8 @@ export async function prepare(progress) {
   if (!registration || window.crossOriginIsolated) return;
   const ready = await Promise.race([serviceWorker.ready, givenUp(registration.installing)]);
   if (!ready) return;
-  if (sessionStorage.getItem(TRIED)) return;
-  sessionStorage.setItem(TRIED, "yes");
+  if (recall(TRIED)) return;
+  if (!keep(TRIED, "yes")) return; // without storage it would reload for ever
   location.reload();
   await new Promise(() => {});
 }

@@ -2,18 +2,19 @@
 
 import { choice, make, write } from "../../explorer/script/dom.js";
 import { mount } from "../../explorer/script/explorer.js";
-import { heldMasks, makeAltering, objectMask } from "./altering.js";
+import { heldMasks, makeAltering, objectMask, without } from "./altering.js";
 import { serverExplainer } from "./answering.js";
 import { makeBatching } from "./batching.js";
 import { makeComparing } from "./comparing.js";
 import { makeDetecting } from "./detecting.js";
 import { makeExperiments } from "./experiments.js";
 import { makeExplaining } from "./explaining.js";
-import { lacksPhoto, readLink, TABS, writeLink } from "./links.js";
+import { lacksPhoto, readLink, TABS, withinSteps, writeLink } from "./links.js";
 import { makeMeasuring } from "./measuring.js";
 import { keyOf, makePasses, sent } from "./passes.js";
 import { makeServer } from "./requests.js";
 import { makeSource } from "./source.js";
+import { keep, recall } from "./storing.js";
 import { makeUndoing } from "./undoing.js";
 
 /** @typedef {import("./links.js").Scene} Scene */
@@ -139,11 +140,13 @@ export function startApp(element, settings, style) {
   function update(changes) {
     const before = scene;
     scene = { ...scene, ...changes };
-    if (changes.first && scene.second && !("second" in changes) && before.tab !== "compare") {
-      // What is altered is altered of the first pass, whichever it is.
+    if (changes.first && scene.second && !("second" in changes)) {
+      // What is altered is altered of the first pass, whichever it is; two passes of one photo stay so.
       const { photo, checkpoint } = changes.first;
-      scene.second = { ...scene.second, photo, checkpoint };
+      if (before.tab !== "compare") scene.second = { ...scene.second, photo, checkpoint };
+      else if (scene.second.photo === before.first.photo) scene.second = { ...scene.second, photo };
     }
+    scene.view = withinSteps(scene, trained);
     if (changes.first?.photo && changes.first.photo !== before.first.photo) {
       scene.view = { ...scene.view, pinned: false };
       pixel = { x: -1, y: -1 };
@@ -316,9 +319,10 @@ export function startApp(element, settings, style) {
     undoing.forget();
     if (index === 1) update({ second: { ...(scene.second ?? scene.first), photo } });
     else {
-      const edits = scene.second?.edits.filter(({ kind }) => kind !== "paint") ?? [];
-      const second = scene.second && scene.tab !== "compare" ? { ...scene.second, edits } : scene.second;
-      update({ first: { ...scene.first, photo }, second });
+      // Paint belongs to a place of the photo that it was painted on.
+      const { first, second } = scene;
+      if (second?.photo === first.photo) scene.second = { ...second, edits: without(second.edits, ["paint"]) };
+      update({ first: { ...first, photo, edits: without(first.edits, ["paint"]) } });
     }
     keepOwn(photos);
   }
@@ -336,7 +340,8 @@ export function startApp(element, settings, style) {
 
   /** @param {string} query */
   function follow(query) {
-    const wanted = readLink(query, start, offered);
+    const linked = readLink(query, start, offered);
+    const wanted = { ...linked, view: withinSteps(linked, trained) };
     const { x, y, pinned } = wanted.view;
     const { theme } = explorer?.state ?? wanted.view;
     const view = { ...wanted.view, theme, pinned: pinned || wanted.tab === "why" };
@@ -583,7 +588,7 @@ function showApiWhenItCanBe() {
 function photosOf({ examples }, server) {
   const offered = examples.map((one) => ({ ...one, example: true, thumbnail: server.address(one.thumbnail) }));
   try {
-    return [...offered, ...JSON.parse(window.sessionStorage.getItem("dgrl-photos") ?? "[]")];
+    return [...offered, ...JSON.parse(recall("dgrl-photos") ?? "[]")];
   } catch {
     return offered;
   }
@@ -591,7 +596,7 @@ function photosOf({ examples }, server) {
 
 /** @param {Photo[]} photos */
 function keepOwn(photos) {
-  window.sessionStorage.setItem("dgrl-photos", JSON.stringify(photos.filter(({ example }) => !example).slice(-20)));
+  keep("dgrl-photos", JSON.stringify(photos.filter(({ example }) => !example).slice(-20)));
 }
 
 /**

@@ -1,5 +1,7 @@
 // What somebody looks at as the query of a link, and back. Links are written by anybody: what is not offered is dropped.
 
+import { clamp } from "../../explorer/script/places.js";
+
 /**
  * @typedef {Object} Edit See dgrl/explorer/edits.py.
  * @property {"flatten" | "paint" | "feedback" | "kernels" | "unrefined"} kind
@@ -152,6 +154,18 @@ export function readLink(query, start, offered) {
     level: among("level", ["conv3", "conv4", "conv5"], start.why.level),
   };
   return { tab: among("tab", TABS, start.tab), first, second, view, why };
+}
+
+/**
+ * The view of a scene, its time step one that the passes of the scene have: links without a step mean the last one.
+ * @param {Scene} scene
+ * @param {(checkpoint: string) => number} trained time steps T of a checkpoint
+ * @returns {Scene["view"]}
+ */
+export function withinSteps({ first, second, view }, trained) {
+  const counts = [first, ...(second ? [second] : [])].map(({ steps, checkpoint }) => steps ?? trained(checkpoint));
+  const last = Math.max(...counts);
+  return { ...view, step: Number.isInteger(view.step) ? clamp(view.step, 0, last) : last };
 }
 
 /**

@@ -1,5 +1,7 @@
 // What the page asks its server for, by Gradio's queue: who waits for what, progress, and how to stop it.
 
+import { keep, recall } from "./storing.js";
+
 const RETRIES = 5;
 
 /**
@@ -160,7 +162,7 @@ export const fileData = (path) => ({ path, meta: { _type: "gradio.FileData" } })
  * @param {() => string} first
  */
 function kept(key, first) {
-  const value = window.sessionStorage.getItem(key) ?? first();
-  window.sessionStorage.setItem(key, value);
+  const value = recall(key) ?? first();
+  keep(key, value);
   return value;
 }
