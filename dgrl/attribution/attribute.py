@@ -1,5 +1,6 @@
 """Why the network says what it says: attribution of one number to the places of the photo, by Captum."""
 
+import math
 import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
@@ -12,13 +13,13 @@ from numpy.typing import NDArray
 from torch.nn import functional as F
 
 from dgrl.attribution.evidence import Evidence
-from dgrl.attribution.methods import WINDOWS, grad_cam, integrated_gradients, occlusion
+from dgrl.attribution.methods import WINDOWS, Batches, grad_cam, integrated_gradients, occlusion
 from dgrl.attribution.question import (
     Method,
     Question,
     Target,
 )
-from dgrl.images import Picture, read_image
+from dgrl.images import RGB, Picture, read_image
 from dgrl.model import DGRL
 
 
@@ -95,7 +96,7 @@ def attribute(
         target: the number to explain: a `PixelTarget`, `ObjectTarget` or `CellTarget`.
         method: "integrated_gradients", "occlusion" or "grad_cam".
         batch_size: pictures at once, which memory grows with (about 1 GB each with gradients, for the small network);
-            by default 8 on a GPU; elsewhere 4 for Occlusion, which needs no gradients, else 2.
+            by default 8 on a GPU, 4 elsewhere.
         progress: called between batches with the share done, 0 to 1. What it raises stops the computation.
         settings: baseline, block, block_step, steps, tolerance: see `Question`.
 
@@ -116,24 +117,24 @@ def attribute(
 
 @torch.inference_mode(False)  # gradients, whatever the caller's mode is
 def attribute_in_batches(
-    model: DGRL, picture: Picture, question: Question, batch_size: int | None = None
+    model: DGRL,
+    picture: Picture,
+    question: Question,
+    batch_size: int | None = None,
+    evidence: Evidence | None = None,
 ) -> Generator[float, None, Attribution]:
-    """Like `attribute`, a batch at a time: yields the share done, returns the attribution. Closing it stops it."""
+    """Like `attribute`, a batch at a time: yields the share done, returns the attribution. Closing it stops it.
+
+    `evidence` is what `evidence_of` gives, for those who go on with it.
+    """
     start = time.perf_counter()
     if batch_size is None:
-        batch_size = {"occlusion": 4}.get(question.method, 2) if model.device.type == "cpu" else 8
+        batch_size = 4 if model.device.type == "cpu" else 8
     photo = read_image(picture)
     target, method = question.target, question.method
-    evidence = Evidence(model, photo, target, question.steps, question.baseline)
+    evidence = evidence or evidence_of(model, photo, question)
     yield 0.0
-    if method == "integrated_gradients":
-        computed = integrated_gradients(evidence, question.tolerance, batch_size)
-    elif method == "occlusion":
-        computed = occlusion(evidence, batch_size)
-    else:
-        block_step = evidence.step if question.block_step is None else question.block_step
-        computed = grad_cam(evidence, question.block, block_step)
-    square = yield from computed
+    square = yield from explain(evidence, question, batch_size)
     value, nothing = evidence.value(1.0), None if method == "grad_cam" else evidence.value(0.0)
     error = None
     if method == "integrated_gradients" and nothing is not None:
@@ -150,3 +151,18 @@ def attribute_in_batches(
         completeness_error=error,
         seconds=time.perf_counter() - start,
     )
+
+
+def evidence_of(model: DGRL, photo: RGB, question: Question) -> Evidence:
+    """What a question is answered from: the number, given how much of the photo (H, W, 3) is seen."""
+    return Evidence(model, photo, question.target, question.steps, question.baseline)
+
+
+def explain(evidence: Evidence, question: Question, batch_size: int, rough: bool = False) -> Batches:
+    """The attribution (S, S) of the evidence by the question's method; `rough` spares Integrated Gradients refining."""
+    if question.method == "integrated_gradients":
+        return integrated_gradients(evidence, math.inf if rough else question.tolerance, batch_size)
+    if question.method == "occlusion":
+        return occlusion(evidence, batch_size)
+    block_step = evidence.step if question.block_step is None else question.block_step
+    return grad_cam(evidence, question.block, block_step)

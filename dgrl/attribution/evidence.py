@@ -1,8 +1,8 @@
 """What an attribution explains: one number that the network computes, given how much of the photo it sees."""
 
 import copy
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import torch
@@ -17,6 +17,7 @@ from dgrl.network.brn import BRN
 from dgrl.network.rln import RLNStep
 from dgrl.network.sizing import Sizing
 from dgrl.places import carried, contains
+from dgrl.running.folding import folded
 from dgrl.taps import LEVELS
 from dgrl.trace import FOUND
 
@@ -93,7 +94,8 @@ class Evidence:
     picture, its three channels added: ∂F/∂visibility = Σ_c ∂F/∂x_c · (photo_c − baseline_c). RLN and BRN read the photo
     in different sizes, and visibility is the same for both.
 
-    The networks in it are copies that share the model's weights, so the model can work meanwhile and stays as it is.
+    The networks in it are copies, so the model can work meanwhile and stays as it is. RLN's copy is folded and
+    channels-last, because attribution runs it dozens of times.
 
     Args:
         model: the network.
@@ -119,6 +121,8 @@ class Evidence:
         self.step = _step(target, model.config.steps if steps is None else steps)
         self.side = model.config.rln_size
         self.rln = _frozen(model.rln)
+        self.rln.backbone = folded(self.rln.backbone)
+        self.rln = self.rln.to(memory_format=torch.channels_last)  # type: ignore[call-overload, unused-ignore]
         self.photo = to_tensor(photo)
         self.sizing = model.sizing
         self.picture = self.sizing.for_rln(self.photo, self.side).to(model.device)  # (1, 3, 384, 384)
@@ -140,6 +144,28 @@ class Evidence:
     def __call__(self, visibility: Tensor) -> Tensor:
         """The target's value (B,) for visibilities (B, 1, S, S)."""
         return self.reader(self._rln(visibility), visibility)
+
+    @torch.no_grad()
+    def values(self, shares: Sequence[float], batch_size: int) -> list[float]:
+        """The target's values at several shares (see `value`), in batches."""
+        values: list[float] = []
+        for start in range(0, len(shares), batch_size):
+            batch = torch.tensor(shares[start : start + batch_size], device=self.picture.device).view(-1, 1, 1, 1)
+            values += self(batch.expand(-1, 1, self.side, self.side)).tolist()
+        return values
+
+    def with_random_heads(self, seed: int) -> "Evidence":
+        """The same evidence of a network whose heads (CWM, side outputs, fusion; for a refined pixel BRN) know nothing.
+
+        The weights of each tensor are shuffled, which keeps their distribution (Adebayo et al., 2018).
+        """
+        other = copy.copy(self)
+        other.rln = _frozen(self.rln)
+        _shuffle(other.rln.heads, seed)
+        if isinstance(self.reader, OfRefinedPixel):
+            other.reader = replace(self.reader, brn=_frozen(self.reader.brn))
+            _shuffle(other.reader.brn, seed)
+        return other
 
     def _rln(self, visibility: Tensor) -> RLNStep:
         visible = self.baseline + visibility * (self.picture - self.baseline)
@@ -177,6 +203,15 @@ def _frozen(module: Module) -> Module:
     shared: dict[int, object] = {id(buffer): buffer for buffer in module.buffers()}
     shared |= {id(p): nn.Parameter(p.detach(), requires_grad=False) for p in module.parameters()}
     return copy.deepcopy(module, shared).eval()
+
+
+def _shuffle(module: nn.Module, seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    for parent in module.modules():
+        for name, parameter in list(parent.named_parameters(recurse=False)):
+            order = torch.randperm(parameter.numel(), generator=generator).to(parameter.device)
+            shuffled = parameter.detach().flatten()[order].view_as(parameter)
+            setattr(parent, name, nn.Parameter(shuffled, requires_grad=False))
 
 
 def _step(target: Target, last: int) -> int:

@@ -1,0 +1,212 @@
+"""Is an explanation true? Deletion and insertion against random order, and sensitivity to randomised heads.
+
+Deletion and insertion (Petsiuk et al., "RISE", 2018): the photo's cells are hidden, or shown on the baseline, in the
+order in which the explanation ranks them, and the explained number is read after each part. If the explanation is true,
+the number falls soon when cells are hidden, and rises soon when they are shown. Sensitivity (Adebayo et al., "Sanity
+checks for saliency maps", 2018): an explanation of what the network learned changes when the network's heads are
+randomised.
+"""
+
+import time
+from collections.abc import Generator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from dgrl.attribution.attribute import Attribution, evidence_of, explain
+from dgrl.attribution.evidence import Evidence
+from dgrl.attribution.question import Method, Question
+from dgrl.images import Picture, read_image
+from dgrl.model import DGRL
+
+Curve = NDArray[np.float64]
+GRID = 12
+"""Cells on each side of the photo, hidden and shown as a whole: as many as the deepest block has."""
+POINTS: dict[Method, int] = {"grad_cam": 3, "occlusion": 6, "integrated_gradients": 8}
+"""How often a curve is read between its ends, by method: checking may take twice as long as explaining."""
+ORDERS: dict[Method, int] = {"grad_cam": 2, "occlusion": 4, "integrated_gradients": 4}
+"""How many random orders are tried."""
+MARGIN = 0.05
+"""How much larger than two standard deviations the gap must be: the few orders that are tried may agree."""
+INSENSITIVE = 0.5
+"""A rank correlation above this, of either sign, says that an explanation hardly depends on the network's heads."""
+BATCH = 4
+
+
+@dataclass(frozen=True)
+class Faithfulness:
+    """How an explanation compares with chance.
+
+    The number is 0 where nothing of the photo is seen, and 1 (or −1, if the photo lowers it) where all of it is.
+
+    Attributes:
+        shares: (K,) from 0 to 1, the share of the photo that has been hidden or shown.
+        deletion: (K,) the number while cells are hidden, those first that speak most for it.
+        insertion: (K,) the number while cells are shown on the baseline, in the same order.
+        random: (K,) the number while cells are shown in random order, mean over orders.
+        deletion_area, insertion_area, random_area: the areas under these curves.
+        random_spread: standard deviation of the number in random order, from order to order, mean over the points.
+        sensitivity: rank correlation, −1 to 1, with the explanation of the same number by the same network with
+            randomised heads. Near 0 is good.
+        beats_chance: whether the gap between insertion and deletion is larger than that of random orders.
+        seconds: how long the check took.
+    """
+
+    shares: Curve
+    deletion: Curve
+    insertion: Curve
+    random: Curve
+    deletion_area: float
+    insertion_area: float
+    random_area: float
+    random_spread: float
+    sensitivity: float
+    beats_chance: bool
+    seconds: float
+
+    @property
+    def words(self) -> str:
+        """What the numbers say, in two sentences."""
+        areas = (
+            f"hiding its places first leaves {self.deletion_area:.2f} of the number on average and showing them first "
+            f"gives {self.insertion_area:.2f}; in random order it is {self.random_area:.2f}"
+        )
+        verdict = (
+            f"This explanation beats chance: {areas}."
+            if self.beats_chance
+            else f"This explanation does not beat chance, so do not rely on it: {areas}."
+        )
+        if abs(self.sensitivity) > INSENSITIVE:
+            depends = "so it shows the photo more than what the network has learned"
+        else:
+            depends = "so it depends on what the network has learned"
+        return f"{verdict} With randomised heads its correlation is {self.sensitivity:.2f}, {depends}."
+
+
+def faithfulness(model: DGRL, picture: Picture, question: Question, found: Attribution, seed: int = 0) -> Faithfulness:
+    """Check an explanation by the number that it explains.
+
+    Args:
+        model: the network that was explained.
+        picture: the picture that was explained.
+        question: what was asked.
+        found: the answer.
+        seed: of the random orders and the randomised heads.
+
+    Raises:
+        ImageError: the picture cannot be used.
+        ValueError: the question is not one of this pass.
+        FloatingPointError: the network gave NaN or infinite values.
+    """
+    batches = faithfulness_in_batches(model, picture, question, found, seed)
+    while True:
+        try:
+            next(batches)
+        except StopIteration as done:
+            return done.value
+
+
+@torch.inference_mode(False)
+def faithfulness_in_batches(
+    model: DGRL,
+    picture: Picture,
+    question: Question,
+    found: Attribution,
+    seed: int = 0,
+    evidence: Evidence | None = None,
+) -> Generator[float, None, Faithfulness]:
+    """Like `faithfulness`, a batch at a time: yields the share done, returns the result. Closing it stops it.
+
+    Args:
+        model, picture, question, found, seed: see `faithfulness`.
+        evidence: what the explanation was made from, where it is still there; that spares some passes.
+    """
+    start = time.perf_counter()
+    random = np.random.default_rng(seed)
+    evidence = evidence or evidence_of(model, read_image(picture), question)
+    yield 0.0
+    points, orders = POINTS[question.method], ORDERS[question.method]
+    ranks = np.argsort(-cells(found.square).ravel(), kind="stable")
+    # Shares are symmetric, so a random order shown is also one hidden backwards, and one curve stands for both.
+    shares = (np.arange(points) + 0.5) / points
+    masks = [*(hidden(ranks, share) for share in shares), *(shown(ranks, share) for share in shares)]
+    for _ in range(orders):
+        order = random.permutation(GRID**2)
+        masks += [shown(order, share) for share in shares]
+    nothing = evidence.value(0.0) if found.baseline_value is None else found.baseline_value
+    values: list[float] = []
+    for batch in range(0, len(masks), BATCH):
+        with torch.no_grad():
+            values += evidence(visibility(masks[batch : batch + BATCH], evidence)).tolist()
+        yield 0.5 * len(values) / len(masks)
+    sensitivity = yield from _sensitivity(evidence, question, found, seed)
+    scale = abs(found.value - nothing) or 1.0
+    whole = (found.value - nothing) / scale
+    curves = (np.array(values).reshape(-1, points) - nothing) / scale
+    curves = np.hstack([np.zeros((len(curves), 1)), curves, np.full((len(curves), 1), whole)])
+    curves[0, [0, -1]] = whole, 0.0
+    every = np.concatenate([[0.0], shares, [1.0]])
+    areas = ((curves[:, 1:] + curves[:, :-1]) / 2 * np.diff(every)).sum(1)  # trapezoids
+    spread = float(curves[2:, 1:-1].std(0, ddof=1).mean())
+    gap = float(areas[1] - areas[0])
+    return Faithfulness(
+        shares=every,
+        deletion=curves[0],
+        insertion=curves[1],
+        random=curves[2:].mean(0),
+        deletion_area=float(areas[0]),
+        insertion_area=float(areas[1]),
+        random_area=float(areas[2:].mean()),
+        random_spread=spread,
+        sensitivity=sensitivity,
+        beats_chance=bool(gap > 2 * np.sqrt(2) * spread + MARGIN),
+        seconds=time.perf_counter() - start,
+    )
+
+
+def _sensitivity(
+    evidence: Evidence, question: Question, found: Attribution, seed: int
+) -> Generator[float, None, float]:
+    other = explain(evidence.with_random_heads(seed), question, BATCH, rough=True)
+    while True:
+        try:
+            yield 0.5 + next(other) / 2
+        except StopIteration as done:
+            return rank_correlation(cells(found.square), cells(done.value.detach().float().cpu().numpy()))
+
+
+def cells(square: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(`GRID`, `GRID`): the mean of an attribution (S, S) in each cell."""
+    pooled: NDArray[np.float32] = F.adaptive_avg_pool2d(torch.from_numpy(square)[None], GRID)[0].numpy()
+    return pooled
+
+
+def shown(order: NDArray[np.int64], share: float) -> NDArray[np.float32]:
+    """(`GRID`, `GRID`): 1 in the first `share` of the cells in this order; the cell where it ends is partly shown."""
+    count = share * len(order)
+    mask = np.zeros(len(order), np.float32)
+    mask[order] = np.clip(count - np.arange(len(order)), 0, 1)
+    return mask.reshape(GRID, GRID)
+
+
+def hidden(order: NDArray[np.int64], share: float) -> NDArray[np.float32]:
+    """(`GRID`, `GRID`): 0 in the first `share` of the cells in this order."""
+    return 1 - shown(order, share)
+
+
+def visibility(masks: list[NDArray[np.float32]], evidence: Evidence) -> Tensor:
+    """(B, 1, S, S): cells as squares of the photo."""
+    stacked = torch.from_numpy(np.stack(masks))[:, None].to(evidence.picture.device)
+    return F.interpolate(stacked, (evidence.side, evidence.side), mode="nearest")
+
+
+def rank_correlation(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
+    """Spearman's rank correlation of two arrays of the same size, −1 to 1; 0 where one of them is constant."""
+    if np.ptp(one) == 0 or np.ptp(other) == 0:
+        return 0.0
+    ranks = [np.argsort(np.argsort(values.ravel(), kind="stable")) for values in (one, other)]
+    return float(np.corrcoef(ranks)[0, 1])
