@@ -15,10 +15,11 @@ from dgrl.attribution.evidence import Evidence
 from dgrl.attribution.faithfulness import GRID, cells, faithfulness, hidden, rank_correlation, shown
 from dgrl.attribution.question import METHODS, Method, ObjectTarget, PixelTarget, Question
 from dgrl.checkpoint import default_weights
+from dgrl.files import EXAMPLES
 from tests.helpers.networks import TRAINED, filled
 
 SMALLEST = replace(TRAINED, rln_size=96)
-ASTRONAUT = Path(__file__).parents[2] / "examples" / "astronaut.jpg"
+ASTRONAUT = EXAMPLES / "astronaut.jpg"
 PIXEL = PixelTarget(200, 120)
 
 
