@@ -11,6 +11,7 @@ import numpy as np
 from dgrl import figures
 from dgrl.edits import KINDS, MAX_EDITS, MAX_STEPS
 from dgrl.page import FOLDER
+from dgrl.prompts import RADIUS, SHARE
 from dgrl.taps import BLOCKS, LEVELS
 from dgrl.trace import FOUND, SMALLEST_OBJECT
 
@@ -34,31 +35,6 @@ TARGETS = {"pixel": "this pixel", "object": "the object", "cell": "one attention
 """What an explanation can be of."""
 METHODS = {"occlusion": "Occlusion", "integrated_gradients": "Integrated Gradients", "grad_cam": "Grad-CAM"}
 """How it can be computed."""
-LINK_FIELDS = {
-    "view": "tab",
-    "example": "example",
-    "own": "own",
-    "checkpoint": "checkpoint",
-    "steps": "T",
-    "firstEdits": "edits1",
-    "second": "two",
-    "secondEdits": "edits",
-    "x": "x",
-    "y": "y",
-    "step": "t",
-    "map": "map",
-    "opacity": "opacity",
-    "arrangement": "show",
-    "scale": "scale",
-    "side": "on",
-    "target": "target",
-    "method": "method",
-    "level": "level",
-    "refined": "refined",
-    "present": "present",
-    "tour": "tour",
-}
-"""Query field of a link for each field of the scene; those of the second slot's photo and pass have a 2 appended."""
 
 
 def vocabulary() -> dict[str, Any]:
@@ -73,7 +49,7 @@ def vocabulary() -> dict[str, Any]:
         "found": {"above": FOUND, "least": SMALLEST_OBJECT},
         "targets": named(TARGETS),
         "methods": named(METHODS),
-        "linkFields": LINK_FIELDS,
+        "prompt": {"radius": RADIUS, "share": SHARE},
         "colours": {kind: palette_of(colour_map) for kind, colour_map in COLOURS.items()},
     }
 

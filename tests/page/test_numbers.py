@@ -12,7 +12,9 @@ from dgrl.evaluation.comparison import compare
 from dgrl.experiments.effects import half_of
 from dgrl.experiments.passes import share_inside
 from dgrl.images import square, to_size, to_tensor
+from dgrl.page.vocabulary import palette_of
 from dgrl.places import carried, cell_at
+from dgrl.prompts import ABOVE, part_at
 from dgrl.taps import LEVELS, flatten_map, paint_map
 from dgrl.trace import FOUND, SMALLEST_OBJECT, found_in
 from tests.helpers.networks import TINY, draw_photo, filled
@@ -74,31 +76,33 @@ def test_a_place_in_another_grid() -> None:
 
 def test_a_pixel_s_arithmetic(trace: Trace) -> None:
     height, width = trace.photo.shape[:2]
-    for x, y in [(0, 0), (width - 1, height - 1), (width // 2, height // 3)]:
-        pixel = trace.pixel(x, y)
-        ours = call("numbers/kernel.js", ("pixelOfPass", pass_of(trace), pixel.column, pixel.row, 1))[0]
-        assert ours["coefficients"] == pytest.approx(pixel.coefficients.ravel(), abs=1e-12)
-        assert ours["neighbours"] == pytest.approx(pixel.neighbours.ravel(), abs=1e-12)
-        assert ours["foregroundProducts"] == pytest.approx(pixel.foreground_products.ravel(), abs=1e-12)
-        assert ours["backgroundProducts"] == pytest.approx(pixel.background_products.ravel(), abs=1e-12)
-        assert ours["foreground"] == pytest.approx(pixel.foreground, abs=1e-12)
-        assert ours["background"] == pytest.approx(pixel.background, abs=1e-12)
-        assert (ours["before"], ours["refined"]) == (pixel.prior, pixel.refined)
+    pixels = [trace.pixel(x, y) for x, y in [(0, 0), (width - 1, height - 1), (width // 2, height // 3)]]
+    given = pass_of(trace)
+    ours = call("numbers/kernel.js", *[("pixelOfPass", given, pixel.column, pixel.row, 1) for pixel in pixels])
+    for mine, pixel in zip(ours, pixels, strict=True):
+        assert mine["coefficients"] == pytest.approx(pixel.coefficients.ravel(), abs=1e-12)
+        assert mine["neighbours"] == pytest.approx(pixel.neighbours.ravel(), abs=1e-12)
+        assert mine["foregroundProducts"] == pytest.approx(pixel.foreground_products.ravel(), abs=1e-12)
+        assert mine["backgroundProducts"] == pytest.approx(pixel.background_products.ravel(), abs=1e-12)
+        assert mine["foreground"] == pytest.approx(pixel.foreground, abs=1e-12)
+        assert mine["background"] == pytest.approx(pixel.background, abs=1e-12)
+        assert (mine["before"], mine["refined"]) == (pixel.prior, pixel.refined)
 
 
 def test_maps_at_every_step(trace: Trace) -> None:
-    given = pass_of(trace)
-    for step in trace.steps:
-        named = [(level, level) for level in LEVELS] + [("prediction", "prediction"), ("change", "change")]
-        for name, kind in [*named, ("refined", figures.layers.REFINED), ("refinement", figures.layers.REFINEMENT)]:
-            ours = call("numbers/layers.js", ("layerOf", given, name, step.t, 1))[0]
-            theirs = figures.layer(trace, step.t, kind)
-            if theirs is None:
-                assert ours is None
-                continue
-            assert ours["values"] == pytest.approx(theirs.values.ravel(), abs=1e-7)
-            assert (ours["width"], ours["height"]) == theirs.values.shape[::-1]
-            assert ours["aligned"] == theirs.aligned
+    given = pass_of(trace, kernels=False)
+    brn = [("refined", figures.layers.REFINED), ("refinement", figures.layers.REFINEMENT)]
+    named = [*((kind, kind) for kind in figures.layers.KINDS), *brn]
+    kinds = [(step.t, name, kind) for step in trace.steps for name, kind in named]
+    ours = call("numbers/layers.js", *[("layerOf", given, name, t, 1) for t, name, _ in kinds])
+    for (t, _, kind), layer in zip(kinds, ours, strict=True):
+        theirs = figures.layer(trace, t, kind)
+        if theirs is None:
+            assert layer is None
+            continue
+        assert layer["values"] == pytest.approx(theirs.values.ravel(), abs=1e-7)
+        assert (layer["width"], layer["height"]) == theirs.values.shape[::-1]
+        assert layer["aligned"] == theirs.aligned
 
 
 def test_attention_maps_are_read_between_cells() -> None:
@@ -148,6 +152,16 @@ def test_the_box_and_the_share_of_an_object() -> None:
     mask[4:9, 11:12] = 255
     ours = call("numbers/found.js", ("boxOf", mask, 30, 20), ("shareOf", mask), ("boxOf", mask * 0, 30, 20))
     assert ours == [{"x0": 11, "y0": 4, "x1": 12, "y1": 9}, 5 / 600, None]
+
+
+def test_the_part_under_a_click() -> None:
+    saliency = to_size(torch.from_numpy(random.random((1, 1, 12, 9), np.float32)), 40, 30)[0, 0].numpy()
+    clicks = [(3, 5), (29, 39), (15, 20), (0, 0), (20, 8)]
+    ours = call("numbers/found.js", *[("component", saliency, 30, 40, x, y, ABOVE) for x, y in clicks])
+    parts = [part_at(saliency, x, y, saliency.shape) for x, y in clicks]
+    assert {part is None for part in parts} == {True, False}
+    for mine, theirs in zip(ours, parts, strict=True):
+        assert mine == ([0] * 1200 if theirs is None else theirs.ravel().tolist())
 
 
 def test_a_change_in_numbers(network: DGRL) -> None:
@@ -205,10 +219,6 @@ def test_painting_changes_a_map_as_the_edit_does() -> None:
 
 def test_colours() -> None:
     values = random.random((5, 4), np.float32) * 3 - 1
-    digits = call("vocabulary.js")  # the module can be imported
-    assert digits == []
-    from dgrl.page.vocabulary import palette_of
-
     colours = np.frombuffer(bytes.fromhex(palette_of(figures.SIGNED)), np.uint8)
     layer = {"values": values, **size(values), "aligned": False, "low": -1, "high": 1}
     ours = call("numbers/colours.js", ("pixelsOf", layer, colours, {"width": 80, "height": 100}))[0]

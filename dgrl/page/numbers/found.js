@@ -93,6 +93,7 @@ export function outlineOf(map, width, height, above) {
   const xs = Float64Array.from({ length: columns }, (_, i) => Math.min(Math.max((i - 0.5) / width, 0), 1));
   const ys = Float64Array.from({ length: rows }, (_, i) => Math.min(Math.max((i - 0.5) / height, 0), 1));
   const values = bordered(map, width, height);
+  const inside = Uint8Array.from(values, (value) => (value > above ? 1 : 0));
   /** Where the line crosses an edge of the grid: 2i from corner i to the right, 2i + 1 downwards. @type {(edge: number) => Point} */
   const pointOn = (edge) => {
     const one = edge >> 1;
@@ -106,6 +107,8 @@ export function outlineOf(map, width, height, above) {
   for (let row = 0; row < rows - 1; row++) {
     for (let column = 0; column < columns - 1; column++) {
       const corner = row * columns + column;
+      const count = inside[corner] + inside[corner + 1] + inside[corner + columns] + inside[corner + columns + 1];
+      if (count === 0 || count === 4) continue; // nearly all squares; crossings() is slower
       for (const [one, other] of crossings(values, corner, columns, above)) {
         joined.set(one, [...(joined.get(one) ?? []), other]);
         joined.set(other, [...(joined.get(other) ?? []), one]);
