@@ -8,9 +8,11 @@ import logging
 import sys
 import warnings
 from collections.abc import Sequence
+from typing import Annotated
 
 import typer
 
+from dgrl import __version__
 from dgrl.commands.common import log, one_line
 from dgrl.extras import extra_of, how_to_install
 
@@ -23,6 +25,8 @@ COMMANDS = {
     "export": "Write a checkpoint as an ONNX file.",
     "import-caffe": "Make a checkpoint of the authors' Caffe weights.",
 }
+OPTIONAL_VALUES = {"--trim": "0"}
+"""Options that may stand without their value, and the value that they then have."""
 ABOUT = """Find the salient object of a photo, and see how it was found.
 
 Exit codes: 0 all done, 2 some input was refused and the rest done, 1 anything else. Errors are a line each; add -v to
@@ -35,6 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     verbose = any(word in ("-v", "--verbose") for word in words)
     words = [word for word in words if word not in ("-v", "--verbose")] or ["--help"]
+    words = with_values(words)
     start_logging(verbose)
     for stream in (sys.stdout, sys.stderr):  # file names may hold what a terminal cannot show
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
@@ -70,7 +75,7 @@ def program(chosen: str) -> typer.Typer:
         rich_markup_mode=None,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    app.callback()(lambda: None)
+    app.callback(invoke_without_command=True)(about_program)
     for name, summary in COMMANDS.items():
         module = name.replace("-", "_")
         if name == chosen:
@@ -78,6 +83,24 @@ def program(chosen: str) -> typer.Typer:
         else:
             app.command(name, help=summary)(lambda: None)
     return app
+
+
+def about_program(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
+) -> None:
+    """Options of the program itself."""
+    if version:
+        typer.echo(f"dgrl {__version__}")
+        raise typer.Exit
+
+
+def with_values(words: Sequence[str]) -> list[str]:
+    """The words with a value for each of `OPTIONAL_VALUES` that is not followed by a number."""
+    following = [*words[1:], ""]
+    return [
+        f"{word}={OPTIONAL_VALUES[word]}" if word in OPTIONAL_VALUES and not after.isdecimal() else word
+        for word, after in zip(words, following, strict=True)
+    ]
 
 
 def describe(error: Exception) -> str:

@@ -23,6 +23,7 @@ from dgrl.data.masks import read_levels
 from dgrl.images import RGB, Picture
 from dgrl.places import carried, contains, shares
 from dgrl.taps import EVERY, Edit, weight_map_name
+from dgrl.trace import FOUND
 
 if TYPE_CHECKING:
     from dgrl.model import DGRL
@@ -35,8 +36,6 @@ Mask = NDArray[np.bool_]
 
 SHARE = 0.9
 """Share of a weight map's mass that a prompt puts on its area."""
-ABOVE = 0.5
-"""A pixel belongs to a part of a map where the map is above this (`dgrl.trace.FOUND`)."""
 RADIUS = 1 / 6
 """Of the disc around a click, as a share of the square that RLN sees: 64 of 384 pixels."""
 GROWTH = 1 / 32
@@ -194,7 +193,7 @@ def part_at(saliency: NDArray[np.float32], x: float, y: float, shape: tuple[int,
     if not contains(x, y, shape):
         raise ValueError(f"the prompt's point {x:g},{y:g} lies outside the photo of {shape[1]}×{shape[0]} pixels")
     column, row = carried(int(x), int(y), shape, saliency.shape)
-    parts, _ = ndimage.label(saliency > ABOVE)
+    parts, _ = ndimage.label(saliency > FOUND)
     part: Mask = parts == parts[row, column]
     return part if parts[row, column] else None
 
@@ -233,7 +232,7 @@ def _resolved(model: "DGRL", photo: RGB, point: Point, steps: int | None, edits:
         return part
     mask = disc_at(*point, photo.shape, (saliency.shape[0], saliency.shape[1]))
     for _ in range(ROUNDS):
-        result = found(mask_prompt(mask, t=_steps_of(model))) > ABOVE
+        result = found(mask_prompt(mask, t=_steps_of(model))) > FOUND
         if not result.any():
             break
         mask = grown(result)

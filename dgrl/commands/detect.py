@@ -4,6 +4,7 @@ import contextlib
 import errno
 import io
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,15 +12,14 @@ import typer
 
 from dgrl.commands.common import Device, Precision, Quality, Steps, Weights, load_model, log, one_line, refuse
 from dgrl.commands.processes import is_main_process, join_processes, leave_processes, process_count, process_number
-from dgrl.files import replacing, sweep
+from dgrl.files import sweep
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-    from PIL import Image
 
     from dgrl import images
-    from dgrl.images.cutouts import Background
+    from dgrl.commands.results import Results, Targets
 
 STANDARD_OUTPUT = Path("-")
 MOST_BYTES = 2**30  # of standard input
@@ -27,26 +27,72 @@ MOST_BYTES = 2**30  # of standard input
 # What is wrong with one name and not with the disk: too long, impossible there, or a folder's.
 _ABOUT_THE_NAME = (errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL, errno.EISDIR, errno.ENOTEMPTY, errno.EEXIST)
 
+Out = Annotated[
+    Path,
+    typer.Option("-o", "--out", help="Folder for the results; or, for one photo, a .png, .webp or .jpg file, or -."),
+]
+Cutout = Annotated[bool, typer.Option("--cutout", help="Also write STEM_cutout.png, on transparency.")]
+CutoutOnly = Annotated[bool, typer.Option("--cutout-only", help="Write the cut-out and no map.")]
+Ground = Annotated[
+    str | None,
+    typer.Option(
+        "--background",
+        metavar="COLOUR|PICTURE|blur",
+        help="Cut-outs on a colour, a picture or their photo, blurred: --background white.",
+    ),
+]
+Trim = Annotated[
+    int | None,
+    typer.Option(
+        "--trim",
+        metavar="[MARGIN]",
+        min=0,
+        help="Cut-outs no larger than the object, or with a margin of so many pixels: --trim 20.",
+    ),
+]
+Threshold = Annotated[
+    float | None,
+    typer.Option(min=0, max=1, help="Maps and cut-outs of two values only: white, or there, above this."),
+]
+Largest = Annotated[bool, typer.Option("--largest", help="Keep only the largest object.")]
+Invert = Annotated[bool, typer.Option("--invert", help="Keep what is not the object.")]
+Format = Annotated[str | None, typer.Option("--format", metavar="png|webp|jpg", help="Format of the results; png.")]
+Recursive = Annotated[
+    bool, typer.Option("-r", "--recursive", help="Folders within folders too; results keep the same tree.")
+]
+SkipExisting = Annotated[
+    bool, typer.Option("--skip-existing", help="Leave out photos whose results are there: go on where a run stopped.")
+]
+
 
 def detect(
     photos: Annotated[
         list[Path],
         typer.Argument(metavar="PHOTO_OR_FOLDER...", help="Pictures, or folders of them; - is standard input."),
     ],
-    out: Annotated[
-        Path,
-        typer.Option("-o", "--out", help="Folder for the maps; or, for a single photo, a .png file, or - to print it."),
-    ] = Path("saliency"),
-    cutout: Annotated[bool, typer.Option("--cutout", help="Also write STEM_cutout.png, on transparency.")] = False,
-    background: Annotated[
+    out: Out = Path("saliency"),
+    recursive: Recursive = False,
+    skip_existing: SkipExisting = False,
+    format: Format = None,
+    cutout: Cutout = False,
+    cutout_only: CutoutOnly = False,
+    background: Ground = None,
+    trim: Trim = None,
+    box: Annotated[
         str | None,
-        typer.Option(metavar="COLOUR|PICTURE|blur", help="Cut-outs on a colour, a picture or their photo, blurred."),
+        typer.Option(metavar="X0,Y0,X1,Y1", help="Find the object in this box, in pixels: --box 40,20,310,420."),
     ] = None,
-    trim: Annotated[bool, typer.Option("--trim", help="Cut-outs no larger than the object.")] = False,
-    threshold: Annotated[
-        float | None,
-        typer.Option(min=0, max=1, help="Maps and cut-outs of two values only: white, or there, above this."),
+    point: Annotated[
+        str | None, typer.Option(metavar="X,Y", help="Find the object under this pixel: --point 180,240.")
     ] = None,
+    largest: Largest = False,
+    threshold: Threshold = None,
+    invert: Invert = False,
+    as_json: Annotated[
+        bool,
+        typer.Option("--json", help="Print a line of JSON for each photo: files, box, area (share), mean saliency."),
+    ] = False,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print errors only.")] = False,
     weights: Weights = None,
     steps: Steps = None,
     quality: Quality = "normal",
@@ -55,82 +101,144 @@ def detect(
 ) -> None:
     """Find the salient object of photos: STEM.png is a grey map of each photo's size, white where the object is.
 
-    Photos are never overwritten; maps of an earlier run are. A photo that cannot be read is reported, the rest done.
-    With `-o -` the map, or with any option for cut-outs the cut-out, goes to standard output as PNG.
-    Several processes, or GPUs, share the photos: `torchrun --nproc-per-node N -m dgrl detect …`.
+    Photos are never overwritten; maps of an earlier run are, except with --skip-existing. A photo that cannot be read
+    is reported, and the rest are done. With `-o -` the map, or with any option for cut-outs the cut-out, goes to
+    standard output as PNG. Several processes, or GPUs, share the photos: `torchrun --nproc-per-node N -m dgrl detect`.
+
+    Examples:
+
+      dgrl detect photo.jpg -o cutout.png --cutout-only --trim 20
+
+      dgrl detect holiday/ -o out --recursive --skip-existing --cutout
+
+      dgrl detect two.jpg --box 40,20,310,420
+    """
+    from dgrl.commands.photos import find_photos
+    from dgrl.commands.prompting import read_prompt
+
+    results = chosen_results(cutout, cutout_only, background, trim, threshold, largest, invert)
+    prompt = read_prompt(box, point)
+    refused: list[Exception] = []
+
+    def turn_down(error: Exception) -> None:
+        refused.append(error)
+        refuse(error)
+
+    share, device = join_processes(device)
+    tell, pass_over = (turn_down, refuse) if is_main_process() else (refused.append, lambda _: None)
+    found = find_photos(photos, tell, pass_over, out, recursive)
+    check_streams(found, out)
+    if prompt and len(found) > 1:
+        raise typer.BadParameter(f"a prompt is for one photo, not {len(found)}", param_hint=f"--{next(iter(prompt))}")
+    printed = out == STANDARD_OUTPUT
+    if printed and as_json:
+        raise typer.BadParameter("standard output takes the picture or the JSON, not both", param_hint="--json")
+    targets = {} if printed else targets_of(found, out, results, format, photos if recursive else ())
+    mine = found[process_number() :: process_count()]
+    skipped = [path for path in mine if skip_existing and not printed and is_done(targets[path])]
+    mine = [path for path in mine if path not in skipped]
+    for folder in {path.parent for of in targets.values() for path in of.written()}:
+        sweep(folder)
+    show_bar = sys.stderr.isatty() and len(found) > 1 and not share and not quiet
+    said = not (printed or as_json or quiet)
+    if skipped and said:
+        typer.echo(f"photos left out because their results are there: {len(skipped)}")
+    if mine:
+        with contextlib.redirect_stdout(sys.stdout if said else io.StringIO()):
+            model, _ = load_model(weights, device, precision)
+
+        def write(path: Path, photo: "images.Photo", saliency: "NDArray[np.float32]") -> None:
+            if printed:
+                results.print(path, photo, saliency, sys.stdout.buffer)
+                return
+            results.save(path, photo, saliency, targets[path])
+            if as_json:
+                typer.echo(results.summary(path, saliency, targets[path]))
+            elif said and not show_bar:
+                typer.echo(one_line(f"{path} -> {targets[path].written()[0]}"))
+
+        count = run(
+            mine,
+            lambda photo: model.detect(photo.seen, steps, quality=quality, **prompt),
+            write,
+            turn_down,
+            show_bar,
+        )
+        if show_bar and said:
+            typer.echo(f"{count} of {len(found)} photos are done; the results are in {one_line(str(out))}")
+    if share:
+        leave_processes()
+    if refused:
+        raise typer.Exit(2)
+
+
+def run(
+    paths: Sequence[Path],
+    find: "Callable[[images.Photo], NDArray[np.float32]]",
+    write: "Callable[[Path, images.Photo, NDArray[np.float32]], None]",
+    turn_down: Callable[[Exception], None],
+    show_bar: bool = False,
+) -> int:
+    """Read photos, find their objects and write the results; return how many were written.
+
+    Args:
+        paths: the photos.
+        find: gives a photo's map.
+        write: writes the results, in a thread of its own.
+        turn_down: told of each photo that is refused.
+        show_bar: whether a progress bar is shown.
     """
     from tqdm import tqdm
     from tqdm.contrib.logging import logging_redirect_tqdm
 
     from dgrl import images
     from dgrl.commands.overlap import Behind, ahead
-    from dgrl.commands.photos import cutout_path, find_photos
-    from dgrl.images.cutouts import Background, binary
-    from dgrl.images.marking import save_marked
 
-    cutout = cutout or trim or background is not None
-    ground = None if background is None else Background.named(background)
-    refused: list[Exception] = []
     written: list[Path] = []
 
-    def turn_down(error: Exception) -> None:
-        refused.append(error)
-        refuse(error)
-
-    def save(picture: "Image.Image", path: Path) -> None:
-        with replacing(path) as partial:
-            save_marked(picture, partial, compress_level=3)  # level 6 takes twice as long
-
-    def write(path: Path, photo: "images.Photo", saliency: "NDArray[np.float32]") -> None:
-        if threshold is not None:
-            saliency = binary(saliency, threshold)
-        if printed:
-            print_png(finished(path, photo, saliency, ground, trim) if cutout else images.to_grey(saliency))
-            return
+    def written_behind(path: Path, photo: "images.Photo", saliency: "NDArray[np.float32]") -> None:
         try:
-            save(images.to_grey(saliency), maps[path])
-            if cutout:
-                save(finished(path, photo, saliency, ground, trim), cutout_path(maps[path]))
+            write(path, photo, saliency)
         except OSError as error:
             if getattr(error.__cause__, "errno", None) not in _ABOUT_THE_NAME:
                 raise  # the next file would meet the same
             turn_down(error)
             return
         written.append(path)
-        if not show_bar:
-            typer.echo(one_line(f"{path} -> {maps[path]}"))
 
-    share, device = join_processes(device)
-    tell, pass_over = (turn_down, refuse) if is_main_process() else (refused.append, lambda _: None)
-    found = find_photos(photos, tell, pass_over, out)
-    check_streams(found, out)
-    printed = out == STANDARD_OUTPUT
-    maps = {} if printed else map_paths(found, out)
-    for folder in {path.parent for path in maps.values()}:
-        sweep(folder)
-    mine = found[process_number() :: process_count()]
-    show_bar = sys.stderr.isatty() and len(found) > 1 and not share
     with contextlib.ExitStack() as stack:
-        if mine:
-            with contextlib.redirect_stdout(io.StringIO() if printed else sys.stdout):
-                model, _ = load_model(weights, device, precision)
         if show_bar:
             stack.enter_context(logging_redirect_tqdm([log]))
         writer = stack.enter_context(Behind())
-        read = stack.enter_context(contextlib.closing(ahead(read_given, mine)))
-        for path, reading in tqdm(read, total=len(mine), unit="photo", disable=not show_bar):
+        read = stack.enter_context(contextlib.closing(ahead(read_given, paths)))
+        for path, reading in tqdm(read, total=len(paths), unit="photo", disable=not show_bar):
             try:
                 photo = reading.result()
             except images.ImageError as error:
                 turn_down(error)
                 continue
-            writer.submit(write, path, photo, model.detect(photo.seen, steps, quality=quality))
-    if show_bar:
-        typer.echo(f"{len(written)} of {len(found)} maps are in {one_line(str(out))}")
-    if share:
-        leave_processes()
-    if refused:
-        raise typer.Exit(2)
+            if photo.animated:
+                refuse(images.ImageError(f"{path}: it has several frames, and only the first was used"))
+            writer.submit(written_behind, path, photo, find(photo))
+    return len(written)
+
+
+def chosen_results(
+    cutout: bool,
+    cutout_only: bool,
+    background: str | None,
+    trim: int | None,
+    threshold: float | None,
+    largest: bool,
+    invert: bool,
+) -> "Results":
+    """What the options ask for; any option for cut-outs asks for one."""
+    from dgrl.commands.results import Results
+    from dgrl.images.cutouts import Background
+
+    ground = None if background is None else Background.named(background)
+    cutout = cutout or cutout_only or trim is not None or ground is not None
+    return Results(not cutout_only, cutout, ground, trim, threshold, largest, invert)
 
 
 def check_streams(photos: list[Path], out: Path) -> None:
@@ -161,43 +269,59 @@ def read_given(path: Path) -> "images.Photo":
     return images.read_photo(io.BytesIO(content))
 
 
-def finished(
-    path: Path, photo: "images.Photo", saliency: "NDArray[np.float32]", ground: "Background | None", trim: bool
-) -> "Image.Image":
-    """The cut-out of a photo, on its background if there is one, and trimmed if it should be."""
-    from dgrl.images.cutouts import cut_out, trimmed
-
-    cut = cut_out(photo, saliency)
-    picture = cut if ground is None else ground.under(cut, photo)
-    if not trim:
-        return picture
-    cropped = trimmed(picture, cut)
-    if cropped is None:
-        log.error("dgrl: %s", one_line(f"{path}: nothing is found in it, so its cut-out is not trimmed"))
-    return picture if cropped is None else cropped
+def is_done(targets: "Targets") -> bool:
+    """Whether all results of a photo are there."""
+    return all(path.is_file() for path in targets.written())
 
 
-def print_png(picture: "Image.Image") -> None:
-    """A picture to standard output."""
-    from dgrl.images.marking import save_marked
+def targets_of(
+    photos: list[Path], out: Path, results: "Results", format: str | None, folders: Sequence[Path] = ()
+) -> "dict[Path, Targets]":
+    """Where each photo's results go; BadParameter if `out` can be neither a folder for all nor a file for one.
 
-    save_marked(picture, sys.stdout.buffer)
-    sys.stdout.buffer.flush()
-
-
-def map_paths(photos: list[Path], out: Path) -> dict[Path, Path]:
-    """Where each photo's map goes; BadParameter if `out` can be neither a folder for all nor a file for one."""
-    from dgrl.commands.photos import name_maps
+    Args:
+        photos: the photos.
+        out: a folder, or a file.
+        results: what is written.
+        format: "png", "webp" or "jpg"; None for what a file's ending says, else PNG.
+        folders: within `out`, photos found in these keep the folders that they lie in.
+    """
+    from dgrl.commands.photos import cutout_path, name_maps, subfolder
+    from dgrl.commands.results import FORMATS, Targets
     from dgrl.images import IMAGE_SUFFIXES
 
+    if format is not None and format.lower() not in FORMATS:
+        raise typer.BadParameter(f"{format!r} is not one of png, webp, jpg", param_hint="--format")
     if out.suffix.lower() not in IMAGE_SUFFIXES or out.is_dir():
         if out.exists() and not out.is_dir():
             raise typer.BadParameter(f"{out} is a file; name a folder", param_hint="--out")
-        return name_maps(photos, out)
-    if out.suffix.lower() != ".png":
-        raise typer.BadParameter(f"{out}: maps are PNG files; name a folder or a .png file", param_hint="--out")
+        suffix = f".{(format or 'png').lower()}"
+        maps = name_maps(photos, out, suffix, {photo: subfolder(photo, folders) for photo in photos})
+    else:
+        maps, suffix = dict.fromkeys(photos, out), out.suffix.lower()
+        check_file(out, photos, format)
+    if results.cutout and FORMATS[suffix[1:]] == "JPEG" and results.ground is None:
+        raise typer.BadParameter("JPEG files have no transparency; add --background white, or use webp or png")
+    return {
+        photo: Targets(
+            path if results.map else None,
+            (path if path == out and not results.map else cutout_path(path)) if results.cutout else None,
+        )
+        for photo, path in maps.items()
+    }
+
+
+def check_file(out: Path, photos: list[Path], format: str | None) -> None:
+    """BadParameter unless `out` can be the file of the one photo."""
+    from dgrl.commands.results import FORMATS
+
+    kind = FORMATS.get(out.suffix.lower()[1:])
+    if kind is None:
+        said = f"{out}: results are PNG, WebP or JPEG files; name a folder or such a file"
+        raise typer.BadParameter(said, param_hint="--out")
+    if format is not None and FORMATS[format.lower()] != kind:
+        raise typer.BadParameter(f"{out} is no {format} file", param_hint="--format")
     if len(photos) > 1:
         raise typer.BadParameter(f"{out} is one file, for {len(photos)} photos; name a folder", param_hint="--out")
     if any(photo.resolve() == out.resolve() for photo in photos):
         raise typer.BadParameter(f"{out} is the photo itself", param_hint="--out")
-    return dict.fromkeys(photos, out)

@@ -1,7 +1,7 @@
 """Which photos a command line means, and how the files made of them are called."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from PIL import Image
@@ -27,9 +27,13 @@ Tell = Callable[[Exception], None]
 
 
 def find_photos(
-    arguments: Sequence[Path], refuse: Tell, pass_over: Tell = lambda _: None, out: Path | None = None
+    arguments: Sequence[Path],
+    refuse: Tell,
+    pass_over: Tell = lambda _: None,
+    out: Path | None = None,
+    recursive: bool = False,
 ) -> list[Path]:
-    """The files named, and the pictures in the folders named (not in folders within), each once, in order.
+    """The files named, and the pictures in the folders named, each once, in order.
 
     In a folder, what has a picture's ending or content is a picture, but for the maps and cut-outs of an earlier run.
 
@@ -38,13 +42,14 @@ def find_photos(
         refuse: told, as an ImageError, of what was meant as a picture and is none: what does not exist, a folder
             without pictures.
         pass_over: told, likewise, of what else is passed over.
-        out: a folder of which nothing is said where it lies within another one.
+        out: a folder of which nothing is said where it lies within another one, and which is not searched there.
+        recursive: also those in folders within the folders named, but not behind links.
     """
     found: dict[Path, Path] = {}
     for argument in arguments:
         try:
             if argument != STANDARD_INPUT and argument.is_dir():
-                photos = list(_in_folder(argument, refuse, pass_over, out))
+                photos = list(_in_folder(argument, refuse, pass_over, out, recursive))
             else:
                 photos = [_existing(argument)]
             if len(photos) == 1 and not argument.is_dir() and is_marked(argument):
@@ -71,15 +76,19 @@ def _existing(path: Path) -> Path:
     return path
 
 
-def _in_folder(folder: Path, refuse: Tell, pass_over: Tell, out: Path | None) -> Iterator[Path]:
+def subfolder(photo: Path, arguments: Sequence[Path]) -> Path:
+    """The folder of a photo within the folder named in which it was found; `.` for a file that was named."""
+    inside = (photo.parent.relative_to(argument) for argument in arguments if photo.is_relative_to(argument))
+    return next((folder for folder in inside if ".." not in folder.parts), Path())
+
+
+def _in_folder(folder: Path, refuse: Tell, pass_over: Tell, out: Path | None, recursive: bool) -> Iterator[Path]:
     others: list[Path] = []
     photos = maps = refused = 0
-    for path in sorted(folder.iterdir()):
+    for path in _files(folder, out, recursive):
         suffix = path.suffix.lower()
-        if is_hidden(path):
-            continue
         if path.is_dir() and suffix not in IMAGE_SUFFIXES:
-            others += [] if out is not None and path.resolve() == out.resolve() else [path]
+            others.append(path)
         elif suffix in _NOT_READ:
             refuse(ImageError(f"{path}: {path.suffix} files cannot be read"))
             refused += 1
@@ -91,7 +100,7 @@ def _in_folder(folder: Path, refuse: Tell, pass_over: Tell, out: Path | None) ->
         else:
             others.append(path)
     for path in others[:_LISTED]:
-        what = "a folder; name it to have its pictures done" if path.is_dir() else "not a picture"
+        what = "a folder; --recursive does its pictures too" if path.is_dir() else "not a picture"
         pass_over(ImageError(f"{path}: passed over, {what}"))
     if len(others) > _LISTED:
         pass_over(ImageError(f"{folder}: passed over, {len(others) - _LISTED} more that are no pictures"))
@@ -99,6 +108,20 @@ def _in_folder(folder: Path, refuse: Tell, pass_over: Tell, out: Path | None) ->
         pass_over(ImageError(f"{folder}: passed over, maps and cut-outs of an earlier run: {maps}"))
     if not photos and not refused:
         raise ImageError(f"{folder}: there are no pictures in this folder")
+
+
+def _files(folder: Path, out: Path | None, recursive: bool) -> Iterator[Path]:
+    """What is in a folder, but for hidden files and `out`; folders are searched in their turn, or given as they are."""
+    for path in sorted(folder.iterdir()):
+        if is_hidden(path):
+            continue
+        is_folder = path.is_dir() and path.suffix.lower() not in IMAGE_SUFFIXES
+        if is_folder and out is not None and path.resolve() == out.resolve():
+            continue
+        if is_folder and recursive and not path.is_symlink():
+            yield from _files(path, out, recursive)
+        else:
+            yield path
 
 
 def _is_picture(path: Path) -> bool:
@@ -112,12 +135,20 @@ def _is_picture(path: Path) -> bool:
         return False
 
 
-def name_maps(photos: Sequence[Path], folder: Path) -> dict[Path, Path]:
+def name_maps(
+    photos: Sequence[Path], folder: Path, suffix: str = ".png", within: Mapping[Path, Path] | None = None
+) -> dict[Path, Path]:
     """Where each photo's map goes: `folder`/STEM.png.
 
     No two of them are the same, also where case and the way accents are stored do not count and with cut-outs beside
     them, and none is a photo, or lies beside its photo and is not from an earlier run: those that would be take their
     photo's whole name (a.jpg.png), then its folder's too, then a number.
+
+    Args:
+        photos: files, or `STANDARD_INPUT`.
+        folder: where all of them go.
+        suffix: the ending of the maps.
+        within: folder inside of `folder` of each photo's map, for those that do not lie in it directly.
     """
     forms: list[Callable[[int, Path], str]] = [
         lambda _, photo: "stdin" if photo == STANDARD_INPUT else photo.stem,
@@ -125,12 +156,18 @@ def name_maps(photos: Sequence[Path], folder: Path) -> dict[Path, Path]:
         lambda _, photo: f"{_resolved(photo).parent.name}_{photo.name}",
         lambda index, photo: f"{photo.name}_{index + 1}",
     ]
+    places = {photo: folder / (within or {}).get(photo, Path()) for photo in photos}
     taken = {_key(path) for photo in photos for path in (photo, _resolved(photo))}
-    if any(photo.parent.resolve() == folder.resolve() for photo in photos):
-        taken |= {_key(path) for path in folder.iterdir() if path.suffix.lower() == ".png" and not is_marked(path)}
+    beside = {photo.parent.resolve() for photo in photos}
+    for place in set(places.values()):
+        if place.resolve() in beside:
+            there = (path for path in place.iterdir() if path.suffix.lower() == suffix)
+            taken |= {_key(path) for path in there if not is_marked(path)}
     form = dict.fromkeys(photos, 0)
     while True:
-        maps = {photo: folder / f"{forms[form[photo]](index, photo)}.png" for index, photo in enumerate(photos)}
+        maps = {
+            photo: places[photo] / f"{forms[form[photo]](index, photo)}{suffix}" for index, photo in enumerate(photos)
+        }
         clashing = _clashing(maps, taken)
         if not any(form[photo] < len(forms) - 1 for photo in clashing):
             return maps
@@ -140,7 +177,7 @@ def name_maps(photos: Sequence[Path], folder: Path) -> dict[Path, Path]:
 
 def cutout_path(map_path: Path) -> Path:
     """Where the cut-out goes that belongs to a map."""
-    return map_path.with_name(f"{map_path.stem}_cutout.png")
+    return map_path.with_name(f"{map_path.stem}_cutout{map_path.suffix}")
 
 
 def _clashing(maps: dict[Path, Path], taken: Collection[str]) -> list[Path]:

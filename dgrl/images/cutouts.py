@@ -11,10 +11,12 @@ from torchvision.transforms.v2.functional import gaussian_blur
 
 from dgrl.images import ImageError, Photo, as_float, read_photo, to_grey, to_tensor
 from dgrl.images.foreground import foreground
+from dgrl.trace import FOUND
 
 BLUR = "blur"
 _BLUR_SHARE = 0.02  # standard deviation, of the photo's longer side
 _BLUR_LENGTH = 200  # pixels of the longer side at which it is blurred
+_PARTS_LENGTH = 512  # pixels of the longer side at which parts are told apart
 _VISIBLE = 13  # of 255, a twentieth: saliency maps are hardly ever quite 0
 
 
@@ -86,10 +88,33 @@ class Background:
         return laid if laid.getchannel("A").getextrema() != (255, 255) else laid.convert("RGB")
 
 
-def trimmed(picture: Image.Image, cut: Image.Image) -> Image.Image | None:
-    """`picture` cropped to where a cut-out (RGBA) of the same size can be seen; None if nothing of it can."""
+def trimmed(picture: Image.Image, cut: Image.Image, margin: int = 0) -> Image.Image | None:
+    """`picture` cropped to where a cut-out (RGBA) of the same size can be seen; None if nothing of it can.
+
+    `margin` pixels more are left on each side, as far as the picture goes.
+    """
     box = cut.getchannel("A").point(lambda alpha: 255 * (alpha >= _VISIBLE)).getbbox()
-    return picture.crop(box) if box else None
+    if box is None:
+        return None
+    left, top, right, bottom = box
+    wider = max(left - margin, 0), max(top - margin, 0), right + margin, bottom + margin
+    return picture.crop((*wider[:2], min(wider[2], picture.width), min(wider[3], picture.height)))
+
+
+def largest_part(saliency: NDArray[np.float32]) -> NDArray[np.float32]:
+    """A map (H, W) without what is nearer to another part above one half than to the largest one."""
+    from scipy import ndimage
+
+    scale = min(1.0, _PARTS_LENGTH / max(saliency.shape))
+    size = max(round(saliency.shape[1] * scale), 1), max(round(saliency.shape[0] * scale), 1)
+    small = np.asarray(Image.fromarray(saliency).resize(size, Image.Resampling.BOX))
+    parts, count = ndimage.label(small > FOUND)
+    if count < 2:
+        return saliency
+    largest = 1 + int(np.argmax(np.bincount(parts.ravel())[1:]))
+    rows, columns = ndimage.distance_transform_edt(parts == 0, return_distances=False, return_indices=True)
+    kept = Image.fromarray(parts[rows, columns] == largest).resize(saliency.shape[::-1], Image.Resampling.NEAREST)
+    return np.where(np.asarray(kept), saliency, np.float32(0))
 
 
 def _blurred(cut: Image.Image, photo: Photo) -> Image.Image:

@@ -1,21 +1,27 @@
 """The mark in maps and cut-outs by which they are known as such, so that none is ever taken for a photo."""
 
 import io
+import os
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from PIL import Image
+from PIL import ExifTags, Image
 from PIL.PngImagePlugin import PngInfo
 
 _KEY, _VALUE = "Software", "DGRL saliency"
-_HEAD = 4096  # bytes; what Pillow writes before the mark is shorter
+_NEAR = 4096  # bytes from the file's start or end; what Pillow writes before or after the mark is shorter
 
 
-def save_marked(image: Image.Image, file: Path | BinaryIO, **settings: Any) -> None:
-    """Write a map or cut-out as PNG, with the mark."""
-    text = PngInfo()
-    text.add_text(_KEY, _VALUE)
-    image.save(file, "PNG", pnginfo=text, **settings)
+def save_marked(image: Image.Image, file: Path | BinaryIO, kind: str = "PNG", **settings: Any) -> None:
+    """Write a map or cut-out with the mark: as text in a PNG, as EXIF data in a JPEG or WebP."""
+    if kind == "PNG":
+        text = PngInfo()
+        text.add_text(_KEY, _VALUE)
+        image.save(file, kind, pnginfo=text, **settings)
+        return
+    exif = Image.Exif()
+    exif[ExifTags.Base.Software] = _VALUE
+    image.save(file, kind, exif=exif, **settings)
 
 
 def marked_png(image: Image.Image) -> bytes:
@@ -31,7 +37,12 @@ def is_marked(path: Path) -> bool:
         if not path.is_file():  # opening a pipe would wait for ever
             return False
         with path.open("rb") as file:
-            head = file.read(_HEAD)
+            head = file.read(_NEAR)
+            if head.startswith(b"RIFF") and head[8:12] == b"WEBP":  # its EXIF data come last
+                file.seek(max(file.seek(0, os.SEEK_END) - _NEAR, 0))
+                return _VALUE.encode() in file.read()
     except (OSError, ValueError):
         return False
+    if head.startswith(b"\xff\xd8"):
+        return _VALUE.encode() in head
     return head.startswith(b"\x89PNG") and f"tEXt{_KEY}\0{_VALUE}".encode() in head

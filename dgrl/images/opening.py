@@ -20,6 +20,9 @@ MAX_PIXELS = 100_000_000
 MAX_REDUCED_PIXELS = 250_000_000  # of a file read at reduced size: the largest sensors of phones have 200 million
 MAX_SIDE = 100_000  # beyond any photograph; resizing to and from a line of a million pixels takes gigabytes
 FULL_SIZE = "full_size"
+ANIMATED = "animated"
+_SEVERAL_FRAMES = frozenset({"GIF", "WEBP", "PNG", "AVIF", "TIFF"})
+"""Formats whose further pictures are frames or pages; an MPO's are the same photo in other sizes."""
 
 pillow_heif.register_heif_opener()
 # Editors keep histories of some megabytes in PNGs, and printers' profiles are as long; Pillow refuses text beyond one.
@@ -50,7 +53,8 @@ class ImageError(ValueError):
 def opened(source: Path | io.BytesIO, max_pixels: int, reduce: bool = False) -> Iterator[Image.Image]:
     """A file's first frame, decoded and upright; its colours are as they stand in the file.
 
-    Its `info[FULL_SIZE]` is the upright picture's width and height in the file if it was read at reduced size.
+    Its `info[FULL_SIZE]` is the upright picture's width and height in the file if it was read at reduced size;
+    `info[ANIMATED]` is there if the file has more frames.
 
     Args:
         source: a path, or the bytes of a file.
@@ -70,12 +74,15 @@ def opened(source: Path | io.BytesIO, max_pixels: int, reduce: bool = False) -> 
             full_size = image.size
             size, divisor = _reduce(image, max_pixels) if reduce else (full_size, 1)
             check_size(size, name, max_pixels if divisor == 1 else MAX_PIXELS)
+            animated = image.format in _SEVERAL_FRAMES and getattr(image, "is_animated", False)
             upright = decoded(image, name)
             turned = upright.size != image.size
             if divisor > 1:
                 upright = _smaller(upright, divisor)
             if divisor > 1 or image.size != full_size:
                 upright.info[FULL_SIZE] = full_size[::-1] if turned else full_size
+            if animated:
+                upright.info[ANIMATED] = True
             yield upright
     except FileNotFoundError as error:
         link = isinstance(source, Path) and source.is_symlink()

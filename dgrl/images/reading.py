@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from dgrl.images.opening import FULL_SIZE, MAX_PIXELS, ImageError, check_size, decoded, opened
+from dgrl.images.opening import ANIMATED, FULL_SIZE, MAX_PIXELS, ImageError, check_size, decoded, opened
 from dgrl.images.profiles import to_srgb
 from dgrl.images.transparency import lay_on_ground
 
@@ -27,12 +27,14 @@ class Photo:
         colours: the same; of a transparent picture its own colours, not those of the ground it is laid on.
         alpha: (H, W) uint8, 255 where it is opaque; None if it is so everywhere.
         full_size: width and height of the file, if it was read at reduced size.
+        animated: whether the file has more frames, or pages, than the one that was read.
     """
 
     seen: RGB
     colours: RGB
     alpha: NDArray[np.uint8] | None = None
     full_size: tuple[int, int] | None = None
+    animated: bool = False
 
 
 def read_image(source: Picture, max_pixels: int = MAX_PIXELS) -> RGB:
@@ -128,6 +130,7 @@ def to_grey(saliency: NDArray[np.float32]) -> Image.Image:
 def _photo(image: Image.Image, name: str) -> Photo:
     """A decoded picture."""
     profile, full_size = image.info.get("icc_profile"), image.info.get(FULL_SIZE)
+    animated = image.info.get(ANIMATED, False)
     alpha = None
     try:
         if image.mode.startswith("I"):  # Pillow carries 16-bit grey as "I;16", in some formats as 32-bit "I"
@@ -136,7 +139,7 @@ def _photo(image: Image.Image, name: str) -> Photo:
             image = Image.fromarray(as_bytes(np.asarray(image), name))
         elif image.has_transparency_data:
             image, alpha = split_alpha(image)
-        return _laid(to_srgb(image, profile), alpha, full_size)
+        return _laid(to_srgb(image, profile), alpha, full_size, animated)
     except ImageError:
         raise
     # Pillow's conversions raise errors of many kinds on damaged files.
@@ -153,11 +156,16 @@ def split_alpha(image: Image.Image) -> tuple[Image.Image, Image.Image]:
     return rgba.convert("L" if grey else "RGB"), rgba.getchannel("A")
 
 
-def _laid(colours: Image.Image, alpha: Image.Image | None, full_size: tuple[int, int] | None = None) -> Photo:
+def _laid(
+    colours: Image.Image,
+    alpha: Image.Image | None,
+    full_size: tuple[int, int] | None = None,
+    animated: bool = False,
+) -> Photo:
     if alpha is None or alpha.getextrema()[0] == 255:
         seen = np.array(colours)
-        return Photo(seen, seen, None, full_size)
-    return Photo(lay_on_ground(colours, alpha), np.array(colours), np.array(alpha), full_size)
+        return Photo(seen, seen, None, full_size, animated)
+    return Photo(lay_on_ground(colours, alpha), np.array(colours), np.array(alpha), full_size, animated)
 
 
 def as_16_bit(values: NDArray[np.generic], name: str) -> NDArray[np.uint16]:
