@@ -1,4 +1,4 @@
-// Masks as text, for links and requests: WIDTHxHEIGHT:RUNS. dgrl/edits.py reads and writes the same and describes it.
+// Masks as text, for links and requests: WIDTHxHEIGHT:RUNS. dgrl/edit_fields.py does the same and describes it.
 
 /** @typedef {import("./painting.js").Mask} Mask */
 
