@@ -14,7 +14,7 @@ from dgrl.experiments.passes import share_inside
 from dgrl.images import square, to_size, to_tensor
 from dgrl.page.vocabulary import palette_of
 from dgrl.places import carried, cell_at
-from dgrl.prompts import ABOVE, part_at
+from dgrl.prompts import part_at
 from dgrl.taps import LEVELS, flatten_map, paint_map
 from dgrl.trace import FOUND, SMALLEST_OBJECT, found_in
 from tests.helpers.networks import TINY, draw_photo, filled
@@ -157,7 +157,7 @@ def test_the_box_and_the_share_of_an_object() -> None:
 def test_the_part_under_a_click() -> None:
     saliency = to_size(torch.from_numpy(random.random((1, 1, 12, 9), np.float32)), 40, 30)[0, 0].numpy()
     clicks = [(3, 5), (29, 39), (15, 20), (0, 0), (20, 8)]
-    ours = call("numbers/found.js", *[("component", saliency, 30, 40, x, y, ABOVE) for x, y in clicks])
+    ours = call("numbers/found.js", *[("component", saliency, 30, 40, x, y, FOUND) for x, y in clicks])
     parts = [part_at(saliency, x, y, saliency.shape) for x, y in clicks]
     assert {part is None for part in parts} == {True, False}
     for mine, theirs in zip(ours, parts, strict=True):
