@@ -22,6 +22,7 @@ from dgrl.network.mirrored import localise_twice
 from dgrl.network.rln import RLN, RLNOutput
 from dgrl.network.sizing import SIZINGS
 from dgrl.prompts import Box, Point, prompt_edits
+from dgrl.running.inference import InferenceCopy
 from dgrl.taps import Change, Edit, Recorder, as_edits, check_edits, listening, tap_names
 from dgrl.trace import Array, Trace
 
@@ -72,6 +73,7 @@ class DGRL(
         self.rln = RLN(self.config, pretrained_backbone)
         self.brn = BRN(self.config)
         self.sizing = SIZINGS[self.config.sizing]()
+        self.inference = InferenceCopy()
 
     def forward(self, images: Tensor, steps: int | None = None, quality: Quality = "normal") -> DGRLOutput:
         """Saliency of a batch of images (B, 3, H, W), RGB, any size; `steps` is T for this pass.
@@ -87,7 +89,8 @@ class DGRL(
     def localise(self, images: Tensor, steps: int | None = None, quality: Quality = "normal") -> RLNOutput:
         """Stage one: RLN on the images (B, 3, H, W), resized to `config.rln_size`.
 
-        `quality="high"` averages over the images and their mirror images, in two passes of RLN.
+        `quality="high"` averages over the images and their mirror images, in two passes of RLN. In inference mode a
+        faster copy of the network runs, which computes the same within rounding.
 
         Raises:
             ValueError: `quality` is unknown.
@@ -96,14 +99,19 @@ class DGRL(
             raise ValueError(f"quality {quality!r} is unknown; there is {' and '.join(get_args(Quality))}")
         squares = self.sizing.for_rln(images, self.config.rln_size).to(self.device)
         if quality == "high":
-            return localise_twice(self.rln, squares, steps)
-        output: RLNOutput = self.rln(squares, steps)
+            return localise_twice(self._runs().rln, squares, steps)
+        output: RLNOutput = self._runs().rln(squares, steps)
         return output
 
     def refine(self, images: Tensor, saliency: Tensor) -> BRNOutput:
-        """Stage two: BRN on images (B, 3, H, W) and map (B, 1, h, w), both resized to `config.brn_size`."""
+        """Stage two: BRN on images (B, 3, H, W) and map (B, 1, h, w), both resized to `config.brn_size`; likewise."""
         squares = self.sizing.for_brn(images, saliency, self.config.brn_size)
-        return self.brn(*(square.to(self.device) for square in squares))
+        output: BRNOutput = self._runs().brn(*(square.to(self.device) for square in squares))
+        return output
+
+    def _runs(self) -> "DGRL":
+        """The network to run: for inference a faster copy of the same (see `InferenceCopy`), else this one."""
+        return self.inference.of(self) if torch.is_inference_mode_enabled() else self
 
     @torch.inference_mode()
     def detect(

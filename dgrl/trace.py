@@ -128,6 +128,17 @@ class Trace:
         """(H, W): which of the photo's pixels are the salient object; none of them if there is no object."""
         return found_in(self.saliency)
 
+    def found_box(self) -> tuple[int, int, int, int] | None:
+        """Return the box around the salient object: (left, top, right, bottom) in the photo's pixels, None without one.
+
+        Right and bottom are exclusive, as Pillow's `crop` takes them.
+        """
+        found = self.found()
+        if not found.any():
+            return None
+        rows, columns = np.flatnonzero(found.any(1)), np.flatnonzero(found.any(0))
+        return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
+
     def sized(self, t: int, stretched: bool = False) -> Array:
         """(H, W) in [0, 1]: RLN's prediction at time step `t` in the photo's size, as it is or stretched."""
         maps = torch.from_numpy(self.steps[t].saliency)[None, None]

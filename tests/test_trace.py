@@ -260,6 +260,15 @@ def archive(**arrays):
     return buffer.getvalue()
 
 
+def test_the_box_around_what_was_found():
+    photo, saliency = np.zeros((40, 50, 3), np.uint8), np.zeros((40, 50), np.float32)
+    assert Trace(photo, saliency, {}).found_box() is None
+    saliency[10:20, 30:34] = saliency[25, 5] = 0.9
+    left, top, right, bottom = Trace(photo, saliency, {}).found_box()
+    assert (left, top, right, bottom) == (5, 10, 34, 26)
+    assert np.count_nonzero(saliency[top:bottom, left:right]) == np.count_nonzero(saliency)
+
+
 def lone_array():
     buffer = io.BytesIO()
     np.save(buffer, np.zeros(3))

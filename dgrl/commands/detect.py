@@ -266,7 +266,7 @@ def read_given(path: Path) -> "images.Photo":
     content = sys.stdin.buffer.read(MOST_BYTES + 1)
     if len(content) > MOST_BYTES:
         raise images.ImageError(f"standard input: it has more than {MOST_BYTES // 2**20:,} MB")
-    return images.read_photo(io.BytesIO(content))
+    return images.read_photo(content, name="standard input")
 
 
 def is_done(targets: "Targets") -> bool:

@@ -50,7 +50,9 @@ class ImageError(ValueError):
 
 
 @contextmanager
-def opened(source: Path | io.BytesIO, max_pixels: int, reduce: bool = False) -> Iterator[Image.Image]:
+def opened(
+    source: Path | io.BytesIO, max_pixels: int, reduce: bool = False, name: str = "the picture"
+) -> Iterator[Image.Image]:
     """A file's first frame, decoded and upright; its colours are as they stand in the file.
 
     Its `info[FULL_SIZE]` is the upright picture's width and height in the file if it was read at reduced size;
@@ -62,11 +64,12 @@ def opened(source: Path | io.BytesIO, max_pixels: int, reduce: bool = False) -> 
             anything is decoded.
         reduce: give larger ones at a half, a quarter or an eighth of their width and height: those whose format can
             be decoded so, up to `MAX_REDUCED_PIXELS`; others, which have to be decoded whole, up to `MAX_PIXELS`.
+        name: what errors call the bytes of a file.
 
     Raises:
         ImageError: the file cannot be read, or what is done with the picture fails.
     """
-    name = str(source) if isinstance(source, Path) else "standard input"
+    name = str(source) if isinstance(source, Path) else name
     try:
         with _file(source) as file, _open(file) as image:
             if image.format in _FOREIGN_FORMATS:

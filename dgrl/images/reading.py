@@ -3,6 +3,7 @@
 import io
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import torch
@@ -14,7 +15,7 @@ from dgrl.images.opening import ANIMATED, FULL_SIZE, MAX_PIXELS, ImageError, che
 from dgrl.images.profiles import to_srgb
 from dgrl.images.transparency import lay_on_ground
 
-Picture = str | Path | Image.Image | NDArray[np.generic] | Tensor
+Picture = str | Path | bytes | BinaryIO | Image.Image | NDArray[np.generic] | Tensor
 RGB = NDArray[np.uint8]
 
 
@@ -45,9 +46,9 @@ def read_image(source: Picture, max_pixels: int = MAX_PIXELS) -> RGB:
     bits by their full range: 65535 is white); of an animated file the first frame is taken.
 
     Args:
-        source: a path, a PIL image, an array (H, W), (H, W, 1), (H, W, 3) or (H, W, 4) of bool, of uint8, of uint16 by
-            its full range, of other integers in [0, 255], or of floats in [0, 1], or a tensor (1, H, W), (3, H, W) or
-            (4, H, W) likewise.
+        source: a path, the bytes of a file, a file open for reading in binary mode, a PIL image, an array (H, W),
+            (H, W, 1), (H, W, 3) or (H, W, 4) of bool, of uint8, of uint16 by its full range, of other integers in
+            [0, 255], or of floats in [0, 1], or a tensor (1, H, W), (3, H, W) or (4, H, W) likewise.
         max_pixels: largest number of pixels accepted (and no side may be longer than `MAX_SIDE`); a file's size is
             checked before anything is decoded.
 
@@ -60,22 +61,23 @@ def read_image(source: Picture, max_pixels: int = MAX_PIXELS) -> RGB:
     return read_photo(source, max_pixels).seen
 
 
-def read_photo(source: Picture | io.BytesIO, max_pixels: int = MAX_PIXELS, reduce: bool = False) -> Photo:
+def read_photo(source: Picture, max_pixels: int = MAX_PIXELS, reduce: bool = False, name: str = "the picture") -> Photo:
     """As `read_image`, with what a cut-out needs beside it.
 
     Args:
-        source: see `read_image`; or the bytes of a file.
+        source: see `read_image`.
         max_pixels: see `read_image`.
         reduce: read a file that has more pixels at a half, a quarter or an eighth of its width and height (see
             `dgrl.images.opening.opened`).
+        name: what errors call a picture that is given as bytes or as an open file.
 
     Raises:
         ImageError: see `read_image`.
     """
-    if isinstance(source, (str, Path, io.BytesIO)):
-        path = Path(source) if isinstance(source, str) else source
-        with opened(path, max_pixels, reduce) as image:
-            return _photo(image, str(path) if isinstance(path, Path) else "standard input")
+    file = _file(source)
+    if file is not None:
+        with opened(file, max_pixels, reduce, name) as image:
+            return _photo(image, str(file) if isinstance(file, Path) else name)
     if isinstance(source, Image.Image):
         check_size(source.size, "the picture", max_pixels)
         return _photo(decoded(source, "the picture"), "the picture")
@@ -86,8 +88,23 @@ def read_photo(source: Picture | io.BytesIO, max_pixels: int = MAX_PIXELS, reduc
         # NumPy has no bfloat16.
         return _from_array((source.float() if source.is_floating_point() else source).numpy(), "the tensor", max_pixels)
     if not isinstance(source, np.ndarray):
-        raise ImageError(f"a picture is a path, a PIL image, an array or a tensor, not a {type(source).__name__}")
+        kinds = "a path, bytes, an open file, a PIL image, an array or a tensor"
+        raise ImageError(f"a picture is {kinds}, not a {type(source).__name__}")
     return _from_array(source, "the array", max_pixels)
+
+
+def _file(source: object) -> Path | io.BytesIO | None:
+    """The path of a file or its bytes, if `source` is any of these; None of a picture that is decoded already."""
+    if isinstance(source, (str, Path)):
+        return Path(source)
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        return io.BytesIO(source)
+    if isinstance(source, io.BytesIO) or not callable(read := getattr(source, "read", None)):
+        return source if isinstance(source, io.BytesIO) else None
+    content = read()
+    if not isinstance(content, bytes):
+        raise ImageError("a picture's file must be open in binary mode, not as text")
+    return io.BytesIO(content)
 
 
 def to_tensor(image: RGB) -> Tensor:

@@ -80,32 +80,45 @@ def weigh(saliency: Tensor, coefficients: Tensor) -> Tensor:
 
 
 def folded_inwards(coefficients: Tensor) -> Tensor:
-    """Coefficients (B, n², H, W) of which none falls outside the picture: it goes to the nearest neighbour inside.
+    """Return coefficients (B, n², H, W) of which none falls outside: it goes to the nearest neighbour inside.
 
-    `propagate` then gives what it would if the map went on beyond its sides as it is there.
+    `propagate` then gives what it would if the map went on beyond its sides as it is there. Only the outermost n // 2
+    pixels change, so the rest is copied once for each axis.
     """
     n = round(coefficients.shape[1] ** 0.5)
-    batch, _, height, width = coefficients.shape
-    kernels = coefficients.reshape(batch, n, n, height, width)  # (B, rows, columns, H, W)
+    kernels = coefficients.reshape(coefficients.shape[0], n, n, *coefficients.shape[2:])  # (B, rows, columns, H, W)
     for kernel_axis, axis in ((2, 4), (1, 3)):
-        kernels = _folded_at_the_start(kernels, kernel_axis, axis)
-        turned = _folded_at_the_start(kernels.flip(kernel_axis, axis), kernel_axis, axis)
-        kernels = turned.flip(kernel_axis, axis)
+        length, radius = kernels.shape[axis], n // 2
+        start = min(radius, length)
+        end = max(start, length - radius)
+        strips = {place: _folded_strip(kernels, kernel_axis, axis, place) for place in range(length)[:start]}
+        strips |= {place: _folded_strip(kernels, kernel_axis, axis, place) for place in range(end, length)}
+        if torch.compiler.is_exporting() or kernels.requires_grad:
+            first, last = ([strips[place] for place in places] for places in (range(start), range(end, length)))
+            kernels = torch.cat([*first, kernels.narrow(axis, start, end - start), *last], axis)
+        else:
+            kernels = kernels.clone() if kernel_axis == 2 else kernels
+            for place, strip in strips.items():
+                kernels.narrow(axis, place, 1).copy_(strip)
     return kernels.flatten(1, 2)
 
 
-def _folded_at_the_start(kernels: Tensor, kernel_axis: int, axis: int) -> Tensor:
-    """`folded_inwards` along one axis, at its first pixels."""
-    radius = kernels.shape[kernel_axis] // 2
-    strips = []
-    for place in range(min(radius, kernels.shape[axis])):
-        strip, outside = kernels.narrow(axis, place, 1), radius - place
-        nearest = strip.narrow(kernel_axis, 0, outside + 1).sum(kernel_axis, keepdim=True)
-        kept = strip.narrow(kernel_axis, outside + 1, kernels.shape[kernel_axis] - outside - 1)
-        nothing = torch.zeros_like(strip.narrow(kernel_axis, 0, outside))
-        strips.append(torch.cat([nothing, nearest, kept], kernel_axis))
-    inside = kernels.narrow(axis, len(strips), kernels.shape[axis] - len(strips))
-    return torch.cat([*strips, inside], axis)
+def _folded_strip(kernels: Tensor, kernel_axis: int, axis: int, place: int) -> Tensor:
+    """`folded_inwards` along one axis, of the pixels at `place` alone."""
+    n, length = kernels.shape[kernel_axis], kernels.shape[axis]
+    strip = kernels.narrow(axis, place, 1)
+    # The kernel's first and last row (or column) that lie inside the picture.
+    first, last = max(0, n // 2 - place), min(n - 1, length - 1 - place + n // 2)
+    if first == last:
+        inside = [strip.sum(kernel_axis, keepdim=True)]
+    else:
+        inside = [
+            strip.narrow(kernel_axis, 0, first + 1).sum(kernel_axis, keepdim=True),
+            strip.narrow(kernel_axis, first + 1, last - first - 1),
+            strip.narrow(kernel_axis, last, n - last).sum(kernel_axis, keepdim=True),
+        ]
+    outside = [torch.zeros_like(strip.narrow(kernel_axis, 0, count)) for count in (first, n - 1 - last)]
+    return torch.cat([outside[0], *inside, outside[1]], kernel_axis)
 
 
 class BRN(nn.Module):

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from dgrl.running.folding import folded
+from dgrl.running.inference import InferenceCopy
 
 if TYPE_CHECKING:
     from dgrl.model import DGRL
@@ -44,3 +45,4 @@ def rewrite_for_inference(model: "DGRL", device: torch.device) -> None:
     model.rln.backbone = folded(model.rln.backbone)
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload, unused-ignore]  # PyTorch 2.11's types
     model.to(device)
+    model.inference = InferenceCopy(rewritten=True)

@@ -212,7 +212,7 @@ def test_what_is_decoded_whole_is_reduced_in_every_mode(tmp_path, mode, suffix):
 
 def test_bytes_of_a_file():
     assert np.array_equal(read_photo(io.BytesIO(encoded(Image.fromarray(PHOTO), "PNG"))).seen, PHOTO)
-    for content, reason in ((b"", "standard input: the file is empty"), (b"text", "standard input: this is not")):
+    for content, reason in ((b"", "the picture: the file is empty"), (b"text", "the picture: this is not")):
         with pytest.raises(ImageError, match=reason):
             read_photo(io.BytesIO(content))
 

@@ -20,6 +20,7 @@ from dgrl.images import (
     to_size,
     to_tensor,
 )
+from tests.helpers.networks import draw_photo
 
 ORIENTATION = 0x0112
 
@@ -432,7 +433,6 @@ def test_arrays():
         (torch.full((3, 2, 2), 2.0), r"\[0, 1\]"),
         (Image.new("RGB", (0, 3)), "empty"),
         (None, "NoneType"),
-        (b"bytes", "bytes"),
     ],
 )
 def test_what_is_no_picture(array, reason):
@@ -461,3 +461,27 @@ def test_bytes_and_floats_become_the_same_square(shape):
 def test_pictures_of_maps(colours):
     saliency = np.linspace(0, 1, 24 * 32, dtype=np.float32).reshape(24, 32)
     assert np.array_equal(np.asarray(to_grey(saliency)), np.rint(saliency * 255))
+
+
+def test_the_bytes_of_a_file_and_open_files_are_pictures(tmp_path):
+    path = tmp_path / "photo.png"
+    Image.fromarray(draw_photo(30, 40)[0]).save(path)
+    expected = read_image(path)
+    content = path.read_bytes()
+    for source in (content, bytearray(content), io.BytesIO(content)):
+        np.testing.assert_array_equal(read_image(source), expected)
+    with path.open("rb") as file:
+        np.testing.assert_array_equal(read_image(file), expected)
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        (b"", "the picture: the file is empty"),
+        (b"text", "not a picture of any kind"),
+        (io.StringIO("text"), "binary mode"),
+    ],
+)
+def test_bytes_that_are_no_picture_are_refused_in_a_sentence(source, said):
+    with pytest.raises(ImageError, match=said):
+        read_image(source)

@@ -190,7 +190,7 @@ def test_kernels_may_be_made_of_the_map_while_its_rounded_self_is_propagated():
     torch.testing.assert_close(output.refined, propagate(saliency.round(), expected))
 
 
-@pytest.mark.parametrize(("n", "height", "width"), [(5, 9, 7), (3, 4, 5), (7, 10, 12)])
+@pytest.mark.parametrize(("n", "height", "width"), [(5, 9, 7), (3, 4, 5), (7, 10, 12), (7, 4, 2), (5, 1, 3)])
 def test_kernels_folded_inwards_give_what_a_map_that_goes_on_would(n, height, width):
     coefficients, saliency, radius = torch.randn(2, n * n, height, width), torch.rand(2, 1, height, width), n // 2
     beyond = F.pad(saliency, [radius] * 4, mode="replicate")
@@ -198,6 +198,9 @@ def test_kernels_folded_inwards_give_what_a_map_that_goes_on_would(n, height, wi
     folded = folded_inwards(coefficients)
     torch.testing.assert_close(propagate(saliency, folded), expected)
     assert (folded[:, : radius * n, 0] == 0).all(), "nothing is drawn from above the picture"
+    # With gradients, and in exported graphs, the same is computed without writing into tensors.
+    differentiable = folded_inwards(coefficients.requires_grad_())
+    torch.testing.assert_close(differentiable.detach(), folded, rtol=0, atol=0)
 
 
 def test_an_object_that_the_pictures_side_cuts_does_not_fade_there():

@@ -1,0 +1,92 @@
+"""The copy of a network that runs for inference: folded, in the memory layout in which convolutions are fastest."""
+
+import copy
+from types import FunctionType, MethodType
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from dgrl.network.config import DGRLConfig
+from dgrl.running.folding import folded
+
+if TYPE_CHECKING:
+    from dgrl.model import DGRL
+
+
+class InferenceCopy:
+    """Makes the fast copy of one network on first use, and again when the network has changed since.
+
+    The network itself stays as it is, for training, gradients and saving. The copy computes the same within rounding.
+    A network in training mode or with hooks is used itself: a hook waits for the modules that it was put on.
+
+    Args:
+        rewritten: the network has been rewritten for inference itself (`rewrite_for_inference`), and needs no copy.
+    """
+
+    def __init__(self, rewritten: bool = False) -> None:
+        self.rewritten = rewritten
+        self._copy: DGRL | None = None
+        self._made_of: list[tuple[object, ...]] = []
+
+    def __reduce__(self) -> tuple[type["InferenceCopy"], tuple[bool]]:
+        """Leave the copy out when the network is copied or pickled."""
+        return InferenceCopy, (self.rewritten,)
+
+    def of(self, network: "DGRL") -> "DGRL":
+        """Return the network to run: an up-to-date copy, or `network` itself."""
+        if self.rewritten or any(module.training or _has_hooks(module) for module in network.modules()):
+            return network
+        if any(tensor.is_inference() for tensor in network.parameters()):  # they count no changes
+            return network
+        state = _state(network)
+        if self._copy is None or state != self._made_of:
+            self._copy, self._made_of = fast_copy(network), state
+        return self._copy
+
+
+def fast_copy(network: "DGRL") -> "DGRL":
+    """Return a copy with folded batch-norms and channels-last convolutions; other tensors are shared with `network`."""
+    shared: dict[int, object] = {id(tensor): tensor for tensor in (*network.parameters(), *network.buffers())}
+    with torch.no_grad():
+        lighter = copy.deepcopy(network, shared)
+        lighter.rln.backbone = folded(network.rln.backbone)
+        for module in lighter.modules():
+            for name, values in list(module.named_parameters(recurse=False)):
+                if values.dim() == 4:
+                    contiguous = values.detach().contiguous(memory_format=torch.channels_last)
+                    setattr(module, name, nn.Parameter(contiguous, requires_grad=False))
+    return lighter
+
+
+def _has_hooks(module: nn.Module) -> bool:
+    return bool(module._forward_hooks or module._forward_pre_hooks)
+
+
+def _state(network: nn.Module) -> list[tuple[object, ...]]:
+    """What tells whether a network has changed: its modules, their settings, and each tensor's memory and version.
+
+    The list holds the modules and tensors, so that Python does not give their identity to others. What changes a
+    tensor through `.data` or NumPy does not count as a version, and is not seen.
+    """
+    tensors = (*network.parameters(), *network.buffers())
+    modules: list[tuple[object, ...]] = [(module, _settings(module)) for module in network.modules()]
+    return modules + [(_Same(tensor), tensor.data_ptr(), tensor.device, tensor._version) for tensor in tensors]
+
+
+def _settings(module: nn.Module) -> dict[str, object]:
+    """Plain attributes and replaced methods of a module."""
+    kinds = (bool, int, float, str, DGRLConfig, FunctionType, MethodType)
+    return {name: value for name, value in vars(module).items() if isinstance(value, kinds)}
+
+
+class _Same:
+    """Compares a tensor by identity: `==` of tensors compares their values."""
+
+    def __init__(self, tensor: Tensor) -> None:
+        self.tensor = tensor
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and self.tensor is other.tensor
+
+    __hash__ = None  # type: ignore[assignment]
