@@ -202,15 +202,18 @@ export default {
   "methods": [
     {
       "name": "occlusion",
-      "word": "Occlusion"
+      "word": "Occlusion",
+      "about": "Blurs one part of the photo at a time. Red parts raise the value, blue ones lower it."
     },
     {
       "name": "integrated_gradients",
-      "word": "Integrated Gradients"
+      "word": "Integrated Gradients",
+      "about": "Adds up gradients on the way from a blurred photo to the photo. The finest picture, and the slowest."
     },
     {
       "name": "grad_cam",
-      "word": "Grad-CAM"
+      "word": "Grad-CAM",
+      "about": "Weighs one block's features by their gradients. The fastest, and the coarsest."
     }
   ],
   "prompt": {

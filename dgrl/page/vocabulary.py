@@ -33,8 +33,18 @@ COLOURS = {"weights": figures.WEIGHTS, "saliency": figures.SALIENCY, "signed": f
 """Matplotlib's colour map for attention maps, saliency maps and differences."""
 TARGETS = {"pixel": "this pixel", "object": "the object", "cell": "one attention cell"}
 """What an explanation can be of."""
-METHODS = {"occlusion": "Occlusion", "integrated_gradients": "Integrated Gradients", "grad_cam": "Grad-CAM"}
-"""How it can be computed."""
+METHODS = {
+    "occlusion": (
+        "Occlusion",
+        "Blurs one part of the photo at a time. Red parts raise the value, blue ones lower it.",
+    ),
+    "integrated_gradients": (
+        "Integrated Gradients",
+        "Adds up gradients on the way from a blurred photo to the photo. The finest picture, and the slowest.",
+    ),
+    "grad_cam": ("Grad-CAM", "Weighs one block's features by their gradients. The fastest, and the coarsest."),
+}
+"""How it can be computed, and what that means."""
 
 
 def vocabulary() -> dict[str, Any]:
@@ -48,7 +58,7 @@ def vocabulary() -> dict[str, Any]:
         "maps": named(MAPS),
         "found": {"above": FOUND, "least": SMALLEST_OBJECT},
         "targets": named(TARGETS),
-        "methods": named(METHODS),
+        "methods": [{"name": name, "word": word, "about": about} for name, (word, about) in METHODS.items()],
         "prompt": {"radius": RADIUS, "share": SHARE},
         "colours": {kind: palette_of(colour_map) for kind, colour_map in COLOURS.items()},
     }

@@ -24,8 +24,21 @@ const PLAIN = {
 };
 /** Fields that `set` may change: how the requests are shown, not what is requested. */
 const DISPLAY = [
-  "map", "step", "arrangement", "wipe", "opacity", "scale", "side", "frames", "zoom", "arrows", "tool", "kernel",
-  "present", "theme",
+  "map",
+  "step",
+  "arrangement",
+  "wipe",
+  "opacity",
+  "scale",
+  "side",
+  "frames",
+  "zoom",
+  "arrows",
+  "tool",
+  "kernel",
+  "window",
+  "present",
+  "theme",
 ]; // prettier-ignore
 
 /**
@@ -98,7 +111,7 @@ function changing({ slots: [first, second] }) {
 function withEdits(scene, change) {
   const request = changing(scene);
   const edits = change(request.edits).slice(0, vocabulary.maxEdits);
-  return { ...scene, slots: [scene.slots[0], { ...request, edits }] };
+  return { ...scene, side: 1, slots: [scene.slots[0], { ...request, edits }] };
 }
 
 /**
@@ -116,8 +129,8 @@ const SCENE_ACTIONS = {
   view: (scene, { view }, state) => {
     if (!VIEWS.includes(view) || view === scene.view) return scene;
     if (view === "tour") return tourScene(scene, scene.tour.index, state);
-    const map = view === "why" || scene.map !== "result" || view === "explore" ? scene.map : "refined";
-    return { ...scene, ...PLAIN, view, map: view === "why" ? "photo" : map };
+    const map = view === "why" ? "photo" : scene.view === "why" || scene.view === "tour" ? "result" : scene.map;
+    return withExample({ ...scene, ...PLAIN, view, map }, state);
   },
 
   /** Slot 0's photo is everyone's, unless Compare shows two photos. */
@@ -151,7 +164,9 @@ const SCENE_ACTIONS = {
     if (steps !== null && !(Number.isInteger(steps) && steps >= 0 && steps <= vocabulary.maxSteps)) return scene;
     if (slot === 1) return { ...scene, slots: [scene.slots[0], { ...(scene.slots[1] ?? scene.slots[0]), steps }] };
     const frames = scene.view === "tour" ? scene.frames : null;
-    return eachSlot({ ...scene, frames }, (request, index) => (slot === undefined || slot === index ? { ...request, steps } : request));
+    return eachSlot({ ...scene, frames }, (request, index) =>
+      slot === undefined || slot === index ? { ...request, steps } : request,
+    );
   },
 
   flatten: (scene, { level, at = scene.brush.at }) => withEdits(scene, (edits) => flattened(edits, level, at)),
@@ -204,6 +219,26 @@ const SCENE_ACTIONS = {
 };
 
 /**
+ * Compare and Measure show an example instead of nothing; Change edits the photo that is shown, not another one.
+ * @param {Scene} scene
+ * @param {State} state
+ * @returns {Scene}
+ */
+function withExample(scene, { photos, masks }) {
+  const [first, second] = scene.slots;
+  const other = second && (second.photo !== first.photo || second.checkpoint !== first.checkpoint);
+  if (scene.view === "change" && other) return { ...scene, slots: [first, null] };
+  if (scene.view === "compare" && !second) {
+    const example = photos.find((photo) => photo.example && photo.name !== first.photo);
+    return example ? { ...scene, slots: [first, { ...first, photo: example.name }] } : scene;
+  }
+  const own = photos.find(({ name }) => name === first.photo);
+  if (scene.view !== "measure" || masks[first.photo] || !own?.example || own.mask) return scene;
+  const measured = photos.find(({ mask }) => mask !== null);
+  return measured ? { ...scene, slots: [{ ...first, photo: measured.name, edits: [] }, null] } : scene;
+}
+
+/**
  * The tour at one of its experiments, before it is shown.
  * @param {Scene} scene
  * @param {number} index
@@ -217,7 +252,18 @@ function tourScene(scene, index, { experiments }) {
   const photo = show.slots[0]?.photo ?? scene.slots[0].photo;
   const request = { photo, checkpoint: scene.slots[0].checkpoint, steps: null, edits: [] };
   const tour = { index, choice: null, shown: false };
-  return { ...scene, ...PLAIN, view: "tour", slots: [request, null], map: "photo", step: 99, x: -1, y: -1, pinned: false, tour };
+  return {
+    ...scene,
+    ...PLAIN,
+    view: "tour",
+    slots: [request, null],
+    map: "photo",
+    step: 99,
+    x: -1,
+    y: -1,
+    pinned: false,
+    tour,
+  };
 }
 
 /**
@@ -239,6 +285,12 @@ function shownExperiment(scene, { experiments }, photo) {
     (slot) => slot && { photo: scene.slots[0].photo, steps: null, edits: [], ...slot, ...own, checkpoint },
   );
   const elsewhere = photo ? { zoom: null, x: -1, y: -1, pinned: false } : {};
+  const tool = photo && (experiment.own === "brush" || experiment.own === "box") ? experiment.own : "point";
+  if (tool !== "point") {
+    const first = /** @type {Request} */ ({ ...requests[0], edits: [] });
+    const map = tool === "brush" ? "conv4" : "result";
+    return { ...scene, ...PLAIN, ...elsewhere, view: "change", slots: [first, null], map, step: 0, tool };
+  }
   return {
     ...scene,
     ...PLAIN,
@@ -276,10 +328,18 @@ const ARRIVALS = {
     passes: Object.fromEntries(Object.entries(state.passes).filter(([key]) => keys.includes(key))),
   }),
   answer: (state, { type: _, key, ...changes }) => {
-    const known = { progress: 0, result: null, error: null, ...state.answers[key] };
+    const known = state.answers[key] ?? { progress: 0, result: null, error: null };
     const answers = Object.entries({ ...state.answers, [key]: { ...known, ...changes } });
     return { ...state, answers: Object.fromEntries(answers.slice(-MOST_ANSWERS)) };
   },
+  mask: (state, { photo, mask }) => ({
+    ...state,
+    masks: {
+      ...state.masks,
+      [photo]: { url: typeof URL.createObjectURL === "function" ? URL.createObjectURL(mask.blob) : "", ...mask },
+    },
+  }),
+  batch: (state, { items }) => ({ ...state, batch: items }),
   running: (state, { keys }) => (keys.join() === state.running.join() ? state : { ...state, running: keys }),
   online: (state, { online }) => (online === state.online ? state : { ...state, online }),
   loading: (state, { loading }) => ({ ...state, loading }),

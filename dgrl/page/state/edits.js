@@ -55,7 +55,8 @@ export const feedbackOf = (edits, block) =>
 export function withKernels(edits, to) {
   const rest = edits.filter(({ kind }) => kind !== "kernels" && kind !== "unrefined");
   if (to === "own") return rest;
-  return [...rest, to === "unrefined" ? { kind: "unrefined" } : { kind: "kernels", to }];
+  const edit = /** @type {Edit} */ (to === "unrefined" ? { kind: "unrefined" } : { kind: "kernels", to });
+  return [...rest, edit];
 }
 
 /** @param {Edit[]} edits */
@@ -143,7 +144,10 @@ export function describe(edits) {
     edits.filter((edit) => edit.kind === kind).length === count;
   const short = new Map([
     [all("flatten", LEVELS.length), ["attention the same everywhere", / attention the same everywhere/]],
-    [all("feedback", BLOCKS.length) && edits.every((edit) => edit.kind !== "feedback" || !edit.factor), ["no memory", /^memory into/]],
+    [
+      all("feedback", BLOCKS.length) && edits.every((edit) => edit.kind !== "feedback" || !edit.factor),
+      ["no memory", /^memory into/],
+    ],
   ]);
   const summary = /** @type {[string, RegExp] | undefined} */ (short.get(true));
   if (!summary) return texts.join(", ");

@@ -1,9 +1,9 @@
 // The scene as the query of a link, and back. Anybody can write a link: what it asks for and is not offered is ignored.
 
+import { MAPS, SCALES } from "../numbers/layers.js";
 import vocabulary from "../vocabulary.js";
-import { SCALES, MAPS } from "../numbers/layers.js";
-import { ARRANGEMENTS, firstScene, VIEWS } from "./scene.js";
 import { reduce } from "./actions.js";
+import { ARRANGEMENTS, firstScene, VIEWS } from "./scene.js";
 
 /**
  * @typedef {import("./scene.js").Scene} Scene
@@ -79,7 +79,9 @@ function displayFields(scene, start) {
     scale: differs("scale"),
     on: differs("side"),
     frames: frames?.map(({ slot, map, step, title }) => [slot, map, step, title].join("~")).join("|"),
-    zoom: zoom ? [zoom.x, zoom.y, zoom.width, zoom.height].map((value) => Number(value.toFixed(4))).join(",") : undefined,
+    zoom: zoom
+      ? [zoom.x, zoom.y, zoom.width, zoom.height].map((value) => Number(value.toFixed(4))).join(",")
+      : undefined,
     arrows: scene.arrows ? 1 : undefined,
     kernel: scene.kernel ? 1 : undefined,
     present: scene.present ? 1 : undefined,
@@ -178,7 +180,8 @@ function readTour(said, state, scene) {
   const key = said.get("tour") ?? state.experiments[0]?.key;
   const at = reduce({ ...state, scene }, { type: "tour", key });
   const photo = scene.slots[0].photo;
-  const own = said.has("own") && state.photos.some(({ name, example }) => name === photo && !example) ? photo : undefined;
+  const own =
+    said.has("own") && state.photos.some(({ name, example }) => name === photo && !example) ? photo : undefined;
   const shown = said.has("shown") ? reduce(at, { type: "tour-show", photo: own }) : at;
   const present = said.has("present");
   return { ...shown.scene, present, ...(shown.scene.view === "tour" ? readPixel(said, shown.scene) : {}) };
@@ -253,7 +256,11 @@ function readQuestion(said, { question }) {
   const names = vocabulary.levels.map(({ name }) => name);
   return {
     target: among(/** @type {const} */ (["pixel", "object", "cell"]), said.get("target"), question.target),
-    method: among(vocabulary.methods.map(({ name }) => name), said.get("method"), question.method),
+    method: among(
+      vocabulary.methods.map(({ name }) => name),
+      said.get("method"),
+      question.method,
+    ),
     level: among(names, said.get("level"), question.level),
     refined: said.has("refined"),
   };

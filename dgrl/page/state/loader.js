@@ -15,8 +15,9 @@ import { requestKey, shownSlots, stepsOf } from "./scene.js";
 const KEPT = 6;
 /** Milliseconds between attempts to reach a lost server. */
 const RETRY = 2000;
-/** Milliseconds without a change after which a drag has come to rest; before, only RLN's part of a pass is asked for. */
-const REST = 300;
+/** Milliseconds without a change after which something that is dragged has come to rest. */
+const REST = 150;
+const OFFLINE = "The server does not answer. Trying again …";
 
 /**
  * The request as an engine is asked: without edits that have nothing to change.
@@ -29,66 +30,97 @@ export const sentRequest = (state, request) => ({
   edits: applicable(request.edits, stepsOf(state, request)),
 });
 
-/**
- * Keep the passes of the scene coming.
- * @param {Store} store
- * @param {Engine} engine
- */
-export function startLoader(store, engine) {
-  /** @type {Map<string, AbortController>} */
-  const running = new Map();
-  /** @type {Map<string, Promise<unknown>>} */
-  const jobs = new Map();
-  /** @type {string[]} keys, the latest shown last */
-  let recent = [];
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
-  let retrying;
-  /** @type {(() => void)[]} */
-  const waiting = [];
-  let draggedAt = 0;
+/** @param {unknown} error */
+export const messageOf = (error) => (error instanceof Error ? error.message : String(error));
 
-  /** Ask for what is missing, stop what is no longer shown. */
-  function update() {
-    const { state } = store;
-    const requests = shownSlots(state.scene).filter((request) => request !== null && request.photo !== "");
-    const wanted = new Map(requests.map((request) => [requestKey(/** @type {Request} */ (request)), request]));
-    recent = [...recent.filter((key) => !wanted.has(key)), ...wanted.keys()].slice(-KEPT);
-    for (const [key, controller] of running) if (!wanted.has(key) && !jobs.has(key)) controller.abort();
-    const extra = Object.keys(state.passes).filter((key) => !recent.includes(key) && state.passes[key]?.pass);
-    if (extra.length) store.dispatch({ type: "passes-kept", keys: Object.keys(state.passes).filter((key) => !extra.includes(key)) });
-    for (const [key, request] of wanted) {
-      const known = state.passes[key];
-      if (!running.has(key) && !known?.parts.includes("kernels") && !known?.error) {
-        load(key, /** @type {Request} */ (request));
-      }
+/** Keeps the passes of the scene coming, and the answers that panels ask for. */
+export class Loader {
+  /**
+   * @param {Store} store
+   * @param {Engine} engine
+   */
+  constructor(store, engine) {
+    this.store = store;
+    this.engine = engine;
+    /** What is computed now, by key. @type {Map<string, AbortController>} */
+    this.passes = new Map();
+    /** @type {Map<string, AbortController>} */
+    this.jobs = new Map();
+    /** Keys of passes, the latest shown last. @type {string[]} */
+    this.recent = [];
+    /** @type {(() => void)[]} */
+    this.waiting = [];
+    this.draggedAt = 0;
+    /** @type {ReturnType<typeof setTimeout> | undefined} */
+    this.resting = undefined;
+    /** @type {ReturnType<typeof setTimeout> | undefined} */
+    this.retrying = undefined;
+    this.unsubscribe = store.subscribe((state, before) => {
+      if (state.gesture && state.scene.slots !== before.scene.slots) this.draggedAt = Date.now();
+      if (state.scene !== before.scene || state.photos !== before.photos) this.update();
+    });
+    this.update();
+  }
+
+  /** Ask for what is missing, stop what is no longer shown. While something is dragged, wait until it rests. */
+  update() {
+    const rest = REST - (Date.now() - this.draggedAt);
+    if (rest > 0) {
+      clearTimeout(this.resting);
+      this.resting = setTimeout(() => this.update(), rest);
+      return;
     }
-    report();
+    this.resting = undefined;
+    const { state } = this.store;
+    const requests = shownSlots(state.scene).flatMap((request) => (request?.photo ? [request] : []));
+    const wanted = new Map(requests.map((request) => [requestKey(request), request]));
+    for (const [key, controller] of this.passes) {
+      if (wanted.has(key)) continue;
+      this.passes.delete(key);
+      controller.abort();
+    }
+    this.forgetOld([...wanted.keys()]);
+    for (const [key, request] of wanted) {
+      const known = this.store.state.passes[key];
+      const whole = known?.parts.includes("kernels");
+      if (!this.passes.has(key) && !whole && !known?.error) this.load(key, request);
+    }
+    this.report();
+  }
+
+  /** @param {string[]} wanted keys */
+  forgetOld(wanted) {
+    this.recent = [...this.recent.filter((key) => !wanted.includes(key)), ...wanted].slice(-KEPT);
+    const known = Object.keys(this.store.state.passes);
+    const keys = known.filter((key) => this.recent.includes(key));
+    if (keys.length < known.length) this.store.dispatch({ type: "passes-kept", keys });
   }
 
   /**
    * @param {string} key
    * @param {Request} request
    */
-  async function load(key, request) {
+  async load(key, request) {
     const controller = new AbortController();
-    running.set(key, controller);
     const { signal } = controller;
+    this.passes.set(key, controller);
     try {
-      const settled = Date.now() - draggedAt > REST;
-      await engine.pass(sentRequest(store.state, request), {
-        until: settled ? "kernels" : "rln",
+      const pass = await this.engine.pass(sentRequest(this.store.state, request), {
+        until: "kernels",
         signal,
         onPart: (pass, part) => {
-          store.dispatch({ type: "online", online: true });
-          if (!signal.aborted) store.dispatch({ type: "pass-arrived", request, pass: { ...pass }, part });
+          this.store.dispatch({ type: "online", online: true });
+          if (!signal.aborted) this.store.dispatch({ type: "pass-arrived", request, pass: { ...pass }, part });
         },
       });
-      if (!settled) await pause(REST);
+      // A network without BRN has no kernels; its pass is whole all the same.
+      const whole = this.store.state.passes[key]?.parts.includes("kernels");
+      if (!signal.aborted && !whole) this.store.dispatch({ type: "pass-arrived", request, pass, part: "kernels" });
     } catch (error) {
-      failed(request, error);
+      if (!signal.aborted) this.failed(request, error);
     } finally {
-      running.delete(key);
-      queueMicrotask(update);
+      if (this.passes.get(key) === controller) this.passes.delete(key);
+      queueMicrotask(() => this.update());
     }
   }
 
@@ -96,92 +128,80 @@ export function startLoader(store, engine) {
    * @param {Request} request
    * @param {unknown} error
    */
-  function failed(request, error) {
-    if (isAbort(error)) return;
+  failed(request, error) {
     if (error instanceof EngineError && error.kind === "offline") {
-      store.dispatch({ type: "online", online: false });
-      retry();
-      store.dispatch({ type: "pass-failed", request, error: "The server does not answer. Trying again …" });
+      this.store.dispatch({ type: "online", online: false });
+      this.store.dispatch({ type: "pass-failed", request, error: OFFLINE });
+      clearTimeout(this.retrying);
+      this.retrying = setTimeout(() => this.retry(), RETRY);
       return;
     }
-    const text = error instanceof Error ? error.message : String(error);
-    store.dispatch({ type: "pass-failed", request, error: text });
-    store.dispatch({ type: "notice", text, kind: "error" });
+    const text = messageOf(error);
+    this.store.dispatch({ type: "online", online: true });
+    this.store.dispatch({ type: "pass-failed", request, error: text });
+    this.store.dispatch({ type: "notice", text, kind: "error" });
   }
 
-  /** Try again in a moment: forget which passes failed. */
-  function retry() {
-    clearTimeout(retrying);
-    retrying = setTimeout(() => {
-      const { passes } = store.state;
-      const sound = Object.keys(passes).filter((key) => !passes[key]?.error);
-      store.dispatch({ type: "passes-kept", keys: sound });
-      update();
-    }, RETRY);
+  /** Ask once more for the passes that failed. */
+  retry() {
+    const { passes } = this.store.state;
+    this.store.dispatch({ type: "passes-kept", keys: Object.keys(passes).filter((key) => !passes[key]?.error) });
+    this.update();
+    // With nothing left to ask for, nobody would find out that the server is back.
+    if (!this.passes.size) this.store.dispatch({ type: "online", online: true });
+    this.report();
   }
 
   /**
-   * Have the engine answer something else than a pass: an explanation, scores. The answer is kept under `key`; a newer job
-   * of the same kind stops the older one.
+   * Have the engine answer something else than a pass: an explanation, scores. The answer is kept under `key`.
    * @template T
    * @param {string} key
    * @param {(options: {signal: AbortSignal, onProgress: (share: number) => void}) => Promise<T>} ask
    * @returns {() => void} stops it
    */
-  function answer(key, ask) {
-    const known = store.state.answers[key];
-    if (jobs.has(key) || known?.result) return () => {};
+  answer(key, ask) {
+    if (this.jobs.has(key) || this.store.state.answers[key]?.result) return () => {};
     const controller = new AbortController();
-    running.set(key, controller);
-    store.dispatch({ type: "answer", key, progress: 0, result: null, error: null });
-    const options = {
-      signal: controller.signal,
-      onProgress: (/** @type {number} */ progress) => store.dispatch({ type: "answer", key, progress }),
-    };
-    const job = ask(options)
+    this.jobs.set(key, controller);
+    this.store.dispatch({ type: "answer", key, progress: 0, result: null, error: null });
+    const tell = (/** @type {Record<string, unknown>} */ changes) =>
+      this.store.dispatch({ type: "answer", key, ...changes });
+    ask({ signal: controller.signal, onProgress: (progress) => tell({ progress }) })
       .then(
-        (result) => store.dispatch({ type: "answer", key, result, progress: 1 }),
-        (error) => {
-          const text = isAbort(error) ? "Stopped." : error instanceof Error ? error.message : String(error);
-          store.dispatch({ type: "answer", key, error: text });
-        },
+        (result) => tell({ result, progress: 1 }),
+        (error) => tell({ error: isAbort(error) ? "Stopped." : messageOf(error) }),
       )
       .finally(() => {
-        jobs.delete(key);
-        running.delete(key);
-        report();
+        this.jobs.delete(key);
+        this.report();
       });
-    jobs.set(key, job);
-    report();
+    this.report();
     return () => controller.abort();
   }
 
-  function report() {
-    store.dispatch({ type: "running", keys: [...running.keys()] });
-    if (running.size || retryingNow()) return;
-    for (const done of waiting.splice(0)) done();
+  report() {
+    this.store.dispatch({ type: "running", keys: [...this.passes.keys(), ...this.jobs.keys()] });
+    const busy = this.passes.size || this.jobs.size || this.resting !== undefined || !this.store.state.online;
+    if (!busy) for (const done of this.waiting.splice(0)) done();
   }
 
-  const retryingNow = () => !store.state.online;
-
-  /** Resolve when nothing is computing. */
-  const idle = () =>
-    new Promise((/** @type {(value: void) => void} */ done) => {
+  /**
+   * Wait until nothing is being computed.
+   * @returns {Promise<void>}
+   */
+  idle() {
+    return new Promise((done) => {
       setTimeout(() => {
-        waiting.push(done);
-        report();
+        this.waiting.push(done);
+        this.report();
       });
     });
+  }
 
-  const stop = store.subscribe((state, before) => {
-    if (state.gesture && state.scene.slots !== before.scene.slots) draggedAt = Date.now();
-    if (state.scene !== before.scene || state.photos !== before.photos) update();
-  });
-  update();
-  return { answer, idle, stop, engine };
+  stop() {
+    this.unsubscribe();
+    clearTimeout(this.resting);
+    clearTimeout(this.retrying);
+    for (const controller of [...this.passes.values(), ...this.jobs.values()]) controller.abort();
+  }
 }
-
-/** @typedef {ReturnType<typeof startLoader>} Loader */
-
-/** @param {number} time milliseconds */
-const pause = (time) => new Promise((done) => setTimeout(done, time));

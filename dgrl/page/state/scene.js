@@ -57,8 +57,9 @@
  * @property {string} answer one sentence with the effect's size
  * @property {Record<string, unknown>} show what Show changes in the scene: photo, steps, edits, second, frames …
  * @property {{unit: string, here: number | null, values: number[], data: string} | null} sizes
- * @property {"none" | "photo" | "paint"} own what "on my photo" needs
- * @property {Record<string, unknown> | null} explanation precomputed, for the experiment about attention's causes
+ * @property {"none" | "photo" | "brush" | "box"} own what "on my photo" offers
+ * @property {{values: number[], width: number, height: number, limit: number, label: string} | null} explanation of the
+ *   experiment about attention's causes, computed beforehand
  */
 
 /**
@@ -83,6 +84,7 @@
  * @property {Question} question
  * @property {{index: number, choice: number | null, shown: boolean}} tour
  * @property {boolean} kernel the details panel shows the kernel
+ * @property {string} window which part of the kernel's arithmetic
  * @property {boolean} present
  * @property {"auto" | "light" | "dark"} theme
  */
@@ -92,6 +94,18 @@
  * @property {Pass | null} pass
  * @property {string[]} parts "rln", "brn", "kernels"
  * @property {string | null} error why it cannot be had
+ */
+
+/**
+ * @typedef {Object} BatchItem
+ * @property {number} id
+ * @property {File | null} file
+ * @property {string | null} photo its name, once it is one of the page's photos
+ * @property {File | null} mask
+ * @property {"waiting" | "running" | "done" | "failed"} status
+ * @property {number | null} share of the photo that the object covers
+ * @property {number | null} mae
+ * @property {string | null} error
  */
 
 /**
@@ -108,6 +122,8 @@
  * @property {Record<string, Arrived>} passes by the key of their request
  * @property {Record<string, {progress: number, result: any, error: string | null}>} answers explanations, scores and
  *   exact pixels by the key of what was asked
+ * @property {Record<string, {name: string, blob: Blob, url: string}>} masks own ground truth, by the photo's name
+ * @property {BatchItem[]} batch
  * @property {boolean} online false while the server does not answer
  * @property {string[]} running keys of what is being computed
  * @property {{text: string, kind: "info" | "error"} | null} notice
@@ -145,6 +161,7 @@ export function firstScene(photo, checkpoint) {
     question: { target: "object", method: "occlusion", level: "conv4", refined: false },
     tour: { index: 0, choice: null, shown: false },
     kernel: false,
+    window: "coefficients",
     present: false,
     theme: "auto",
   };
@@ -233,6 +250,7 @@ export function slotNames(state) {
   if (second.photo !== first.photo) return [first.photo, second.photo];
   if (second.checkpoint !== first.checkpoint) return [first.checkpoint, second.checkpoint];
   const cut = (/** @type {Request} */ { edits }) => edits.some(({ kind, factor }) => kind === "feedback" && !factor);
-  if (first.edits.length && cut(first) !== cut(second)) return cut(first) ? ["memory cut", "with memory"] : ["with memory", "memory cut"];
+  if (first.edits.length && cut(first) !== cut(second))
+    return cut(first) ? ["memory cut", "with memory"] : ["with memory", "memory cut"];
   return first.edits.length ? ["first", "second"] : ["original", "changed"];
 }

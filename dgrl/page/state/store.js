@@ -25,6 +25,8 @@ export function emptyState() {
     version: "",
     passes: {},
     answers: {},
+    masks: {},
+    batch: [],
     online: true,
     running: [],
     notice: null,

@@ -1,0 +1,144 @@
+// Making elements.
+
+/**
+ * @template {keyof HTMLElementTagNameMap} Tag
+ * @param {Tag} tag
+ * @param {Record<string, string | number | boolean | null | undefined | EventListener>} [attributes] functions are
+ *   listeners; `true` is an attribute without value; `false`, null and undefined are none
+ * @param {...(Node | string)} children
+ * @returns {HTMLElementTagNameMap[Tag]}
+ */
+export function make(tag, attributes = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (typeof value === "function") element.addEventListener(name, value);
+    else if (value !== false && value !== null && value !== undefined) {
+      element.setAttribute(name, value === true ? "" : String(value));
+    }
+  }
+  element.append(...children);
+  return element;
+}
+
+/**
+ * A button; `type="button"` so that it never submits a form.
+ * @param {string} text
+ * @param {EventListener} click
+ * @param {Record<string, string | number | boolean | null | undefined>} [attributes]
+ */
+export const button = (text, click, attributes = {}) => make("button", { type: "button", click, ...attributes }, text);
+
+/**
+ * Set text only where it differs: most of a redraw leaves most of the page as it is.
+ * @param {HTMLElement} element
+ * @param {string} text
+ */
+export function write(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+/**
+ * Replace the children only when their key differs, so that the focus stays where it is.
+ * @param {HTMLElement} element
+ * @param {unknown} key
+ * @param {() => (Node | string)[]} children
+ */
+export function fill(element, key, children) {
+  const text = JSON.stringify(key);
+  if (element.dataset.filled === text) return;
+  element.dataset.filled = text;
+  element.replaceChildren(...children());
+}
+
+let made = 0;
+
+/** An id unlike all others on the page. */
+export function newId() {
+  made += 1;
+  return `dgrl-${made}-${Math.random().toString(36).slice(2, 7)}`;
+}
+
+/**
+ * A choice of one: radio buttons that look like one bar. The arrow keys move in it, as browsers do it.
+ * @param {string} label
+ * @param {{value: string, text: string, title?: string, testid?: string}[]} choices
+ * @param {(value: string) => void} chosen
+ */
+export function choice(label, choices, chosen) {
+  const name = newId();
+  const inputs = choices.map(({ value, text, title, testid }) => {
+    const input = make("input", { type: "radio", name, value, "data-testid": testid, change: () => chosen(value) });
+    return { value, input, label: make("label", { title }, input, make("span", {}, text)) };
+  });
+  const element = make("fieldset", { class: "choice" }, make("legend", {}, label), ...inputs.map((one) => one.label));
+  return {
+    element,
+    /** @param {string} value */
+    set(value) {
+      for (const one of inputs) one.input.checked = one.value === value;
+    },
+    /** @param {string[]} values that cannot be chosen now */
+    disable(values) {
+      for (const one of inputs) one.input.disabled = values.includes(one.value);
+    },
+  };
+}
+
+/**
+ * A select with a label.
+ * @param {string} label
+ * @param {(value: string) => void} chosen
+ */
+export function picker(label, chosen) {
+  const select = make("select", { change: () => chosen(select.value) });
+  const element = make("label", { class: "picker" }, make("span", {}, label), select);
+  return {
+    element,
+    /**
+     * @param {{value: string, text: string}[]} choices
+     * @param {string} value
+     */
+    set(choices, value) {
+      fill(select, choices, () => choices.map((one) => make("option", { value: one.value }, one.text)));
+      select.value = value;
+    },
+  };
+}
+
+/**
+ * Offer a file for saving.
+ * @param {string} href
+ * @param {string} name
+ */
+export function download(href, name) {
+  const link = make("a", { href, download: name });
+  document.body.append(link);
+  link.click();
+  link.remove();
+}
+
+/** @param {HTMLCanvasElement} canvas */
+export const contextOf = (canvas) => /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
+
+/**
+ * @param {number} width
+ * @param {number} height
+ */
+export function blank(width, height) {
+  return make("canvas", { width: Math.max(1, Math.round(width)), height: Math.max(1, Math.round(height)) });
+}
+
+/**
+ * Close an open menu when somebody clicks elsewhere or presses Escape.
+ * @param {HTMLDetailsElement} details
+ */
+export function closeOutside(details) {
+  document.addEventListener("click", (event) => {
+    if (!details.contains(/** @type {Node} */ (event.target))) details.open = false;
+  });
+  details.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape" || !details.open) return;
+    details.open = false;
+    details.querySelector("summary")?.focus();
+  });
+}

@@ -1,0 +1,311 @@
+// The network in this browser alone: nothing is sent anywhere. A worker runs it; examples have stored passes, so that the
+// page shows something while the network is still loading.
+
+import { foundIn } from "../numbers/found.js";
+import { finalMap, makePass } from "../numbers/pass.js";
+import { cellOf, nearestCell } from "../numbers/places.js";
+import { scoresOf } from "../numbers/scores.js";
+import { toSize } from "../numbers/sizing.js";
+import vocabulary from "../vocabulary.js";
+import { readBundle } from "./bundle.js";
+import { cutOut } from "./cutout.js";
+import { EngineError } from "./engine.js";
+import { readPhoto } from "./pixels.js";
+import { gridsOf, inputsOf } from "./worker/inputs.js";
+import { explanationWords, shareInside, spreadCells } from "./worker/words.js";
+
+/**
+ * @typedef {import("./engine.js").Engine} Engine
+ * @typedef {import("../numbers/pass.js").Pass} Pass
+ * @typedef {import("../state/scene.js").Request} Request
+ * @typedef {import("./pixels.js").Photo} Pixels
+ */
+
+/**
+ * @typedef {Object} Manifest What web/build.py writes.
+ * @property {string} name of the checkpoint
+ * @property {any} config
+ * @property {Record<string, any>} graphs
+ * @property {{name: string, file: string, thumbnail: string, mask: string | null, stored: string | null}[]} photos
+ * @property {import("../state/scene.js").Experiment[]} experiments
+ * @property {Record<string, number>} download bytes by backend
+ * @property {string} version
+ */
+
+const LEVELS = vocabulary.levels.map(({ name }) => name);
+const NOT_HERE = "This needs the app or the library: the page in the browser alone cannot compute it.";
+
+/** @implements {Engine} */
+export class BrowserEngine {
+  /** @param {{base?: string}} settings */
+  constructor({ base = "./" }) {
+    /** @type {"browser"} */
+    this.kind = "browser";
+    this.base = new URL(base, document.baseURI).href;
+    const works = { passes: true, upload: true, measure: true };
+    this.capabilities = { ...works, methods: ["occlusion"], report: false, survey: false };
+    this.photos = { add: (/** @type {Blob} */ blob, /** @type {string} */ name) => this.addPhoto(blob, name) };
+    /** Photos by name: a promise of their pixels. @type {Map<string, Promise<Pixels>>} */
+    this.pixels = new Map();
+    /** @type {Map<string, string>} URLs of stored passes by the photo's name */
+    this.stored = new Map();
+    /** @type {Map<number, {resolve: (value: any) => void, reject: (error: Error) => void, tell: (message: any) => void}>} */
+    this.waiting = new Map();
+    this.asked = 0;
+    /** Photos that the worker has. @type {string[]} */
+    this.sentPhotos = [];
+  }
+
+  /** @type {Engine["start"]} */
+  async start(onProgress) {
+    /** @type {Manifest} */
+    this.manifest = await (await fetch(this.at("manifest.json"))).json();
+    this.grids = gridsOf(this.manifest.graphs);
+    const { photos, experiments, version, name, config } = this.manifest;
+    for (const photo of photos) if (photo.stored) this.stored.set(photo.name, this.at(photo.stored));
+    this.files = new Map(photos.map((photo) => [photo.name, this.at(photo.file)]));
+    this.ready = this.launch((loaded, total) => onProgress?.(loaded, total));
+    this.ready.catch(() => {});
+    return {
+      photos: photos.map((photo) => ({
+        name: photo.name,
+        example: true,
+        thumbnail: this.at(photo.thumbnail),
+        url: this.at(photo.file),
+        mask: photo.mask && this.at(photo.mask),
+      })),
+      checkpoints: [{ name, steps: config.steps }],
+      experiments,
+      version,
+    };
+  }
+
+  /** @param {string} name of a file of the site */
+  at(name) {
+    return new URL(name, this.base).href;
+  }
+
+  /**
+   * Start the worker: WebGPU where there is an adapter, else WebAssembly. `?engine=wasm` asks for the latter.
+   * @param {(loaded: number, total: number) => void} onProgress
+   */
+  async launch(onProgress) {
+    const wasm = new URLSearchParams(location.search).get("engine") === "wasm";
+    const gpu = /** @type {any} */ (navigator).gpu;
+    const adapter = wasm ? null : await gpu?.requestAdapter().catch(() => null);
+    if (!adapter) return this.launchOn("wasm", onProgress);
+    return this.launchOn("webgpu", onProgress).catch((error) => {
+      console.warn(`WebGPU failed (${error}); WebAssembly takes over.`);
+      return this.launchOn("wasm", onProgress);
+    });
+  }
+
+  /**
+   * @param {"webgpu" | "wasm"} backend
+   * @param {(loaded: number, total: number) => void} onProgress
+   * @returns {Promise<Worker>}
+   */
+  launchOn(backend, onProgress) {
+    const worker = new Worker(new URL("./worker/worker.js", import.meta.url), { type: "module" });
+    return new Promise((resolve, reject) => {
+      worker.addEventListener("message", ({ data }) => {
+        if (data.kind === "ready") resolve(worker);
+        else if (data.kind === "loading") onProgress(data.loaded, data.total);
+        else if (data.kind === "failed" && data.id === undefined) reject(new Error(data.reason));
+        else this.hear(data);
+      });
+      worker.addEventListener("error", (event) => reject(new Error(event.message || "the worker cannot be loaded")));
+      worker.postMessage({ kind: "start", backend, base: this.base, manifest: this.manifest });
+    });
+  }
+
+  /** @param {any} message of the worker */
+  hear(message) {
+    const waiting = this.waiting.get(message.id);
+    if (!waiting) return;
+    if (message.kind === "localised" || message.kind === "progress") {
+      waiting.tell(message);
+      return;
+    }
+    this.waiting.delete(message.id);
+    if (message.kind === "failed") waiting.reject(new EngineError("refused", message.reason));
+    else if (message.kind === "dropped") waiting.reject(new DOMException("Stopped", "AbortError"));
+    else waiting.resolve(message);
+  }
+
+  /**
+   * @param {string} name
+   * @returns {Promise<Pixels>}
+   */
+  pixelsOf(name) {
+    const known = this.pixels.get(name);
+    if (known) return known;
+    const url = this.files?.get(name);
+    if (!url) throw new EngineError("photo-gone", `The photo “${name}” is not here any more.`);
+    const read = fetch(url).then(async (response) => readPhoto(await response.blob(), name));
+    this.pixels.set(name, read);
+    return read;
+  }
+
+  /**
+   * @param {Blob} blob
+   * @param {string} name
+   */
+  async addPhoto(blob, name) {
+    const read = readPhoto(blob, name);
+    await read;
+    this.pixels.set(name, read);
+    const url = URL.createObjectURL(blob);
+    return { name, example: false, thumbnail: url, url, mask: null };
+  }
+
+  /** @type {Engine["pass"]} */
+  async pass(request, { until = "kernels", onPart, signal } = {}) {
+    const steps = request.steps ?? this.manifest?.config.steps;
+    const stored = request.edits.length || request.steps !== null ? undefined : this.stored.get(request.photo);
+    if (stored) {
+      const pass = await readBundle(await (await fetch(stored, { signal })).arrayBuffer());
+      onPart?.(pass, "brn");
+    }
+    const [worker, photo] = await Promise.all([this.ready, this.pixelsOf(request.photo)]);
+    signal?.throwIfAborted();
+    this.send(/** @type {Worker} */ (worker), photo);
+    const passOf = (/** @type {any} */ arrays) => this.passOf(photo, arrays, steps);
+    /** @type {Record<string, Float32Array>} */
+    let localised = {};
+    const told = (/** @type {any} */ { arrays }) => {
+      localised = arrays;
+      if (!stored) onPart?.(passOf(arrays), "rln");
+    };
+    const run = {
+      slot: JSON.stringify(request),
+      photo: photo.key,
+      steps,
+      inputs: inputsOf(request.edits, steps, this.grids ?? {}),
+      until: until === "rln" ? "rln" : "brn",
+      all: false,
+    };
+    const { arrays } = await this.ask("run", { run }, { signal, tell: told });
+    const pass = passOf({ ...localised, ...arrays });
+    onPart?.(pass, "kernels");
+    return pass;
+  }
+
+  /**
+   * @param {Pixels} photo
+   * @param {Record<string, Float32Array>} arrays
+   * @param {number} steps
+   */
+  passOf({ name, image, bitmap }, arrays, steps) {
+    const about = { title: name, width: image.width, height: image.height, picture: bitmap };
+    return makePass(this.manifest?.config, about, arrays, steps, LEVELS);
+  }
+
+  /**
+   * Give the worker a photo that it does not have.
+   * @param {Worker} worker
+   * @param {Pixels} photo
+   */
+  send(worker, { key, image }) {
+    const { data: pixels, width, height } = image;
+    if (!this.sentPhotos.includes(key)) worker.postMessage({ kind: "photo", key, pixels, width, height });
+    this.sentPhotos = [...this.sentPhotos.filter((other) => other !== key), key];
+    while (this.sentPhotos.length > 6) worker.postMessage({ kind: "forget", key: this.sentPhotos.shift() });
+  }
+
+  /**
+   * @param {"run" | "explain"} kind
+   * @param {Record<string, any>} content
+   * @param {{signal?: AbortSignal, tell: (message: any) => void}} options
+   * @returns {Promise<any>}
+   */
+  async ask(kind, content, { signal, tell }) {
+    const worker = /** @type {Worker} */ (await this.ready);
+    this.asked += 1;
+    const id = this.asked;
+    const named = Object.fromEntries(Object.entries(content).map(([name, value]) => [name, { ...value, id }]));
+    return new Promise((resolve, reject) => {
+      this.waiting.set(id, { resolve, reject, tell });
+      worker.postMessage({ kind, ...named });
+      signal?.addEventListener("abort", () => {
+        this.waiting.delete(id);
+        worker.postMessage({ kind: "stop", id });
+        reject(new DOMException("Stopped", "AbortError"));
+      });
+    });
+  }
+
+  async pixel() {
+    return null; // a pass in the browser has all digits
+  }
+
+  /** @type {Engine["explain"]} */
+  async explain(request, question, { onProgress, signal }) {
+    const began = performance.now();
+    const photo = await this.pixelsOf(request.photo);
+    const pass = await this.pass(request, { signal });
+    const side = pass.header.rln.width;
+    const target = this.targetOf(/** @type {any} */ (question), photo.image, side);
+    const explanation = { photo: photo.key, target };
+    const tell = (/** @type {any} */ { share }) => onProgress(share);
+    const { found } = await this.ask("explain", { explanation }, { signal, tell });
+    const square = { width: side, height: side };
+    const object = foundIn(toSize(finalMap(pass), photo.image, square), vocabulary.found);
+    const values = spreadCells(found.cells, side);
+    const inside = shareInside(values, object.mask);
+    const limit = Math.max(...found.cells.flat().map(Math.abs)) || 1;
+    return {
+      map: { values, width: side, height: side },
+      limit,
+      label:
+        target.kind === "cell" ? "attention lost when this part is blurred" : "evidence lost when this part is blurred",
+      words: explanationWords(found, target, /** @type {any} */ (question), inside, object.share),
+      faithfulness: null,
+      seconds: (performance.now() - began) / 1000,
+    };
+  }
+
+  /**
+   * @param {{target: string, step: number, level: string, x: number, y: number}} question
+   * @param {{width: number, height: number}} photo
+   * @param {number} side of RLN's map
+   */
+  targetOf({ target: kind, step, level, x, y }, photo, side) {
+    const grid = this.grids?.[level];
+    if (kind !== "cell" || !grid) {
+      return { kind, step, level, row: cellOf(y ?? 0, photo.height, side), column: cellOf(x ?? 0, photo.width, side) };
+    }
+    return {
+      kind,
+      step,
+      level,
+      row: nearestCell(y, photo.height, grid.height),
+      column: nearestCell(x, photo.width, grid.width),
+    };
+  }
+
+  /** @type {Engine["measure"]} */
+  async measure(request, blob, { stretch, signal }) {
+    const [pass, mask] = await Promise.all([this.pass(request, { signal }), readPhoto(blob, "The mask")]);
+    const { width, height } = pass.header.photo;
+    if (mask.image.width !== width || mask.image.height !== height) {
+      const [one, other] = [`${mask.image.width}×${mask.image.height}`, `${width}×${height}`];
+      throw new EngineError(
+        "refused",
+        `The mask has ${one} pixels and the photo ${other}; they must have the same size.`,
+      );
+    }
+    return { scores: scoresOf(pass, mask.image, stretch), stretched: stretch, files: [] };
+  }
+
+  /** @type {Engine["report"]} */
+  async report() {
+    throw new EngineError("refused", NOT_HERE);
+  }
+
+  /** @type {Engine["file"]} */
+  async file(request, kind, signal) {
+    const [pass, photo] = await Promise.all([this.pass(request, { signal }), this.pixelsOf(request.photo)]);
+    return cutOut(photo.image, finalMap(pass), kind);
+  }
+}

@@ -1,0 +1,86 @@
+// Any image file that this browser reads, as pixels that nothing has resized, upright and opaque.
+
+/**
+ * @typedef {Object} Photo
+ * @property {string} key
+ * @property {string} name
+ * @property {ImageData} image in its own size, opaque
+ * @property {ImageBitmap} bitmap the same, for drawing
+ */
+
+const MOST_PIXELS = 50e6;
+/** White, then black, then grey: the first on which a transparent picture stands out (dgrl.images.transparency). */
+const GROUNDS = [255, 0, 128];
+const STANDS_OUT = 64;
+const NEARLY = 0.9;
+const SAMPLE = 300;
+let made = 0;
+
+/**
+ * Any picture that this browser can read, upright, in sRGB.
+ * @param {Blob} blob
+ * @param {string} name
+ * @returns {Promise<Photo>}
+ * @throws {Error} it cannot be used; the message says why
+ */
+export async function readPhoto(blob, name) {
+  /** @type {ImageBitmap} */
+  let bitmap;
+  try {
+    bitmap = await createImageBitmap(blob, { imageOrientation: "from-image", premultiplyAlpha: "none" });
+  } catch {
+    throw new Error(`${name}: this browser cannot read it as a picture`);
+  }
+  const { width, height } = bitmap;
+  if (width * height > MOST_PIXELS) {
+    throw new Error(`${name}: ${width}×${height} pixels are more than this page takes (${MOST_PIXELS / 1e6} million)`);
+  }
+  return photoOf(bitmap, name);
+}
+
+/**
+ * @param {ImageBitmap | HTMLVideoElement} source
+ * @param {string} name
+ * @param {number} [width]
+ * @param {number} [height]
+ * @returns {Promise<Photo>}
+ */
+export async function photoOf(source, name, width = source.width, height = source.height) {
+  const canvas = new OffscreenCanvas(width, height);
+  const context = /** @type {OffscreenCanvasRenderingContext2D} */ (
+    canvas.getContext("2d", { willReadFrequently: true, colorSpace: "srgb" })
+  );
+  context.drawImage(source, 0, 0);
+  const image = context.getImageData(0, 0, width, height);
+  layOnGround(image);
+  made += 1;
+  return { key: `${name} ${made}`, name, image, bitmap: await createImageBitmap(image) };
+}
+
+/**
+ * A transparent picture laid on the ground on which it is seen.
+ * @param {ImageData} image is changed
+ */
+export function layOnGround({ data, width, height }) {
+  let opaque = true;
+  for (let i = 3; i < data.length && opaque; i += 4) opaque = data[i] === 255;
+  if (opaque) return;
+  const [down, right] = [height, width].map((side) => Math.max(Math.floor(side / SAMPLE), 1));
+  const seen = GROUNDS.map((ground) => {
+    let amount = 0;
+    for (let y = 0; y < height; y += down) {
+      for (let x = 0; x < width; x += right) {
+        const i = 4 * (y * width + x);
+        const far = Math.max(...[0, 1, 2].map((c) => Math.abs(data[i + c] - ground)));
+        if (far >= STANDS_OUT) amount += data[i + 3];
+      }
+    }
+    return amount;
+  });
+  const ground = GROUNDS[seen.findIndex((amount) => amount >= NEARLY * Math.max(...seen))] ?? 255;
+  for (let i = 0; i < data.length; i += 4) {
+    const alpha = data[i + 3] / 255;
+    for (let c = 0; c < 3; c++) data[i + c] = Math.round(data[i + c] * alpha + ground * (1 - alpha));
+    data[i + 3] = 255;
+  }
+}

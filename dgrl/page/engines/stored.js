@@ -1,0 +1,78 @@
+// Passes that are already there: in a report, or in a saved notebook. Nothing can be computed.
+
+import { readBundle } from "./bundle.js";
+import { EngineError } from "./engine.js";
+
+/**
+ * @typedef {import("./engine.js").Engine} Engine
+ * @typedef {import("../state/scene.js").Request} Request
+ * @typedef {import("../numbers/pass.js").Pass} Pass
+ */
+
+/**
+ * A stored pass and the request that it answers.
+ * @typedef {{request: Request, trained: number, bundle: ArrayBuffer}} Stored
+ */
+
+/**
+ * Decode base64, as HTML holds bytes.
+ * @param {string} text
+ */
+export const bytesOf = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0)).buffer;
+
+/** @implements {Engine} */
+export class StoredEngine {
+  /** @param {Stored[]} stored one or two */
+  constructor(stored) {
+    /** @type {"stored"} */
+    this.kind = "stored";
+    this.stored = stored;
+    this.capabilities = { passes: false, upload: false, methods: [], measure: false, report: false, survey: false };
+    this.photos = { add: async () => refuse() };
+    /** @type {Map<Stored, Promise<Pass>>} */
+    this.passes = new Map();
+  }
+
+  async start() {
+    const photos = [...new Set(this.stored.map(({ request }) => request.photo))];
+    const checkpoints = new Map(this.stored.map(({ request, trained }) => [request.checkpoint, trained]));
+    return {
+      photos: photos.map((name) => ({ name, example: true, thumbnail: "", url: "", mask: null })),
+      checkpoints: [...checkpoints].map(([name, steps]) => ({ name, steps })),
+      experiments: [],
+      version: "",
+    };
+  }
+
+  /** @type {Engine["pass"]} */
+  async pass(request, { onPart } = {}) {
+    const wanted = JSON.stringify([request.photo, request.checkpoint, request.steps, request.edits]);
+    const found = this.stored.find(({ request: one }) => {
+      return JSON.stringify([one.photo, one.checkpoint, one.steps, one.edits]) === wanted;
+    });
+    if (!found) return refuse();
+    const reading = this.passes.get(found) ?? readBundle(found.bundle);
+    this.passes.set(found, reading);
+    const pass = await reading;
+    onPart?.(pass, "kernels");
+    return pass;
+  }
+
+  async pixel() {
+    return null;
+  }
+
+  /** @type {Engine["explain"]} */
+  explain = async () => refuse();
+  /** @type {Engine["measure"]} */
+  measure = async () => refuse();
+  /** @type {Engine["report"]} */
+  report = async () => refuse();
+  /** @type {Engine["file"]} */
+  file = async () => refuse();
+}
+
+/** @returns {never} */
+function refuse() {
+  throw new EngineError("refused", "This page holds stored passes only; the app and the library can compute others.");
+}

@@ -1,0 +1,144 @@
+// Occlusion, as dgrl.attribution has it: how far a number falls when a window of the photo is blurred away. It needs no
+// gradients, only passes of RLN.
+
+/**
+ * @typedef {Object} Target The number that is explained.
+ * @property {string} kind "pixel", "object" or "cell"
+ * @property {number} step the time step t
+ * @property {string} level of a cell
+ * @property {number} row of RLN's map, or of the level's weight map; the object has none
+ * @property {number} column
+ */
+
+/** @typedef {Record<string, Float32Array>} Taps of the target's time step */
+
+/**
+ * @typedef {Object} Found
+ * @property {number[][]} cells (8, 8): the means of the windows that cover them
+ * @property {number} value on the photo
+ * @property {number} baseline where nothing of the photo is seen
+ */
+
+const CELLS = 8;
+/** The baseline's standard deviation, as a share of the side, and where it is cut, in deviations. */
+const BLUR = 1 / 20;
+const REACH = 3;
+
+/**
+ * Squares of a quarter of the side hide the photo, overlapping by half.
+ * @param {Float32Array} picture (3, side, side)
+ * @param {number} side
+ * @param {Target} target
+ * @param {number} above the probability from which on a pixel is the object's
+ * @param {(picture: Float32Array) => Promise<Taps>} localise
+ * @param {(share: number) => void} progress
+ * @returns {Promise<Found>}
+ */
+export async function occlude(picture, side, target, above, localise, progress) {
+  const hidden = blurred(picture, side);
+  const whole = await localise(picture);
+  const read = readerOf(target, whole, side, above);
+  const value = read(whole);
+  const baseline = read(await localise(hidden));
+  const sums = Array.from({ length: CELLS }, () => new Array(CELLS).fill(0));
+  const counts = Array.from({ length: CELLS }, () => new Array(CELLS).fill(0));
+  const windows = CELLS - 1;
+  for (let i = 0; i < windows ** 2; i++) {
+    const [row, column] = [Math.floor(i / windows), i % windows];
+    const lost = value - read(await localise(covered(picture, hidden, side, row, column)));
+    for (const y of [row, row + 1]) {
+      for (const x of [column, column + 1]) {
+        sums[y][x] += lost;
+        counts[y][x] += 1;
+      }
+    }
+    progress((i + 1) / windows ** 2);
+  }
+  return { cells: sums.map((line, y) => line.map((sum, x) => sum / counts[y][x])), value, baseline };
+}
+
+/**
+ * The picture with one window blurred away.
+ * @param {Float32Array} picture (3, side, side)
+ * @param {Float32Array} hidden the same, blurred
+ * @param {number} side
+ * @param {number} row of the window's first cell
+ * @param {number} column
+ */
+function covered(picture, hidden, side, row, column) {
+  const stride = Math.floor(side / CELLS);
+  const result = picture.slice();
+  for (let plane = 0; plane < 3; plane++) {
+    for (let y = row * stride; y < (row + 2) * stride; y++) {
+      const start = (plane * side + y) * side + column * stride;
+      result.set(hidden.subarray(start, start + 2 * stride), start);
+    }
+  }
+  return result;
+}
+
+/**
+ * What reads the number.
+ * @param {Target} target
+ * @param {Taps} whole of the photo as it is
+ * @param {number} side
+ * @param {number} above
+ * @returns {(taps: Taps) => number}
+ */
+function readerOf({ kind, step, level, row, column }, whole, side, above) {
+  const map = `rln.t${step}.${level}.weight_map`;
+  if (kind === "cell") return (taps) => taps[map][row * Math.sqrt(taps[map].length) + column];
+  const size = side ** 2;
+  /** Object minus background. @type {(taps: Taps, place: number) => number} */
+  const evidence = (taps, place) => taps[`rln.t${step}.logits`][size + place] - taps[`rln.t${step}.logits`][place];
+  if (kind === "pixel") return (taps) => evidence(taps, row * side + column);
+  const least = Math.log(above / (1 - above));
+  const object = Array.from({ length: size }, (_, place) => place).filter((place) => evidence(whole, place) > least);
+  if (!object.length) throw new Error(`Nothing stands out at t = ${step}, so there is no object to explain.`);
+  return (taps) => object.reduce((sum, place) => sum + evidence(taps, place), 0) / object.length;
+}
+
+/**
+ * A Gaussian over each plane, along the rows and then along the columns; at its sides a picture is mirrored.
+ * @param {Float32Array} picture (3, side, side)
+ * @param {number} side
+ */
+export function blurred(picture, side) {
+  const deviation = side * BLUR;
+  const reach = Math.round(REACH * deviation);
+  const bell = Array.from({ length: 2 * reach + 1 }, (_, i) => Math.exp(-0.5 * ((i - reach) / deviation) ** 2));
+  const total = bell.reduce((sum, value) => sum + value, 0);
+  const kernel = Float64Array.from(bell, (value) => value / total);
+  return smoothed(smoothed(picture, side, kernel, 1), side, kernel, side);
+}
+
+/**
+ * @param {Float32Array} picture (3, side, side)
+ * @param {number} side
+ * @param {Float64Array} kernel
+ * @param {number} apart how far neighbours are: 1 along the rows, `side` along the columns
+ */
+function smoothed(picture, side, kernel, apart) {
+  const reach = kernel.length >> 1;
+  const result = new Float32Array(picture.length);
+  const line = new Float64Array(side + 2 * reach);
+  for (let i = 0; i < 3 * side; i++) {
+    const start = apart === 1 ? i * side : Math.floor(i / side) * side * side + (i % side);
+    for (let j = 0; j < line.length; j++) line[j] = picture[start + mirrored(j - reach, side) * apart];
+    for (let j = 0; j < side; j++) {
+      let sum = 0;
+      for (let k = 0; k < kernel.length; k++) sum += kernel[k] * line[j + k];
+      result[start + j * apart] = sum;
+    }
+  }
+  return result;
+}
+
+/**
+ * @param {number} index beyond the sides, by less than `length`
+ * @param {number} length
+ */
+function mirrored(index, length) {
+  const place = Math.abs(index);
+  return place < length ? place : 2 * (length - 1) - place;
+}

@@ -1,0 +1,431 @@
+// The network, in a worker beside the page: onnxruntime-web runs RLN step by step, then BRN. A newer request of the same
+// kind replaces an older one. An explanation takes many passes and waits for all others.
+
+import { square } from "../../numbers/sizing.js";
+import vocabulary from "../../vocabulary.js";
+import { occlude } from "./occlude.js";
+
+/** @typedef {typeof import("onnxruntime-web")} Runtime */
+/** @typedef {import("onnxruntime-web").InferenceSession} Session */
+/** @typedef {import("onnxruntime-web").Tensor} Tensor */
+
+/**
+ * @typedef {Object} Graph What the manifest says of a graph (web/graphs.py).
+ * @property {Record<string, number[]>} inputs shapes by name
+ * @property {Record<string, number | number[]>} defaults of the altering inputs
+ * @property {string[]} outputs
+ */
+
+/**
+ * @typedef {Object} Config
+ * @property {number} steps T as trained
+ * @property {boolean} context
+ * @property {number} kernel_size
+ * @property {number} propagations
+ * @property {"soft" | "binary"} prior
+ * @property {number} rln_size
+ * @property {number} brn_size
+ */
+
+/** @typedef {Record<string, number | number[] | Float32Array>} Inputs values of altering inputs, by name */
+
+/**
+ * @typedef {Object} Run
+ * @property {number} id
+ * @property {string} slot a newer run of the same slot takes an older one's place
+ * @property {string} photo which
+ * @property {number} steps T
+ * @property {Inputs} inputs those that are not given have their defaults
+ * @property {"rln" | "brn"} until
+ * @property {boolean} all give every tap, what is fed back too
+ */
+
+/**
+ * @typedef {Object} Explanation
+ * @property {number} id
+ * @property {string} photo which
+ * @property {import("./occlude.js").Target} target
+ */
+
+/**
+ * @typedef {Object} Step What a time step gave, kept for other passes over the same photo.
+ * @property {Record<string, Tensor>} carried to the next step
+ * @property {Record<string, Float32Array>} arrays by the names of taps, and `rln.tT.saliency`
+ */
+
+/** @typedef {{carried: Record<string, Tensor>, taps: Record<string, Float32Array>}} Ran A time step, with its logits. */
+
+const BLOCKS = ["conv2", "conv3", "conv4", "conv5"];
+const KEPT_STEPS = 24;
+const MOST_THREADS = 8;
+const GONE = "this photo is not there any more";
+
+/** @type {Runtime} */
+let ort;
+/** @type {Record<string, Session>} */
+const sessions = {};
+/** @type {{config: Config, graphs: Record<string, Graph>, download: Record<string, number>, wasm: Record<string, string>}} */
+let manifest;
+/** @type {Map<string, {rln: Tensor, brn: Tensor}>} */
+const photos = new Map();
+/** @type {Map<string, Step>} */
+const kept = new Map();
+/** @type {Map<string, Run>} */
+const waiting = new Map();
+/** @type {Explanation | null} the newest; an older one ends where it is */
+let asked = null;
+let busy = false;
+
+self.addEventListener("message", ({ data }) => {
+  const { kind } = data;
+  if (kind === "start") start(data).catch((error) => self.postMessage({ kind: "failed", reason: String(error) }));
+  else if (kind === "photo") addPhoto(data);
+  else if (kind === "forget") photos.delete(data.key);
+  else if (kind === "run") {
+    const before = waiting.get(data.run.slot);
+    if (before) self.postMessage({ kind: "dropped", id: before.id });
+    waiting.set(data.run.slot, data.run);
+    work();
+  } else if (kind === "explain") {
+    asked = data.explanation;
+    work();
+  } else if (kind === "stop" && asked?.id === data.id) asked = null;
+});
+
+/**
+ * Load the runtime and the graphs.
+ * @param {{backend: "webgpu" | "wasm", base: string, manifest: any}} settings `base` is the address of the site's folder
+ */
+async function start({ backend, base, manifest: given }) {
+  const began = performance.now();
+  manifest = given;
+  const here = (/** @type {string} */ name) => new URL(name, base).href;
+  ort = await import(here(backend === "webgpu" ? "ort/ort.webgpu.min.mjs" : "ort/ort.wasm.min.mjs"));
+  const threads = self.crossOriginIsolated ? Math.min(navigator.hardwareConcurrency || 1, MOST_THREADS) : 1;
+  ort.env.wasm.wasmPaths = here("ort/");
+  ort.env.wasm.numThreads = threads;
+  const total = manifest.download[backend];
+  let loaded = 0;
+  const progress = (/** @type {number} */ bytes) => {
+    loaded += bytes;
+    self.postMessage({ kind: "loading", loaded, total });
+  };
+  const wasm = manifest.wasm[backend];
+  ort.env.wasm.wasmBinary = (await fetched(here(wasm), progress, wasm.endsWith(".gz"))).buffer;
+  const data = await fetched(here("model/weights.bin"), progress);
+  for (const name of Object.keys(manifest.graphs)) {
+    const graph = await fetched(here(`model/${name}.onnx`), progress);
+    sessions[name] = await ort.InferenceSession.create(graph, {
+      executionProviders: backend === "webgpu" ? ["webgpu", "wasm"] : ["wasm"],
+      externalData: [{ path: "weights.bin", data }],
+      graphOptimizationLevel: "all",
+    });
+  }
+  self.postMessage({ kind: "ready", backend, threads, seconds: (performance.now() - began) / 1000 });
+}
+
+/**
+ * A file's bytes, told as they arrive.
+ * @param {string} address
+ * @param {(bytes: number) => void} progress
+ * @param {boolean} [packed] gzip
+ */
+async function fetched(address, progress, packed = false) {
+  const response = await fetch(address);
+  if (!response.ok || !response.body) throw new Error(`${address}: ${response.status}`);
+  const counted = response.body.pipeThrough(
+    new TransformStream({
+      transform(chunk, controller) {
+        progress(chunk.byteLength);
+        controller.enqueue(chunk);
+      },
+    }),
+  );
+  // A server may unpack a .gz by itself; its two first bytes tell.
+  const bytes = new Uint8Array(await new Response(counted).arrayBuffer());
+  if (!packed || bytes[0] !== 0x1f || bytes[1] !== 0x8b) return bytes;
+  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+  return new Uint8Array(await new Response(stream).arrayBuffer());
+}
+
+/** @param {{key: string, pixels: Uint8ClampedArray, width: number, height: number}} photo */
+function addPhoto({ key, pixels, width, height }) {
+  const { rln_size, brn_size } = manifest.config;
+  const [rln, brn] = [rln_size, brn_size].map(
+    (side) => new ort.Tensor("float32", square(pixels, width, height, side), [1, 3, side, side]),
+  );
+  if (!rln || !brn) return;
+  photos.set(key, { rln, brn });
+}
+
+/**
+ * @param {Map<string, unknown>} map
+ * @param {number} count
+ */
+function forget(map, count) {
+  for (const key of map.keys()) {
+    if (map.size <= count) return;
+    map.delete(key);
+  }
+}
+
+/** What waits, and then what is to be explained. */
+async function work() {
+  if (busy) return;
+  busy = true;
+  await runWaiting();
+  while (asked) {
+    await explain(asked);
+    await runWaiting();
+  }
+  busy = false;
+}
+
+/** Run what waits, one after the other, the newest request of each slot. */
+async function runWaiting() {
+  for (let next = take(); next; next = take()) {
+    const { id } = next;
+    try {
+      if (!(await pass(next))) self.postMessage({ kind: "dropped", id });
+    } catch (error) {
+      self.postMessage({ kind: "failed", id, reason: messageOf(error) });
+    }
+  }
+}
+
+function take() {
+  const [slot] = waiting.keys();
+  const run = slot === undefined ? undefined : waiting.get(slot);
+  if (slot !== undefined) waiting.delete(slot);
+  return run;
+}
+
+/** Let messages in. */
+const breathe = () =>
+  new Promise((resolve) => {
+    const { port1, port2 } = new MessageChannel();
+    port1.onmessage = resolve;
+    port2.postMessage(null);
+  });
+
+/**
+ * One pass; false if a newer one of the same slot has come meanwhile.
+ * @param {Run} run
+ */
+async function pass(run) {
+  const began = performance.now();
+  const photo = photos.get(run.photo);
+  if (!photo) throw new Error(GONE);
+  /** @type {Record<string, Float32Array>} */
+  const arrays = {};
+  let key = `${run.photo} ${run.all}`;
+  /** @type {Step | undefined} */
+  let step;
+  for (let t = 0; t <= run.steps; t++) {
+    await breathe();
+    if (waiting.has(run.slot)) return false;
+    key += ` ${alteredAt(run.inputs, `rln.t${t}.`)}`;
+    const before = step;
+    step = kept.get(key) ?? (await stepOf(run, t, photo.rln, before));
+    kept.delete(key);
+    kept.set(key, step);
+    forget(kept, KEPT_STEPS);
+    Object.assign(arrays, step.arrays);
+  }
+  const seconds = (performance.now() - began) / 1000;
+  self.postMessage({ kind: "localised", id: run.id, arrays, seconds });
+  if (run.until === "rln") return true;
+  await breathe();
+  if (waiting.has(run.slot)) return false;
+  const refined = await refine(run, photo.brn, /** @type {Float32Array} */ (arrays[`rln.t${run.steps}.saliency`]));
+  const buffers = Object.values(refined).map((values) => values.buffer);
+  const whole = { kind: "refined", id: run.id, arrays: refined, seconds: (performance.now() - began) / 1000 };
+  self.postMessage(whole, { transfer: buffers });
+  return true;
+}
+
+/**
+ * Occlusion of a photo; whatever waits is run between its time steps.
+ * @param {Explanation} one
+ */
+async function explain(one) {
+  const { id, photo, target } = one;
+  const side = manifest.config.rln_size;
+  /** @param {Float32Array} picture */
+  async function localise(picture) {
+    const image = new ort.Tensor("float32", picture, [1, 3, side, side]);
+    /** @type {Ran | undefined} */
+    let step;
+    for (let t = 0; t <= target.step; t++) {
+      await breathe();
+      await runWaiting();
+      if (asked !== one) throw new Error("stopped");
+      step = await ran(t, image, step?.carried, {}, false);
+    }
+    return /** @type {Ran} */ (step).taps;
+  }
+  try {
+    const picture = /** @type {Float32Array | undefined} */ (photos.get(photo)?.rln.data);
+    if (!picture) throw new Error(GONE);
+    const progress = (/** @type {number} */ share) => self.postMessage({ kind: "progress", id, share });
+    const found = await occlude(picture, side, target, vocabulary.found.above, localise, progress);
+    self.postMessage({ kind: "explained", id, found });
+  } catch (error) {
+    // Nobody waits any more for what was stopped.
+    if (asked === one) self.postMessage({ kind: "failed", id, reason: messageOf(error) });
+  }
+  if (asked === one) asked = null;
+}
+
+/** @param {unknown} error */
+const messageOf = (error) => (error instanceof Error ? error.message : String(error));
+
+/**
+ * What of the inputs concerns a part of the network, as a text that is the same for the same values.
+ * @param {Inputs} inputs
+ * @param {string} start of their names
+ */
+function alteredAt(inputs, start) {
+  const names = Object.keys(inputs).filter((name) => name.startsWith(start));
+  return JSON.stringify(
+    names.sort().map((name) => {
+      const value = inputs[name];
+      return [name, value instanceof Float32Array ? Array.from(value) : value];
+    }),
+  );
+}
+
+/**
+ * @param {Run} run
+ * @param {number} t
+ * @param {Tensor} image
+ * @param {Step | undefined} before
+ * @returns {Promise<Step>}
+ */
+async function stepOf(run, t, image, before) {
+  const { carried, taps } = await ran(t, image, before?.carried, run.inputs, run.all);
+  const { [`rln.t${t}.logits`]: logits, ...others } = taps;
+  const saliency = { [`rln.t${t}.saliency`]: saliencyOf(logits) };
+  return { carried, arrays: { ...(run.all ? taps : others), ...saliency } };
+}
+
+/**
+ * A time step of RLN.
+ * @param {number} t
+ * @param {Tensor} image
+ * @param {Record<string, Tensor> | undefined} before what the step before gave
+ * @param {Inputs} inputs
+ * @param {boolean} all
+ * @returns {Promise<Ran>}
+ */
+async function ran(t, image, before, inputs, all) {
+  const last = Object.keys(manifest.graphs).filter((name) => name.startsWith("step")).length - 1;
+  const own = Math.min(t, last);
+  /** Past the last trained step its graph runs again, under other names. @type {(tap: string) => string} */
+  const renamed = (tap) => tap.replace(`rln.t${own}.`, `rln.t${t}.`);
+  const given = before ?? { "rln.image": image };
+  const outputs = await runGraph(`step${own}`, given, (input) => inputs[renamed(input)], all);
+  /** @type {Record<string, Tensor>} */
+  const carried = { stem: before ? before.stem : /** @type {Tensor} */ (outputs.stem) };
+  for (const block of BLOCKS) {
+    carried[block] = /** @type {Tensor} */ (outputs[before ? `${block}.next` : block]);
+  }
+  /** @type {Record<string, Float32Array>} */
+  const taps = {};
+  for (const [output, tensor] of Object.entries(outputs)) {
+    if (output.startsWith("rln.")) taps[renamed(output)] = /** @type {Float32Array} */ (tensor.data);
+  }
+  return { carried, taps };
+}
+
+/**
+ * The softmax of two classes is the sigmoid of their difference.
+ * @param {Float32Array} logits (2, H, W)
+ */
+function saliencyOf(logits) {
+  const size = logits.length / 2;
+  const saliency = new Float32Array(size);
+  for (let i = 0; i < size; i++) saliency[i] = 1 / (1 + Math.exp(logits[i] - logits[size + i]));
+  return saliency;
+}
+
+/**
+ * BRN, and the sums of every pixel.
+ * @param {Run} run
+ * @param {Tensor} image
+ * @param {Float32Array} saliency
+ */
+async function refine(run, image, saliency) {
+  const side = manifest.config.rln_size;
+  const given = { "brn.image": image, saliency: new ort.Tensor("float32", saliency, [1, 1, side, side]) };
+  const outputs = await runGraph("brn", given, (input) => run.inputs[input], true);
+  /** @type {(name: string) => Float32Array} */
+  const values = (name) => /** @type {Float32Array} */ (outputs[name]?.data);
+  const count = manifest.config.propagations;
+  /** @type {Record<string, Float32Array>} */
+  const arrays = { "brn.round0": values("brn.prior"), "brn.coefficients": values("brn.coefficients") };
+  for (let k = 1; k <= count; k++) {
+    arrays[`brn.round${k}`] = values(k === count ? "brn.refined" : `brn.propagated${k}`);
+    arrays[`brn.sums${k}`] = sums(arrays["brn.coefficients"], arrays[`brn.round${k - 1}`]);
+  }
+  return arrays;
+}
+
+/**
+ * Foreground, background and their difference at every pixel (dgrl.network.brn.propagate).
+ * @param {Float32Array} coefficients (n², H, W)
+ * @param {Float32Array} map (H, W)
+ */
+function sums(coefficients, map) {
+  const side = manifest.config.brn_size;
+  const size = side * side;
+  const n = Math.sqrt(coefficients.length / size);
+  const result = new Float32Array(3 * size);
+  for (let d = 0; d < n * n; d++) {
+    const down = Math.floor(d / n) - (n >> 1);
+    const right = (d % n) - (n >> 1);
+    const plane = d * size;
+    for (let row = 0, i = 0; row < side; row++) {
+      const y = row + down;
+      for (let column = 0; column < side; column++, i++) {
+        const x = column + right;
+        const s = y >= 0 && y < side && x >= 0 && x < side ? map[y * side + x] : 0;
+        const v = coefficients[plane + i];
+        result[i] += v * s;
+        result[size + i] += v * (1 - s);
+      }
+    }
+  }
+  for (let i = 0; i < size; i++) result[2 * size + i] = result[i] - result[size + i];
+  return result;
+}
+
+/**
+ * @param {string} name
+ * @param {Record<string, Tensor>} given
+ * @param {(input: string) => number | number[] | Float32Array | undefined} altered
+ * @param {boolean} all every output; else what is fed back is left out
+ * @returns {Promise<Record<string, Tensor>>}
+ */
+async function runGraph(name, given, altered, all) {
+  const graph = /** @type {Graph} */ (manifest.graphs[name]);
+  /** @type {Record<string, Tensor>} */
+  const feeds = {};
+  for (const [input, shape] of Object.entries(graph.inputs)) {
+    const value = altered(input) ?? graph.defaults[input];
+    feeds[input] = given[input] ?? new ort.Tensor("float32", filled(value ?? 0, shape), shape);
+  }
+  const outputs = graph.outputs.filter((output) => all || !output.endsWith(".feedback"));
+  return /** @type {Promise<Record<string, Tensor>>} */ (sessions[name]?.run(feeds, outputs));
+}
+
+/**
+ * @param {number | number[] | Float32Array} value
+ * @param {number[]} shape
+ */
+function filled(value, shape) {
+  const size = shape.reduce((product, side) => product * side, 1);
+  if (typeof value === "number") return new Float32Array(size).fill(value);
+  if (value.length !== size) throw new Error(`${value.length} numbers do not fit ${shape.join("×")}`);
+  return Float32Array.from(value);
+}

@@ -1,0 +1,31 @@
+// Loads the page's modules from text, where there is no server to load them from: a report is one file, and a notebook
+// has none. Each module becomes an address of its own, and imports are pointed to these.
+
+const IMPORT = /(from\s+|import\s*\(\s*|import\s+)"(\.[^"]+)"/g;
+
+/**
+ * @param {Record<string, string>} sources texts by path, e.g. "state/store.js"
+ * @param {string} entry path of the module to load
+ * @returns {Promise<any>} what it exports
+ */
+export async function loadInline(sources, entry) {
+  /** @type {Map<string, string>} */
+  const addresses = new Map();
+
+  /** @param {string} path @returns {string} */
+  function addressOf(path) {
+    const known = addresses.get(path);
+    if (known) return known;
+    const text = sources[path];
+    if (text === undefined) throw new Error(`There is no module ${path}.`);
+    const base = new URL(path, "http://page/");
+    const linked = text.replace(IMPORT, (_, before, other) => {
+      return `${before}"${addressOf(new URL(other, base).pathname.slice(1))}"`;
+    });
+    const address = URL.createObjectURL(new Blob([linked], { type: "text/javascript" }));
+    addresses.set(path, address);
+    return address;
+  }
+
+  return import(addressOf(entry));
+}

@@ -1,0 +1,139 @@
+// Measure: the result's scores against a ground-truth mask.
+
+import { button, fill, make, write } from "../dom.js";
+import { number } from "../numbers/format.js";
+import { sentRequest } from "../state/loader.js";
+import { requestKey } from "../state/scene.js";
+import { PICTURES } from "./photo_picker.js";
+
+/**
+ * @typedef {import("../state/store.js").Store} Store
+ * @typedef {import("../state/scene.js").State} State
+ * @typedef {import("../state/loader.js").Loader} Loader
+ */
+
+const LOWER = "MAE";
+
+/**
+ * @param {HTMLElement} element
+ * @param {Store} store
+ * @param {{loader: Loader}} page
+ */
+export function mountMeasure(element, store, { loader }) {
+  const input = make("input", { type: "file", accept: PICTURES, hidden: true, "data-testid": "mask" });
+  const choose = button("Add a mask …", () => input.click(), { class: "primary" });
+  const stretch = make("input", { type: "checkbox", checked: true, change: () => ask(store.state) });
+  const hint = make("p", {});
+  const shown = make("img", { class: "mask", alt: "The ground-truth mask" });
+  const said = make("p", { role: "status" });
+  const table = make("table", { class: "values", "data-testid": "scores" });
+  const files = make("p", { class: "row" });
+  element.append(
+    make("header", {}, make("h2", {}, "Measure")),
+    hint,
+    make("div", { class: "row" }, choose, input),
+    shown,
+    make("label", { class: "check" }, stretch, "Stretch each map to 0 to 1 first, as published evaluations do"),
+    said,
+    table,
+    make("p", { class: "quiet" }, "For MAE, lower is better. For all other scores, higher is better."),
+    files,
+  );
+  input.addEventListener("change", () => {
+    const [file] = input.files ?? [];
+    if (file) give(file);
+    input.value = "";
+  });
+
+  /** @param {File} file the mask of the photo that is shown */
+  function give(file) {
+    store.dispatch({ type: "mask", photo: store.state.scene.slots[0].photo, mask: { name: file.name, blob: file } });
+  }
+
+  /** @param {State} state */
+  const keyOf = (state) => {
+    const own = state.masks[state.scene.slots[0].photo];
+    return `scores ${stretch.checked} ${own ? `${own.name} ${own.blob.size}` : ""} ${requestKey(state.scene.slots[0])}`;
+  };
+
+  /** @param {State} state */
+  function ask(state) {
+    const { photo } = state.scene.slots[0];
+    const there = state.masks[photo] ?? state.photos.find(({ name }) => name === photo)?.mask;
+    if (!there || state.scene.view !== "measure") return;
+    loader.answer(keyOf(state), async ({ signal }) => {
+      const mask = /** @type {Blob} */ (await maskOf(state));
+      return loader.engine.measure(sentRequest(state, state.scene.slots[0]), mask, {
+        stretch: stretch.checked,
+        signal,
+      });
+    });
+    draw(store.state);
+  }
+
+  /** @param {State} state */
+  function draw(state) {
+    const { photo } = state.scene.slots[0];
+    const own = state.masks[photo];
+    const url = state.photos.find(({ name }) => name === photo)?.mask ?? null;
+    write(
+      hint,
+      own || url
+        ? `The mask of “${photo}”${own ? `: ${own.name}` : ""}.`
+        : "Add a ground-truth mask (object in white) to score the result.",
+    );
+    write(choose, own || url ? "Another mask …" : "Add a mask …");
+    shown.hidden = !own && !url;
+    const address = own ? own.url : url;
+    if (address && shown.getAttribute("src") !== address) shown.src = address;
+    const answer = own || url ? state.answers[keyOf(state)] : undefined;
+    write(said, answer?.error ?? (answer && !answer.result ? "Measuring …" : ""));
+    const scores = /** @type {Record<string, Record<string, number>>} */ (answer?.result?.scores ?? {});
+    fill(table, scores, () => scoreRows(scores));
+    fill(files, answer?.result?.files ?? [], () =>
+      (answer?.result?.files ?? []).map((/** @type {{url: string, name: string, label: string}} */ one) =>
+        make("a", { class: "button", href: one.url, download: one.name }, one.label),
+      ),
+    );
+  }
+
+  const stop = store.subscribe((state, before) => {
+    if (state.scene.view !== "measure") return;
+    if (state.scene !== before.scene || state.masks !== before.masks) ask(state);
+    draw(state);
+  });
+  draw(store.state);
+  return { stop, give };
+}
+
+/**
+ * The mask of the photo that is shown.
+ * @param {State} state
+ */
+async function maskOf(state) {
+  const name = state.scene.slots[0].photo;
+  const own = state.masks[name];
+  if (own) return own.blob;
+  const url = state.photos.find((photo) => photo.name === name)?.mask;
+  return url ? (await fetch(url)).blob() : null;
+}
+
+/** @param {Record<string, Record<string, number>>} scores */
+function scoreRows(scores) {
+  const maps = Object.keys(scores);
+  const metrics = Object.keys(scores[maps[0] ?? ""] ?? {});
+  const title = (/** @type {string} */ map) =>
+    /^t\d+$/.test(map) ? `look ${Number(map.slice(1)) + 1}` : map === "refined" ? "sharpened" : map;
+  const head = make("tr", {}, make("td", {}), ...maps.map((map) => make("th", { scope: "col" }, title(map))));
+  const rows = metrics.map((metric) => {
+    const values = maps.map((map) => scores[map]?.[metric] ?? Number.NaN);
+    const best = metric === LOWER ? Math.min(...values) : Math.max(...values);
+    return make(
+      "tr",
+      {},
+      make("th", { scope: "row" }, metric),
+      ...values.map((value) => make("td", { class: value === best ? "best" : "" }, number(value, 4))),
+    );
+  });
+  return maps.length ? [head, ...rows] : [];
+}

@@ -1,0 +1,80 @@
+// What can be kept: the cut-out, the map, everything as a zip file.
+
+import { button, closeOutside, download, make, write } from "../dom.js";
+import { sentRequest } from "../state/loader.js";
+
+/**
+ * @typedef {import("../state/store.js").Store} Store
+ * @typedef {import("../state/loader.js").Loader} Loader
+ */
+
+/**
+ * @param {Store} store
+ * @param {Loader} loader
+ */
+export function mountSave(store, loader) {
+  const summary = make("summary", { class: "button", "data-testid": "save" }, "Save");
+  const cutout = button("Cut-out (PNG, transparent)", () => keep("cutout"), { "data-testid": "save-cutout" });
+  const map = button("Saliency map (PNG)", () => keep("map"), { "data-testid": "save-map" });
+  const zip = button("Everything (ZIP)", () => everything(), {
+    "data-testid": "save-report",
+    title: "Every number and picture, and this page as one file",
+  });
+  const picture = button("This picture (PNG)", () => view(), { title: "What the stage shows now" });
+  const said = make("p", { class: "quiet", role: "status" });
+  const element = make(
+    "details",
+    { class: "save" },
+    summary,
+    make("div", { class: "menu" }, cutout, map, picture, zip, said),
+  );
+  closeOutside(element);
+  store.subscribe(({ capabilities }) => {
+    zip.hidden = !capabilities.report;
+  });
+
+  const request = () => {
+    const { state } = store;
+    return sentRequest(state, state.scene.slots[state.scene.side] ?? state.scene.slots[0]);
+  };
+
+  /**
+   * @param {string} words
+   * @param {() => Promise<void>} action
+   */
+  async function work(words, action) {
+    write(said, words);
+    try {
+      await action();
+      write(said, "Saved.");
+    } catch (error) {
+      write(said, error instanceof Error ? error.message : String(error));
+    }
+  }
+
+  /** @param {"map" | "cutout"} kind */
+  function keep(kind) {
+    const asked = request();
+    work("Making the file …", async () => {
+      const blob = await loader.engine.file(asked, kind);
+      const url = URL.createObjectURL(blob);
+      download(url, `${asked.photo}${kind === "cutout" ? "_cutout" : ""}.png`);
+      setTimeout(() => URL.revokeObjectURL(url), 10_000);
+    });
+  }
+
+  function everything() {
+    work("Packing …", async () => {
+      const { url, name } = await loader.engine.report(request());
+      download(url, name);
+    });
+  }
+
+  function view() {
+    const canvas = document.querySelector(".stage .frame:not([hidden]) canvas.picture");
+    if (canvas instanceof HTMLCanvasElement)
+      download(canvas.toDataURL("image/png"), `${request().photo}_${store.state.scene.map}.png`);
+  }
+
+  return { element };
+}

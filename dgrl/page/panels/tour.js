@@ -1,0 +1,190 @@
+// The tour: one experiment after the other, each with a question, three answers, and its effect on the stage.
+
+import { button, fill, make, write } from "../dom.js";
+
+/**
+ * @typedef {import("../state/store.js").Store} Store
+ * @typedef {import("../state/scene.js").State} State
+ * @typedef {import("../state/scene.js").Experiment} Experiment
+ */
+
+/**
+ * @param {HTMLElement} element
+ * @param {Store} store
+ * @param {{choosePhoto: (slot: 0 | 1) => void}} page
+ */
+export function mountTour(element, store, { choosePhoto }) {
+  const steps = make("ol", { class: "steps" });
+  const heading = make("h2", {});
+  const question = make("p", { class: "question" });
+  const choices = make("div", { class: "choices", role: "group", "aria-label": "Your answer" });
+  const show = button("Show", () => store.dispatch({ type: "tour-show" }), {
+    class: "primary",
+    "data-testid": "tour-show",
+  });
+  const own = button("On my photo", () => onOwnPhoto(), { "data-testid": "tour-own" });
+  const explore = button("Look closer", () => store.dispatch({ type: "view", view: "explore" }), {
+    title: "Open this in Explore",
+  });
+  const answer = make("p", { class: "answer", role: "status", "data-testid": "tour-answer" });
+  const sizes = make("div", { class: "sizes" });
+  const previous = button("‹ Back", () => go(-1), { "data-testid": "tour-previous" });
+  const next = button("Next ›", () => go(1), { "data-testid": "tour-next" });
+  const count = make("span", { class: "quiet" });
+  element.append(
+    make("div", { class: "tour-head" }, heading, steps, make("div", { class: "row" }, previous, count, next)),
+    question,
+    make("div", { class: "row" }, choices, show, own, explore),
+    make("div", { class: "outcome" }, answer, sizes),
+  );
+
+  /** @param {number} by */
+  function go(by) {
+    const { tour } = store.state.scene;
+    store.dispatch({ type: "tour", index: tour.index + by });
+  }
+
+  function onOwnPhoto() {
+    const last = store.state.photos.filter(({ example }) => !example).at(-1);
+    if (last) store.dispatch({ type: "tour-show", photo: last.name });
+    else choosePhoto(0);
+  }
+
+  element.ownerDocument.addEventListener("keydown", (event) => {
+    const target = /** @type {HTMLElement} */ (event.target);
+    if (store.state.scene.view !== "tour" || target.closest("input, select, textarea, .room, .grid, .handle, dialog"))
+      return;
+    const by = { ArrowLeft: -1, ArrowRight: 1, PageUp: -1, PageDown: 1 }[event.key];
+    if (by) go(by);
+  });
+
+  /** @param {State} state */
+  function draw(state) {
+    const { experiments, scene } = state;
+    const { index, choice, shown } = scene.tour;
+    const experiment = experiments[index];
+    if (!experiment) return;
+    fill(
+      steps,
+      experiments.map(({ key }) => key),
+      () => experiments.map((one, i) => stepOf(store, one, i)),
+    );
+    [...steps.querySelectorAll("button")].forEach((one, i) => {
+      if (i === index) one.setAttribute("aria-current", "step");
+      else one.removeAttribute("aria-current");
+    });
+    write(heading, `${index + 1}. ${experiment.title}`);
+    write(count, `${index + 1} / ${experiments.length}`);
+    write(question, experiment.question);
+    const order = shuffled(experiment);
+    fill(choices, [experiment.key], () => order.map((at) => choiceOf(store, experiment, at)));
+    [...choices.querySelectorAll("button")].forEach((one, i) => {
+      one.setAttribute("aria-pressed", String(order[i] === choice));
+      one.classList.toggle("right", shown && order[i] === experiment.right);
+      one.classList.toggle("wrong", shown && order[i] === choice && choice !== experiment.right);
+    });
+    show.disabled = shown;
+    own.hidden = experiment.own === "none" || !shown;
+    explore.hidden = !shown;
+    previous.disabled = index === 0;
+    next.disabled = index === experiments.length - 1;
+    next.classList.toggle("primary", shown);
+    const right = experiment.choices[experiment.right] ?? "";
+    const verdict =
+      choice === null ? `The answer: ${right}.` : choice === experiment.right ? "Right:" : `Not quite: ${right}.`;
+    write(answer, shown ? `${verdict} ${experiment.answer}` : "");
+    fill(sizes, shown ? experiment.sizes : null, () => (shown && experiment.sizes ? [dotPlot(experiment.sizes)] : []));
+  }
+
+  const stop = store.subscribe((state) => state.scene.view === "tour" && draw(state));
+  draw(store.state);
+  return stop;
+}
+
+/**
+ * @param {Store} store
+ * @param {Experiment} experiment
+ * @param {number} index
+ */
+function stepOf(store, { key, title }, index) {
+  const click = () => store.dispatch({ type: "tour", key });
+  return make(
+    "li",
+    {},
+    button(String(index + 1), click, { title, "aria-label": `${index + 1}. ${title}`, "data-testid": `tour-${key}` }),
+  );
+}
+
+/**
+ * @param {Store} store
+ * @param {Experiment} experiment
+ * @param {number} at
+ */
+function choiceOf(store, { choices }, at) {
+  return button(choices[at] ?? "", () => store.dispatch({ type: "tour-choose", choice: at }), {
+    "aria-pressed": "false",
+    "data-testid": `tour-choice-${at}`,
+  });
+}
+
+/**
+ * The order in which the choices are shown: by a hash, so that the right one is not always first.
+ * @param {Experiment} experiment
+ */
+export function shuffled({ key, choices }) {
+  const hash = (/** @type {string} */ text) =>
+    [...text].reduce((sum, letter) => (sum * 31 + letter.charCodeAt(0)) % 65_521, 7);
+  return choices
+    .map((_, at) => at)
+    .sort((one, other) => hash(`${key} ${choices[one]}`) - hash(`${key} ${choices[other]}`));
+}
+
+/**
+ * The effect here among the effects over a data set, a dot for each picture.
+ * @param {NonNullable<Experiment["sizes"]>} sizes
+ */
+function dotPlot({ unit, here, values, data }) {
+  const all = here === null ? values : [...values, here];
+  const [low, high] = [Math.min(0, ...all), Math.max(0, ...all)];
+  const place = (/** @type {number} */ value) => 10 + (280 * (value - low)) / (high - low || 1);
+  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  svg.setAttribute("viewBox", "0 0 300 44");
+  svg.setAttribute("role", "img");
+  const sorted = [...values].sort((one, other) => one - other);
+  const median = sorted[Math.floor(sorted.length / 2)] ?? 0;
+  svg.setAttribute(
+    "aria-label",
+    `Effect here ${here?.toFixed(1) ?? "unknown"} ${unit}; median of ${values.length} pictures ${median.toFixed(1)} ${unit}`,
+  );
+  /** @type {Map<number, number>} */
+  const stacked = new Map();
+  const circles = sorted.map((value) => {
+    const column = Math.round(place(value) / 5);
+    const height = stacked.get(column) ?? 0;
+    stacked.set(column, height + 1);
+    return circle(place(value), 28 - 4 * height, 2, "dot");
+  });
+  svg.append(line(place(0)), ...circles, ...(here === null ? [] : [circle(place(here), 28, 5, "here")]));
+  const caption = make("figcaption", {}, `● here; small dots: ${values.length} pictures of ${data}; in ${unit}`);
+  return make("figure", { class: "dots" }, /** @type {Node} */ (svg), caption);
+}
+
+/**
+ * @param {number} x
+ * @param {number} y
+ * @param {number} radius
+ * @param {string} name
+ */
+function circle(x, y, radius, name) {
+  const one = document.createElementNS("http://www.w3.org/2000/svg", "circle");
+  for (const [key, value] of Object.entries({ cx: x, cy: y, r: radius, class: name }))
+    one.setAttribute(key, String(value));
+  return one;
+}
+
+/** @param {number} x */
+function line(x) {
+  const one = document.createElementNS("http://www.w3.org/2000/svg", "path");
+  one.setAttribute("d", `M10,33H290M${x},33v6`);
+  return one;
+}

@@ -1,0 +1,153 @@
+// Why: which parts of the photo caused a value? The answer lies over the photo on the stage.
+
+import { button, choice, fill, make, picker, write } from "../dom.js";
+import { sentRequest } from "../state/loader.js";
+import { explanationKey, questionSent } from "../state/questions.js";
+import { shownSlots } from "../state/scene.js";
+import vocabulary from "../vocabulary.js";
+
+/**
+ * @typedef {import("../state/store.js").Store} Store
+ * @typedef {import("../state/scene.js").State} State
+ * @typedef {import("../state/loader.js").Loader} Loader
+ * @typedef {import("../engines/engine.js").Faithfulness} Faithfulness
+ */
+
+/**
+ * @param {HTMLElement} element
+ * @param {Store} store
+ * @param {{loader: Loader}} page
+ */
+export function mountWhy(element, store, { loader }) {
+  const ask = (/** @type {Record<string, unknown>} */ changes) => store.dispatch({ type: "question", changes });
+  const target = choice(
+    "The value",
+    vocabulary.targets.map(({ name, word }) => ({ value: name, text: word })),
+    (value) => ask({ target: value }),
+  );
+  const level = choice(
+    "Level",
+    vocabulary.levels.map(({ name, word }) => ({ value: name, text: word })),
+    (value) => ask({ level: value }),
+  );
+  const methods = picker("Method", (value) => ask({ method: value }));
+  const about = make("p", { class: "quiet" });
+  const where = make("p", { class: "quiet" });
+  const explain = button("Explain", () => run(), { class: "primary", "data-testid": "explain" });
+  const stopping = button("Stop", () => cancel(), { hidden: true });
+  const progress = make("progress", { max: 1, value: 0, hidden: true, "aria-label": "Explaining" });
+  const words = make("p", { class: "answer", role: "status", "data-testid": "explanation" });
+  const faith = make("div", { class: "faithfulness" });
+  let cancel = () => {};
+  element.append(
+    make("header", {}, make("h2", {}, "Why")),
+    make("p", {}, "Which parts of the photo caused this value?"),
+    target.element,
+    level.element,
+    methods.element,
+    about,
+    where,
+    make("div", { class: "row" }, explain, stopping),
+    progress,
+    words,
+    faith,
+  );
+
+  function run() {
+    const { state } = store;
+    const request = shownSlots(state.scene)[0];
+    const asked = questionSent(state);
+    if (!asked) return;
+    cancel = loader.answer(explanationKey(state), (options) =>
+      loader.engine.explain(sentRequest(state, request), asked, options),
+    );
+  }
+
+  /** @param {State} state */
+  function draw(state) {
+    const { question } = state.scene;
+    const offered = vocabulary.methods.filter(({ name }) => state.capabilities.methods.includes(name));
+    target.set(question.target);
+    level.set(question.level);
+    level.element.hidden = question.target !== "cell";
+    methods.set(
+      offered.map(({ name, word }) => ({ value: name, text: word })),
+      question.method,
+    );
+    write(about, offered.find(({ name }) => name === question.method)?.about ?? "");
+    const asked = questionSent(state);
+    write(
+      where,
+      asked && question.target !== "object"
+        ? `At the marker: column ${asked.x}, row ${asked.y}. Click the photo to choose another place.`
+        : "",
+    );
+    const answer = state.answers[explanationKey(state)];
+    const running = !!answer && !answer.result && !answer.error;
+    explain.disabled = running || !asked || !!answer?.result;
+    stopping.hidden = progress.hidden = !running;
+    progress.value = answer?.progress ?? 0;
+    write(words, answer?.result?.words ?? answer?.error ?? "");
+    drawFaithfulness(answer?.result?.faithfulness ?? null);
+  }
+
+  /** @param {Faithfulness | null} found */
+  function drawFaithfulness(found) {
+    fill(faith, found, () => (found ? faithfulness(found) : []));
+  }
+
+  const stop = store.subscribe((state) => state.scene.view === "why" && draw(state));
+  draw(store.state);
+  return stop;
+}
+
+/**
+ * Is this explanation true? Three numbers and a small curve.
+ * @param {Faithfulness} found
+ */
+function faithfulness(found) {
+  const row = (/** @type {string} */ name, /** @type {string} */ text) =>
+    make("tr", {}, make("th", { scope: "row" }, name), make("td", {}, text));
+  const two = (/** @type {number} */ value) => value.toFixed(2);
+  const sensitivity =
+    found.sensitivity === null ? [] : [row("same for a randomised network (near 0 is good)", two(found.sensitivity))];
+  return [
+    make("h3", {}, "Is this explanation true?"),
+    make("p", {}, found.words),
+    make(
+      "table",
+      { class: "values" },
+      row("deletion (lower is better; in random order)", `${two(found.deletion)} (${two(found.random_deletion)})`),
+      row("insertion (higher is better; in random order)", `${two(found.insertion)} (${two(found.random_insertion)})`),
+      ...sensitivity,
+    ),
+    curves(found.curves),
+  ];
+}
+
+/** @param {{deletion: number[], insertion: number[]}} found */
+function curves({ deletion, insertion }) {
+  const all = [...deletion, ...insertion];
+  const [low, high] = [Math.min(...all), Math.max(...all)];
+  const path = (/** @type {number[]} */ values) =>
+    values
+      .map(
+        (value, i) =>
+          `${i ? "L" : "M"}${(200 * i) / (values.length - 1)},${60 - (60 * (value - low)) / (high - low || 1)}`,
+      )
+      .join("");
+  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  svg.setAttribute("viewBox", "-2 -2 204 64");
+  svg.setAttribute("role", "img");
+  svg.setAttribute("aria-label", "The value while the most important parts are removed (solid) or added (dashed)");
+  for (const [values, dash] of /** @type {[number[], string][]} */ ([
+    [deletion, ""],
+    [insertion, "4 3"],
+  ])) {
+    const line = document.createElementNS("http://www.w3.org/2000/svg", "path");
+    line.setAttribute("d", path(values));
+    line.setAttribute("stroke-dasharray", dash);
+    svg.append(line);
+  }
+  return /** @type {Node} */ (svg);
+}

@@ -1,0 +1,21 @@
+// The page in a report: one file, with its passes in it.
+
+import { bytesOf, StoredEngine } from "./engines/stored.js";
+import { mountPage } from "./page.js";
+
+/**
+ * @param {HTMLElement} root
+ * @param {{stored: {request: any, trained: number, bundle: string}[], scene: Record<string, unknown>}} content
+ */
+export async function showReport(root, { stored, scene }) {
+  const engine = new StoredEngine(stored.map((one) => ({ ...one, bundle: bytesOf(one.bundle) })));
+  const page = await mountPage(root, engine, {
+    begin: (store) => {
+      const slots = [stored[0]?.request, stored[1]?.request ?? null];
+      const view = slots[1] ? "compare" : "explore";
+      store.dispatch({ type: "restore", scene: { ...store.state.scene, view, slots, ...scene } });
+    },
+  });
+  Object.assign(window, { dgrl: page });
+  return page;
+}

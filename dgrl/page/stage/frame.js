@@ -1,0 +1,137 @@
+// One picture on the stage: a canvas for the photo and its map, one above it for what is drawn over them, a caption.
+
+import { make, write } from "../dom.js";
+import { drawOverlay } from "./overlay.js";
+import { drawPicture, WHOLE } from "./pictures.js";
+import { valueUnder } from "./shown.js";
+
+/**
+ * @typedef {import("../state/scene.js").State} State
+ * @typedef {import("./shown.js").Shown} Shown
+ * @typedef {import("../numbers/layers.js").Layer} Layer
+ */
+
+const FINEST = 2000;
+/** @type {Map<string, HTMLImageElement>} photos that are shown before their first pass has arrived, by URL */
+const images = new Map();
+
+/** @typedef {ReturnType<typeof makeFrame>} Frame */
+
+export function makeFrame() {
+  const canvas = make("canvas", { class: "picture", "aria-hidden": "true" });
+  const overlay = make("canvas", { class: "overlay", "aria-hidden": "true" });
+  const waiting = make("p", { class: "waiting", hidden: true });
+  const title = make("span", { class: "title" });
+  const note = make("span", { class: "note" });
+  const value = make("output", { class: "value", "aria-live": "off" });
+  const caption = make("figcaption", {}, title, note, value);
+  const picture = make("div", { class: "pictures" }, canvas, overlay, waiting);
+  const element = make("figure", { class: "frame" }, picture, caption);
+  /** @type {{state: State, shown: Shown, difference: Layer | null} | null} */
+  let drawn = null;
+
+  /**
+   * @param {State} state
+   * @param {Shown} shown
+   * @param {{width: number, height: number}} size in CSS pixels
+   * @param {Layer | null} difference drawn instead of the map
+   */
+  function draw(state, shown, size, difference) {
+    drawn = { state, shown, difference };
+    const factor = Math.min(window.devicePixelRatio || 1, FINEST / Math.max(size.width, size.height));
+    const [width, height] = [
+      Math.max(1, Math.round(size.width * factor)),
+      Math.max(1, Math.round(size.height * factor)),
+    ];
+    for (const one of [canvas, overlay]) {
+      if (one.width !== width || one.height !== height) Object.assign(one, { width, height });
+      one.style.width = `${size.width}px`;
+      one.style.height = `${size.height}px`;
+    }
+    element.dataset.slot = String(shown.spec.slot);
+    element.style.width = `${size.width}px`;
+    const layer = difference ?? shown.layer;
+    const ready = shown.ready || shown.preview;
+    element.classList.toggle("stale", !ready);
+    write(waiting, shown.error ?? "computing …");
+    waiting.hidden = ready;
+    if (ready || !canvas.dataset.photo || canvas.dataset.photo !== shown.request.photo) paint(state, shown, layer);
+    write(title, shown.title);
+    write(note, shown.note);
+    caption.hidden = !shown.title && !shown.note;
+    place(state, null);
+  }
+
+  /**
+   * @param {State} state
+   * @param {Shown} shown
+   * @param {Layer | null} layer
+   */
+  function paint(state, shown, layer) {
+    const { pass, request, spec } = shown;
+    const zoom = state.scene.zoom ?? WHOLE;
+    const settings = { layer, map: spec.map, opacity: state.scene.opacity, zoom };
+    if (pass?.photo) drawPicture(canvas, { photo: pass.photo, size: pass.header.photo, ...settings });
+    else if (shown.preview && shown.layer) return;
+    else paintImage(state, shown);
+    canvas.dataset.photo = request.photo;
+  }
+
+  /**
+   * The photo alone, until its first pass has arrived.
+   * @param {State} state
+   * @param {Shown} shown
+   */
+  function paintImage(state, { request }) {
+    const url = state.photos.find(({ name }) => name === request.photo)?.url;
+    if (!url) return;
+    const image = images.get(url) ?? new Image();
+    if (!images.has(url)) {
+      images.set(url, image);
+      image.crossOrigin = "anonymous";
+      image.src = url;
+    }
+    const show = () => {
+      if (!drawn || drawn.shown.request.photo !== request.photo || drawn.shown.pass) return;
+      const size = { width: image.naturalWidth, height: image.naturalHeight };
+      drawPicture(canvas, {
+        photo: image,
+        size,
+        layer: null,
+        map: "photo",
+        opacity: 1,
+        zoom: state.scene.zoom ?? WHOLE,
+      });
+    };
+    if (image.complete && image.naturalWidth) show();
+    else
+      image.addEventListener("load", () => element.dispatchEvent(new CustomEvent("sized", { bubbles: true })), {
+        once: true,
+      });
+  }
+
+  /**
+   * Move the marker and write the number under it; cheap enough for every move of the pointer.
+   * @param {State} state
+   * @param {number[] | null} box that is being dragged
+   */
+  function place(state, box) {
+    if (!drawn) return;
+    drawOverlay(overlay, state, drawn.shown, { zoom: state.scene.zoom ?? WHOLE, box });
+    write(value, valueUnder(state, { ...drawn.shown, layer: drawn.difference ?? drawn.shown.layer })?.text ?? "");
+  }
+
+  return { element, picture, draw, place };
+}
+
+/**
+ * The size of a photo as far as it is known: of its pass, or of the picture that is shown before.
+ * @param {State} state
+ * @param {Shown} shown
+ */
+export function sizeOf(state, { pass, request }) {
+  if (pass) return pass.header.photo;
+  const url = state.photos.find(({ name }) => name === request.photo)?.url ?? "";
+  const image = images.get(url);
+  return image?.naturalWidth ? { width: image.naturalWidth, height: image.naturalHeight } : { width: 4, height: 3 };
+}

@@ -1,0 +1,76 @@
+// The keys of the stage; they work while it has the focus.
+
+import { MAPS } from "../numbers/layers.js";
+import { moved } from "../numbers/places.js";
+import { markerOf } from "../state/marker.js";
+import { passIn, stepOf } from "../state/scene.js";
+
+/** @typedef {import("../state/store.js").Store} Store */
+
+/**
+ * Move the marker by cells of BRN's map, and pin it.
+ * @param {Store} store
+ * @param {number} right
+ * @param {number} down
+ */
+export function walk(store, right, down) {
+  const pass = passIn(store.state, 0)?.pass;
+  const marker = markerOf(store.state, 0);
+  if (!pass || !marker) return;
+  const { photo, brn } = pass.header;
+  const x = moved(marker.x, right, photo.width, brn.width);
+  const y = moved(marker.y, down, photo.height, brn.height);
+  store.dispatch({ type: "pin", x, y });
+}
+
+/**
+ * @param {HTMLElement} room
+ * @param {Store} store
+ */
+export function listenToKeys(room, store) {
+  room.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.target !== room) return;
+    const action = actionOf(event, store);
+    if (!action) return;
+    event.preventDefault();
+    action();
+  });
+}
+
+/**
+ * @param {KeyboardEvent} event
+ * @param {Store} store
+ * @returns {(() => void) | undefined}
+ */
+function actionOf({ key, shiftKey }, store) {
+  const { scene } = store.state;
+  const far = shiftKey ? 10 : 1;
+  const set = (/** @type {Record<string, unknown>} */ changes) => () => store.dispatch({ type: "set", changes });
+  const opacity = (/** @type {number} */ by) => set({ opacity: Math.min(Math.max(scene.opacity + by, 0), 1) });
+  const step = stepOf(store.state, scene.slots[0], scene.step);
+  const look = (/** @type {number} */ by) => () =>
+    store.dispatch({ type: "select", map: scene.map, step: stepOf(store.state, scene.slots[0], step + by) });
+  const pin = () => {
+    const marker = markerOf(store.state, 0);
+    if (marker) store.dispatch({ type: "pin", x: marker.x, y: marker.y, pinned: !scene.pinned });
+  };
+  const map = /^\d$/.test(key) ? MAPS[(Number(key) + 9) % 10] : undefined;
+  if (map) return () => store.dispatch({ type: "select", map });
+  /** @type {Record<string, () => void>} */
+  const actions = {
+    ArrowLeft: () => walk(store, -far, 0),
+    ArrowRight: () => walk(store, far, 0),
+    ArrowUp: () => walk(store, 0, -far),
+    ArrowDown: () => walk(store, 0, far),
+    Enter: pin,
+    Escape: () => store.dispatch({ type: "unpin" }),
+    ",": look(-1),
+    ".": look(1),
+    "+": opacity(0.1),
+    "-": opacity(-0.1),
+    w: set({ arrangement: "wipe" }),
+    d: set({ arrangement: "difference" }),
+    b: set({ arrangement: "beside" }),
+  };
+  return actions[key];
+}
