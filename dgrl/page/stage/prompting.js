@@ -10,8 +10,8 @@ import vocabulary from "../vocabulary.js";
 
 /** Side of the mask that a prompt is written as. */
 const SIDE = 96;
-/** Radius of the disc, in shares of the photo's sides, where the unprompted map has nothing under the click. */
-const RADIUS = 64 / 384;
+/** Radius of the disc, in shares of the photo’s sides, where the unprompted map has nothing under the click. */
+const RADIUS = vocabulary.prompt.radius;
 
 /**
  * @param {Store} store

@@ -2,6 +2,7 @@
 
 import { readMask } from "../../numbers/masks.js";
 import { shares } from "../../numbers/painting.js";
+import vocabulary from "../../vocabulary.js";
 
 /** @typedef {import("../../state/scene.js").Edit} Edit */
 /** @typedef {import("./worker.js").Inputs} Inputs */
@@ -9,8 +10,8 @@ import { shares } from "../../numbers/painting.js";
 
 /** A map that is both flattened and painted is painted on an even one. */
 const RANK = ["prompt", "flatten", "paint", "feedback", "kernels", "unrefined"];
-/** The share of a prompted map's mass that lies on the prompt: dgrl.prompts has the same. */
-const SHARE = 0.9;
+/** The share of a prompted map’s mass that lies on the prompt. */
+const SHARE = vocabulary.prompt.share;
 
 /**
  * @param {Edit[]} edits what cannot be is left out: links are written by anybody
