@@ -11,7 +11,7 @@ only.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -65,23 +65,38 @@ class NamedData(SaliencyData):
     def sample(self, index: int) -> tuple[Tensor, ...]:
         """Item `index`, by PyTorch's current random state."""
         image, mask = super().sample(index)
-        usual = image, mask, torch.tensor(NOTHING), mask
         if torch.rand(()) >= self.named_share or not mask.any():
-            return usual
-        nothing, drawn = torch.zeros_like(mask), torch.rand(())
-        if drawn < NOWHERE_SHARE:
-            return image, nothing, torch.tensor(FIRST), nothing
-        first, second = (image, mask), self.another()
-        if drawn < NOWHERE_SHARE + GROUND_SHARE:
-            place, wanted = second[1] * (1 - mask), nothing
-        else:
-            if torch.rand(()) < 0.5:
-                first, second = second, first
-            image, place = two_in_one(*first, *second, kind=int(torch.randint(3, ())))
-            wanted = place
-        if place.mean() < LEAST_SHARE:  # too little of it is left to be meant
-            return usual
-        return image, wanted, torch.tensor(FIRST if torch.rand(()) < FIRST_SHARE else EVERY), prompted(place)
+            return image, mask, torch.tensor(NOTHING), mask
+        image, mask, given, place = named(image, mask, self.another)
+        return image, mask, torch.tensor(given), place
+
+
+def named(
+    image: Tensor, mask: Tensor, another: Callable[[], tuple[Tensor, Tensor]]
+) -> tuple[Tensor, Tensor, int, Tensor]:
+    """Return a picture that names a place: image (3, S, S), mask and place (1, S, S), and whose maps are given.
+
+    Random choices follow PyTorch's current random state.
+
+    Args:
+        image, mask: the picture and its mask, which is not empty.
+        another: returns another picture and its mask.
+    """
+    usual = image, mask, NOTHING, mask
+    nothing, drawn = torch.zeros_like(mask), torch.rand(())
+    if drawn < NOWHERE_SHARE:
+        return image, nothing, FIRST, nothing
+    first, second = (image, mask), another()
+    if drawn < NOWHERE_SHARE + GROUND_SHARE:
+        place, wanted = second[1] * (1 - mask), nothing
+    else:
+        if torch.rand(()) < 0.5:
+            first, second = second, first
+        image, place = two_in_one(*first, *second, kind=int(torch.randint(3, ())))
+        wanted = place
+    if place.mean() < LEAST_SHARE:  # too little of it is left to be meant
+        return usual
+    return image, wanted, FIRST if torch.rand(()) < FIRST_SHARE else EVERY, prompted(place)
 
 
 def prompted(place: Tensor) -> Tensor:
@@ -99,7 +114,7 @@ def prompted(place: Tensor) -> Tensor:
     side = place.shape[-1]
     radius = side * (RADII[0] + (RADII[1] - RADII[0]) * float(torch.rand(())))
     clicked = int(torch.randint(len(rows), ()))
-    across = torch.arange(side)
+    across = torch.arange(side, device=place.device)
     distance = torch.hypot(across[:, None] - rows[clicked].float(), across - columns[clicked].float())
     return (distance <= radius).float()[None]
 
@@ -117,7 +132,7 @@ def two_in_one(image: Tensor, mask: Tensor, other: Tensor, shape: Tensor, kind: 
     side = image.shape[-1]
     half = (side, side // 2) if kind == 0 else (side // 2, side)
     pictures = [F.interpolate(maps[None], half, mode="bilinear", antialias=True)[0] for maps in (image, other)]
-    masks = [F.interpolate(mask[None], half)[0], torch.zeros(1, *half)]
+    masks = [F.interpolate(mask[None], half)[0], mask.new_zeros(1, *half)]
     if torch.rand(()) < 0.5:
         pictures, masks = pictures[::-1], masks[::-1]
     dimension = 2 if kind == 0 else 1
