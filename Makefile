@@ -6,7 +6,7 @@ VENV_FLAGS ?=
 PORT ?= 7860
 TESTS ?= not slow
 
-.PHONY: app test slow oldest oldest-ready gpu gpu-check soak check format bench notebooks docs screenshots web clean
+.PHONY: app test slow oldest oldest-ready gpu gpu-check soak check format wheels bench notebooks docs screenshots web clean
 
 app: $(VENV)/ready ## start the app and print its address
 	$(BIN)/dgrl app --port $(PORT)
@@ -48,6 +48,9 @@ format: $(VENV)/ready-dev node_modules/ready ## mend what can be mended
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	npm run --silent format
+
+wheels: $(VENV)/ready-dev ## ask the package index whether every dependency has a wheel for each Python that we name
+	DGRL_INDEX=1 $(BIN)/python -m pytest tests/test_wheels_exist.py
 
 bench: $(VENV)/ready-dev ## measure speed and write the tables of benchmarks/README.md
 	$(BIN)/python -m benchmarks --write

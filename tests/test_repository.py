@@ -183,3 +183,17 @@ def test_the_network_s_class_is_light():
 def test_public_names_exist():
     for name in dgrl.__all__:
         assert getattr(dgrl, name).__doc__, f"{name} has no docstring"
+
+
+def test_workflow_and_container_name_what_is_there():
+    targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    workflow = (ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
+    commands = re.findall(r"run: make (\S+)", workflow)
+    assert {"check", "test", "slow"} <= set(commands) <= targets
+    container = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    copied = [name for line in re.findall(r"^COPY (.+) \S+$", container, re.MULTILINE) for name in line.split()]
+    let_in = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    assert copied
+    for name in copied:
+        assert (ROOT / name).exists(), name
+        assert f"!{name}" in let_in, name
