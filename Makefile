@@ -38,10 +38,11 @@ soak: $(VENV)/ready-dev ## what takes long: 2,000 requests by 20 visitors at onc
 	$(BIN)/python -m tests.helpers.soak
 	for door in caffe image trace; do $(BIN)/python -W ignore -m tests.helpers.fuzz $$door 200 || exit 1; done
 
-check: $(VENV)/ready-dev node_modules/ready ## lint, format and types, of Python and of the explorer's script (needs Node.js)
+check: $(VENV)/ready-dev node_modules/ready ## lint, format and types of Python and JavaScript, and the words (needs Node.js)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python -m tests.helpers.prose
 	npm run --silent check
 
 format: $(VENV)/ready-dev node_modules/ready ## mend what can be mended

@@ -1,0 +1,61 @@
+"""The prose check finds the turns of phrase to avoid and long sentences, and nothing in the files that are done."""
+
+import pytest
+
+from tests.helpers import prose
+
+LONG = "This sentence " + "goes on and on " * 9 + "until it ends."
+
+
+def test_files_that_are_done_have_no_findings():
+    listed = prose.waiting()
+    names = [name for name in prose.tracked_files() if not prose.is_waiting(name, listed)]
+    assert len(names) > 50, "the files were not found"
+    texts = {name: (prose.ROOT / name).read_text(encoding="utf-8") for name in names}
+    found = {name: prose.findings(name, text) for name, text in texts.items()}
+    assert {name: lines for name, lines in found.items() if lines} == {}
+
+
+@pytest.mark.parametrize(
+    "turn",
+    [
+        "Whoever opens it",
+        "to whom it belongs",
+        "what is no picture",
+        "nothing is passed over in silence",
+        "the wishes of a session",
+        "kept-out pictures",
+        "So often it cannot look",
+        "answered by nobody",
+        "closed_doors",
+        "WHOLE = {",
+        "what passes a tap",
+        "started anew",
+    ],
+)
+def test_each_turn_is_found_with_its_line(turn):
+    (found,) = prose.turns_to_avoid(f"A first line.\n{turn}")
+    assert found.startswith("2: '")
+
+
+def test_plain_words_are_not_found():
+    assert not list(prose.turns_to_avoid("The whole photo, several steps, outdoors, hold-out pictures, washes"))
+
+
+def test_long_sentences_are_found_where_people_read_them():
+    assert prose.findings("docs/page.md", f"Short one. {LONG} Short one.")
+    assert prose.findings("dgrl/page/words.js", f'show("{LONG[:40]}" +\n  "{LONG[40:]}");')
+    assert prose.findings("dgrl/words.py", f'WORDS = ("{LONG[:40]}"\n    "{LONG[40:]}")')
+    assert prose.findings("dgrl/page/page.html", f"<p>{LONG}</p>")
+
+
+def test_code_tables_and_lists_are_not_one_sentence():
+    half = LONG[: len(LONG) // 2]
+    assert not prose.findings("docs/page.md", f"```\n{LONG}\n```\n| {half} | {half} |\n\n- {half}\n- {half}\n")
+    assert not prose.findings("dgrl/words.py", f'def f():\n    """{LONG}"""')
+
+
+def test_waiting_files_and_folders_are_left_out():
+    assert prose.is_waiting("web/page/page.js", ["web/"])
+    assert prose.is_waiting("README.md", ["README.md"])
+    assert not prose.is_waiting("website/page.js", ["web/", "web"])
