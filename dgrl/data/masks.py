@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +18,16 @@ HALF = 127
 BRIGHTNESS = ""
 ALPHA = "an alpha channel, which is taken for the mask; their colours do not count"
 CLASSES = "a palette of classes, of which every one but the background counts as salient"
+OBJECTS = "a colour or a number for each object, of which every one but the background counts as salient"
 VOID = 255  # a palette's index for pixels that were not labelled (PASCAL VOC)
 
+VOID_COLOUR = 224, 224, 192
+"""The same in PASCAL VOC's colours."""
+
+_COLOURED = 40  # of 255: by so much the channels of a colour differ that is no grey of a compressed file
+_COLOURED_SHARE = 0.0005  # of the pixels, which a grey mask with a coloured speck does not reach
+_MOST_OBJECTS = 256  # colours or numbers of one mask
+_WHITE = 255 << 8  # of 16 bits; brighter than any number that counts objects
 _VARIES = 16  # of 255: less is how some programs write "opaque"
 
 
@@ -28,7 +37,7 @@ class Levels:
 
     Attributes:
         values: (H, W) uint8, 255 where it is most salient.
-        meaning: where they are from: `BRIGHTNESS`, `ALPHA` or `CLASSES`, the latter two to be told.
+        meaning: where they are from: `BRIGHTNESS`, `ALPHA`, `CLASSES` or `OBJECTS`; all but the first are told.
     """
 
     values: NDArray[np.uint8]
@@ -45,16 +54,18 @@ def read_levels(source: Picture, max_pixels: int = MAX_PIXELS, classes: bool = T
 
     If it has an alpha channel that varies (a cut-out, white on transparency), that is what it means. Of a palette of
     coloured classes every one but the background (index 0) is salient, and what was not labelled (index 255) is not.
+    Where each object has its own colour, or its own number (of 16 bits, or too dark to be a brightness), every one but
+    the background is salient; that is black, or 0, or else what is most frequent along the sides.
     Else brightness counts, of the numbers as they stand in the file; masks of 0 and 1 are stretched to 0 and 255, and
     16-bit files that hold 8-bit numbers are read as such.
 
     Args:
         source: see `dgrl.images.read_image`.
         max_pixels: see there.
-        classes: whether a palette may mean classes; in a map it is only a way to write greys.
+        classes: whether a palette, colours or numbers may mean classes or objects; in a map brightness counts.
 
     Raises:
-        ImageError: it cannot be read.
+        ImageError: it cannot be read, or has the colours of a photo.
     """
     if isinstance(source, str):
         source = Path(source)
@@ -66,7 +77,7 @@ def read_levels(source: Picture, max_pixels: int = MAX_PIXELS, classes: bool = T
     photo = read_photo(source, max_pixels)
     if photo.alpha is not None and _means(photo.alpha):
         return Levels(photo.alpha, ALPHA)
-    return Levels(_stretched(np.asarray(Image.fromarray(photo.colours).convert("L"))))
+    return _of_colours(photo.colours, "the mask", classes)
 
 
 def _levels(image: Image.Image, name: str, classes: bool) -> Levels:
@@ -80,13 +91,57 @@ def _levels(image: Image.Image, name: str, classes: bool) -> Levels:
     if image.mode == "P" and classes and (salient := _classes(image, name)) is not None:
         return Levels(salient, CLASSES)
     if image.mode.startswith("I"):
-        numbers = as_16_bit(np.asarray(image), name)
-        if numbers.max() > 255:
-            return Levels((numbers >> 8).astype(np.uint8))
-        return Levels(_stretched(numbers.astype(np.uint8)))
+        return _of_numbers(as_16_bit(np.asarray(image), name), classes)
     if image.mode == "F":
         return Levels(as_bytes(np.asarray(image), name))
-    return Levels(_stretched(np.asarray(image.convert("RGB").convert("L"))))
+    return _of_colours(np.asarray(image.convert("RGB")), name, classes)
+
+
+def _of_numbers(numbers: NDArray[np.uint16], classes: bool) -> Levels:
+    """Levels of a 16-bit file: 8-bit numbers, numbers of objects, or brightness."""
+    if numbers.max() <= 255:
+        return _of_greys(numbers.astype(np.uint8), classes)
+    if classes and numbers.max() < _WHITE and 1 < len(np.unique(numbers)) <= _MOST_OBJECTS:
+        return Levels(_but_background(numbers), OBJECTS)
+    return Levels((numbers >> 8).astype(np.uint8))
+
+
+def _of_greys(grey: NDArray[np.uint8], classes: bool) -> Levels:
+    """Levels of 8-bit greys: brightness, or numbers of objects if nothing is bright."""
+    if classes and 1 < grey.max() <= HALF and 0 in grey:
+        return Levels(_but_background(grey), OBJECTS)
+    return Levels(_stretched(grey))
+
+
+def _of_colours(colours: NDArray[np.uint8], name: str, classes: bool) -> Levels:
+    """Levels of an RGB picture (H, W, 3): objects if it has colours, else brightness."""
+    grey = np.asarray(Image.fromarray(colours).convert("L"))
+    spread = colours.max(2).astype(np.int16) - colours.min(2)
+    if not classes or (spread >= _COLOURED).mean() <= _COLOURED_SHARE:
+        return _of_greys(grey, classes)
+    red, green, blue = (colours[:, :, channel].astype(np.uint32) for channel in range(3))
+    packed = red << 16 | green << 8 | blue
+    found = np.unique(packed)
+    if len(found) > _MOST_OBJECTS:
+        raise ImageError(
+            f"{name}: a mask of {len(found):,} colours, too many for one for each object (is it a photo, or saved as "
+            "JPEG?)"
+        )
+    values = _but_background(packed)
+    void = VOID_COLOUR[0] << 16 | VOID_COLOUR[1] << 8 | VOID_COLOUR[2]
+    if len(found) > 2:
+        values[packed == void] = 0
+    return Levels(values, OBJECTS)
+
+
+def _but_background(numbers: NDArray[np.integer[Any]]) -> NDArray[np.uint8]:
+    """255 where the numbers (H, W) are not the background's: 0, or else the most frequent one along the sides."""
+    background = 0
+    if 0 not in numbers:
+        sides = np.concatenate([numbers[0], numbers[-1], numbers[:, 0], numbers[:, -1]])
+        found, counts = np.unique(sides, return_counts=True)
+        background = found[counts.argmax()]
+    return np.where(numbers == background, 0, 255).astype(np.uint8)
 
 
 def _means(alpha: NDArray[np.uint8]) -> bool:

@@ -7,8 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import numpy as np
 import pillow_heif
-from PIL import ExifTags, Image, PngImagePlugin, UnidentifiedImageError
+from PIL import ExifTags, Image, PngImagePlugin, TiffImagePlugin, UnidentifiedImageError
 
 IMAGE_SUFFIXES = frozenset(
     {
@@ -42,6 +43,7 @@ _TURNS: dict[Any, Image.Transpose] = {
 }
 """What makes a picture upright, by its EXIF orientation."""
 _DIVISORS = (2, 4, 8)  # JPEG's; JPEG 2000 could do more
+_LARGEST_16_BIT = 65535
 _pillow_limit = threading.Lock()
 
 
@@ -74,11 +76,16 @@ def opened(
         with _file(source) as file, _open(file) as image:
             if image.format in _FOREIGN_FORMATS:
                 raise ImageError(f"{name}: {image.format} files are drawings, not pictures")
+            if isinstance(image, TiffImagePlugin.TiffImageFile):
+                _mend_planes(image)
             full_size = image.size
             size, divisor = _reduce(image, max_pixels) if reduce else (full_size, 1)
             check_size(size, name, max_pixels if divisor == 1 else MAX_PIXELS)
             animated = image.format in _SEVERAL_FRAMES and getattr(image, "is_animated", False)
+            white_is_zero = isinstance(image, TiffImagePlugin.TiffImageFile) and _is_white_zero(image)
             upright = decoded(image, name)
+            if white_is_zero:
+                upright = _inverted(upright, name)
             turned = upright.size != image.size
             if divisor > 1:
                 upright = _smaller(upright, divisor)
@@ -95,7 +102,7 @@ def opened(
         raise ImageError(f"{name}: it may not be read (permission denied)") from error
     except UnidentifiedImageError as error:
         empty = source.stat().st_size == 0 if isinstance(source, Path) else not source.getbuffer().nbytes
-        reason = "the file is empty" if empty else "this is not a picture of any kind known here"
+        reason = "the file is empty" if empty else _unknown(source)
         raise ImageError(f"{name}: {reason}") from error
     except ImageError:
         raise
@@ -125,6 +132,48 @@ def upright(image: Image.Image) -> Image.Image:
     except Exception:  # damaged EXIF data; Pillow's errors are of many kinds
         turn = None
     return image if turn is None else image.transpose(turn)
+
+
+def _unknown(source: Path | io.BytesIO) -> str:
+    """Why a file is no picture that can be read."""
+    with _file(source) as file:
+        head = file.read(4)
+    if head in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+        return "TIFF files with this kind of pixels cannot be read"
+    return "this is not a picture of any kind known here"
+
+
+def _mend_planes(image: TiffImagePlugin.TiffImageFile) -> None:
+    """Have 16-bit colours in separate, uncompressed planes decoded; Pillow takes their planes for 8-bit ones."""
+    tags = image.tag_v2
+    bits = tags.get(TiffImagePlugin.BITSPERSAMPLE, (1,))
+    planes = tags.get(TiffImagePlugin.PLANAR_CONFIGURATION, 1) == 2 and len(bits) > 1
+    if planes and set(bits) == {16} and all(tile.codec_name == "raw" for tile in image.tile):
+        order = "L" if tags.prefix == b"II" else "B"
+        image.tile = [
+            tile._replace(args=(f"{tile.args[0]};16{order}", *tile.args[1:]))
+            for tile in image.tile
+            if isinstance(tile.args, tuple)
+        ]
+
+
+def _is_white_zero(image: TiffImagePlugin.TiffImageFile) -> bool:
+    """Whether a file counts from white to black, which Pillow minds for at most 8 bits."""
+    photometric = image.tag_v2.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION)
+    return photometric == 0 and (image.mode.startswith("I") or image.mode == "F")
+
+
+def _inverted(image: Image.Image, name: str) -> Image.Image:
+    """16-bit grey or floats in [0, 1], from white-is-zero to black-is-zero, with what else is known of the picture."""
+    values = np.asarray(image)
+    if image.mode == "F":
+        turned = Image.fromarray(1 - values)
+    elif values.min() >= 0 and values.max() <= _LARGEST_16_BIT:
+        turned = Image.fromarray((_LARGEST_16_BIT - values).astype(np.uint16))
+    else:
+        raise ImageError(f"{name}: TIFF files that count from white and have more than 16 bits cannot be read")
+    turned.info |= image.info
+    return turned
 
 
 def check_size(size: tuple[int, int], name: str, max_pixels: int) -> None:

@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from dgrl.data.checking import EMPTY, UNREADABLE, Folders, check
-from dgrl.data.masks import ALPHA, BRIGHTNESS, CLASSES, read_levels, read_mask
+from dgrl.data.masks import ALPHA, BRIGHTNESS, CLASSES, OBJECTS, read_levels, read_mask
 from dgrl.data.pairs import Pair
 from dgrl.evaluation.evaluate import evaluate_maps
 from dgrl.images import ImageError
@@ -166,3 +166,77 @@ def test_cut_outs_are_measured_by_their_alpha(pairs, tmp_path):
     assert "alpha channels of 3 cut-outs" in result.protocol
     assert evaluate_maps(tmp_path / "mask", pairs).scores["mask"] == result.scores["maps"]
     assert np.array_equal(Pair(pairs[0].image, maps / "000.png").truth(), pairs[0].truth())
+
+
+INSIDE = np.zeros((30, 40), bool)
+INSIDE[5:15, 5:20] = INSIDE[10:28, 25:35] = True
+
+
+def objects(ground, *colours):
+    """Two objects (rectangles), each in its own colour, or number, on a ground."""
+    values = np.full((30, 40, *np.shape(ground)), ground, np.uint16 if np.ndim(ground) == 0 else np.uint8)
+    values[5:15, 5:20], values[10:28, 25:35] = colours
+    return values
+
+
+@pytest.mark.parametrize(
+    "colours",
+    [
+        objects((0, 0, 0), (128, 0, 0), (0, 0, 90)),  # dark ones
+        objects((0, 0, 0), (255, 255, 0), (10, 60, 10)),
+        objects((60, 0, 200), (255, 255, 255), (250, 10, 10)),  # no black: the ground is what the sides have most of
+        objects((255, 255, 255), (0, 0, 250), (80, 0, 0)),
+    ],
+)
+def test_every_colour_but_the_background_is_an_object(tmp_path, colours):
+    path = saved(tmp_path / "a.png", colours)
+    for source in (path, colours, Image.fromarray(colours)):
+        levels = read_levels(source)
+        assert levels.meaning == OBJECTS
+        assert np.array_equal(levels.values, 255 * INSIDE)
+        assert np.array_equal(read_mask(source), INSIDE)
+    grey = np.asarray(Image.fromarray(colours).convert("L"))
+    assert np.array_equal(read_levels(path, classes=False).values, grey)  # in a map brightness counts
+
+
+def test_what_voc_did_not_label_is_no_object(tmp_path):
+    colours = objects((0, 0, 0), (128, 0, 0), (0, 128, 0))
+    colours[4] = 224, 224, 192
+    assert np.array_equal(read_mask(saved(tmp_path / "a.png", colours)), INSIDE)
+
+
+@pytest.mark.parametrize(
+    "numbers", [objects(0, 1, 2), objects(0, 7, 26001), objects(0, 300, 20), objects(500, 300, 26001)]
+)
+def test_numbers_of_objects(tmp_path, numbers):
+    levels = read_levels(saved(tmp_path / "a.png", numbers))
+    assert levels.meaning == OBJECTS
+    assert np.array_equal(levels.values, 255 * INSIDE)
+
+
+def test_greys_too_dark_for_brightness_are_numbers_of_objects(tmp_path):
+    path = saved(tmp_path / "a.png", objects(0, 3, 90).astype(np.uint8))
+    assert np.array_equal(read_levels(path).values, 255 * INSIDE)
+    assert read_levels(path, classes=False).values.max() == 90
+
+
+@pytest.mark.parametrize("top", [65535, 255 << 8])
+def test_16_bits_of_brightness_stay_so(tmp_path, top):
+    soft = np.linspace(0, top, 30 * 40).astype(np.uint16).reshape(30, 40)
+    for values in (soft, np.where(INSIDE, top, 0).astype(np.uint16)):
+        levels = read_levels(saved(tmp_path / "a.png", values))
+        assert levels.meaning == BRIGHTNESS
+        assert np.array_equal(levels.values, values >> 8)
+
+
+def test_a_photo_is_no_mask(tmp_path):
+    photo, _ = draw_photo(90, 120)
+    with pytest.raises(ImageError, match=r"a\.png: a mask of [\d,]+ colours"):
+        read_levels(saved(tmp_path / "a.png", photo))
+
+
+def test_a_grey_mask_in_a_compressed_colour_file_is_brightness(tmp_path):
+    mask = np.asarray(Image.fromarray(np.where(INSIDE, 255, 0).astype(np.uint8)).resize((160, 120)).convert("RGB"))
+    levels = read_levels(saved(tmp_path / "a.jpg", mask))
+    assert levels.meaning == BRIGHTNESS
+    assert levels.values.max() > 240

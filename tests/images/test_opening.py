@@ -4,9 +4,11 @@ import io
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image, ImageCms
 from PIL.PngImagePlugin import PngInfo
 
+from dgrl.data.masks import read_levels
 from dgrl.images import IMAGE_SUFFIXES, ImageError, opening, read_image, read_photo
 from dgrl.images.transparency import ground_for
 from tests.helpers.hostile import encoded, wide_profile
@@ -225,3 +227,45 @@ def test_links_that_lead_nowhere_are_named(tmp_path):
 
 def test_endings_that_pictures_come_with():
     assert {".jfif", ".jpe", ".jp2", ".heic", ".heif", ".hif", ".avif", ".mpo"} <= IMAGE_SUFFIXES
+
+
+GREY = np.linspace(0, 65535, 30 * 40).astype(np.uint16).reshape(30, 40)
+COLOURS = np.stack([GREY, GREY[::-1], GREY[:, ::-1]])  # (3, 30, 40)
+
+
+@pytest.mark.parametrize("compression", [None, "zlib"])
+@pytest.mark.parametrize("bits", [8, 16])
+def test_tiffs_that_count_from_white(tmp_path, bits, compression):
+    dark = (65535 - GREY) if bits == 16 else (255 - (GREY >> 8)).astype(np.uint8)
+    tifffile.imwrite(tmp_path / "a.tif", dark, photometric="miniswhite", compression=compression)
+    assert np.array_equal(read_image(tmp_path / "a.tif")[:, :, 0], GREY >> 8)
+    assert np.abs(read_levels(tmp_path / "a.tif").values.astype(int) - (GREY >> 8)).max() == 0
+
+
+def test_floats_that_count_from_white(tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", (1 - GREY / 65535).astype(np.float32), photometric="miniswhite")
+    assert np.abs(read_image(tmp_path / "a.tif")[:, :, 0].astype(int) - GREY / 257).max() <= 1
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("layout", [{}, {"tile": (16, 16)}, {"rowsperstrip": 7}, {"compression": "zlib"}])
+@pytest.mark.parametrize("bits", [8, 16])
+def test_tiffs_whose_colours_lie_in_separate_planes(tmp_path, bits, layout, order):
+    planes = COLOURS if bits == 16 else (COLOURS >> 8).astype(np.uint8)
+    settings = {"photometric": "rgb", "planarconfig": "separate", "byteorder": order, **layout}
+    tifffile.imwrite(tmp_path / "a.tif", planes, **settings)
+    assert np.array_equal(read_image(tmp_path / "a.tif"), (COLOURS >> 8).transpose(1, 2, 0))
+    tifffile.imwrite(tmp_path / "b.tif", np.concatenate([planes, planes[:1]]), extrasamples=["unassalpha"], **settings)
+    photo = read_photo(tmp_path / "b.tif")
+    assert np.array_equal(photo.colours, (COLOURS >> 8).transpose(1, 2, 0))
+    assert np.array_equal(photo.alpha, GREY >> 8)
+
+
+@pytest.mark.parametrize(
+    "values", [(GREY / 65535).astype(np.float16), np.stack([GREY, GREY], -1), GREY.astype(np.uint32) << 16]
+)
+def test_tiffs_that_cannot_be_read_say_so(tmp_path, values):
+    settings = {"extrasamples": ["unassalpha"]} if values.ndim == 3 else {}
+    tifffile.imwrite(tmp_path / "a.tif", values, photometric="minisblack", **settings)
+    with pytest.raises(ImageError, match=r"TIFF files with this kind of pixels|beyond 16 bits"):
+        read_image(tmp_path / "a.tif")
