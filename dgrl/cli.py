@@ -21,6 +21,7 @@ COMMANDS = {
     "trace": "Show how one photo's object was found: maps, numbers, report.",
     "app": "Serve the app in your browser.",
     "train": "Train RLN, or BRN on RLN's maps.",
+    "survey": "Join attention to error over a folder: table and page.",
     "evaluate": "Measure a checkpoint on pictures with masks.",
     "export": "Write a checkpoint as an ONNX file.",
     "import-caffe": "Make a checkpoint of the authors' Caffe weights.",

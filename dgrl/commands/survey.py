@@ -1,0 +1,92 @@
+"""`dgrl survey`."""
+
+import contextlib
+import io
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dgrl.commands.common import Device, Precision, Steps, load_model, refuse
+from dgrl.commands.processes import is_main_process, join_processes, leave_processes, process_count, process_number
+from dgrl.files import replacing
+
+if TYPE_CHECKING:
+    from dgrl.evaluation.survey import Survey
+    from dgrl.model import DGRL
+
+
+def survey(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder of pictures.", exists=True, file_okay=False)],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the table and the page.")] = Path("survey"),
+    masks: Annotated[
+        Path | None, typer.Option(help="Folder of masks, named as the pictures; without it there are no scores.")
+    ] = None,
+    weights: Annotated[
+        list[str] | None,
+        typer.Option(help="Checkpoint, as in detect; give two to compare them. By default the one that ships."),
+    ] = None,
+    parts: Annotated[bool, typer.Option(help="Measure what each part does, which takes three times as long.")] = True,
+    steps: Steps = None,
+    device: Device = "auto",
+    precision: Precision = "auto",
+) -> None:
+    """Join attention to error, picture by picture: survey.csv, survey.json, and survey.html to look at.
+
+    A survey that was stopped goes on where it was when it is started again. Several processes share the pictures:
+    `torchrun --nproc-per-node N -m dgrl survey …`.
+    """
+    from dgrl.commands.photos import find_photos
+    from dgrl.evaluation.survey.run import plan_of, rows, subjects
+    from dgrl.evaluation.survey.store import Store, fingerprint
+    from dgrl.running.progress import bar
+
+    refused: list[Exception] = []
+
+    def turn_down(error: Exception) -> None:
+        refused.append(error)
+        refuse(error)
+
+    share, device = join_processes(device)
+    tell = turn_down if is_main_process() else refused.append
+    pictures = subjects(find_photos([folder], tell, tell, out), masks, tell, folder)
+    with contextlib.redirect_stdout(sys.stdout if is_main_process() else io.StringIO()):
+        models = load_models(weights or [], device, precision)
+    plan = plan_of(models, masks is not None, steps, parts)
+    store = Store(out, plan, [fingerprint(model) for model in models.values()])
+    mine = pictures[process_number() :: process_count()]
+    made = rows(models, plan, mine, turn_down, store.done())
+    total = len(mine) * len(models)
+    for _ in bar(store.append(process_number(), made), total=total, unit="row", disable=not is_main_process()):
+        pass
+    if share:
+        leave_processes()
+    if is_main_process():
+        found = store.survey([picture.name for picture in pictures])
+        write(found, out)
+        typer.echo(f"{len(found.rows)} rows; look at {out / 'survey.html'}")
+    if refused:
+        raise typer.Exit(2)
+
+
+def load_models(weights: list[str], device: str, precision: str) -> "dict[str, DGRL]":
+    """The networks by names that differ; the checkpoint that ships if none is named."""
+    if not weights:
+        return {"shipped": load_model(None, device, precision)[0]}
+    twice = Counter(Path(one).name for one in weights)
+    models: dict[str, DGRL] = {}
+    for number, one in enumerate(weights, start=1):
+        name = Path(one).name
+        models[f"{name} {number}" if twice[name] > 1 else name] = load_model(one, device, precision)[0]
+    return models
+
+
+def write(found: "Survey", out: Path) -> None:
+    """`survey.csv`, `survey.json` and `survey.html` in the folder `out`."""
+    from dgrl.evaluation.survey.page import page
+
+    for name, text in (("csv", found.to_csv()), ("json", found.to_json()), ("html", page(found, out.resolve().name))):
+        with replacing(out / f"survey.{name}") as partial:
+            partial.write_text(text, encoding="utf-8")

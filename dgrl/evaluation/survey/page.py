@@ -1,0 +1,34 @@
+"""A survey as one HTML file that needs nothing else; the app shows the same view (`dgrl/page/survey`)."""
+
+import json
+from pathlib import Path
+
+from markupsafe import Markup
+
+from dgrl.evaluation.survey.table import Survey
+from dgrl.explorer.assets import joined
+from dgrl.templates import render
+
+HERE = Path(__file__).parents[2] / "page" / "survey"
+
+
+def script() -> str:
+    """The view as one ES module that exports `mountSurvey`."""
+    return joined(HERE / "survey.js") + "export { mountSurvey };\n"
+
+
+def style() -> str:
+    """The view's style sheet."""
+    return (HERE / "survey.css").read_text(encoding="utf-8")
+
+
+def page(survey: Survey, title: str) -> str:
+    """The page of a survey.
+
+    Args:
+        survey: the table.
+        title: what was surveyed.
+    """
+    # "<" would end the script that holds the data.
+    table = json.dumps(survey.for_page(), separators=(",", ":"), ensure_ascii=False).replace("<", "\\u003c")
+    return render("survey", title=title, table=Markup(table), script=Markup(script()), style=Markup(style()))

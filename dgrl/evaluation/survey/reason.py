@@ -1,0 +1,93 @@
+"""Why is this picture bad? One sentence from a row's numbers."""
+
+from collections.abc import Mapping, Sequence
+
+from dgrl.evaluation.survey.columns import COARSENESS, REFINED, attention_key, error_key, look
+
+GOOD = 0.03
+"""An error below this is not bad."""
+ON = 1.5
+"""Attention is on the object if it has this many times the mass there that flat attention would have."""
+WORSE = 1.15
+"""A part makes the map worse if the error grows by this factor."""
+MISSED = 0.6
+"""Part of the object is missing if less than this share of its size is found, and too much is found beyond 1 / this."""
+
+Values = Mapping[str, float | None]
+
+
+def reason(values: Values, steps: int, levels: Sequence[str]) -> str:
+    """Why the final map of this row is as bad, or as good, as it is; levels from fine to coarse."""
+    error = values.get(error_key(REFINED))
+    if not values["object_share"]:
+        if error is None:
+            return "Nothing is found in this picture, so there is no object to compare attention with."
+        return "The mask is empty, so whatever is found is wrong."
+    if error is not None and not values["found_share"]:
+        return "Nothing is found: the final map stays below one half." + _attention_also(values, steps, levels)
+    attention = attention_reason(values, steps, levels)
+    if error is None:
+        return _sentence(attention or "attention is on the object found at every look")
+    if error < GOOD:
+        return "This is not a bad picture: the error is small" + (f", though {attention}." if attention else ".")
+    later = later_reason(values, steps)
+    if attention:
+        return _sentence(f"{attention}; {later}" if later else attention)
+    return _sentence(f"attention is on the object, but {later or size_reason(values)}")
+
+
+def attention_reason(values: Values, steps: int, levels: Sequence[str]) -> str | None:
+    """Where attention is not on the object, coarse levels first; None if it is at every level and look."""
+    said = []
+    for level in reversed(levels):
+        on = [is_on(values, level, t) for t in range(steps + 1)]
+        name = COARSENESS[level]
+        if all(on):
+            continue
+        if not any(on):
+            said.append((0, f"attention never reaches the object in {name}"))
+        elif on[0]:
+            leaves = look(on.index(False))
+            said.append((1, f"attention is on the object at look 1, leaves it at {leaves} in {name}"))
+        else:
+            said.append((2, f"attention reaches the object only at {look(on.index(True))} in {name}"))
+    if len(levels) > 1 and len(said) == len(levels) and all(rank == 0 for rank, _ in said):
+        return "attention never reaches the object at any level"
+    return min(said)[1] if said else None
+
+
+def is_on(values: Values, level: str, t: int) -> bool:
+    """Whether the attention map at a level and time step is on the object."""
+    share, area = values.get(attention_key("on_object", level, t)), values["object_share"]
+    return share is None or area is None or share >= min(ON * area, (1 + area) / 2)
+
+
+def later_reason(values: Values, steps: int) -> str | None:
+    """Which later part makes the map worse; None if none does."""
+    first, last, final = (values.get(error_key(kind)) for kind in ("t0", f"t{steps}", REFINED))
+    if first is None or last is None or final is None:
+        return None
+    if steps and last > WORSE * first:
+        return f"memory makes it worse: the error is {first:.3f} at look 1 and {last:.3f} at {look(steps)}"
+    if final > WORSE * last:
+        return f"sharpening makes it worse: the error is {last:.3f} before it and {final:.3f} after it"
+    return None
+
+
+def size_reason(values: Values) -> str:
+    """What is wrong with what is found, by its size."""
+    found, true = values["found_share"] or 0.0, values["object_share"] or 0.0
+    if found < MISSED * true:
+        return f"only part of it is found: {found:.0%} of the picture instead of {true:.0%}"
+    if found * MISSED > true:
+        return f"more than the object is found: {found:.0%} of the picture instead of {true:.0%}"
+    return "the map differs from the mask in places or at the outline"
+
+
+def _attention_also(values: Values, steps: int, levels: Sequence[str]) -> str:
+    attention = attention_reason(values, steps, levels)
+    return f" {_sentence(attention)}" if attention else ""
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}."

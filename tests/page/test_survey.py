@@ -1,0 +1,220 @@
+"""The survey's page in a browser: its numbers are the table's, it sorts, filters, hovers and opens, with any device."""
+
+import csv
+import io
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from playwright.sync_api import Browser, Page
+
+from dgrl.evaluation.survey import Survey, SurveyRow
+from dgrl.evaluation.survey.page import page
+from dgrl.evaluation.survey.passes import TILE, jpeg
+from dgrl.evaluation.survey.table import Plan
+
+pytestmark = pytest.mark.browser
+AXE = Path(__file__).parents[2] / "node_modules/axe-core/axe.min.js"
+LEVELS = ("conv3", "conv4", "conv5")
+Open = Callable[..., Page]
+
+
+def made(pictures: int, checkpoints: tuple[str, ...] = ("one",)) -> Survey:
+    """A table of drawn numbers."""
+    random = np.random.default_rng(0)
+    plan = Plan(checkpoints, 2, LEVELS, True, True)
+    photo = jpeg(np.full((30, 40, 3), 120, np.uint8))
+    maps = jpeg(np.tile(np.linspace(0, 255, TILE).astype(np.uint8), (TILE, len(plan.tiles))))
+    rows = [
+        SurveyRow(
+            f"{number:04d}.jpg",
+            checkpoint,
+            {column.key: round(float(random.random()), 6) for column in plan.columns},
+            "Attention never reaches the object in coarse." if number % 2 else "Nothing is found.",
+            (40, 30),
+            photo,
+            maps,
+        )
+        for number in range(pictures)
+        for checkpoint in checkpoints
+    ]
+    return Survey(plan, rows)
+
+
+@pytest.fixture
+def show(browser: Browser, tmp_path: Path) -> Iterator[Open]:
+    """Opens the page of a survey from the disk; fails where it says an error or asks the network for anything."""
+    contexts, trouble = [], []
+
+    def opened(survey: Survey, scheme: str = "light", **settings: object) -> Page:
+        file = tmp_path / "survey.html"
+        file.write_text(page(survey, "pictures"), encoding="utf-8")
+        context = browser.new_context(viewport={"width": 1280, "height": 720}, color_scheme=scheme, **settings)
+        context.set_offline(True)
+        contexts.append(context)
+        tab = context.new_page()
+        tab.on("pageerror", lambda error: trouble.append(str(error)))
+        tab.on("console", lambda message: trouble.append(message.text) if message.type == "error" else None)
+        tab.goto(file.as_uri())
+        tab.wait_for_selector("[role=row][data-index]")
+        return tab
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert trouble == []
+
+
+def shown(tab: Page) -> list[str]:
+    return tab.evaluate("dgrlSurvey.shown().map((entry) => entry.picture.name)")
+
+
+def told(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}".replace("-", "−")
+
+
+def test_the_page_s_numbers_are_the_table_s(show: Open) -> None:
+    survey = made(12)
+    tab = show(survey)
+    worst = sorted(survey.rows, key=lambda row: -row.values["MAE_refined"])
+    assert shown(tab) == [row.picture for row in worst]
+    for row in worst[:5]:
+        line = tab.locator(f"[data-picture='{row.picture}'][role=row]")
+        assert row.why in line.inner_text()
+        for cell in line.locator(".number").all():
+            assert cell.inner_text() == told(row.values[cell.get_attribute("data-key")])
+    tab.click(f"[data-picture='{worst[1].picture}'][role=row]")
+    tab.click("summary")
+    for line in tab.locator(".details tbody tr").all():
+        assert line.locator("td").inner_text() == told(worst[1].values[line.get_attribute("data-key")])
+    assert worst[1].why in tab.locator(".why-whole").inner_text()
+
+
+def test_it_sorts_searches_limits_and_downloads(show: Open) -> None:
+    survey = made(20)
+    tab = show(survey)
+    by = sorted(survey.rows, key=lambda row: row.values["S_refined"])
+    tab.get_by_label("Sort by").select_option(label="S, final map")
+    assert shown(tab) == [row.picture for row in by]  # the worst, so the lowest, first
+    tab.get_by_role("columnheader", name="S, final map").get_by_role("button").click()
+    assert shown(tab) == [row.picture for row in by[::-1]]
+    tab.get_by_label("Search").fill("nothing is")
+    assert len(shown(tab)) == 10
+    tab.get_by_label("Only where").select_option(label="object's size")
+    tab.get_by_label("at least").fill("0.4")
+    left = {r.picture for r in survey.rows if "Nothing" in r.why and r.values["object_share"] >= 0.4}
+    assert set(shown(tab)) == left
+    assert f"{len(left)} of 20 pictures" in tab.locator(".count").inner_text()
+    with tab.expect_download() as started:
+        tab.get_by_role("button", name="CSV").click()
+    lines = list(csv.DictReader(io.StringIO(Path(started.value.path()).read_text(encoding="utf-8"))))
+    whole = {line["picture"]: line for line in csv.DictReader(io.StringIO(survey.to_csv()))}
+    assert {line["picture"] for line in lines} == left
+    for line in lines:
+        expected = whole[line["picture"]]
+        assert {key: value for key, value in line.items() if key != "why"} == {
+            key: value for key, value in expected.items() if key != "why"
+        }
+    with tab.expect_download() as started:
+        tab.get_by_role("button", name="JSON").click()
+    rows = json.loads(Path(started.value.path()).read_text(encoding="utf-8"))["rows"]
+    of_all = {row["picture"]: row for row in json.loads(survey.to_json())["rows"]}
+    assert all(row == of_all[row["picture"]] for row in rows)
+    tab.get_by_label("Search").fill("no such picture")
+    assert "No picture fits" in tab.locator(".details").inner_text()
+
+
+def test_a_thousand_pictures_have_a_few_rows_in_the_page(show: Open) -> None:
+    tab = show(made(1000))
+    assert tab.locator("[role=row][data-index]").count() < 40
+    assert tab.locator("[role=grid]").get_attribute("aria-rowcount") == "1001"
+    names = shown(tab)
+    slowest = tab.evaluate(
+        """async () => {
+          const grid = document.querySelector("[role=grid]");
+          let slowest = 0;
+          for (let top = 0; top < 64000; top += 1600) {
+            const start = performance.now();
+            grid.scrollTop = top;
+            grid.dispatchEvent(new Event("scroll"));
+            await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+            slowest = Math.max(slowest, performance.now() - start);
+          }
+          return slowest;
+        }"""
+    )
+    assert slowest < 1000  # two frames, with much to spare for a busy machine
+    tab.locator("[role=grid]").evaluate("grid => { grid.scrollTop = grid.scrollHeight; }")
+    tab.wait_for_selector(f"[data-picture='{names[-1]}'][role=row]")
+
+
+def test_keys_walk_through_the_grid(show: Open) -> None:
+    tab = show(made(100))
+    names = shown(tab)
+    tab.focus("[role=row][tabindex='0']")
+    for key, index in [("ArrowDown", 1), ("ArrowDown", 2), ("ArrowUp", 1), ("End", 99), ("Home", 0)]:
+        tab.keyboard.press(key)
+        focused = tab.evaluate("document.activeElement.dataset.picture")
+        assert focused == names[index], key
+        assert tab.locator(".details h2").inner_text() == names[index]
+
+
+def test_the_scatter_shows_a_picture_and_opens_it(show: Open) -> None:
+    survey = made(1)
+    tab = show(survey)
+    tab.evaluate(
+        """async () => {
+          const table = JSON.parse(document.getElementById("table").textContent);
+          window.opened = [];
+          const source = [...document.querySelectorAll("script[type=module]")][0].textContent.split("const table =")[0];
+          const address = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
+          const { mountSurvey } = await import(address);
+          mountSurvey(document.getElementById("survey"), table, { onOpen: (name) => window.opened.push(name) });
+        }"""
+    )
+    dot = tab.locator("circle.dot").first
+    dot.hover()
+    hover = tab.locator(".hover")
+    assert hover.is_visible()
+    (row,) = survey.rows
+    assert row.picture in hover.inner_text()
+    assert told(row.values["MAE_refined"]) in hover.inner_text()
+    dot.click()
+    assert tab.evaluate("window.opened") == [row.picture]
+    tab.get_by_role("button", name="Open in Explore").click()
+    assert tab.evaluate("window.opened") == [row.picture] * 2
+
+
+def test_two_checkpoints_side_by_side_are_sorted_by_their_difference(show: Open) -> None:
+    survey = made(10, ("one", "two"))
+    tab = show(survey)
+    pairs = list(zip(survey.rows[::2], survey.rows[1::2], strict=True))
+    pairs.sort(key=lambda pair: -abs(pair[0].values["MAE_refined"] - pair[1].values["MAE_refined"]))
+    assert shown(tab) == [first.picture for first, _ in pairs]
+    cell = tab.locator(f"[data-picture='{pairs[0][0].picture}'][role=row] [data-key=MAE_refined]")
+    assert cell.inner_text().split() == [told(row.values["MAE_refined"]) for row in pairs[0]]
+    tab.get_by_label("Checkpoint").select_option(label="two")
+    seconds = sorted(survey.rows[1::2], key=lambda row: -row.values["MAE_refined"])
+    assert shown(tab) == [row.picture for row in seconds]
+
+
+def test_the_chosen_map_is_drawn(show: Open) -> None:
+    tab = show(made(2))
+    tab.locator(".choice:has(> span:text-is('Map')) select").select_option(label="fine attention, look 1")
+    places = tab.evaluate("[...document.querySelectorAll('.body .map')].map((map) => map.style.backgroundPosition)")
+    assert [float(place.split("%")[0]) for place in places] == pytest.approx([100 * 4 / 12] * 2, abs=0.01)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("forced", ["none", "active"])
+def test_everyone_can_use_it(show: Open, scheme: str, forced: str) -> None:
+    if not AXE.exists():
+        give_up = pytest.fail if os.environ.get("CI") else pytest.skip
+        give_up("axe-core is not installed: make node_modules/ready")
+    tab = show(made(30, ("one", "two")), scheme, forced_colors=forced)
+    tab.add_script_tag(path=AXE)
+    found = tab.evaluate("async () => (await axe.run()).violations.map((v) => [v.id, v.nodes.map((n) => n.html)])")
+    assert found == []
