@@ -1,6 +1,7 @@
 """`dgrl detect`: prompts, folders within folders, runs that go on, formats, JSON, and what is kept of a map."""
 
 import json
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -217,3 +218,21 @@ def test_version():
     done = subprocess.run([sys.executable, "-m", "dgrl", "--version"], capture_output=True, text=True, check=True)
     assert done.stdout == f"dgrl {__version__}\n"
     assert cli.with_values(["--trim", "a.png", "--trim"]) == ["--trim=0", "a.png", "--trim=0"]
+
+
+def commands_in_readme():
+    """The right column of README's table for those who come from rembg."""
+    table = (Path(__file__).parents[2] / "README.md").read_text("utf-8").partition("### Coming from rembg")[2]
+    rows = [line.split(" | ") for line in table.partition("\n## ")[0].splitlines() if line.startswith("| ")]
+    commands = [row[2].strip(" |`") for row in rows[1:]]
+    assert len(commands) > 8
+    return [command for command in commands if command.startswith("dgrl detect ") and "<" not in command]
+
+
+@pytest.mark.parametrize("command", commands_in_readme())
+def test_what_the_readme_says_to_those_who_come_from_rembg(dgrl, here, command):
+    photo(here / "in.jpg", (200, 260))
+    photo(here / "in" / "a.jpg")
+    code, _, err = dgrl(*shlex.split(command)[1:])
+    assert (code, err) == (0, [])
+    assert files(here) != ["in.jpg", "in/a.jpg"]
