@@ -18,6 +18,8 @@ from dgrl.trace import FOUND, SMALLEST_OBJECT
 FILE = FOLDER / "vocabulary.js"
 WORDS = {"conv3": "fine", "conv4": "medium", "conv5": "coarse"}
 """What the page calls the levels."""
+GLOSSARY = "https://github.com/dgrl/dgrl/blob/main/docs/glossary.md"
+"""Address of the glossary, in the repository that the package metadata names."""
 MAPS = {
     "result": "Result",
     "photo": "Photo",
@@ -60,6 +62,7 @@ def vocabulary() -> dict[str, Any]:
         "targets": named(TARGETS),
         "methods": [{"name": name, "word": word, "about": about} for name, (word, about) in METHODS.items()],
         "prompt": {"radius": RADIUS, "share": SHARE},
+        "glossary": GLOSSARY,
         "colours": {kind: palette_of(colour_map) for kind, colour_map in COLOURS.items()},
     }
 

@@ -3,6 +3,7 @@
 import { button, closeOutside, fill, make, picker, write } from "../dom.js";
 import { writeLink } from "../state/link.js";
 import { VIEWS } from "../state/scene.js";
+import vocabulary from "../vocabulary.js";
 import { mountSave } from "./save.js";
 
 /**
@@ -131,6 +132,7 @@ function moreMenu(store) {
       button("Dark theme", set({ theme: "dark" }), { "aria-pressed": String(scene.theme === "dark") }),
       button("Theme of the system", set({ theme: "auto" }), { "aria-pressed": String(scene.theme === "auto") }),
       ...(capabilities.report ? [make("a", { href: "?view=api", "data-testid": "api" }, "API")] : []),
+      make("a", { href: vocabulary.glossary, target: "_blank", rel: "noreferrer" }, "Glossary"),
       make("p", { class: "quiet" }, `DGRL ${version}. Wang et al., “Detect Globally, Refine Locally”, CVPR 2018.`),
     ]);
   };
