@@ -5,12 +5,16 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from dgrl.checkpoint import CheckpointError
+    from dgrl.data.pairs import find_pairs
+    from dgrl.evaluation.evaluate import evaluate
     from dgrl.images import ImageError
     from dgrl.model import DGRL, DGRLOutput
     from dgrl.network.brn import propagate
     from dgrl.network.config import DGRLConfig
     from dgrl.taps import Edit, tap_names
     from dgrl.trace import PixelTrace, Trace
+    from dgrl.training.config import TrainingConfig
+    from dgrl.training.loop import train
 
 __all__ = [
     "DGRL",
@@ -21,8 +25,12 @@ __all__ = [
     "ImageError",
     "PixelTrace",
     "Trace",
+    "TrainingConfig",
+    "evaluate",
+    "find_pairs",
     "propagate",
     "tap_names",
+    "train",
 ]
 __version__ = "3.0.0"
 
@@ -35,8 +43,12 @@ _HOMES = {
     "ImageError": "images",
     "PixelTrace": "trace",
     "Trace": "trace",
+    "TrainingConfig": "training.config",
+    "evaluate": "evaluation.evaluate",
+    "find_pairs": "data.pairs",
     "propagate": "network.brn",
     "tap_names": "taps",
+    "train": "training.loop",
 }
 
 

@@ -54,7 +54,7 @@ def checked_pairs(
     """
     sources = folders(images or [], masks or [], data or [], download)
     checked = check(sources, read_names(without or []), read_names(only) if only else None)
-    for note in checked.notes:
+    for note in checked.notes + checked.remarks:
         tell(note)
     if checked.unknown:
         more = f", and {len(checked.unknown) - LISTED} more" if len(checked.unknown) > LISTED else ""

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from collections.abc import Iterable
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,7 +12,7 @@ import typer
 from accelerate.utils import set_seed
 
 from dgrl.checkpoint import WEIGHTS_FILE
-from dgrl.commands.data import Data, Download, Images, Masks, Only, SkipBad, Without, pairs_of
+from dgrl.commands.data import Data, Download, Images, Masks, Only, SkipBad, Without, pairs_of, tell
 from dgrl.commands.processes import is_main_process
 from dgrl.data.checking import LISTED
 from dgrl.data.names import find_names, read_names
@@ -19,7 +20,7 @@ from dgrl.data.pairs import DataError, Pair
 from dgrl.model import DGRL
 from dgrl.network.config import BRN_SETTINGS, DGRLConfig
 from dgrl.running.memory import keep_freed_memory
-from dgrl.training.checkpoints import TrainingError, check_unused, claimed
+from dgrl.training.checkpoints import TrainingError, check_unused, claimed, whole_checkpoints
 from dgrl.training.config import TrainingConfig, network_settings, preset
 from dgrl.training.loop import train as run
 from dgrl.training.settings import with_options
@@ -29,7 +30,14 @@ RUN_SETTINGS = {"images", "masks", "data", "without", "only", "skip_bad", "init"
 RUN_SETTINGS |= {"pretrained", "steps", "network", "recipe"}
 
 
-@with_options(TrainingConfig, stage="rln", pictures_every=200)
+OLD_RECIPE = {"ema": 0.0}
+"""What recipes of version 2.0, which do not name these settings, did."""
+
+
+AS_OPTIONS = {"stage": "rln", "pictures_every": 200}
+
+
+@with_options(TrainingConfig, **AS_OPTIONS)
 def train(
     images: Images = None,
     masks: Masks = None,
@@ -40,7 +48,8 @@ def train(
     skip_bad: SkipBad = False,
     out: Annotated[Path | None, typer.Option(help="Folder of the run; it ends as a checkpoint folder.")] = None,
     resume: Annotated[
-        Path | None, typer.Option(help="Go on with this run; no other option counts but --tensorboard.")
+        Path | None,
+        typer.Option(help="Go on with this run, by its recipe; --images and --masks may say where its data are now."),
     ] = None,
     recipe: Annotated[
         str | None,
@@ -87,7 +96,20 @@ def train(
         tuple[Path, Path] | None,
         typer.Option(metavar="IMAGES MASKS", help="Pictures of other kinds, to measure what training costs there."),
     ] = None,
-    tensorboard: Annotated[bool, typer.Option(help="Write what TensorBoard shows.")] = False,
+    hold_out: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LIST|SHARE",
+            help="Pictures to validate by, not to train with: a text file of names, or a share, 0 for none; by default "
+            "0.1 where there are at least 20 pictures.",
+        ),
+    ] = None,
+    tracker: Annotated[str | None, typer.Option(help="What shows the log: tensorboard or trackio.")] = None,
+    tensorboard: Annotated[bool, typer.Option(help="The same as --tracker tensorboard.")] = False,
+    find_rate: Annotated[
+        bool,
+        typer.Option("--find-rate", help="Only try rising learning rates: rates.csv and rates.png in --out."),
+    ] = False,
     **settings: Any,
 ) -> None:
     """Train RLN, BRN on RLN's maps, or both; pictures and masks are paired by file name.
@@ -96,8 +118,14 @@ def train(
 
     Several GPUs: `accelerate launch -m dgrl train …` or `torchrun -m dgrl train …`.
     """
+    tracker = tracker or ("tensorboard" if tensorboard else None)
     if resume is not None:
-        start(resume, read_run(resume), resume=True, tensorboard=tensorboard)
+        described = moved(read_run(resume), images, masks)
+        ignored = [name for name, value in settings.items() if value is not None and value != AS_OPTIONS.get(name)]
+        if ignored:
+            words = ", ".join(f"--{name.replace('_', '-')}" for name in ignored)
+            tell(f"{words}: not taken, the run goes on by the recipe that it began with")
+        start(resume, described, resume=True, tracker=tracker)
         return
     if out is None:
         raise typer.BadParameter("name the run's folder with --out, or the run to go on with by --resume")
@@ -127,11 +155,12 @@ def train(
     network = network_settings(recipe) | of_rln | of_brn
     lists = {"images": images, "masks": masks, "without": without, "only": only, "keep_out": keep_out}
     described = {
-        **{name: [str(path) for path in paths or []] for name, paths in lists.items()},
-        "elsewhere": [str(path) for path in elsewhere or ()],
-        "data": data or [],
+        **{name: [str(path.resolve()) for path in paths or []] for name, paths in lists.items()},
+        "elsewhere": [str(path.resolve()) for path in elsewhere or ()],
+        "data": [absolute(word) for word in data or []],
+        "hold_out": str(Path(hold_out).resolve()) if hold_out and Path(hold_out).is_file() else hold_out,
         "skip_bad": skip_bad,
-        "init": init,
+        "init": str(Path(init).resolve()) if init and Path(init).is_dir() else init,
         "new_brn": new_brn,
         "backbone": backbone,
         "pretrained": pretrained,
@@ -139,7 +168,10 @@ def train(
         "network": network if init is None else {name: network[name] for name in BRN_SETTINGS if name in network},
         "recipe": dataclasses.asdict(preset(recipe, **changes)),
     }
-    start(out, described, resume=False, download=download, tensorboard=tensorboard)
+    if find_rate:
+        try_rates(out, described, download)
+        return
+    start(out, described, resume=False, download=download, tracker=tracker)
 
 
 def given(options: dict[str, Any]) -> dict[str, Any]:
@@ -155,26 +187,78 @@ def whole_numbers(text: str) -> list[int]:
         raise typer.BadParameter(f"whole numbers with commas between, not {text!r}") from error
 
 
-def start(out: Path, settings: dict[str, Any], resume: bool, download: bool = False, tensorboard: bool = False) -> None:
-    """Run the training that `settings`, a run's `training.json`, describes; exit code 1 if it is stopped."""
+def absolute(data: str) -> str:
+    """NAME=ROOT with a root that does not depend on the current folder."""
+    name, separator, root = data.partition("=")
+    return f"{name}={Path(root).resolve()}" if separator and root else data
+
+
+def moved(settings: dict[str, Any], images: list[Path] | None, masks: list[Path] | None) -> dict[str, Any]:
+    """A run's settings with its data set where it lies now; as they are if nothing is named."""
+    if not images and not masks:
+        return settings
+    folders = {"images": images or [], "masks": masks or []}
+    return settings | {name: [str(path.resolve()) for path in paths] for name, paths in folders.items()}
+
+
+Prepared = tuple[TrainingConfig, DGRL, list[Pair], "list[Pair] | float | None", dict[str, list[Pair]]]
+
+
+def prepare(settings: dict[str, Any], download: bool) -> Prepared:
+    """What `settings`, a run's `training.json`, describe: recipe, network, pictures, hold-out, sets to measure by."""
     try:
-        recipe = TrainingConfig(**settings["recipe"])
+        recipe = TrainingConfig(**OLD_RECIPE | settings["recipe"])
     except TypeError as error:  # of another version, or no number where one should be
         raise TrainingError(f"the recipe in {RUN_FILE} cannot be used: {error}") from error
     folders = {key: [Path(name) for name in settings[key]] for key in ("images", "masks", "without", "only")}
     pairs = pairs_of(**folders, data=settings["data"], download=download, skip_bad=settings["skip_bad"])
     pairs, kept_out = without_kept_out(pairs, settings)
+    pairs, hold_out = held_out(pairs, settings.get("hold_out", "0"))
     set_seed(recipe.seed)  # new layers too start the same for the same seed
-    model = first_network(settings)
+    return recipe, first_network(settings), pairs, hold_out, kept_out
+
+
+def held_out(pairs: list[Pair], wanted: str | None) -> tuple[list[Pair], list[Pair] | float | None]:
+    """The pairs to train with, and those to validate by if they are listed; else the share that `train` is to take."""
+    if wanted is None:
+        return pairs, None
+    if not Path(wanted).is_file():
+        try:
+            return pairs, float(wanted)
+        except ValueError as error:
+            raise typer.BadParameter(f"--hold-out {wanted} is neither a file of names nor a share") from error
+    stems = named(pairs, [wanted], "hold out")
+    kept = [pair for pair in pairs if pair.stem in stems]
+    if len(kept) == len(pairs):
+        raise DataError("all pictures are held out: none is left to train with")
+    return [pair for pair in pairs if pair.stem not in stems], kept
+
+
+def try_rates(out: Path, settings: dict[str, Any], download: bool) -> None:
+    """Run the learning-rate range test and write what it found."""
+    from dgrl.training.rates import find_rate, save_rates
+
+    recipe, model, pairs, *_ = prepare(settings, download)
+    found = find_rate(model, pairs, recipe)
+    save_rates(found, out)
+    tell(f"{found.sentence()}; numbers and plot: {out / 'rates.csv'}, {out / 'rates.png'}")
+
+
+def start(
+    out: Path, settings: dict[str, Any], resume: bool, download: bool = False, tracker: str | None = None
+) -> None:
+    """Run the training that `settings`, a run's `training.json`, describes; exit code 1 if it is stopped."""
+    recipe, model, pairs, hold_out, kept_out = prepare(settings, download)
     if not resume:
         check_unused(out)
     with claimed(out) if is_main_process() else nullcontext():
-        if not resume and is_main_process():
+        if is_main_process():
             # Written once everything has been read: a run that cannot start leaves nothing to resume.
             (out / RUN_FILE).write_text(json.dumps(settings, indent=2), encoding="utf-8")
         if not torch.accelerator.is_available():
             keep_freed_memory()
-        run(model, pairs, out, recipe, resume, tensorboard, kept_out)
+        # A run that was killed before its first checkpoint starts again.
+        run(model, pairs, out, recipe, resume and bool(whole_checkpoints(out)), False, kept_out, hold_out, tracker)
     # The first process writes it, perhaps on another machine.
     if is_main_process() and not (out / WEIGHTS_FILE).is_file():
         raise typer.Exit(1)
@@ -182,16 +266,21 @@ def start(out: Path, settings: dict[str, Any], resume: bool, download: bool = Fa
 
 def without_kept_out(pairs: list[Pair], settings: dict[str, Any]) -> tuple[list[Pair], dict[str, list[Pair]]]:
     """The pairs to train with, and those to measure by: of the same kind, and of others."""
-    names = read_names(Path(name) for name in settings.get("keep_out", ()))
-    stems, unknown = find_names(names, {pair.stem for pair in pairs})
-    if unknown:
-        raise DataError(f"names to keep out that match no picture: {'; '.join(unknown[:LISTED])}")
+    stems = named(pairs, settings.get("keep_out", ()), "keep out")
     kept = [pair for pair in pairs if pair.stem in stems]
     others = [Path(name) for name in settings.get("elsewhere", ())]
     elsewhere = pairs_of([others[0]], [others[1]]) if others else []
     if len(kept) == len(pairs):
         raise DataError("all pictures are kept out: none is left to train with")
     return [pair for pair in pairs if pair.stem not in stems], {"kept out": kept, "elsewhere": elsewhere}
+
+
+def named(pairs: list[Pair], files: Iterable[str], option: str) -> set[str]:
+    """The stems that lists name; DataError if a name matches no picture."""
+    stems, unknown = find_names(read_names(Path(name) for name in files), {pair.stem for pair in pairs})
+    if unknown:
+        raise DataError(f"names to {option} that match no picture: {'; '.join(unknown[:LISTED])}")
+    return set(stems)
 
 
 def read_run(folder: Path) -> dict[str, Any]:

@@ -12,18 +12,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 from PIL.ExifTags import Base
 
 from dgrl.data.masks import BRIGHTNESS, HALF, read_levels
 from dgrl.data.names import find_names, others_in
 from dgrl.data.pairs import DataError, Pair, files_by_stem
+from dgrl.files import digest
 from dgrl.images import IMAGE_SUFFIXES, MAX_PIXELS, MAX_SIDE, ImageError, read_image
 from dgrl.images.marking import is_marked
 
 LISTED = 10
 """How many problems of a kind a report lists; the others it counts."""
 
+GREY = 40, 216
+"""Levels between these are neither object nor background."""
 _THREADS = 8  # reading from a disk, or over a network, is mostly waiting
 _END_MARKS = {"JPEG": b"\xff\xd9", "PNG": b"IEND"}
 _SIDEWAYS = frozenset({5, 6, 7, 8})  # EXIF orientations that swap width and height
@@ -79,8 +84,11 @@ KINDS = (
     "files that cannot be read",
     "masks of another size than their picture",
     "masks in which nothing is salient",
+    "masks that are photos",
 )
-NO_MASK, NO_PICTURE, SHARED, NOT_THERE, UNREADABLE, SIZES, EMPTY = KINDS
+NO_MASK, NO_PICTURE, SHARED, NOT_THERE, UNREADABLE, SIZES, EMPTY, PHOTO = KINDS
+SMALL, LARGE = 0.001, 0.95
+"""Masks that cover less than the first or more than the second share of their picture are worth a look."""
 
 
 @dataclass(frozen=True)
@@ -92,12 +100,15 @@ class Checked:
         problems: what is wrong with the others.
         notes: what was read in another way than may be thought, a line for each folder and way.
         unknown: names to leave out that match nothing: what was meant by them is then among the pairs.
+        remarks: what can be used and is still odd, a sentence each: masks of almost nothing or almost everything,
+            pictures that are copies of others.
     """
 
     pairs: list[Pair]
     problems: list[Problem] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
 
     def report(self) -> str:
         """The problems, several lines: each kind with its number, and below it the first files."""
@@ -145,12 +156,56 @@ def check(sources: Iterable[Folders], exclude: Collection[str] = (), only: Colle
     problems += [Problem(NOT_THERE, name, name) for name in missing if name not in gone]
     with ThreadPoolExecutor(_THREADS) as threads:
         judged = list(threads.map(_judge, pairs))
-    sound = [pair for pair, (problem, _) in zip(pairs, judged, strict=True) if problem is None]
-    problems += [problem for problem, _ in judged if problem is not None]
-    notes = [note for one in listed for note in one.notes]
-    ways = Counter((pair.mask.parent, way) for pair, (_, way) in zip(pairs, judged, strict=True) if way != BRIGHTNESS)
+    sound = [pair for pair, one in zip(pairs, judged, strict=True) if one.problem is None]
+    problems += [one.problem for one in judged if one.problem is not None]
+    notes = [note for one in listed for note in one.notes + one.names()]
+    ways = Counter(
+        (pair.mask.parent, one.meaning) for pair, one in zip(pairs, judged, strict=True) if one.meaning != BRIGHTNESS
+    )
     notes += [f"{folder}: masks with {way}: {count}" for (folder, way), count in ways.items()]
-    return Checked(sound, problems, notes, unknown)
+    return Checked(sound, problems, notes, unknown, odd_masks(pairs, judged) + copies(sound))
+
+
+def check_pairs(pairs: Sequence[Pair], most: int = 64) -> None:
+    """Look at some pairs, evenly spaced, before they are trained on.
+
+    Raises:
+        DataError: a mask is a photo, or of another size than its picture, or cannot be read.
+    """
+    chosen = pairs[:: max(1, -(-len(pairs) // most))]
+    with ThreadPoolExecutor(_THREADS) as threads:
+        problems = [one.problem for one in threads.map(_judge, chosen) if one.problem is not None]
+    faults = [problem for problem in problems if problem.kind in (PHOTO, SIZES, UNREADABLE)]
+    if faults:
+        more = f" ({len(faults)} of {len(chosen)} pairs that were looked at)" if len(faults) > 1 else ""
+        raise DataError(f"{faults[0].kind}: {faults[0].detail}{more}")
+
+
+def odd_masks(pairs: Sequence[Pair], judged: Sequence["Judged"]) -> list[str]:
+    """Sentences about masks that cover next to nothing, or almost all, of their pictures."""
+    found = []
+    for words, odd in (
+        (f"less than {SMALL:.1%}", [p for p, one in zip(pairs, judged, strict=True) if 0 < one.share < SMALL]),
+        (f"more than {LARGE:.0%}", [p for p, one in zip(pairs, judged, strict=True) if one.share > LARGE]),
+    ):
+        if odd:
+            found.append(f"masks that cover {words} of their picture: {len(odd)}, e.g. {odd[0].mask}")
+    return found
+
+
+def copies(pairs: Sequence[Pair]) -> list[str]:
+    """A sentence about pictures that are the same file under several names: hold-out pictures may be among them."""
+    by_size: dict[int, list[Path]] = {}
+    for pair in pairs:
+        by_size.setdefault(pair.image.stat().st_size, []).append(pair.image)
+    by_content: dict[str, list[Path]] = {}
+    for path in (path for paths in by_size.values() if len(paths) > 1 for path in paths):
+        by_content.setdefault(digest(path), []).append(path)
+    same = [paths for paths in by_content.values() if len(paths) > 1]
+    if not same:
+        return []
+    count = sum(len(paths) - 1 for paths in same)
+    return [f"pictures that are copies of others: {count}, e.g. {same[0][0]} and {same[0][1].name}"]
 
 
 class _Listed:
@@ -173,6 +228,16 @@ class _Listed:
                 self.notes.append(f"{folder}: files that are no pictures: {len(others)}, e.g. {others[0].name}")
         self.stems = self.images.keys() | self.masks.keys()
 
+    def names(self) -> list[str]:
+        """A sentence if no picture has a mask, with names of both."""
+        if not self.images or not self.masks or self.images.keys() & self.masks.keys():
+            return []
+        picture, mask = next(iter(self.images.values()))[0], next(iter(self.masks.values()))[0]
+        return [
+            f"no mask has the name of a picture: pictures are called like {picture.name}, masks like {mask.name}; "
+            "both need the same name before the ending"
+        ]
+
     def pair(self, stem: str) -> Pair | Problem:
         """The pair of this name, or why there is none."""
         pictures, mates = self.images.get(stem, []), self.masks.get(stem, [])
@@ -189,24 +254,65 @@ def _names(paths: Sequence[Path]) -> str:
     return f"{paths[0]}, {', '.join(path.name for path in paths[1:])}"
 
 
-def _judge(pair: Pair) -> tuple[Problem | None, str]:
-    """What is wrong with a pair, and what its mask's numbers mean (see `dgrl.data.masks`)."""
+@dataclass(frozen=True)
+class Judged:
+    """What was found of one pair.
+
+    Attributes:
+        problem: why it cannot be used; None if it can.
+        meaning: what its mask's numbers mean (see `dgrl.data.masks`).
+        share: of the picture, what the mask covers.
+    """
+
+    problem: Problem | None
+    meaning: str = BRIGHTNESS
+    share: float = 0.0
+
+
+def _judge(pair: Pair) -> Judged:
+    """Look at a pair."""
     try:
         levels = read_levels(pair.mask)
         height, width = levels.values.shape
         if _size_at_a_glance(pair.image) != (width, height):
             height, width = read_image(pair.image).shape[:2]
     except ImageError as error:
-        return Problem(UNREADABLE, pair.stem, str(error)), BRIGHTNESS
+        return Judged(Problem(UNREADABLE, pair.stem, str(error)))
+    if is_photo(pair, levels.values):
+        same = "it is the picture itself" if _same_file(pair) else "it has the grey levels of a photo"
+        return Judged(Problem(PHOTO, pair.stem, f"{pair.mask}: {same}, not an object in white on black"))
     if levels.values.shape != (height, width):
         sizes = f"{levels.values.shape[1]}×{levels.values.shape[0]}, the picture {width}×{height}"
-        return Problem(SIZES, pair.stem, f"{pair.mask}: {sizes}"), levels.meaning
+        return Judged(Problem(SIZES, pair.stem, f"{pair.mask}: {sizes}"), levels.meaning)
     brightest = int(levels.values.max())
     if brightest > pair.threshold:
-        return None, levels.meaning
+        return Judged(None, levels.meaning, float((levels.values > pair.threshold).mean()))
     # Numbers of classes, and 12 bits in 16, look black but are not.
     why = f": its brightest pixel has {brightest} of 255, and {pair.threshold + 1} is salient" if brightest else ""
-    return Problem(EMPTY, pair.stem, f"{pair.mask}{why}"), levels.meaning
+    return Judged(Problem(EMPTY, pair.stem, f"{pair.mask}{why}"), levels.meaning)
+
+
+def is_photo(pair: Pair, values: NDArray[np.uint8]) -> bool:
+    """Whether a mask (H, W) is a photo: the picture's own file, or mostly grey like one and in step with the picture.
+
+    A soft mask has grey levels too, on its contour; one that a network drew may have more.
+    """
+    if _same_file(pair):
+        return True
+    grey = (values > GREY[0]) & (values < GREY[1])
+    if grey.mean() < 0.25 or np.count_nonzero(np.bincount(values.ravel(), minlength=256)) < 64:
+        return False
+    if grey.mean() > 0.75:
+        return True
+    picture = Image.fromarray(read_image(pair.image)).convert("L").resize((32, 32), Image.Resampling.BOX)
+    mask = Image.fromarray(values).resize((32, 32), Image.Resampling.BOX)
+    both = np.asarray(picture, float).ravel(), np.asarray(mask, float).ravel()
+    return bool(min(np.std(one) for one in both) > 0 and np.corrcoef(*both)[0, 1] > 0.9)
+
+
+def _same_file(pair: Pair) -> bool:
+    image, mask = pair.image, pair.mask
+    return image == mask or (image.stat().st_size == mask.stat().st_size and image.read_bytes() == mask.read_bytes())
 
 
 def _size_at_a_glance(path: Path) -> tuple[int, int] | None:

@@ -3,6 +3,7 @@
 import unicodedata
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 
 import numpy as np
@@ -46,7 +47,7 @@ class Pair:
         return read_mask(self.mask, threshold=self.threshold)
 
 
-def find_pairs(images: Path, masks: Path, exclude: Collection[str] = ()) -> list[Pair]:
+def find_pairs(images: str | Path, masks: str | Path, exclude: Collection[str] = ()) -> list[Pair]:
     """Pictures of one folder with the masks of the same stem in another, sorted by stem.
 
     Only names are looked at; `dgrl.data.checking` opens the files too, and lists everything that is wrong.
@@ -59,6 +60,7 @@ def find_pairs(images: Path, masks: Path, exclude: Collection[str] = ()) -> list
     Raises:
         DataError: a folder is missing, there are no pictures, a picture has no mask, or two share a name.
     """
+    images, masks = Path(images), Path(masks)
     pictures, mates = file_of_stem(images), file_of_stem(masks)
     for stem in exclude:
         pictures.pop(composed(stem), None)
@@ -67,7 +69,9 @@ def find_pairs(images: Path, masks: Path, exclude: Collection[str] = ()) -> list
         raise DataError(f"no pictures in {images}")
     if missing:
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
-        raise DataError(f"no mask in {masks} for {missing[0]}{more}")
+        near = get_close_matches(missing[0], mates, 1, 0.4)
+        hint = f"; {mates[near[0]].name} is there, but masks need the names of their pictures" if near else ""
+        raise DataError(f"no mask in {masks} for {missing[0]}{more}{hint}")
     return [Pair(pictures[stem], mates[stem]) for stem in sorted(pictures)]
 
 
@@ -78,7 +82,9 @@ def files_by_stem(folder: Path, suffixes: Collection[str] = IMAGE_SUFFIXES) -> d
         DataError: there is no such folder.
     """
     if not folder.is_dir():
-        raise DataError(f"{folder} is not a folder")
+        beside = [path.name for path in folder.parent.iterdir() if path.is_dir()] if folder.parent.is_dir() else []
+        near = get_close_matches(folder.name, beside, 1)
+        raise DataError(f"{folder} is not a folder" + (f"; did you mean {folder.with_name(near[0])}?" if near else ""))
     files: dict[str, list[Path]] = {}
     for path in sorted(folder.iterdir()):
         # macOS keeps "._photo.jpg" files beside photos that are no pictures.

@@ -1,6 +1,7 @@
 """What is seen of a training run: its loss, and how it comes to see a few pictures."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -23,13 +24,32 @@ def loss_curve(losses: Sequence[tuple[int, float]]) -> Figure:
     return figure
 
 
+def run_curves(losses: Sequence[tuple[int, float]], validations: Sequence[Mapping[str, Any]]) -> Figure:
+    """Beside each other: the loss by update, and the hold-out error of each look and after BRN at every validation."""
+    figure = Figure(figsize=(10, 2.7), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    if losses:
+        updates, values = np.array(losses).T
+        window = max(1, len(values) // 20)
+        left.plot(updates, values, linewidth=0.5, alpha=0.5)
+        left.plot(updates[window - 1 :], np.convolve(values, np.ones(window) / window, "valid"), linewidth=2)
+    left.set(xlabel="update", ylabel="loss", title="Training loss")
+    for kind in validations[-1]["validation"]["MAE"] if validations else ():
+        points = [(line["update"], line["validation"]["MAE"][kind]) for line in validations]
+        right.plot(*np.array(points).T, "o-", markersize=3, label=kind)
+    if validations:
+        right.legend(fontsize=7)
+    right.set(xlabel="update", ylabel="mean absolute error", title="Hold-out error of each look")
+    return figure
+
+
 def seen(photo: RGB, maps: Mapping[str, Map], weight_maps: Mapping[str, Map]) -> dict[str, RGB]:
     """A row of `rows_of_pictures`: the photo, maps in [0, 1] of its size, and weight maps over it, by title."""
     height, width = photo.shape[:2]
     pictures = {"photo": photo} | {title: colour(values, 0, 1) for title, values in maps.items()}
     for level, weights in weight_maps.items():
         colours = colour(resize_map(weights, height, width, aligned=True), 0, largest(weights), "magma")
-        pictures[f"{level}, at most {weights.max():.1f}"] = overlay(photo, colours, 0.65)
+        pictures[f"{level}: max. {weights.max():.1f}"] = overlay(photo, colours, 0.65)
     return pictures
 
 

@@ -4,7 +4,7 @@ import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
@@ -24,10 +24,34 @@ class TrainingError(RuntimeError):
 
 @dataclass
 class Progress:
-    """How far a run is, in updates."""
+    """How far a run is, and what later decisions depend on.
+
+    Attributes:
+        total: updates of the whole run.
+        update: updates made.
+        seconds: time spent, over all its parts.
+        ended: why the run is over before `total`; empty while it is not.
+        validations: how many there were.
+        best: the lowest hold-out error; `best_update` and `best_validation` say when.
+        first: losses of the first updates.
+        recent: losses of the last ones.
+    """
 
     total: int
     update: int = 0
+    seconds: float = 0.0
+    ended: str = ""
+    validations: int = 0
+    best: float | None = None
+    best_update: int = 0
+    best_validation: int = 0
+    first: list[float] = field(default_factory=list)
+    recent: list[float] = field(default_factory=list)
+
+    @property
+    def over(self) -> bool:
+        """Whether no update is left to make."""
+        return self.update >= self.total or bool(self.ended)
 
 
 def save_checkpoint(accelerator: Accelerator, out: Path, progress: Progress, keep: int) -> None:
@@ -68,7 +92,10 @@ def load_checkpoint(accelerator: Accelerator, out: Path, progress: Progress) -> 
         return
     try:
         accelerator.load_state(str(checkpoints[-1]))
-        progress.update = json.loads((checkpoints[-1] / PROGRESS_FILE).read_text())["update"]
+        saved = json.loads((checkpoints[-1] / PROGRESS_FILE).read_text())
+        progress.update = saved["update"]
+        for name in asdict(progress).keys() & saved.keys() - {"total", "update"}:
+            setattr(progress, name, saved[name])
     except (OSError, SafetensorError, RuntimeError, ValueError, KeyError) as error:
         raise TrainingError(f"the checkpoint {checkpoints[-1]} cannot be resumed: {error}") from error
 

@@ -2,10 +2,11 @@
 
 import dataclasses
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from typing import Annotated, Any, Literal
 
 from dgrl.network.config import BRN_SETTINGS, DGRLConfig
-from dgrl.training.settings import Setting, check
+from dgrl.training.settings import Setting, check, check_names
 
 Stage = Literal["rln", "brn", "joint"]
 PRESETS = ("default", "paper", "finetune")
@@ -44,12 +45,13 @@ FINETUNE: dict[str, Any] = {
     "attention_weight": 0.0,
     "head_rate": 0.01,
     "named_share": 0.45,
-    "kept_change": 0.25,
+    "kept_change": None,
 }
 """What the `finetune` preset changes of `default`: as many updates for few pictures as for fewer, so that the change is
-bounded, whatever their number. The feedback learns, the heads hardly: what those gain of the new kind, pictures of
-other kinds pay for (`benchmarks.finetune` measures both). Places are named as often as in the training of the network
-that ships: without them feedback unlearns to obey, and pictures of kinds it knows get worse by a tenth."""
+bounded, whatever their number, and as much of it is kept as the hold-out pictures speak for. The feedback learns, the
+heads hardly: what those gain of the new kind, pictures of other kinds pay for (`benchmarks.finetune` measures both).
+Places are named as often as in the training of the network that ships: without them feedback unlearns to obey, and
+pictures of kinds it knows get worse by a tenth."""
 
 
 def network_settings(name: str) -> dict[str, Any]:
@@ -68,7 +70,9 @@ def network_settings(name: str) -> dict[str, Any]:
 def check_preset(name: str) -> None:
     """ValueError if there is none of that name."""
     if name not in PRESETS:
-        raise ValueError(f"preset {name!r} is unknown; there is {', '.join(PRESETS)}")
+        near = get_close_matches(name, PRESETS, 1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise ValueError(f"preset {name!r} is unknown; there is {', '.join(PRESETS)}{hint}")
 
 
 @dataclass(frozen=True)
@@ -186,10 +190,20 @@ class TrainingConfig:
         Setting("that share at a step, of that at the step before; below 1 attention narrows", above=0, most=1),
     ] = 1.0
     kept_change: Annotated[
-        float,
-        Setting("share of what training changed that the network keeps at the end (published: 1)", above=0, most=1),
+        float | None,
+        Setting(
+            "share of what training changed that the network keeps (published: 1); finetune chooses it by the hold-out "
+            "pictures",
+            above=0,
+            most=1,
+        ),
     ] = 1.0
-    """Below 1 the result is the mean of the network as it was and as it became, so weighted."""
+    """None: chosen at the end (`dgrl.training.keeping`). Below 1 the result is the mean, so weighted, of the network as
+    it was and as it became."""
+    ema: Annotated[
+        float,
+        Setting("decay of the moving average of the weights, which is what is kept; 0 for none (published)", 0, 0.9999),
+    ] = 0.99
     precision: Annotated[Literal["no", "bf16", "fp16"], Setting("mixed precision: no, bf16 or fp16")] = "no"
     compile: Annotated[bool, Setting("compile the network first: a minute's wait, then faster updates")] = False
     seed: Annotated[int, Setting("of new layers, order, augmentation and crops")] = 0
@@ -197,9 +211,23 @@ class TrainingConfig:
         int | None,
         Setting("processes that read pictures, for each that trains; by default as the processors allow", least=0),
     ] = None
+    validate_every: Annotated[
+        int | None, Setting("updates between validations on the hold-out pictures; by default ten in a run", least=1)
+    ] = None
+    patience: Annotated[
+        int | None, Setting("end after so many validations without a lower hold-out error; by default never", least=1)
+    ] = None
+    minutes: Annotated[
+        float | None, Setting("end after so many minutes of training; the schedule follows", above=0)
+    ] = None
     checkpoint_every: Annotated[int, Setting("updates between checkpoints", least=1)] = 100
     keep: Annotated[int, Setting("how many checkpoints stay on disk", least=1)] = 2
     pictures_every: Annotated[int, Setting("updates between looks at a few pictures; 0 for none", least=0)] = 0
+
+    def __new__(cls, *_: Any, **settings: Any) -> "TrainingConfig":
+        """Refuse names that are no settings; a dataclass's own message has no suggestion."""
+        check_names(cls, settings)
+        return super().__new__(cls)
 
     def __post_init__(self) -> None:
         check(self)
@@ -227,6 +255,7 @@ def preset(name: str, stage: Stage, **changes: Any) -> TrainingConfig:
     if name == "finetune":
         bounded = {} if "epochs" in changes else {"max_updates": FINETUNE["max_updates"]}
         return TrainingConfig(stage=stage, **(FINETUNE | {"max_updates": None} | bounded | changes))
+    check_names(TrainingConfig, changes)
     published = TrainingConfig(
         stage=stage,
         batch_size=1,
@@ -248,5 +277,6 @@ def preset(name: str, stage: Stage, **changes: Any) -> TrainingConfig:
         edge_weight=0.0,
         lean_weight=0.0,
         attention_weight=0.0,
+        ema=0.0,
     )
     return replace(published, **changes)

@@ -14,126 +14,270 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
-from accelerate.utils import DataLoaderConfiguration, set_seed
+from accelerate.utils import DataLoaderConfiguration, broadcast_object_list, set_seed
 from torch import Tensor
 from torch.utils.data import DataLoader, Sampler
+from tqdm import tqdm
 
+from dgrl.data.checking import check_pairs
 from dgrl.data.pairs import Pair, SaliencyData
 from dgrl.model import DGRL
-from dgrl.training.checkpoints import Progress, TrainingError, check_unused, claimed, load_checkpoint, save_checkpoint
-from dgrl.training.config import TrainingConfig
-from dgrl.training.kept_out import KeptOut, changed_by, keep_change, weights_of
+from dgrl.training.averaging import MovingAverage, as_kept
+from dgrl.training.checkpoints import (
+    Progress,
+    TrainingError,
+    check_unused,
+    claimed,
+    load_checkpoint,
+    save_checkpoint,
+    whole_checkpoints,
+)
+from dgrl.training.config import TrainingConfig, preset
+from dgrl.training.health import LEAST, DivergenceError, ReadingError, check_loss, drop_unproven, reading
+from dgrl.training.keeping import choose_share
+from dgrl.training.kept_out import KeptOut, keep_change, weights_of
+from dgrl.training.record import compare_run, write_card
 from dgrl.training.stages import TrainingStage, make_stage
 from dgrl.training.stored import MAPS_FOLDER
-from dgrl.training.watching import evenly_spaced, looks, watchers
+from dgrl.training.validation import hold_out_share, judged_map, note_scores, save_best, validate
+from dgrl.training.watching import Update, Watcher, evenly_spaced, looks, watchers
 
 Batch = list[Tensor]
+VALIDATIONS = 10
+"""In a run, unless `validate_every` says otherwise."""
 MOST_WORKERS = 16
 """Of one process that trains; more than any GPU needs, and each holds some 400 MB."""
 
 
 def train(
     model: DGRL,
-    pairs: list[Pair],
-    out: Path,
-    config: TrainingConfig,
+    pairs: Sequence[Pair],
+    out: str | Path,
+    config: TrainingConfig | str = "default",
     resume: bool = False,
     tensorboard: bool = False,
     kept_out: Mapping[str, Sequence[Pair]] | None = None,
+    hold_out: Sequence[Pair] | float | None = None,
+    tracker: str | None = None,
 ) -> DGRL:
     """Train one stage of `model` and leave the result in the folder `out`.
 
-    `out` receives `log.jsonl`, `checkpoints/`, `pictures/` and at the end the network (`DGRL.save_pretrained`). Ctrl-C,
-    a notebook's stop button, or SIGTERM end the run after the update in hand, with a checkpoint to resume from.
+    `out` receives `log.jsonl`, `checkpoints/`, `pictures/`, `best/` and at the end the network
+    (`DGRL.save_pretrained`). Ctrl-C, a notebook's stop button, or SIGTERM end the run after the update in hand, with a
+    checkpoint to resume from.
 
     Args:
         model: the network; trained in place. To resume, as it was before training.
-        pairs: pictures and masks.
+        pairs: pictures and masks (`find_pairs`).
         out: the run's folder.
-        config: the recipe.
-        resume: go on from the newest checkpoint in `out`, if there is one.
-        tensorboard: write what TensorBoard shows to `out/tensorboard`.
+        config: the recipe, or the name of a preset, whose stage is then RLN's.
+        resume: go on from the newest checkpoint in `out`.
+        tensorboard: the same as `tracker="tensorboard"`.
         kept_out: sets of pictures by what they are called; their errors before and after training are printed.
+        hold_out: pictures to validate by, or the share of `pairs` that is set aside for that; by default 10 % where
+            there are at least 20 pictures. `best/` is the network with the lowest error on them.
+        tracker: "tensorboard" or "trackio", which then show the log.
 
     Raises:
-        TrainingError: `out` holds another run's checkpoints, or another process trains in it, the recipe does not fit
-            the number of pictures or processes, the loss is no longer finite, or a checkpoint cannot be written.
+        DataError: a mask is a photo, say (`dgrl.data.checking`).
+        TrainingError: `out` holds another run's checkpoints, or none to resume, or another process trains in it, the
+            recipe does not fit the number of pictures or processes, the loss diverges, a picture cannot be read any
+            more, or a checkpoint cannot be written.
     """
+    out = Path(out)
+    config = preset(config, "rln") if isinstance(config, str) else config
+    if resume and not whole_checkpoints(out):
+        raise TrainingError(f"{out} holds no checkpoint to resume: train without `resume` there")
     if not resume:
         check_unused(out)
+    tracker = tracker or ("tensorboard" if tensorboard else None)
+    if hold_out is None or isinstance(hold_out, (int, float)):
+        pairs, hold_out = hold_out_share(pairs, hold_out, config.seed)
     set_seed(config.seed)
     accelerator = make_accelerator(config)
-    with claimed(out) if accelerator.is_main_process else nullcontext():
-        return _train(accelerator, model, pairs, out, config, resume, tensorboard, kept_out or {})
-
-
-def _train(
-    accelerator: Accelerator,
-    model: DGRL,
-    pairs: list[Pair],
-    out: Path,
-    config: TrainingConfig,
-    resume: bool,
-    tensorboard: bool,
-    kept_out: Mapping[str, Sequence[Pair]],
-) -> DGRL:
-    """`train`, in a folder that is claimed."""
-    model.to(accelerator.device)  # all of it: the BRN stage runs RLN too, outside of what Accelerate prepares
-    start_weights = weights_of(model) if config.kept_change < 1 else {}
-    measured = KeptOut(model, kept_out if accelerator.is_main_process else {})
-    accelerator.print(f"Training {config.stage} on {in_use(accelerator)} with {len(pairs)} pictures")
-    stage: Any = make_stage(model, config)
-    if config.stage == "brn" and config.stored_maps:
-        stage.store_maps(pairs, out / MAPS_FOLDER)
-    data = stage.make_data(pairs)
-    order = Shuffle(len(data), config.seed)
-    size = piece_size(config, len(data), accelerator.num_processes)
-    loader: Any = make_loader(data, order, size, config.workers, accelerator.device)
-    stage = stage.to(memory_format=torch.channels_last)
-    if config.compile:
-        (model.brn if config.stage == "brn" else model.rln).compile()
-    optimiser: Any = make_optimiser(stage, config)
-    stage, optimiser, loader = accelerator.prepare(stage, optimiser, loader)
-    progress = Progress(total=config.max_updates or config.epochs * (len(loader) // config.accumulate))
-    if resume:
-        load_checkpoint(accelerator, out, progress)
-    watching = watchers(accelerator, out, progress, tensorboard)
-    stage.train()
-
-    with ExitStack() as closing, stop_signals() as stop, fastest(accelerator.device):
-        for watcher in watching:
-            closing.callback(watcher.close)
-        start = time.perf_counter()
-        for batch in batches(loader, data, order, progress, size, config.accumulate):
-            loss, stopped = update(accelerator, stage, optimiser, batch, progress, config, stop.is_set())
-            now = time.perf_counter()
-            for watcher in watching:
-                watcher.update(progress, loss, size * config.accumulate / (now - start))
-            start = now
-            if watching and config.pictures_every and progress.update % config.pictures_every == 0:
-                with changed_by(model, start_weights, config.kept_change):
-                    figure = looks(model, evenly_spaced(pairs), refine=config.stage != "rln")
-                    measured.say(model, f"update {progress.update}, ")
-                for watcher in watching:
-                    watcher.look(progress, figure)
-            last = stopped or progress.update == progress.total
-            if last or progress.update % config.checkpoint_every == 0:
-                save_checkpoint(accelerator, out, progress, config.keep)
-            if last:
-                break
-    model.eval()
-    if progress.update < progress.total:
-        accelerator.print(f"Stopped after update {progress.update} of {progress.total}; it can be resumed")
-        return model
-    if start_weights:
-        keep_change(model, start_weights, config.kept_change)
     if accelerator.is_main_process:
-        measured.say(model)
-        try:
-            model.save_pretrained(out)
-        except OSError as error:
-            raise TrainingError(f"the network cannot be written to {out}: {error}") from error
-    return model
+        check_pairs([*pairs, *hold_out])
+    with claimed(out) if accelerator.is_main_process else nullcontext():
+        return _Run(accelerator, model, list(pairs), list(hold_out), out, config).train(resume, tracker, kept_out or {})
+
+
+class _Run:
+    """A run in a folder that is claimed: what its parts share."""
+
+    def __init__(
+        self,
+        accelerator: Accelerator,
+        model: DGRL,
+        pairs: list[Pair],
+        hold_out: list[Pair],
+        out: Path,
+        config: TrainingConfig,
+    ) -> None:
+        self.accelerator = accelerator
+        self.model = model
+        self.pairs = pairs
+        self.hold_out = hold_out
+        self.out = out
+        self.config = config
+        self.start: dict[str, Tensor] = {}
+        self.average: MovingAverage | None = None
+        self.watching: list[Watcher] = []
+
+    def train(self, resume: bool, tracker: str | None, kept_out: Mapping[str, Sequence[Pair]]) -> DGRL:
+        """See `train`."""
+        accelerator, model, config = self.accelerator, self.model, self.config
+        model.to(accelerator.device)  # all of it: the BRN stage runs RLN too, outside of what Accelerate prepares
+        self.start = {} if config.kept_change == 1 else weights_of(model)
+        self.measured = KeptOut(model, kept_out if accelerator.is_main_process else {})
+        told = f", {len(self.hold_out)} to validate by" if self.hold_out else ""
+        accelerator.print(f"Training {config.stage} on {in_use(accelerator)} with {len(self.pairs)} pictures{told}")
+        for line in compare_run(self.out, config, self.pairs, self.hold_out, resume, accelerator.is_main_process):
+            accelerator.print(line)
+        stage: Any = make_stage(model, config)
+        if config.stage == "brn" and config.stored_maps:
+            stage.store_maps(self.pairs, self.out / MAPS_FOLDER)
+        data = stage.make_data(self.pairs)
+        order = Shuffle(len(data), config.seed)
+        size = piece_size(config, len(data), accelerator.num_processes)
+        loader: Any = make_loader(data, order, size, config.workers, accelerator.device)
+        stage = stage.to(memory_format=torch.channels_last)
+        if config.compile:
+            (model.brn if config.stage == "brn" else model.rln).compile()
+        if config.ema:
+            self.average = MovingAverage(stage, config.ema)
+            accelerator.register_for_checkpointing(self.average)
+        optimiser: Any = make_optimiser(stage, config)
+        stage, optimiser, loader = accelerator.prepare(stage, optimiser, loader)
+        progress = Progress(total=config.max_updates or config.epochs * (len(loader) // config.accumulate))
+        if resume:
+            peaks = [group["peak"] for group in optimiser.param_groups]
+            load_checkpoint(accelerator, self.out, progress)
+            for group, peak in zip(optimiser.param_groups, peaks, strict=True):
+                group["peak"] = peak  # the recipe's, which may have changed
+        self.watching = watchers(accelerator, self.out, progress, tracker)
+        stage.train()
+        with ExitStack() as closing, stop_signals() as stop, fastest(accelerator.device):
+            for watcher in self.watching:
+                closing.callback(watcher.close)
+            reader = batches(loader, data, order, progress, size, config.accumulate)
+            self.make_updates(stage, optimiser, reader, progress, size * config.accumulate, stop)
+        model.eval()
+        if not progress.over:
+            accelerator.print(f"Stopped after update {progress.update} of {progress.total}; it can be resumed")
+            return model
+        self.finish(progress)
+        return model
+
+    def make_updates(
+        self,
+        stage: Any,
+        optimiser: Any,
+        reader: Iterator[list[Batch]],
+        progress: Progress,
+        pictures: int,
+        stop: threading.Event,
+    ) -> None:
+        """Update after update, with what belongs between them, until the run is over or stopped."""
+        every = self.config.validate_every or max(1, progress.total // VALIDATIONS)
+        saved = progress.update
+        begun = time.perf_counter()
+        while not progress.over:
+            try:
+                batch = next(reader)
+                numbers, stopped = update(
+                    self.accelerator, stage, optimiser, batch, progress, self.config, stop.is_set(), begun, pictures
+                )
+            except ReadingError as error:
+                # Other processes would wait for this one for ever.
+                if self.accelerator.num_processes == 1 and saved < progress.update:
+                    save_checkpoint(self.accelerator, self.out, progress, self.config.keep)
+                raise TrainingError(f"{error}; update {progress.update} can be resumed from") from error
+            except DivergenceError as error:
+                left = drop_unproven(self.out, progress) if self.accelerator.is_main_process else ""
+                raise TrainingError(f"{error}; {left}") from error
+            begun = time.perf_counter()
+            if self.average is not None:
+                self.average.update()
+            for watcher in self.watching:
+                watcher.update(progress, numbers)
+            self.note_end(progress)
+            over = stopped or progress.over
+            if self.hold_out and (progress.update % every == 0 or progress.over):
+                over = self.validate(progress) or over
+            elif self.config.pictures_every and progress.update % self.config.pictures_every == 0:
+                self.look(progress, self.pairs)
+            if over or progress.update % self.config.checkpoint_every == 0:
+                save_checkpoint(self.accelerator, self.out, progress, self.config.keep)
+                saved = progress.update
+            if over:
+                break
+
+    def note_end(self, progress: Progress) -> None:
+        """End the run where its time is up."""
+        if self.config.minutes is not None and progress.seconds >= 60 * self.config.minutes:
+            progress.ended = f"{self.config.minutes:g} minutes are over"
+
+    def validate(self, progress: Progress) -> bool:
+        """Measure the hold-out pictures with the network as it would be kept; whether the run is to end."""
+        kind = judged_map(self.config.stage, self.model.config.steps)
+        if self.accelerator.is_main_process:
+            with as_kept(self.model, self.average, self.start, self.config.kept_change):
+                scores = validate(self.model, self.hold_out)
+                best = note_scores(progress, scores, kind)
+                if best:
+                    save_best(self.model, self.out, scores, progress)
+                figure = looks(self.model, evenly_spaced(self.hold_out), refine=True)
+                self.measured.say(self.model, f"update {progress.update}, ")
+            for watcher in self.watching:
+                watcher.validated(progress, scores.as_json(), best)
+                watcher.look(progress, figure)
+            self.scores = scores
+            tqdm.write(f"update {progress.update}: {scores.sentence()}{', the best so far' if best else ''}")
+        stale = progress.validations - progress.best_validation
+        if self.config.patience is not None and stale >= self.config.patience:
+            progress.ended = f"no lower hold-out error in {stale} validations"
+        # The main process alone has measured.
+        ended = self.accelerator.reduce(torch.tensor(float(bool(progress.ended)), device=self.accelerator.device))
+        if float(ended) and not progress.ended:
+            progress.ended = "the hold-out error falls no more"
+        return bool(progress.ended)
+
+    def kept_share(self) -> float:
+        """The recipe's share of the change, or the one that the hold-out pictures speak for; in all processes alike."""
+        if self.config.kept_change is not None:
+            return self.config.kept_change
+        chosen = [0.0]
+        if self.accelerator.is_main_process:
+            kind = judged_map(self.config.stage, self.model.config.steps)
+            kept = choose_share(self.model, self.start, self.hold_out, kind)
+            self.accelerator.print(kept.sentence(kind))
+            chosen = [kept.share]
+        return float(broadcast_object_list(chosen)[0])
+
+    def look(self, progress: Progress, pairs: list[Pair]) -> None:
+        """Show a few pictures that are trained on."""
+        if self.watching:
+            with as_kept(self.model, self.average, self.start, self.config.kept_change):
+                figure = looks(self.model, evenly_spaced(pairs), refine=self.config.stage != "rln")
+                self.measured.say(self.model, f"update {progress.update}, ")
+            for watcher in self.watching:
+                watcher.look(progress, figure)
+
+    def finish(self, progress: Progress) -> None:
+        """Make the network what is kept of it, and write it with its card."""
+        if self.average is not None:
+            self.average.apply()
+        if self.start:
+            keep_change(self.model, self.start, self.kept_share())
+        if progress.ended:
+            self.accelerator.print(f"Ended after update {progress.update} of {progress.total}: {progress.ended}")
+        if self.accelerator.is_main_process:
+            self.measured.say(self.model)
+            try:
+                self.model.save_pretrained(self.out)
+                write_card(self.out, self.config, progress, self.pairs, self.hold_out)
+            except OSError as error:
+                raise TrainingError(f"the network cannot be written to {self.out}: {error}") from error
 
 
 def make_accelerator(config: TrainingConfig) -> Accelerator:
@@ -171,6 +315,8 @@ def piece_size(config: TrainingConfig, pictures: int, processes: int) -> int:
     """
     size = min(config.batch_size // config.accumulate, pictures // config.accumulate)
     if size == 0:
+        if pictures == 0:
+            raise TrainingError("there are no pictures to train with")
         raise TrainingError(f"{pictures} pictures are fewer than the {config.accumulate} pieces of an update")
     if size % processes:
         raise TrainingError(
@@ -258,7 +404,7 @@ def batches(
         data.epoch = order.epoch = progress.update // updates_per_epoch
         order.start = progress.update % updates_per_epoch * size * accumulate
         pieces: list[Batch] = []
-        for piece in loader:
+        for piece in reading(loader):
             pieces.append(piece)
             if len(pieces) == accumulate:
                 yield pieces
@@ -273,11 +419,13 @@ def update(
     progress: Progress,
     config: TrainingConfig,
     stop: bool,
-) -> tuple[float, bool]:
-    """One update; its loss, and whether any process was asked to stop.
+    begun: float,
+    pictures: int,
+) -> tuple[Update, bool]:
+    """One update of so many pictures, whose reading began at `begun`; and whether any process was asked to stop.
 
     Raises:
-        TrainingError: the loss is not finite. The weights stay as they were.
+        DivergenceError: the loss is not finite, or has grown out of all proportion. The weights stay as they were.
     """
     set_learning_rates(optimiser, progress, config)
     total = torch.zeros((), device=accelerator.device)
@@ -288,16 +436,18 @@ def update(
                 loss = stage(*piece) / len(pieces)
             total += loss.detach()
             accelerator.backward(loss)
-    shared: Any = accelerator.reduce(torch.stack([total, total.new_tensor(float(stop))]), "mean")
-    value, stopped = shared.tolist()
-    if not math.isfinite(value):
-        raise TrainingError(f"the loss is {value} at update {progress.update}; lower learning_rate")
-    if config.clip is not None:
-        accelerator.clip_grad_norm_(stage.parameters(), config.clip)
+    spent = progress.seconds + time.perf_counter() - begun
+    shared: Any = accelerator.reduce(torch.stack([total, *total.new_tensor([float(stop), spent])]), "mean")
+    value, stopped, spent = shared.tolist()
+    check_loss(value, progress, 0.0 if config.summed else LEAST)
+    norm = accelerator.clip_grad_norm_(stage.parameters(), math.inf if config.clip is None else config.clip)
     optimiser.step()
     optimiser.zero_grad()
     progress.update += 1
-    return value, stopped > 0
+    progress.seconds = spent
+    speed = pictures / max(time.perf_counter() - begun, 1e-9)
+    rate = max(group["lr"] for group in optimiser.param_groups)
+    return Update(value, rate, float(norm), speed), stopped > 0
 
 
 def set_learning_rates(optimiser: Any, progress: Progress, config: TrainingConfig) -> None:
@@ -305,7 +455,11 @@ def set_learning_rates(optimiser: Any, progress: Progress, config: TrainingConfi
     factor = 1.0
     if config.schedule == "cosine":
         rising = (progress.update + 1) / max(1, int(progress.total * config.warm_up))
-        falling = 0.5 * (1 + math.cos(math.pi * progress.update / progress.total))
+        done = progress.update / progress.total
+        if config.minutes is not None:
+            done = min(1.0, max(done, progress.seconds / (60 * config.minutes)))
+            rising = max(rising, done / max(config.warm_up, 1e-9))
+        falling = 0.5 * (1 + math.cos(math.pi * done))
         factor = min(rising, falling)
     for group in optimiser.param_groups:
         group["lr"] = group["peak"] * factor
@@ -313,14 +467,17 @@ def set_learning_rates(optimiser: Any, progress: Progress, config: TrainingConfi
 
 @contextmanager
 def stop_signals() -> Iterator[threading.Event]:
-    """An event that Ctrl-C, a notebook's stop button, or SIGTERM set, instead of breaking off; a second Ctrl-C does."""
+    """An event that Ctrl-C, a notebook's stop button, or SIGTERM set, instead of breaking off; a second Ctrl-C does.
+
+    A second SIGTERM does not: a launcher sends one to each process after the panel has sent one to all.
+    """
     stop = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield stop  # only the main thread hears signals
         return
 
-    def ask(_number: int, _frame: Any) -> None:
-        if stop.is_set():
+    def ask(number: int, _frame: Any) -> None:
+        if stop.is_set() and number == signal.SIGINT:
             raise KeyboardInterrupt
         stop.set()
 

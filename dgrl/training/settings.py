@@ -6,8 +6,9 @@ The checks are made of it (`check`), and so are a command's options (`with_optio
 import dataclasses
 import inspect
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import typer
@@ -63,6 +64,16 @@ def check(settings: Any) -> None:
             fault = setting.fault(value)
         if fault is not None:
             raise ValueError(f"{name} {fault}, not {value!r}")
+
+
+def check_names(settings: type, given: Iterable[str]) -> None:
+    """TypeError, with the nearest name, if one of the names is no field of a dataclass."""
+    known = [field.name for field in dataclasses.fields(settings)]
+    for name in given:
+        if name not in known:
+            near = get_close_matches(name, known, 1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise TypeError(f"{settings.__name__} has no setting {name}{hint}")
 
 
 def with_options(settings: Any, **defaults: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:

@@ -1,5 +1,6 @@
 """RLN's maps, made once and kept, for trainings of BRN that are much longer than it takes to make them."""
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from torchvision.transforms import v2
 from dgrl.data.colours import Recolour
 from dgrl.data.crops import CropData
 from dgrl.data.pairs import Pair
-from dgrl.files import replacing
+from dgrl.files import digest, replacing
 from dgrl.images import read_image, to_tensor
 from dgrl.model import DGRL
 
@@ -25,10 +26,14 @@ MAPS_FOLDER = "maps"
 def store_maps(model: DGRL, pairs: Sequence[Pair], folder: Path, steps: int | None) -> list[Path]:
     """RLN's last map of every whole picture as an 8-bit PNG of BRN's size; those that are there are kept.
 
-    Files are numbered, not named: pictures of several data sets may share names.
+    A file is known by the picture's name and content, and by RLN's weights: a list that has changed, or another
+    network, finds its own maps.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    files = [folder / f"{number:06d}.png" for number in range(len(pairs))]
+    network = hashlib.sha256(f"{steps} {model.config.rln_size} {model.config.brn_size}".encode())
+    for value in model.rln.state_dict().values():
+        network.update(value.detach().cpu().contiguous().numpy().tobytes())
+    files = [folder / f"{pair.stem}-{_key(pair, network.hexdigest())}.png" for pair in pairs]
     for pair, file in zip(pairs, files, strict=True):
         if file.exists():
             continue
@@ -38,6 +43,10 @@ def store_maps(model: DGRL, pairs: Sequence[Pair], folder: Path, steps: int | No
         with replacing(file) as partial:
             Image.fromarray((prior[0, 0] * 255).round().byte().cpu().numpy()).save(partial, "png")
     return files
+
+
+def _key(pair: Pair, network: str) -> str:
+    return hashlib.sha256(f"{digest(pair.image)} {network}".encode()).hexdigest()[:16]
 
 
 def still(augment: bool) -> v2.Transform:

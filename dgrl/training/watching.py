@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,14 +27,35 @@ from dgrl.training.checkpoints import Progress, TrainingError
 
 LOG_FILE = "log.jsonl"
 LOOKED_AT = 3
-NOTEBOOK_INTERVAL = 2.0
+NOTEBOOK_INTERVAL = EARLY_INTERVAL = 2.0
+EARLY_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Update:
+    """Numbers of one update.
+
+    Attributes:
+        loss: its batch's, before the update.
+        learning_rate: the largest of all parameters.
+        gradient_norm: before it is clipped.
+        pictures_per_second: over all processes.
+    """
+
+    loss: float
+    learning_rate: float
+    gradient_norm: float
+    pictures_per_second: float
 
 
 class Watcher:
     """Something that is told how a run goes."""
 
-    def update(self, progress: Progress, loss: float, pictures_per_second: float) -> None:
-        """An update has been made; `loss` is its batch's."""
+    def update(self, progress: Progress, numbers: Update) -> None:
+        """An update has been made."""
+
+    def validated(self, progress: Progress, scores: dict[str, Any], best: bool) -> None:
+        """The hold-out pictures have been measured (`Scores.as_json`); whether they were never better."""
 
     def look(self, progress: Progress, figure: Figure) -> None:
         """The fixed pictures as the network sees them now."""
@@ -53,13 +75,27 @@ class Files(Watcher):
     def __init__(self, out: Path, progress: Progress) -> None:
         self._pictures = out / "pictures"
         path = out / LOG_FILE
-        kept = [line for line in _whole_lines(path) if json.loads(line)["update"] <= progress.update]
+        kept = [line for line in whole_lines(path) if json.loads(line)["update"] <= progress.update]
         path.write_text("".join(kept), encoding="utf-8")
         self._log = path.open("a", encoding="utf-8")
 
-    def update(self, progress: Progress, loss: float, pictures_per_second: float) -> None:
+    def update(self, progress: Progress, numbers: Update) -> None:
         """See `Watcher`."""
-        line = {"update": progress.update, "loss": round(loss, 5), "pictures_per_second": round(pictures_per_second, 2)}
+        self._write(
+            {
+                "update": progress.update,
+                "loss": round(numbers.loss, 5),
+                "learning_rate": float(f"{numbers.learning_rate:.4g}"),
+                "gradient_norm": float(f"{numbers.gradient_norm:.4g}"),
+                "pictures_per_second": round(numbers.pictures_per_second, 2),
+            }
+        )
+
+    def validated(self, progress: Progress, scores: dict[str, Any], best: bool) -> None:
+        """See `Watcher`."""
+        self._write({"update": progress.update, "validation": scores, "best": best})
+
+    def _write(self, line: dict[str, Any]) -> None:
         self._log.write(json.dumps(line) + "\n")
         self._log.flush()
 
@@ -74,14 +110,24 @@ class Files(Watcher):
 
 
 class Bar(Watcher):
-    """A progress bar with loss, speed and time left; on a terminal a bar, elsewhere a line every half minute."""
+    """A progress bar with loss, speed and time left; on a terminal a bar, elsewhere a line now and then.
+
+    Elsewhere is a line every two seconds in the first minute, and in a notebook, and every half minute later on.
+    """
 
     def __init__(self, progress: Progress) -> None:
-        self._bar = bar(total=progress.total, initial=progress.update, unit="update")
+        self._bar = bar(total=progress.total, initial=progress.update, unit="update", miniters=1)
+        self._later = self._bar.mininterval
+        self._begun = time.monotonic()
+        self._bar.mininterval = min(EARLY_INTERVAL, self._later)
 
-    def update(self, progress: Progress, loss: float, pictures_per_second: float) -> None:
+    def update(self, progress: Progress, numbers: Update) -> None:
         """See `Watcher`."""
-        self._bar.set_postfix_str(f"loss {loss:.3f}, {pictures_per_second:.1f} pictures/s", refresh=False)
+        self._bar.set_postfix_str(
+            f"loss {numbers.loss:.3f}, {numbers.pictures_per_second:.1f} pictures/s", refresh=False
+        )
+        if not in_notebook() and time.monotonic() - self._begun > EARLY_SECONDS:
+            self._bar.mininterval = self._later
         self._bar.update(progress.update - self._bar.n)
 
     def close(self) -> None:
@@ -103,10 +149,15 @@ class TensorBoard(Watcher):
             raise TrainingError("TensorBoard is not installed; `pip install tensorboard` brings it") from error
         self._writer = SummaryWriter(str(out / "tensorboard"))
 
-    def update(self, progress: Progress, loss: float, pictures_per_second: float) -> None:
+    def update(self, progress: Progress, numbers: Update) -> None:
         """See `Watcher`."""
-        self._writer.add_scalar("loss", loss, progress.update)
-        self._writer.add_scalar("pictures per second", pictures_per_second, progress.update)
+        for name, value in asdict(numbers).items():
+            self._writer.add_scalar(name.replace("_", " "), value, progress.update)
+
+    def validated(self, progress: Progress, scores: dict[str, Any], best: bool) -> None:  # noqa: ARG002
+        """See `Watcher`."""
+        for name, value in flat(scores).items():
+            self._writer.add_scalar(f"validation/{name}", value, progress.update)
 
     def look(self, progress: Progress, figure: Figure) -> None:
         """See `Watcher`."""
@@ -118,21 +169,60 @@ class TensorBoard(Watcher):
         self._writer.close()
 
 
+class Trackio(Watcher):
+    """Everything in Trackio, on this machine: a project of the folder's parent, a run of the folder's name.
+
+    Raises:
+        TrainingError: the package `trackio` is not installed.
+    """
+
+    def __init__(self, out: Path) -> None:
+        try:
+            import trackio
+        except ImportError as error:
+            raise TrainingError("Trackio is not installed; `pip install trackio` brings it") from error
+        folder = out.resolve()
+        self._trackio = trackio
+        trackio.init(project=folder.parent.name or "dgrl", name=folder.name, resume="allow")
+
+    def update(self, progress: Progress, numbers: Update) -> None:
+        """See `Watcher`."""
+        self._trackio.log(asdict(numbers), step=progress.update)
+
+    def validated(self, progress: Progress, scores: dict[str, Any], best: bool) -> None:  # noqa: ARG002
+        """See `Watcher`."""
+        self._trackio.log({f"validation/{name}": value for name, value in flat(scores).items()}, step=progress.update)
+
+    def close(self) -> None:
+        """See `Watcher`."""
+        self._trackio.finish()  # type: ignore[no-untyped-call]
+
+
+def flat(scores: dict[str, Any]) -> dict[str, float]:
+    """The numbers of `Scores.as_json` by names such as "MAE/t0"."""
+    groups = {group: values for group, values in scores.items() if isinstance(values, dict)}
+    return {f"{group}/{name}": value for group, values in groups.items() for name, value in values.items()}
+
+
+TRACKERS: dict[str, type[TensorBoard] | type[Trackio]] = {"tensorboard": TensorBoard, "trackio": Trackio}
+
+
 class Notebook(Watcher):
     """A live curve of the loss and the latest pictures, in the output of the cell that trains."""
 
     def __init__(self, out: Path, progress: Progress) -> None:
         from IPython.display import display
 
-        lines = [json.loads(line) for line in _whole_lines(out / LOG_FILE)]
-        self._losses = [(line["update"], line["loss"]) for line in lines if line["update"] <= progress.update]
+        lines = [json.loads(line) for line in whole_lines(out / LOG_FILE)]
+        kept = [line for line in lines if line["update"] <= progress.update and "loss" in line]
+        self._losses = [(line["update"], line["loss"]) for line in kept]
         self._drawn = 0.0
         self._curve = display(self._draw(), display_id=True)  # type: ignore[no-untyped-call]
         self._pictures: Any = None
 
-    def update(self, progress: Progress, loss: float, pictures_per_second: float) -> None:  # noqa: ARG002
+    def update(self, progress: Progress, numbers: Update) -> None:
         """See `Watcher`; the curve is drawn again every two seconds at most."""
-        self._losses.append((progress.update, loss))
+        self._losses.append((progress.update, numbers.loss))
         if time.monotonic() - self._drawn > NOTEBOOK_INTERVAL:
             self._curve.update(self._draw())
 
@@ -162,13 +252,19 @@ def _shown(figure: Figure, words: str) -> Any:
     return Shown(figures.jpeg(figure), format="jpeg", alt=words)  # type: ignore[no-untyped-call]
 
 
-def watchers(accelerator: Accelerator, out: Path, progress: Progress, tensorboard: bool) -> list[Watcher]:
-    """Those that suit where the run was started: none in any but the main process."""
+def watchers(accelerator: Accelerator, out: Path, progress: Progress, tracker: str | None) -> list[Watcher]:
+    """Those that suit where the run was started: none in any but the main process.
+
+    Raises:
+        TrainingError: there is no such tracker, or its package is not installed.
+    """
+    if tracker not in (None, *TRACKERS):
+        raise TrainingError(f"tracker {tracker!r} is unknown; there is {' and '.join(TRACKERS)}")
     if not accelerator.is_main_process:
         return []
+    tracked: list[Watcher] = [TRACKERS[tracker](out)] if tracker else []
     found: list[Watcher] = [Notebook(out, progress)] if in_notebook() else []
-    found += [Files(out, progress), Bar(progress)]
-    return [*found, TensorBoard(out)] if tensorboard else found
+    return [*found, Files(out, progress), Bar(progress), *tracked]
 
 
 def in_notebook() -> bool:
@@ -199,7 +295,7 @@ def evaluating(model: DGRL) -> Iterator[None]:
 
 @torch.inference_mode()
 def looks(model: DGRL, pairs: list[Pair], refine: bool) -> Figure:
-    """A row per picture: the photo, its mask, each time step's map, the refined one, and the last step's weight maps.
+    """A row per picture: the photo, its mask, each time step's map, the refined one, and all weight maps.
 
     The network is left in the mode it was in.
     """
@@ -210,11 +306,15 @@ def looks(model: DGRL, pairs: list[Pair], refine: bool) -> Figure:
 def _look(model: DGRL, pair: Pair, refine: bool) -> dict[str, RGB]:
     localised, found = run(model, pair, None, refine)
     shown = {"mask": pair.truth().astype(np.float32)} | {kind: found[kind][0, 0].cpu().numpy() for kind in found}
-    weights = {level: maps[0, 0].float().cpu().numpy() for level, maps in localised.steps[-1].weight_maps.items()}
+    weights = {
+        f"{level}, t{t}": maps[0, 0].float().cpu().numpy()
+        for t, step in enumerate(localised.steps)
+        for level, maps in step.weight_maps.items()
+    }
     return seen(read_image(pair.image), shown, weights)
 
 
-def _whole_lines(path: Path) -> list[str]:
+def whole_lines(path: Path) -> list[str]:
     """The lines of a text file that end: a kill may have left half of one. None if there is no file."""
     if not path.is_file():
         return []

@@ -232,3 +232,46 @@ def test_two_processes_do_not_train_in_one_folder(dgrl, drawn, tmp_path):
     finally:
         other.communicate("")
     assert dgrl(*drawn, *NEW, *QUICK, "--out", out)[0] == 0
+
+
+def test_a_run_may_be_resumed_from_elsewhere_and_with_its_data_moved(dgrl, drawn, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folders = ("--images", "drawn/image", "--masks", "drawn/mask")
+    settings = (*NEW, *QUICK, "--steps", 0, "--checkpoint-every", 1)
+    assert dgrl(*folders, *settings, "--out", "cut")[0] == 0
+    saved = json.loads((tmp_path / "cut" / "training.json").read_text())
+    assert saved["images"] == [str(tmp_path / "drawn" / "image")]
+    (tmp_path / "cut" / "model.safetensors").unlink()
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    code, out, err = dgrl("--resume", "../cut", "--learning-rate", 1)
+    assert (code, err) == (0, [])
+    assert any("--learning-rate: not taken" in line for line in out)
+    (tmp_path / "cut" / "model.safetensors").unlink()
+    (tmp_path / "drawn").rename(tmp_path / "moved")
+    assert dgrl("--resume", "../cut")[0] == 1
+    code, out, _ = dgrl("--resume", "../cut", "--images", "../moved/image", "--masks", "../moved/mask")
+    assert code == 0
+    assert not [line for line in out if "has changed" in line], "the names are the same"
+
+
+def test_pictures_are_held_out_by_list_or_share(dgrl, drawn, tmp_path):
+    names = tmp_path / "names.txt"
+    names.write_text("000.png\n001.png\n")
+    code, out, _ = dgrl(*drawn, *NEW, *QUICK, "--steps", 0, "--hold-out", names, "--out", tmp_path / "listed")
+    assert code == 0
+    assert any(line.endswith("with 3 pictures, 2 to validate by") for line in out)
+    assert (tmp_path / "listed" / "best" / "model.safetensors").is_file()
+    share = dgrl(*drawn, *NEW, *QUICK, "--steps", 0, "--hold-out", 0.4, "--out", tmp_path / "share")[1]
+    assert any(line.endswith("with 3 pictures, 2 to validate by") for line in share)
+    for wanted, said in (("1.5", "from 0 to below 1"), ("no.txt", "neither a file of names nor a share")):
+        code, _, err = dgrl(*drawn, *NEW, *QUICK, "--hold-out", wanted, "--out", tmp_path / "run")
+        assert code == 1
+        assert said in err[0]
+
+
+def test_rates_are_tried_on_request(dgrl, drawn, tmp_path):
+    code, out, err = dgrl(*drawn, *NEW, *QUICK, "--steps", 0, "--find-rate", "--out", tmp_path / "rates")
+    assert (code, err) == (0, [])
+    assert "the loss falls fastest at learning_rate" in out[-1]
+    assert {path.name for path in (tmp_path / "rates").iterdir()} == {"rates.csv", "rates.png"}

@@ -1,13 +1,15 @@
 """The report of what is wrong with a folder of pictures and one of masks."""
 
+import shutil
+
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFilter
 
 from dgrl.data import checking
 from dgrl.data.checking import Folders, Problem, check
-from dgrl.data.pairs import DataError
-from tests.helpers.networks import draw_photo
+from dgrl.data.pairs import DataError, find_pairs
+from tests.helpers.networks import draw_photo, write_pairs
 
 
 def picture(path, size=(30, 20), orientation=None):
@@ -166,3 +168,47 @@ def test_several_folders_and_missing_ones(folders, tmp_path):
 def test_sound_pairs_are_judged_without_reading_pictures_in_full(folders, monkeypatch):
     monkeypatch.setattr(checking, "read_image", lambda path: pytest.fail(f"{path} was read in full"))
     assert len(check([folders]).sound()) == 5
+
+
+def test_masks_that_are_photos_are_told_from_soft_and_drawn_ones(tmp_path):
+    for pair in write_pairs(tmp_path / "drawn", 4):
+        photo = Image.open(pair.image)
+        photo.convert("L").save(tmp_path / "drawn" / "mask" / pair.mask.name)
+    grey = check([Folders(tmp_path / "drawn" / "image", tmp_path / "drawn" / "mask")])
+    assert not grey.pairs
+    assert {problem.kind for problem in grey.problems} == {"masks that are photos"}
+    assert "it has the grey levels of a photo" in grey.report()
+    same = check([Folders(tmp_path / "drawn" / "image", tmp_path / "drawn" / "image")])
+    assert "it is the picture itself" in same.report()
+    pairs = write_pairs(tmp_path / "soft", 3)
+    for pair in pairs:
+        soft = Image.open(pair.mask).filter(ImageFilter.GaussianBlur(3))
+        soft.save(pair.mask)
+    assert len(check([Folders(pairs[0].image.parent, pairs[0].mask.parent)]).pairs) == 3
+
+
+def test_odd_masks_and_copies_are_remarked_on(tmp_path):
+    pairs = write_pairs(tmp_path / "drawn", 4)
+    Image.new("L", (80, 64), 255).save(pairs[0].mask)
+    tiny = np.zeros((64, 80), np.uint8)
+    tiny[3, 3] = 255
+    Image.fromarray(tiny).save(pairs[1].mask)
+    shutil.copy(pairs[2].image, pairs[3].image)
+    found = check([Folders(pairs[0].image.parent, pairs[0].mask.parent)])
+    assert len(found.pairs) == 4
+    few, many, copies = found.remarks
+    assert "less than 0.1% of their picture: 1" in few
+    assert "more than 95% of their picture: 1" in many
+    assert "copies of others: 1" in copies
+
+
+def test_names_that_do_not_match_are_shown_beside_each_other(tmp_path):
+    pairs = write_pairs(tmp_path / "drawn", 2)
+    for pair in pairs:
+        pair.mask.rename(pair.mask.with_name(f"{pair.stem}_mask.png"))
+    found = check([Folders(pairs[0].image.parent, pairs[0].mask.parent)])
+    assert "pictures are called like 000.png, masks like 000_mask.png" in found.notes[0]
+    with pytest.raises(DataError, match=r"000_mask\.png is there, but masks need the names"):
+        find_pairs(str(pairs[0].image.parent), str(pairs[0].mask.parent))
+    with pytest.raises(DataError, match=r"is not a folder; did you mean .*image\?"):
+        find_pairs(tmp_path / "drawn" / "imges", tmp_path / "drawn" / "mask")

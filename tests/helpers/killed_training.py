@@ -14,11 +14,12 @@ import torch
 
 from dgrl import DGRL
 from dgrl.data.pairs import find_pairs
+from dgrl.training.checkpoints import whole_checkpoints
 from dgrl.training.config import TrainingConfig
 from dgrl.training.loop import train
 from tests.helpers.networks import TRAINED
 
-CONFIG = TrainingConfig(batch_size=2, size=64, workers=0, max_updates=24, checkpoint_every=1, keep=1)
+CONFIG = TrainingConfig(batch_size=2, size=64, workers=0, max_updates=24, checkpoint_every=1, keep=1, validate_every=6)
 PEEK = os.WEXITED | os.WNOHANG | os.WNOWAIT
 
 
@@ -26,7 +27,8 @@ def run(pictures: Path, out: Path) -> None:
     """Train, from the newest checkpoint on if there is one."""
     torch.set_num_threads(1)
     torch.manual_seed(1)
-    train(DGRL(TRAINED), find_pairs(pictures / "image", pictures / "mask"), out, CONFIG, resume=True)
+    pairs = find_pairs(pictures / "image", pictures / "mask")
+    train(DGRL(TRAINED), pairs[1:], out, CONFIG, resume=bool(whole_checkpoints(out)), hold_out=pairs[:1])
 
 
 def start(pictures: Path, out: Path) -> int:

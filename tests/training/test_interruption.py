@@ -17,4 +17,6 @@ def test_killed_again_and_again_it_ends_with_the_same_weights(tmp_path):
     assert int(said.split()[-1]) >= 1, "no kill met a checkpoint that was being written"
     whole, cut = (DGRL.from_pretrained(tmp_path / name).state_dict() for name in ("whole", "cut"))
     assert all(torch.equal(value, cut[name]) for name, value in whole.items())
-    assert (tmp_path / "cut" / "log.jsonl").read_text().count("\n") == CONFIG.max_updates
+    best, again = (DGRL.from_pretrained(tmp_path / name / "best").state_dict() for name in ("whole", "cut"))
+    assert all(torch.equal(value, again[name]) for name, value in best.items())
+    assert (tmp_path / "cut" / "log.jsonl").read_text().count("\n") == CONFIG.max_updates + 4

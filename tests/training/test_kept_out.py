@@ -8,6 +8,7 @@ import torch
 
 from dgrl import DGRL
 from dgrl.training.config import TrainingConfig, preset
+from dgrl.training.keeping import Kept, best_of
 from dgrl.training.kept_out import changed_by, errors, keep_change, percent, weights_of
 from dgrl.training.loop import train
 from tests.helpers.networks import TINY, filled, write_pairs
@@ -77,10 +78,38 @@ def test_the_finetune_preset_leaves_the_backbone_and_keeps_a_share():
     assert preset("finetune", "rln", epochs=3).max_updates is None
     assert preset("finetune", "rln", epochs=3, max_updates=7).max_updates == 7
     assert (recipe.frozen_blocks, recipe.batch_size) == (5, 2)
-    assert 0 < recipe.kept_change < 1
+    assert recipe.kept_change is None, "the hold-out pictures decide"
     assert recipe.learning_rate < preset("default", "rln").learning_rate
 
 
 def test_a_change_in_words():
     assert percent(0.05, 0.04) == "-20.0 %"
     assert percent(0.0, 0.1) == "from 0"
+
+
+def test_the_share_is_chosen_by_gain_and_cost():
+    def kept(share, after, moved, before=0.1):
+        return Kept(share, before, after, moved)
+
+    found = [kept(1.0, 0.02, 0.05), kept(0.8, 0.03, 0.01), kept(0.4, 0.06, 0.005)]
+    assert best_of(found, 0.1).share == 0.8, "all of it would cost too much elsewhere"
+    assert best_of([kept(1.0, 0.12, 0.001), kept(0.4, 0.11, 0.0)], 0.1).share == 0, "no harm"
+    assert best_of([Kept(1.0, None, None, 0.03), Kept(0.8, None, None, 0.01)], None).share == 0.8
+    said = found[1].sentence("t2")
+    assert "Kept 80%" in said
+    assert "0.1000 → 0.0300 (-70.0 %)" in said
+    assert "move by 0.0100" in said
+
+
+def test_fine_tuning_chooses_its_share_and_says_so(network, pairs, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("dgrl.training.keeping.PHOTOS", 1)
+    start = weights_of(network)
+    chosen = []
+    monkeypatch.setattr("dgrl.training.keeping.best_of", lambda found, before: chosen.extend(found) or found[-1])
+    train(network, pairs[:4], tmp_path / "run", TrainingConfig(**QUICK, kept_change=None), hold_out=pairs[4:])
+    assert "Kept 20% of the change: hold-out MAE of" in capsys.readouterr().out
+    assert [one.share for one in chosen] == [1.0, 0.8, 0.6, 0.4, 0.2]
+    assert chosen[0].moved > chosen[-1].moved > 0
+    with changed_by(network, start, 1.0):
+        after = errors(network, pairs[4:])
+    assert after[f"t{TINY.steps}"] == pytest.approx(chosen[-1].after, abs=1e-6)

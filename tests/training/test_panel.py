@@ -1,0 +1,160 @@
+"""The training panel: its controls, and that it is a view of the run's folder."""
+
+import base64
+import json
+import re
+import time
+
+import pytest
+from PIL import Image
+
+from dgrl import DGRL
+from dgrl.training.checkpoints import TrainingError
+from dgrl.training.config import TrainingConfig, preset
+from dgrl.training.form import Form
+from dgrl.training.panel import TrainingPanel
+from dgrl.training.runs import is_running, options_of, read_state, shown_command, start_run, stop_run
+from dgrl.training.settings import fields
+from tests.helpers.networks import TRAINED, write_pairs
+
+QUICK = {"size": 64, "batch_size": 2, "max_updates": 40, "workers": 0, "validate_every": 4, "checkpoint_every": 4}
+
+
+@pytest.fixture
+def drawn(tmp_path):
+    write_pairs(tmp_path / "drawn", 20)
+    DGRL(TRAINED).save_pretrained(tmp_path / "network")
+    return tmp_path / "drawn" / "image", tmp_path / "drawn" / "mask"
+
+
+@pytest.fixture
+def panel(drawn, tmp_path):
+    one = TrainingPanel(tmp_path / "run", *drawn, "default", network={"init": tmp_path / "network"}, **QUICK)
+    yield one
+    one.close()
+
+
+def pretend(out, updates=(2, 4)):
+    """A run's folder as training leaves it."""
+    (out / "pictures").mkdir(parents=True)
+    record = {"recipe": vars(preset("default", "rln", **QUICK)), "pictures": 18}
+    (out / "recipe.json").write_text(json.dumps(record))
+    lines = [{"update": u, "loss": 1 / u, "pictures_per_second": 4.0} for u in range(1, updates[-1] + 1)]
+    for shade, update in enumerate(updates):
+        scores = {"pictures": 2, "MAE": {"t0": 0.3 / update, "refined": 0.2}, "maxF": {"t0": 0.5, "refined": 0.6}}
+        lines.append({"update": update, "validation": scores, "best": True})
+        Image.new("RGB", (8, 8), (80 * shade, 0, 0)).save(out / "pictures" / f"{update:08d}.png")
+    (out / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    (out / "checkpoints" / "00000004").mkdir(parents=True)
+
+
+def shown(panel):
+    return base64.b64decode(re.search(r"base64,([^\"]+)", panel.pictures.value)[1])
+
+
+def test_every_setting_has_a_control_with_help_and_bounds():
+    form = Form(TrainingConfig())
+    assert set(form.controls) == set(fields(TrainingConfig))
+    assert TrainingConfig(**form.values()) == TrainingConfig()
+    for name, (_, setting) in fields(TrainingConfig).items():
+        assert setting.meaning in form.controls[name].tooltip
+    form.controls["batch_size"].value = -3
+    assert form.values()["batch_size"] == 1, "below its bound"
+    form.controls["learning_rate"].value = "2e-3"
+    form.controls["max_updates"].value = "7"
+    assert form.changes(TrainingConfig()) == {"batch_size": 1, "learning_rate": 2e-3, "max_updates": 7}
+    form.controls["learning_rate"].value = "fast"
+    with pytest.raises(ValueError, match="learning_rate must be a number, not 'fast'"):
+        form.values()
+
+
+def test_settings_become_options():
+    options = options_of({"images": "a b", "augment": False, "pretrained": True, "minutes": None, "max_updates": 3})
+    assert options == ["--images", "a b", "--no-augment", "--pretrained", "--max-updates", "3"]
+    assert shown_command(options, 2).startswith("accelerate launch --num_processes 2 -m dgrl train --images 'a b'")
+
+
+def test_a_panel_shows_what_the_folder_says(drawn, tmp_path):
+    pretend(tmp_path / "run")
+    panel = TrainingPanel(tmp_path / "run", *drawn, "default", **QUICK)
+    try:
+        assert panel.label.value == "stopped, update 4 of 40"
+        assert panel.start_button.disabled
+        assert panel.stop_button.disabled
+        assert not panel.resume_button.disabled
+        assert 'alt="Loss by update' in panel.curves.value
+        last = shown(panel)
+        panel.film.value = 2
+        assert shown(panel) == (tmp_path / "run" / "pictures" / "00000002.png").read_bytes() != last
+        panel.evaluate_button.click()
+        assert "<td>MAE</td><td>0.0750</td>" in panel.scores.value
+        data, _ = panel._repr_mimebundle_()
+        assert base64.b64decode(data["image/png"]) == last
+    finally:
+        panel.close()
+
+
+def test_misuse_is_a_sentence_in_the_panel(panel, drawn):
+    panel.masks.value = str(drawn[0])
+    panel.start_button.click()
+    time.sleep(0)
+    assert "masks that are photos" in panel.message.value
+    assert 'role="alert"' in panel.message.value
+    panel.masks.value = str(drawn[1]) + "s"
+    panel.start_button.click()
+    assert "did you mean" in panel.message.value
+    panel.masks.value = ""
+    panel.start_button.click()
+    assert "name a folder of pictures and one of masks" in panel.message.value
+    assert not panel.out.exists()
+
+
+def test_the_check_shows_its_findings_and_augmented_pictures(panel):
+    panel.check_data()
+    assert "20 pictures with masks" in panel.findings.value
+    assert "Augmented pictures" in panel.preview.children[0].value
+
+
+def test_it_shows_the_command_and_the_python_that_do_the_same(panel):
+    assert "accelerate launch -m dgrl train --images" in panel.commands.value
+    assert "--max-updates 40" in panel.commands.value
+    assert "preset(&#x27;default&#x27;, &#x27;rln&#x27;" in panel.commands.value
+
+
+@pytest.mark.slow
+def test_a_run_outlives_the_panel_and_is_found_again(panel, tmp_path):
+    """Start, stop, a new panel on the same folder, resume: the weights are those of a run that never stopped."""
+    import torch
+
+    out = tmp_path / "run"
+    panel.start()
+    with pytest.raises(TrainingError, match=r"trains in .* already"):
+        start_run(out, [])
+    wait(lambda: len(read_state(out).validations) >= 2, out)
+    again = TrainingPanel(out)
+    try:
+        assert again.images.value == panel.images.value
+        assert again.form.values() == panel.form.values()
+        again.refresh()
+        assert not again.stop_button.disabled
+        again.stop()
+        wait(lambda: not is_running(out), out)
+        again.refresh()
+        assert not again.resume_button.disabled, again.state.said
+        again.resume()
+        wait(lambda: read_state(out).finished and not is_running(out), out)
+    finally:
+        again.close()
+        stop_run(out)
+    whole = tmp_path / "whole"
+    start_run(whole, [*panel.arguments()[:-1], str(whole)])
+    wait(lambda: read_state(whole).finished and not is_running(whole), whole)
+    one, other = (DGRL.from_pretrained(folder).state_dict() for folder in (out, whole))
+    assert all(torch.equal(value, other[name]) for name, value in one.items())
+
+
+def wait(holds, out, seconds=400):
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, read_state(out).said
+        time.sleep(0.5)
