@@ -10,6 +10,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import nbformat
@@ -46,9 +47,21 @@ def lab(tmp_path: Path, traces: dict[str, Trace]) -> Iterator[str]:
     folder = tmp_path / "notebooks"
     folder.mkdir()
     traces["wide"].save(folder / "trace.npz")
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(NOTEBOOK)])
+    write_notebook(folder / "explore.ipynb", NOTEBOOK)
+    with served(folder, tmp_path) as address:
+        yield address
+
+
+def write_notebook(path: Path, source: str) -> None:
+    """A notebook of one cell."""
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)])
     notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    nbformat.write(notebook, folder / "explore.ipynb")
+    nbformat.write(notebook, path)
+
+
+@contextmanager
+def served(folder: Path, tmp_path: Path) -> Iterator[str]:
+    """The address of a JupyterLab without token that shows `folder` and keeps its own files in `tmp_path`."""
     own = (
         "JUPYTER_CONFIG_DIR",
         "JUPYTER_RUNTIME_DIR",
