@@ -29,8 +29,8 @@ def outputs(notebook: Any) -> list[Any]:
     return [output for cell in code_cells(notebook) for output in cell.outputs]
 
 
-def test_there_are_six_notebooks_and_the_readme_names_them() -> None:
-    named = {"explore", "equations", "train", "finetune", "evaluate", "attribution"}
+def test_there_are_seven_notebooks_and_the_readme_names_them() -> None:
+    named = {"explore", "equations", "train", "finetune", "evaluate", "attribution", "survey"}
     assert {path.stem for path in NOTEBOOKS} == named
     readme = (FOLDER.parent / "README.md").read_text(encoding="utf-8")
     assert not [name for name in named if f"(notebooks/{name}.ipynb)" not in readme]
