@@ -220,6 +220,14 @@ def test_a_survey_that_was_stopped_goes_on(network: DGRL, surveyed: Survey, tmp_
         Store(tmp_path, plan, ["other"])
 
 
+def test_the_rows_of_several_processes_are_one_table(network: DGRL, surveyed: Survey, tmp_path: Path) -> None:
+    stores = [Store(tmp_path, surveyed.plan, [fingerprint(network)]) for _ in range(2)]
+    for process, store in enumerate(stores):
+        list(store.append(process, iter(surveyed.rows[process::2])))
+    assert stores[0].done() == {row.picture for row in surveyed.rows}
+    assert list(stores[0].survey([row.picture for row in surveyed.rows]).rows) == list(surveyed.rows)
+
+
 def test_the_command_writes_its_files_and_does_nothing_twice(
     network: DGRL,
     pairs: list[Pair],
