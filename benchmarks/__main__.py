@@ -28,6 +28,7 @@ SECTIONS = {
     "data": "benchmarks.data",
     "training": "benchmarks.training",
     "flat": "benchmarks.flat",
+    "matting": "benchmarks.matting",
     "gpu": "benchmarks.gpu",
 }
 """What is run for each section of the page, between its marks."""

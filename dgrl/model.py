@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from dgrl.checkpoint import CONFIG_FILE, CheckpointError, checkpoint_folder, load_weights, read_config, save_weights
 from dgrl.images import Picture, read_image, read_photo, to_tensor
+from dgrl.images.matting import matted
 from dgrl.network.brn import BRN, BRNOutput
 from dgrl.network.config import BRN_SETTINGS, DGRLConfig
 from dgrl.network.mirrored import localise_twice
@@ -123,6 +124,7 @@ class DGRL(
         point: Point | None = None,
         prompt: Picture | None = None,
         quality: Quality = "normal",
+        matting: bool = False,
     ) -> NDArray[np.float32]:
         """The saliency map of one picture; with a prompt, the map of the object that is meant.
 
@@ -134,6 +136,7 @@ class DGRL(
             prompt: a mask of the object (see `dgrl.prompts.mask_prompt`).
             quality: "high" averages RLN's maps over the picture and its mirror image before BRN: more accurate, and
                 twice RLN's time.
+            matting: solve for edges as fine as the picture's own (see `dgrl.images.matting`); takes seconds more.
 
         Returns:
             (H, W) float32 in [0, 1], the picture's own size; the probability that a pixel is salient.
@@ -148,7 +151,8 @@ class DGRL(
         edits = prompt_edits(self, photo, box, point, prompt, steps)
         with listening(Recorder(edits)) if edits else nullcontext():
             output = self(to_tensor(photo), steps, quality)
-        return _finite(output.saliency[0, 0])
+        saliency = _finite(output.saliency[0, 0])
+        return matted(photo, saliency) if matting else saliency
 
     def cut_out(
         self,
@@ -159,6 +163,7 @@ class DGRL(
         point: Point | None = None,
         prompt: Picture | None = None,
         quality: Quality = "normal",
+        matting: bool = False,
     ) -> Image.Image:
         """The object of one picture on transparency: an RGBA image of the picture's size.
 
@@ -167,7 +172,8 @@ class DGRL(
         from dgrl.images.cutouts import cut_out  # imports torchvision, which takes seconds
 
         photo = read_photo(picture)
-        return cut_out(photo, self.detect(photo.seen, steps, box=box, point=point, prompt=prompt, quality=quality))
+        saliency = self.detect(photo.seen, steps, box=box, point=point, prompt=prompt, quality=quality, matting=matting)
+        return cut_out(photo, saliency)
 
     def trace(
         self,

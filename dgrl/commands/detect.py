@@ -88,6 +88,9 @@ def detect(
     largest: Largest = False,
     threshold: Threshold = None,
     invert: Invert = False,
+    matting: Annotated[
+        bool, typer.Option("--matting", help="Edges as fine as the photo's own: hair, thin lines. Takes seconds more.")
+    ] = False,
     as_json: Annotated[
         bool,
         typer.Option("--json", help="Print a line of JSON for each photo: files, box, area (share), mean saliency."),
@@ -116,7 +119,7 @@ def detect(
     from dgrl.commands.photos import find_photos
     from dgrl.commands.prompting import read_prompt
 
-    results = chosen_results(cutout, cutout_only, background, trim, threshold, largest, invert)
+    results = chosen_results(cutout, cutout_only, background, trim, threshold, largest, invert, matting)
     prompt = read_prompt(box, point)
     refused: list[Exception] = []
 
@@ -147,7 +150,8 @@ def detect(
         with contextlib.redirect_stdout(sys.stdout if said else io.StringIO()):
             model, _ = load_model(weights, device, precision)
 
-        def write(path: Path, photo: "images.Photo", saliency: "NDArray[np.float32]") -> None:
+        def write(path: Path, photo: "images.Photo", found_map: "NDArray[np.float32]") -> None:
+            saliency = results.saliency(photo, found_map)
             if printed:
                 results.print(path, photo, saliency, sys.stdout.buffer)
                 return
@@ -231,6 +235,7 @@ def chosen_results(
     threshold: float | None,
     largest: bool,
     invert: bool,
+    matting: bool = False,
 ) -> "Results":
     """What the options ask for; any option for cut-outs asks for one."""
     from dgrl.commands.results import Results
@@ -238,7 +243,7 @@ def chosen_results(
 
     ground = None if background is None else Background.named(background)
     cutout = cutout or cutout_only or trim is not None or ground is not None
-    return Results(not cutout_only, cutout, ground, trim, threshold, largest, invert)
+    return Results(not cutout_only, cutout, ground, trim, threshold, largest, invert, matting)
 
 
 def check_streams(photos: list[Path], out: Path) -> None:

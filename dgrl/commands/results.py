@@ -1,6 +1,8 @@
 """What `dgrl detect` makes of a photo and its saliency map: files, and a line of JSON."""
 
+import contextlib
 import json
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +16,7 @@ from dgrl.files import replacing
 from dgrl.images import Photo, to_grey
 from dgrl.images.cutouts import Background, binary, cut_out, largest_part, trimmed
 from dgrl.images.marking import save_marked
+from dgrl.images.matting import matted
 from dgrl.trace import found_in
 
 if TYPE_CHECKING:
@@ -51,6 +54,7 @@ class Results:
         threshold: maps and cut-outs have two values only.
         largest: only the largest connected part is kept.
         invert: what is not the object is kept.
+        matting: edges follow the photo's own at its full size.
     """
 
     map: bool = True
@@ -60,11 +64,15 @@ class Results:
     threshold: float | None = None
     largest: bool = False
     invert: bool = False
+    matting: bool = False
 
-    def saliency(self, found: NDArray[np.float32]) -> NDArray[np.float32]:
+    def saliency(self, photo: Photo, found: NDArray[np.float32]) -> NDArray[np.float32]:
         """The map that is written, of the map that was found, both (H, W) in [0, 1]."""
         if self.largest:
             found = largest_part(found)
+        if self.matting:
+            with contextlib.redirect_stdout(sys.stderr):  # pymatting prints; here go pictures and JSON
+                found = matted(photo.seen, found)
         if self.threshold is not None:
             found = binary(found, self.threshold)
         return 1 - found if self.invert else found
@@ -80,23 +88,23 @@ class Results:
             log.error("dgrl: %s", one_line(f"{path}: nothing is found in it, so its cut-out is not trimmed"))
         return laid if cropped is None else cropped
 
-    def save(self, path: Path, photo: Photo, found: NDArray[np.float32], targets: Targets) -> None:
-        """Write the files of one photo; OSError, naming the file, if one of them cannot be written."""
-        saliency = self.saliency(found)
+    def save(self, path: Path, photo: Photo, saliency: NDArray[np.float32], targets: Targets) -> None:
+        """Write the files of one photo; OSError, naming the file, if one of them cannot be written.
+
+        `saliency` is the map that is written (see `saliency`).
+        """
         if targets.map is not None:
             _write(to_grey(saliency), targets.map)
         if targets.cutout is not None:
             _write(self.picture(path, photo, saliency), targets.cutout)
 
-    def print(self, path: Path, photo: Photo, found: NDArray[np.float32], stream: "BinaryIO") -> None:
+    def print(self, path: Path, photo: Photo, saliency: NDArray[np.float32], stream: "BinaryIO") -> None:
         """Write the cut-out, or else the map, to a stream as PNG."""
-        saliency = self.saliency(found)
         save_marked(self.picture(path, photo, saliency) if self.cutout else to_grey(saliency), stream)
         stream.flush()
 
-    def summary(self, path: Path, found: NDArray[np.float32], targets: Targets) -> str:
+    def summary(self, path: Path, saliency: NDArray[np.float32], targets: Targets) -> str:
         """One line of JSON about the map that was written."""
-        saliency = self.saliency(found)
         inside = found_in(saliency)
         box = Image.fromarray(inside).getbbox()
         about = {

@@ -236,3 +236,12 @@ def test_what_the_readme_says_to_those_who_come_from_rembg(dgrl, here, command):
     code, _, err = dgrl(*shlex.split(command)[1:])
     assert (code, err) == (0, [])
     assert files(here) != ["in.jpg", "in/a.jpg"]
+
+
+def test_matting_is_what_the_library_gives(dgrl, here, checkpoint):
+    photo(here / "a.png", (90, 60))
+    model = DGRL.from_pretrained(checkpoint)
+    expected = model.detect("a.png", matting=True)
+    assert dgrl("detect", "a.png", "--matting", "--precision", "fp32", "--cutout")[0] == 0
+    assert np.abs(grey("saliency/a.png") - 255 * expected).max() < 2
+    assert np.abs(np.asarray(model.cut_out("a.png", matting=True))[..., 3] - 255 * expected).max() <= 1

@@ -1,0 +1,102 @@
+"""Edges at the photo's own size: alpha in the band around an object's outline, solved from the photo's colours.
+
+Levin et al., "A Closed-Form Solution to Natural Image Matting", TPAMI 2008, in pymatting. BRN works at 480×480, so that
+the edges of a larger photo's map are as soft as the enlargement makes them.
+"""
+
+from collections.abc import Iterator
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dgrl.images.reading import RGB
+
+BAND = 1.0
+"""How far the band reaches beyond soft edges on both sides, in pixels of BRN's map."""
+BRN_SIDE = 480
+SURE = 0.05
+"""Below this, and above 1 less this, a map is sure of a pixel."""
+TILE = 384
+"""Side of what is solved at a time, and so is all memory that is needed."""
+MARGIN = 24
+"""Pixels around a tile, at least, that are solved with it and thrown away, so that no seam is seen."""
+MARGIN_REACHES = 6
+"""The same in reaches of the band: so far from its middle the map is sure, one way and the other."""
+MOST_UNKNOWN = 0.75
+"""A tile of which more is unknown stays as it is: its colours say nothing of what is meant."""
+
+SHIFTS = (1e-4, 1e-3, 1e-2, 0.1, 1.0, 10.0, 100.0)
+"""Of the diagonal in the incomplete Cholesky decomposition, tried in turn."""
+
+Map = NDArray[np.float32]
+
+
+def matted(photo: RGB, saliency: Map) -> Map:
+    """A map whose edges follow the photo's: alpha where the map is unsure, 0 or 1 elsewhere.
+
+    Args:
+        photo: (H, W, 3).
+        saliency: (H, W) in [0, 1].
+
+    Returns:
+        (H, W) in [0, 1].
+    """
+    trimap = trimap_of(saliency)
+    result = np.where(trimap == 0.5, saliency, trimap).astype(np.float32)
+    margin = max(MARGIN, MARGIN_REACHES * _reach(saliency))
+    for inner, outer in _tiles(saliency.shape[0], saliency.shape[1], margin):
+        known = trimap[outer]
+        both = (known == 0).any() and (known == 1).any()
+        unknown = known == 0.5
+        if both and unknown[_within(inner, outer)].any() and unknown.mean() <= MOST_UNKNOWN:
+            result[inner] = _solved(photo[outer], known)[_within(inner, outer)]
+    return result
+
+
+def _reach(saliency: Map) -> int:
+    """How far the band reaches beyond soft edges, in pixels."""
+    return max(round(BAND * max(saliency.shape) / BRN_SIDE), 1)
+
+
+def trimap_of(saliency: Map) -> Map:
+    """(H, W): 1 where a map is surely the object, 0 where it surely is not, one half in the band between."""
+    from scipy import ndimage
+
+    size = 2 * _reach(saliency) + 1
+    inside = ndimage.minimum_filter(saliency, size) > 1 - SURE
+    outside = ndimage.maximum_filter(saliency, size) < SURE
+    return np.where(inside, 1, np.where(outside, 0, 0.5)).astype(np.float32)
+
+
+def _solved(photo: RGB, trimap: Map) -> Map:
+    """Alpha of a tile."""
+    from pymatting import estimate_alpha_cf, ichol  # compiles for some seconds, once on a machine
+
+    # Without a shift the decomposition often fails first, which pymatting prints.
+    solver = {"preconditioner": partial(ichol, shifts=SHIFTS), "cg_kwargs": {"rtol": 1e-6}}
+    alpha: Map = estimate_alpha_cf(photo / 255, trimap.astype(np.float64), **solver).astype(np.float32)
+    return alpha.clip(0, 1)
+
+
+Window = tuple[slice, slice]
+
+
+def _tiles(height: int, width: int, margin: int) -> Iterator[tuple[Window, Window]]:
+    """Windows that cover the picture, each alone and with its margin."""
+    for top in range(0, height, TILE):
+        for left in range(0, width, TILE):
+            inner = slice(top, min(top + TILE, height)), slice(left, min(left + TILE, width))
+            outer = tuple(
+                slice(max(one.start - margin, 0), min(one.stop + margin, side))
+                for one, side in zip(inner, (height, width), strict=True)
+            )
+            yield inner, (outer[0], outer[1])
+
+
+def _within(inner: Window, outer: Window) -> Window:
+    """The inner window in the coordinates of the outer one."""
+    rows, columns = (
+        slice(one.start - around.start, one.stop - around.start) for one, around in zip(inner, outer, strict=True)
+    )
+    return rows, columns
