@@ -10,6 +10,7 @@ randomised.
 import time
 from collections.abc import Generator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -67,6 +68,13 @@ class Faithfulness:
     sensitivity: float
     beats_chance: bool
     seconds: float
+
+    def as_json(self) -> dict[str, Any]:
+        """All fields as numbers and lists for JSON, and `words`."""
+        fields = {
+            name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in vars(self).items()
+        }
+        return {**fields, "words": self.words}
 
     @property
     def words(self) -> str:

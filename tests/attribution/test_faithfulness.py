@@ -1,5 +1,6 @@
 """Checks of explanations: true ones beat chance, shuffled ones do not, and randomised heads change explanations."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -58,6 +59,9 @@ def test_the_true_explanation_beats_chance(network: DGRL, truth: NDArray[np.floa
     assert checked.beats_chance
     assert "beats chance" in checked.words
     assert f"{checked.deletion_area:.2f}" in checked.words
+    sent = json.loads(json.dumps(checked.as_json()))
+    assert sent["insertion"] == checked.insertion.tolist()
+    assert (sent["words"], sent["beats_chance"]) == (checked.words, True)
 
 
 @pytest.mark.parametrize("method", METHODS)
