@@ -79,8 +79,10 @@ class Explorer(anywidget.AnyWidget):
         pixel = self.traces[asked["slot"]].pixel(asked["x"], asked["y"])
         self.send({**asked, "coefficients": pixel.coefficients.ravel().tolist()})
 
-    def _repr_mimebundle_(self, **_: Any) -> tuple[dict[Any, Any], dict[Any, Any]]:
+    def _repr_mimebundle_(self, **settings: Any) -> tuple[dict[Any, Any], dict[Any, Any]]:
+        own = super()._repr_mimebundle_(**settings)
+        metadata = own[1] if isinstance(own, tuple) else {}  # Colab must be told where widgets of others come from
         view = {"version_major": 2, "version_minor": 0, "model_id": self.model_id}
         picture = base64.b64encode(figures.jpeg(self.figure())).decode()
         text = "Explorer of a pass: run this notebook to use it"
-        return {"application/vnd.jupyter.widget-view+json": view, "image/jpeg": picture, "text/plain": text}, {}
+        return {"application/vnd.jupyter.widget-view+json": view, "image/jpeg": picture, "text/plain": text}, metadata

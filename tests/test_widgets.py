@@ -3,6 +3,8 @@
 import base64
 import io
 import json
+import sys
+import types
 from dataclasses import replace
 from pathlib import Path
 
@@ -127,3 +129,14 @@ def test_the_script_in_a_browser(browser: Browser, trace: Trace, bare: Trace, tm
     assert tab.evaluate("listening()") == []
     assert trouble == []
     tab.close()
+
+
+def test_colab_is_told_where_the_widget_comes_from(tiny_model: DGRL, monkeypatch: pytest.MonkeyPatch) -> None:
+    colab = types.ModuleType("google.colab.output")
+    colab.enable_custom_widget_manager = lambda: None  # type: ignore[attr-defined]
+    colab._widgets = types.SimpleNamespace(_installed_url="https://widgets.example")  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "google.colab.output", colab)
+    data, metadata = explore(tiny_model.trace(draw_photo()[0]))._repr_mimebundle_()
+    assert "image/jpeg" in data
+    view = metadata["application/vnd.jupyter.widget-view+json"]
+    assert view["colab"]["custom_widget_manager"]["url"] == "https://widgets.example"

@@ -30,12 +30,13 @@ def wait(holds, out: Path) -> None:
         time.sleep(0.3)
 
 
-def restart(lab: str) -> None:
+def restart(page: Page, lab: str) -> None:
     """Restart the only kernel, as JupyterLab's menu does."""
     with urllib.request.urlopen(f"{lab}/api/kernels", timeout=30) as answer:
         (kernel,) = json.load(answer)
-    request = urllib.request.Request(f"{lab}/api/kernels/{kernel['id']}/restart", method="POST")
-    urllib.request.urlopen(request, timeout=120).close()
+    (token,) = [cookie["value"] for cookie in page.context.cookies() if cookie["name"] == "_xsrf"]
+    done = page.request.post(f"{lab}/api/kernels/{kernel['id']}/restart", headers={"X-XSRFToken": token})
+    assert done.ok, done.text()
 
 
 def button(page: Page, name: str):
@@ -64,7 +65,7 @@ def test_start_stop_restart_resume(browser: Browser, tmp_path: Path) -> None:
             assert stopped.resumable
             assert stopped.update < QUICK["max_updates"], "it had ended before it was stopped"
 
-            restart(lab)
+            restart(page, lab)
             wait_for_kernel(page, lab)
             page.locator(".jp-CodeCell .cm-content").click()
             page.keyboard.press("Control+Enter")
