@@ -1,8 +1,8 @@
 """Whether onnxruntime is faster than PyTorch on this CPU: `python -m benchmarks.engines`. Prints a Markdown table.
 
 All compute the same pass, from squares to the refined map: the network as the programs run it, in float32 and in bf16
-where the CPU has it; the file of `dgrl export` with no edit given; and that file cut down to what `dgrl detect` needs,
-with the map as its only output and the edits' defaults as constants, so that onnxruntime may fuse what it likes. They
+where the CPU has it; the file of `dgrl export --without-edits`; and that file cut down to what `dgrl detect` needs,
+with the map as its only output, so that onnxruntime may fuse what it likes. They
 take turns, so that a busy machine is as unkind to the one as to the other, and each turn is compared within itself.
 """
 
@@ -12,7 +12,6 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
@@ -39,7 +38,7 @@ FASTER = 0.9
 def engines(model: DGRL, folder: Path) -> dict[str, Callable[[], object]]:
     """One pass over one picture, by the name of what computes it."""
     path = folder / "model.onnx"
-    export(model, path)
+    export(model, path, edits=False)
     picture = write.pictures(model)[0]
     feeds = {name: value.numpy() for name, value in picture.items()}
     threads = {"intra_op_num_threads": torch.get_num_threads()}
@@ -57,16 +56,10 @@ def engines(model: DGRL, folder: Path) -> dict[str, Callable[[], object]]:
 
 
 def map_alone(proto: onnx.ModelProto) -> onnx.ModelProto:
-    """The file with the refined map as its only output, and without inputs that have a default."""
-    graph = proto.graph
-    constants = {tensor.name for tensor in graph.initializer}
-    kept: tuple[tuple[Any, list[onnx.ValueInfoProto]], ...] = (
-        (graph.input, [value for value in graph.input if value.name not in constants]),
-        (graph.output, [value for value in graph.output if value.name == REFINED]),
-    )
-    for values, staying in kept:
-        del values[:]
-        values.extend(staying)
+    """The file with the refined map as its only output."""
+    kept = [value for value in proto.graph.output if value.name == REFINED]
+    del proto.graph.output[:]
+    proto.graph.output.extend(kept)
     return proto
 
 

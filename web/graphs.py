@@ -2,7 +2,7 @@
 
 RLN is cut between time steps, so that the page can take as many as it likes, and starts an altered pass at the first
 step that differs: `step0`, `step1` … with the heads of that step (the last one goes on for all later ones), and `brn`.
-All altering inputs (`dgrl.export.inputs`) are inputs that must be given: onnxruntime-web knows no others.
+All altering inputs (`dgrl.export.inputs`) must be given.
 """
 
 import json
@@ -18,6 +18,7 @@ from onnx import external_data_helper, numpy_helper
 from torch import Tensor
 
 from dgrl.export.graph import Alterations, halved, session, to_onnx
+from dgrl.export.inputs import as_json
 from dgrl.export.write import BRN_IMAGE, HALF_TOLERANCE, RLN_IMAGE, TOLERANCE, pictures, ready
 from dgrl.model import DGRL
 from dgrl.taps import BLOCKS, REFINED, logits_name
@@ -91,10 +92,6 @@ def write_graphs(model: DGRL, folder: Path, half: bool) -> dict[str, Any]:
     known: dict[str, Any] = {}
     for name, module in cut(ready(model, fold=not half)).items():
         proto = to_onnx(module, batch=False, fold=not half)
-        inputs = set(module.defaults)
-        kept = [tensor for tensor in proto.graph.initializer if tensor.name not in inputs]
-        del proto.graph.initializer[:]
-        proto.graph.initializer.extend(kept)
         if half:
             proto = halved(proto)
         for tensor in proto.graph.initializer:
@@ -102,7 +99,7 @@ def write_graphs(model: DGRL, folder: Path, half: bool) -> dict[str, Any]:
         (folder / f"{name}.onnx").write_bytes(proto.SerializeToString())
         known[name] = {
             "inputs": {key: list(value.shape) for key, value in (module.inputs | module.defaults).items()},
-            "defaults": {key: default_of(value.numpy()) for key, value in module.defaults.items()},
+            "defaults": as_json(module.defaults),
             "outputs": module.outputs,
         }
     (folder / WEIGHTS).write_bytes(shared)
@@ -155,12 +152,6 @@ def share(tensor: onnx.TensorProto, shared: bytearray, places: dict[bytes, int])
     tensor.ClearField("float_data")
     external_data_helper.set_external_data(tensor, WEIGHTS, places[data], len(data))
     tensor.ClearField("raw_data")
-
-
-def default_of(values: Any) -> Any:
-    """A default as JSON: one number if all are alike, else the list."""
-    alike = np.unique(values)
-    return float(alike[0]) if len(alike) == 1 else [float(value) for value in values.ravel()]
 
 
 def config_for_page(model: DGRL) -> dict[str, Any]:

@@ -15,11 +15,13 @@ def export(
     half: Annotated[
         bool, typer.Option("--half", help="Store the weights in half precision: half as large, maps within .01.")
     ] = False,
+    without_edits: Annotated[
+        bool, typer.Option("--without-edits", help="Leave out the inputs that stand for edits: only photos go in.")
+    ] = False,
 ) -> None:
-    """Write a checkpoint as ONNX: every map an output, every alteration an input with a default.
+    """Write a checkpoint as ONNX: every map an output, every edit an input.
 
-    The file is checked by onnxruntime against the network before it is kept. What its inputs mean is said in
-    dgrl/export/inputs.py.
+    onnxruntime checks the file against the network before it is kept. docs/onnx.md shows how to feed it.
     """
     from dgrl.checkpoint import default_weights
     from dgrl.export import export as write
@@ -28,10 +30,10 @@ def export(
     if out.is_dir():
         raise typer.BadParameter(f"{out} is a folder; name a file", param_hint="--out")
     name = weights or default_weights()
-    written = write(DGRL.from_pretrained(name), out, steps, half)
+    written = write(DGRL.from_pretrained(name), out, steps, half, edits=not without_edits)
     typer.echo(one_line(f"{Path(name).name} -> {out} ({written.megabytes:.1f} MB, opset {written.opset})"))
     for kind, shapes in (("input", written.inputs), ("output", written.outputs)):
         for port, shape in shapes.items():
-            optional = ", has a default" if port in written.altering else ""
-            typer.echo(f"  {kind:<7}{port:<32}{'×'.join(map(str, shape))}{optional}")
+            edit = ", an edit" if port in written.altering else ""
+            typer.echo(f"  {kind:<7}{port:<32}{'×'.join(map(str, shape))}{edit}")
     typer.echo(f"onnxruntime gives what the network gives, within {written.difference:.1g}")

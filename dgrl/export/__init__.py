@@ -1,4 +1,4 @@
-"""The network as an ONNX file that runs anywhere: every tap an output, every edit an input with a default.
+"""The network as an ONNX file that runs anywhere: every tap an output, every edit an input.
 
 | file | what it does |
 |---|---|
@@ -9,7 +9,7 @@
 ONNX is not needed for anything else: `pip install 'dgrl[export]'`.
 """
 
-from dgrl.export.inputs import as_inputs
+from dgrl.export.inputs import as_inputs, defaults
 from dgrl.export.write import Exported, ExportError, export
 
-__all__ = ["ExportError", "Exported", "as_inputs", "export"]
+__all__ = ["ExportError", "Exported", "as_inputs", "defaults", "export"]

@@ -1,4 +1,4 @@
-"""Modules to ONNX: one graph, whose altering inputs have defaults, or are asked for like any other."""
+"""Modules to ONNX: one graph, whose altering inputs are inputs like any other."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -29,17 +29,19 @@ class Alterations(nn.Module):
         networks: holds the weights that `compute` uses.
         compute: what is run, on tensors in the order of `inputs`; what it returns are outputs too, by their names.
         inputs: an example of each tensor that it takes, by name, with a batch of two.
+        edits: False for a module without altering inputs.
 
     Attributes:
-        defaults: the altering inputs by name, in their order.
+        defaults: the value of each altering input that changes nothing: the altering inputs by name, in their order.
         outputs: names of what `forward` gives: every tap that is passed, then what `compute` returns.
     """
 
-    def __init__(self, networks: nn.Module, compute: Compute, inputs: Mapping[str, Tensor]) -> None:
+    def __init__(self, networks: nn.Module, compute: Compute, inputs: Mapping[str, Tensor], edits: bool = True) -> None:
         super().__init__()
         self.networks = networks
         self.compute = compute
         self.inputs = dict(inputs)
+        self.edits = edits
         listener, more = self._run(tuple(inputs.values()), {})
         self.defaults = {name: value.detach().clone() for name, value in listener.defaults.items()}
         self.outputs = [*listener.values, *more]
@@ -48,7 +50,7 @@ class Alterations(nn.Module):
     def _run(
         self, inputs: tuple[Tensor, ...], altering: Mapping[str, Tensor]
     ) -> tuple[Alterable, Mapping[str, Tensor]]:
-        listener = Alterable(altering)
+        listener = Alterable(altering, self.edits)
         with listening(listener):
             more = self.compute(*inputs)
         return listener, more
@@ -62,10 +64,10 @@ class Alterations(nn.Module):
 
 
 def to_onnx(module: Alterations, batch: bool = True, fold: bool = True) -> onnx.ModelProto:
-    """The module as ONNX: all sizes fixed but the batch's, every altering input with its default.
+    """The module as ONNX: all sizes fixed but the batch's.
 
-    (In ONNX that is an initialiser of the same name as an input.) Without `batch` its size is fixed too; without `fold`
-    weights stay as they are, and batch-norms by themselves, whatever could be computed beforehand.
+    Without `batch` its size is fixed too; without `fold` weights stay as they are, and batch-norms by themselves,
+    whatever could be computed beforehand.
     """
     arguments = (*module.inputs.values(), *module.defaults.values())
     of_any_size = {0: torch.export.Dim("batch", min=1, max=1024)}
@@ -88,9 +90,15 @@ def to_onnx(module: Alterations, batch: bool = True, fold: bool = True) -> onnx.
         _fold(program.model)
     model: onnx.ModelProto = program.model_proto
     _tidy(model)
-    defaults = [numpy_helper.from_array(value.numpy(), name) for name, value in module.defaults.items()]
-    model.graph.initializer.extend(defaults)
     return model
+
+
+def describe(model: onnx.ModelProto, about: str, ports: Mapping[str, str], properties: Mapping[str, str]) -> None:
+    """Write into the file what it computes, what its inputs and outputs are, and further properties."""
+    model.doc_string = about
+    helper.set_model_props(model, dict(properties))
+    for value in (*model.graph.input, *model.graph.output):
+        value.doc_string = ports.get(value.name, "")
 
 
 @contextmanager

@@ -9,11 +9,14 @@
 | `brn.refined.share` (1) | share · m + (1 − share) · what the tap `brn.prior` passed | 1 |
 
 With the defaults the pass is as the network has it. A map is painted by its factor, and replaced by a factor of 0 and
-the map that is given.
+the map that is given. The defaults stand in the file's metadata (`defaults`), not as initialisers of the same names:
+onnxruntime warns of those, and onnxruntime-web refuses them.
 """
 
 import fnmatch
+import json
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,6 +29,8 @@ from dgrl.taps import COEFFICIENTS, PRIOR, REFINED, Edit, GivenMap, Identity, Me
 SMALLEST = 1e-12
 """A weight map of factor 0 has a mean of 0, which nothing is divided by."""
 Inputs = dict[str, NDArray[np.float32]]
+DEFAULTS = "dgrl.defaults"
+"""The entry of the file's metadata that holds the defaults, as JSON."""
 
 
 class Alterable:
@@ -33,20 +38,22 @@ class Alterable:
 
     Args:
         inputs: values by the names in the table above; where one is missing, its default is taken.
+        edits: False lets everything pass as it is, and keeps it.
 
     Attributes:
         defaults: the default of each input of the taps that were passed.
         values: what passed each tap, altered, by the tap's name.
     """
 
-    def __init__(self, inputs: Mapping[str, Tensor] | None = None) -> None:
+    def __init__(self, inputs: Mapping[str, Tensor] | None = None, edits: bool = True) -> None:
         self.inputs = inputs or {}
+        self.edits = edits
         self.defaults: dict[str, Tensor] = {}
         self.values: dict[str, Tensor] = {}
 
     def __call__(self, name: str, value: Tensor) -> Tensor:
         """What goes on from tap `name` in place of `value`."""
-        self.values[name] = value = self._altered(name, value)
+        self.values[name] = value = self._altered(name, value) if self.edits else value
         return value
 
     def _altered(self, name: str, value: Tensor) -> Tensor:
@@ -73,6 +80,21 @@ class Alterable:
         name = f"{tap}.{part}"
         self.defaults[name] = default
         return self.inputs.get(name, default)
+
+
+def defaults(session: Any) -> Inputs:
+    """Return the value of each edit's input that changes nothing, by name, for an onnxruntime session of a file."""
+    values = json.loads(session.get_modelmeta().custom_metadata_map[DEFAULTS])
+    shapes = {value.name: value.shape for value in session.get_inputs()}
+    return {name: np.broadcast_to(np.float32(value), shapes[name]) for name, value in values.items()}
+
+
+def as_json(values: Mapping[str, Tensor]) -> dict[str, float | list[float]]:
+    """Return defaults as JSON has them: one number where all are alike, else the list."""
+    return {
+        name: float(value.flatten()[0]) if bool((value == value.flatten()[0]).all()) else value.flatten().tolist()
+        for name, value in values.items()
+    }
 
 
 def as_inputs(edits: Sequence[Edit], defaults: Mapping[str, NDArray[np.float32]]) -> Inputs:

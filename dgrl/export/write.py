@@ -3,7 +3,7 @@
 import copy
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,15 +12,18 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from dgrl.export.inputs import Inputs, as_inputs
+from dgrl import __version__
+from dgrl.export.inputs import DEFAULTS, Inputs, as_inputs, as_json, defaults
 from dgrl.extras import require
 from dgrl.files import replacing
 from dgrl.model import DGRL
+from dgrl.network.config import DGRLConfig
 from dgrl.running.folding import folded
 from dgrl.taps import (
     BLOCKS,
     LEVELS,
     PRIOR,
+    REFINED,
     Edit,
     Recorder,
     flatten_map,
@@ -52,7 +55,7 @@ class Exported:
         path: the file.
         opset: the version of ONNX's operators.
         inputs, outputs: shapes by name, in the file's order; a batch of any size is "batch".
-        altering: the names of the inputs that stand for edits, and have defaults.
+        altering: the names of the inputs that stand for edits; `dgrl.export.defaults` gives what changes nothing.
         difference: the largest difference from the network's own taps, relative to `TOLERANCE`'s yardstick.
         megabytes: of the file.
     """
@@ -66,36 +69,46 @@ class Exported:
     megabytes: float
 
 
-def export(model: DGRL, path: str | Path, steps: int | None = None, half: bool = False) -> Exported:
+def export(model: DGRL, path: str | Path, steps: int | None = None, half: bool = False, edits: bool = True) -> Exported:
     """Write RLN and BRN as one ONNX file and check it by onnxruntime, unaltered and altered.
 
     The file takes `rln.image` (B, 3, S, S), the picture as `model.sizing.for_rln` gives it (float32, RGB, [0, 1]), and
     `brn.image` (B, 3, S', S'), as `for_brn` does. It gives every tap of `dgrl.tap_names(steps)` by its name, with an
-    axis for the batch; what alters them is in `dgrl.export.inputs`. Between the halves RLN's map goes straight to BRN's
-    size, which is what the library does; the published sizing alone takes the way over the photo's size: there give the
-    map by `brn.prior.given` with `brn.prior.own` 0, unless the photo has BRN's size.
+    axis for the batch; what alters them is in `dgrl.export.inputs`. The file says all this itself: in the
+    documentation of its inputs and outputs, and in its metadata as JSON (`dgrl.preprocessing`, `dgrl.defaults`), which
+    is also written beside it, as `NAME.json`.
+
+    Between the halves RLN's map goes straight to BRN's size, which is what the library does; the published sizing alone
+    takes the way over the photo's size: there give the map by `brn.prior.given` with `brn.prior.own` 0, unless the
+    photo has BRN's size.
 
     Args:
         model: the network; it stays as it is.
         path: the file; it is never half of one.
         steps: T, fixed in the file; by default the number trained.
         half: store the weights in half precision (see `dgrl.export.graph.halved`).
+        edits: False leaves out the inputs that stand for edits.
 
     Raises:
         ExportError: the file does not compute what the network does.
         MissingExtraError: a package is missing.
     """
     require("export")
-    import onnx
-
     from dgrl.export import graph
 
     network = ready(model, fold=not half)
     steps = model.config.steps if steps is None else steps
-    module = graph.Alterations(network, Whole(network, steps), squares(network))
+    module = graph.Alterations(network, Whole(network, steps), squares(network), edits)
     proto = graph.to_onnx(module, fold=not half)
-    onnx.helper.set_model_props(
-        proto, {"dgrl.config": json.dumps(dataclasses.asdict(model.config)), "dgrl.steps": str(steps)}
+    properties = {
+        "dgrl.config": dataclasses.asdict(model.config),
+        "dgrl.steps": steps,
+        "dgrl.preprocessing": preprocessing(model.config),
+        DEFAULTS: as_json(module.defaults),
+    }
+    about = f"DGRL {__version__}: saliency of photos. {REFINED} is the map; feed {RLN_IMAGE} and {BRN_IMAGE}."
+    graph.describe(
+        proto, about, ports(model.config, module.defaults), {k: json.dumps(v) for k, v in properties.items()}
     )
     if half:
         proto = graph.halved(proto)
@@ -104,16 +117,41 @@ def export(model: DGRL, path: str | Path, steps: int | None = None, half: bool =
         partial.write_bytes(proto.SerializeToString())
         difference = check(str(partial), network, steps, half)
     session = graph.session(str(path))
-    altering = session.get_overridable_initializers()
-    return Exported(
+    written = Exported(
         path=path,
         opset=next(one.version for one in proto.opset_import if not one.domain),
-        inputs={value.name: value.shape for value in (*session.get_inputs(), *altering)},
+        inputs={value.name: value.shape for value in session.get_inputs()},
         outputs={value.name: value.shape for value in session.get_outputs()},
-        altering=[value.name for value in altering],
+        altering=list(module.defaults),
         difference=difference,
         megabytes=path.stat().st_size / 1e6,
     )
+    about = {name.removeprefix("dgrl."): value for name, value in properties.items()}
+    with replacing(path.with_suffix(".json")) as partial:
+        partial.write_text(json.dumps(about | {"inputs": written.inputs, "outputs": written.outputs}, indent=2) + "\n")
+    return written
+
+
+def preprocessing(config: DGRLConfig) -> dict[str, Any]:
+    """What makes a photo the file's inputs, for programs: the file's property `dgrl.preprocessing`."""
+    resize = "bilinear, anti-aliased" if config.sizing == "smooth" else "bicubic, MATLAB's imresize"
+    second = "bilinear, anti-aliased" if config.sizing == "smooth" else "nearest, MATLAB's imresize"
+    common = {"colours": "sRGB", "layout": "NCHW", "type": "float32", "range": [0, 1], "keep_aspect_ratio": False}
+    return {
+        RLN_IMAGE: {"size": config.rln_size, "resize": resize} | common,
+        BRN_IMAGE: {"size": config.brn_size, "resize": second} | common,
+        "output": REFINED,
+    }
+
+
+def ports(config: DGRLConfig, altering: Iterable[str]) -> dict[str, str]:
+    """What each input and output is, in a sentence: the file's documentation of its inputs and outputs."""
+    said = {
+        name: f"The whole photo, RGB, 0 to 1 (bytes / 255), resized to {side}×{side} without keeping its aspect ratio."
+        for name, side in ((RLN_IMAGE, config.rln_size), (BRN_IMAGE, config.brn_size))
+    }
+    said |= dict.fromkeys(altering, f"An edit's input; it changes nothing if it is as in the property {DEFAULTS}.")
+    return said | {REFINED: "The saliency map, 0 to 1: resize it to the photo's size."}
 
 
 def ready(model: DGRL, fold: bool = True) -> DGRL:
@@ -176,17 +214,12 @@ def check(path: str, network: DGRL, steps: int, half: bool) -> float:
     from dgrl.export import graph
 
     session = graph.session(path)
-    defaults: Inputs = {
-        value.name: np.zeros(value.shape, np.float32) for value in session.get_overridable_initializers()
-    }
-    for name in defaults:
-        defaults[name] += np.float32(name.endswith(("factor", "scale", "own", "share")))
+    unaltered = defaults(session)
     worst = 0.0
-    for edits in ([], trial(network, steps)):
+    for edits in ([], trial(network, steps)) if unaltered else ([],):
         for batch in pictures(network):
-            theirs = recorded(network, steps, edits, batch)
-            feeds = {name: picture.numpy() for name, picture in batch.items()} | as_inputs(edits, defaults)
-            ours = passed(network, session, feeds, theirs)
+            feeds = {name: picture.numpy() for name, picture in batch.items()} | unaltered | as_inputs(edits, unaltered)
+            ours, theirs, edits = compared(network, steps, session, feeds, edits, batch)
             found = differences(ours, theirs, half)
             allowed = dict.fromkeys(found, HALF_TOLERANCE if half else TOLERANCE)
             if not half and max(found.values()) > TOLERANCE:
@@ -209,26 +242,34 @@ def recorded(network: DGRL, steps: int, edits: list[Edit], batch: Mapping[str, T
     return {name: value.numpy() for name, value in recorder.values.items()}
 
 
-def passed(network: DGRL, session: Any, feeds: Inputs, theirs: Mapping[str, Array]) -> dict[str, Array]:
-    """What passes the file's taps for one picture, beside what passes the network's.
+def compared(
+    network: DGRL, steps: int, session: Any, feeds: Inputs, edits: list[Edit], batch: Mapping[str, Tensor]
+) -> tuple[dict[str, Array], dict[str, Array], list[Edit]]:
+    """What passes the file's taps for one picture, what passes the network's, and the edits with which it did.
 
     A binary prior rounds a probability of one half up here and down there, whatever the precision. Where it did, no
-    farther from one half than the maps before it differ, the network's prior is taken, and BRN computes with that.
+    farther from one half than the maps before it differ, the network computes with the file's prior.
     """
+    theirs = recorded(network, steps, edits, batch)
     names = list(theirs)
     ours: dict[str, Array] = dict(zip(names, session.run(names, feeds), strict=True))
+    if only_rounded_otherwise(network, ours, theirs):
+        edits = [*edits, Edit(PRIOR, ours[PRIOR])]
+        theirs = recorded(network, steps, edits, batch)
+    return ours, theirs, edits
+
+
+def only_rounded_otherwise(network: DGRL, ours: Mapping[str, Array], theirs: Mapping[str, Array]) -> bool:
+    """Whether two binary priors differ only where the maps before them are one half, within their difference."""
     flipped = ours[PRIOR] != theirs[PRIOR]
     if network.brn.prior == "soft" or not flipped.any():
-        return ours
-    last = [name for name in names if name.endswith(".logits")][-1]
+        return False
+    last = [name for name in theirs if name.endswith(".logits")][-1]
     images = torch.zeros(1, 3, *flipped.shape[-2:])
     soft = [torch.from_numpy(taps[last]).softmax(1)[:, 1:] for taps in (ours, theirs)]
     soft = [network.sizing.for_brn(images, saliency, network.config.brn_size)[1] for saliency in soft]
     doubtful = 2 * float((soft[0] - soft[1]).abs().max()) + ROUNDING
-    if (flipped & ((soft[1] - 0.5).abs() > doubtful).numpy()).any():
-        return ours
-    given = {f"{PRIOR}.own": np.zeros(1, np.float32), f"{PRIOR}.given": theirs[PRIOR]}
-    return ours | dict(zip(names, session.run(names, feeds | given), strict=True))
+    return not (flipped & ((soft[1] - 0.5).abs() > doubtful).numpy()).any()
 
 
 def differences(ours: Mapping[str, Array], theirs: Mapping[str, Array], half: bool = False) -> dict[str, float]:
