@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 VENV_FLAGS ?=
 PORT ?= 7860
 TESTS ?= not slow
+COVERAGE ?=
 
 .PHONY: app test slow oldest oldest-ready gpu gpu-check soak check format wheels bench notebooks docs screenshots web clean
 
@@ -12,7 +13,7 @@ app: $(VENV)/ready ## start the app and print its address
 	$(BIN)/dgrl app --port $(PORT)
 
 test: $(VENV)/ready-dev ## all tests but the slow ones; those in the browser need Debian's chromium
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "$(TESTS)" --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder --durations 40
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "$(TESTS)" --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder --durations 40 $(COVERAGE)
 
 slow: ## the tests that take longest: whole networks exported, programs killed, many visitors at once
 	$(MAKE) test TESTS=slow

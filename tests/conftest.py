@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 if "DGRL_GPU" not in os.environ:
     # What is no test of GPUs is one of the CPU, on every machine. `make gpu` sets the variable.
@@ -16,10 +17,12 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from playwright.sync_api import Browser, sync_playwright
 
 from dgrl import DGRL, DGRLConfig
 from tests.helpers.networks import TINY, draw_photo, filled
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
@@ -78,11 +81,13 @@ def photo() -> NDArray[np.uint8]:
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
+def browser() -> "Iterator[Browser]":
     if CHROMIUM is None:
         # `make test` has to pass on a machine with nothing but Python; CI has to drive the browser.
         give_up = pytest.fail if os.environ.get("CI") else pytest.skip
         give_up("the browser tests need Debian's chromium: apt-get install chromium")
+    from playwright.sync_api import sync_playwright
+
     with sync_playwright() as playwright:
         quiet = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
         started = playwright.chromium.launch(executable_path=CHROMIUM, args=quiet)

@@ -197,3 +197,16 @@ def test_workflow_and_container_name_what_is_there():
     for name in copied:
         assert (ROOT / name).exists(), name
         assert f"!{name}" in let_in, name
+
+
+def test_tests_without_a_browser_need_no_browser_package():
+    with_browser = {"app", "explorer", "page", "web"}
+    importing = []
+    for path in (ROOT / "tests").rglob("*.py"):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        at_import = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
+        modules = [getattr(node, "module", None) or node.names[0].name for node in at_import]
+        if any(module.partition(".")[0] == "playwright" for module in modules):
+            importing.append(path)
+    assert importing, "the imports were not found"
+    assert {path.relative_to(ROOT / "tests").parts[0] for path in importing} <= with_browser

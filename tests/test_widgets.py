@@ -7,17 +7,20 @@ import sys
 import types
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser
 
 from dgrl import DGRL, Trace
 from dgrl.explorer import bundle
 from dgrl.explorer.report import found
 from dgrl.widgets import Explorer, explore
 from tests.helpers.networks import TINY, draw_photo, filled
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 # What anywidget does: it imports the script from text and calls `render` of its default export.
 HOST = """<!doctype html><meta charset=utf-8><title>notebook</title><div id=output></div><script type=module>
@@ -93,7 +96,7 @@ def test_odd_pictures(shape: tuple[int, int]) -> None:
 
 
 @pytest.mark.browser
-def test_the_script_in_a_browser(browser: Browser, trace: Trace, bare: Trace, tmp_path: Path) -> None:
+def test_the_script_in_a_browser(browser: "Browser", trace: Trace, bare: Trace, tmp_path: Path) -> None:
     explorer: Explorer = explore(trace, bare, names=("one", "other"))
     values = {name: base64.b64encode(getattr(explorer, name)).decode() for name in ("first", "second")}
     text = json.dumps(values | {"names": explorer.names, "state": explorer.state})

@@ -3,7 +3,8 @@
 import math
 import re
 from dataclasses import dataclass
-from typing import Literal
+from types import UnionType
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -14,12 +15,10 @@ CAFFE_SCALE = 0.00392157
 # Far above what anybody uses: a configuration comes with a checkpoint, which may be a stranger's, and each of these is
 # memory before the first weight is read.
 MOST_STEPS, MOST_CHANNELS, LARGEST_KERNEL, MOST_DILATION, LARGEST_SIZE = 16, 1024, 31, 64, 4096
-WHOLE = ("steps", "context_channels", "side_channels", "kernel_size", "propagations", "rln_size", "brn_size")
 BRN_SETTINGS = (
     *("kernel_size", "refinement_channels", "refinement_dilations", "propagations", "refinement_std"),
     *("refinement_gain", "refinement_sees", "refinement_padding", "prior", "brn_size", "brn_mean", "brn_std"),
 )
-SEVERAL = ("refinement_channels", "refinement_dilations", "mean", "std", "brn_mean", "brn_std")
 
 
 @dataclass(frozen=True)
@@ -97,9 +96,9 @@ class DGRLConfig:
 
     def __post_init__(self) -> None:
         # JSON has no tuples: what comes back from config.json is made a tuple again, so that equal settings are equal.
-        for name in SEVERAL:
-            if isinstance(getattr(self, name), list):
-                object.__setattr__(self, name, tuple(getattr(self, name)))
+        for name, value in vars(self).copy().items():
+            if isinstance(value, list):
+                object.__setattr__(self, name, tuple(value))
         check_kinds(self)
         heads, hidden = (self.context_channels, self.side_channels), self.refinement_channels or (1,)
         kernel, bound = self.kernel_size, f"and at most {MOST_CHANNELS}"
@@ -110,10 +109,6 @@ class DGRLConfig:
             f"kernel_size must be odd and at least 3, and at most {LARGEST_KERNEL}": 3 <= kernel <= LARGEST_KERNEL
             and kernel % 2 == 1,
             "refinement_std must be positive": self.refinement_std is None or self.refinement_std > 0,
-            "feedback must be 'plain' or 'attended'": self.feedback in ("plain", "attended"),
-            "prior must be 'soft' or 'binary'": self.prior in ("soft", "binary"),
-            "refinement_padding must be 'zeros' or 'replicate'": self.refinement_padding in ("zeros", "replicate"),
-            "refinement_sees must be 'prior' or 'map'": self.refinement_sees in ("prior", "map"),
             f"rln_size must be a positive multiple of 32, and at most {LARGEST_SIZE}": self.rln_size % 32 == 0
             and within((self.rln_size,), 1, LARGEST_SIZE),
             f"brn_size must be positive, and at most {LARGEST_SIZE}": within((self.brn_size,), 1, LARGEST_SIZE),
@@ -130,7 +125,6 @@ class DGRLConfig:
             "mean and std must have three values": len(self.mean) == len(self.std) == 3,
             "brn_mean and brn_std must have three values": len(self.brn_mean) == len(self.brn_std) == 3,
             "std and brn_std must be positive": min(*self.std, *self.brn_std) > 0,
-            "sizing must be 'smooth' or 'published'": self.sizing in ("smooth", "published"),
         }
         for message, holds in checks.items():
             if not holds:
@@ -168,31 +162,33 @@ def within(values: tuple[int, ...], least: int, most: int) -> bool:
     return least <= min(values) and max(values) <= most
 
 
+KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a word"}
+
+
 def check_kinds(config: DGRLConfig) -> None:
-    """ValueError if a setting is of another kind than it should be: JSON has no types, and Python checks none."""
+    """ValueError if a setting is not what its annotation says: JSON has no types, and Python checks none."""
+    for name, hint in get_type_hints(DGRLConfig).items():
+        value = getattr(config, name)
+        wanted = wanted_instead(value, hint)
+        if wanted is not None:
+            raise ValueError(f"{name} must be {wanted}, not {value!r:.60}")
 
-    def is_whole(value: object) -> bool:
-        return isinstance(value, int) and not isinstance(value, bool)
 
-    def is_number(value: object) -> bool:
+def wanted_instead(value: object, hint: Any) -> str | None:
+    """What an annotation wants, in words, if the value is something else."""
+    if get_origin(hint) is Literal:
+        return None if value in get_args(hint) else " or ".join(map(repr, get_args(hint)))
+    if get_origin(hint) is UnionType:
+        return None if value is None else wanted_instead(value, get_args(hint)[0])
+    if get_origin(hint) is tuple:
+        kind = get_args(hint)[0]
+        fits = isinstance(value, tuple) and all(is_kind(one, kind) for one in value)
+        return None if fits else f"a list of {'whole numbers' if kind is int else 'numbers'}"
+    return None if is_kind(value, hint) else KINDS[hint]
+
+
+def is_kind(value: object, kind: type) -> bool:
+    """Whether a value is of a kind; a bool is no number, a whole number is one, and numbers are finite."""
+    if kind is float:
         return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-    for name in WHOLE:
-        if not is_whole(getattr(config, name)):
-            raise ValueError(f"{name} must be a whole number, not {getattr(config, name)!r:.60}")
-    for name in SEVERAL:
-        values, of, kind = getattr(config, name), is_number, "numbers"
-        if name.startswith("refinement_"):
-            of, kind = is_whole, "whole numbers"
-        if not isinstance(values, tuple) or not all(map(of, values)):
-            raise ValueError(f"{name} must be a list of {kind}, not {values!r:.60}")
-    for name in ("context", "share_heads"):
-        if not isinstance(getattr(config, name), bool):
-            raise ValueError(f"{name} must be true or false, not {getattr(config, name)!r:.60}")
-    for name in ("backbone", "feedback", "prior", "refinement_sees", "refinement_padding", "sizing"):
-        if not isinstance(getattr(config, name), str):
-            raise ValueError(f"{name} must be a word, not {getattr(config, name)!r:.60}")
-    if not is_number(config.refinement_gain):
-        raise ValueError(f"refinement_gain must be a number, not {config.refinement_gain!r:.60}")
-    if config.refinement_std is not None and not is_number(config.refinement_std):
-        raise ValueError(f"refinement_std must be a number, not {config.refinement_std!r:.60}")
+    return isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
