@@ -22,8 +22,6 @@ SECTIONS = {
     "app": "benchmarks.app_latency",
     "start": "benchmarks.start",
     "folder": "benchmarks.folder",
-    "growth": "benchmarks.growth",
-    "engines": "benchmarks.engines",
     "web": "benchmarks.web",
     "data": "benchmarks.data",
     "training": "benchmarks.training",

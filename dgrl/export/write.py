@@ -126,9 +126,10 @@ def export(model: DGRL, path: str | Path, steps: int | None = None, half: bool =
         difference=difference,
         megabytes=path.stat().st_size / 1e6,
     )
-    about = {name.removeprefix("dgrl."): value for name, value in properties.items()}
+    beside: dict[str, Any] = {name.removeprefix("dgrl."): value for name, value in properties.items()}
+    beside.update(inputs=written.inputs, outputs=written.outputs)
     with replacing(path.with_suffix(".json")) as partial:
-        partial.write_text(json.dumps(about | {"inputs": written.inputs, "outputs": written.outputs}, indent=2) + "\n")
+        partial.write_text(json.dumps(beside, indent=2) + "\n")
     return written
 
 
@@ -219,12 +220,12 @@ def check(path: str, network: DGRL, steps: int, half: bool) -> float:
     for edits in ([], trial(network, steps)) if unaltered else ([],):
         for batch in pictures(network):
             feeds = {name: picture.numpy() for name, picture in batch.items()} | unaltered | as_inputs(edits, unaltered)
-            ours, theirs, edits = compared(network, steps, session, feeds, edits, batch)
+            ours, theirs, made = compared(network, steps, session, feeds, edits, batch)
             found = differences(ours, theirs, half)
             allowed = dict.fromkeys(found, HALF_TOLERANCE if half else TOLERANCE)
             if not half and max(found.values()) > TOLERANCE:
                 # Steep kernels enlarge rounding: the network's own is allowed for, at most as much again.
-                exact = recorded(copy.deepcopy(network).double(), steps, edits, batch)
+                exact = recorded(copy.deepcopy(network).double(), steps, made, batch)
                 allowed = {name: TOLERANCE + min(own, TOLERANCE) for name, own in differences(theirs, exact).items()}
             for name, off in found.items():
                 if not off <= allowed[name]:
