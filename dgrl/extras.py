@@ -10,6 +10,7 @@ PACKAGES = {
     "notebook": ("anywidget", "ipywidgets", "traitlets", "IPython"),
     "report": ("matplotlib",),
     "train": ("accelerate", "tensorboard"),
+    "tracking": ("trackio",),
     "video": ("av",),
 }
 """For each extra of pyproject.toml, the import names of the packages that DGRL imports from it."""

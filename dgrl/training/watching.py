@@ -146,7 +146,7 @@ class TensorBoard(Watcher):
         try:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError as error:
-            raise TrainingError("TensorBoard is not installed; `pip install tensorboard` brings it") from error
+            raise TrainingError("TensorBoard is not installed: pip install 'dgrl[train]'") from error
         self._writer = SummaryWriter(str(out / "tensorboard"))
 
     def update(self, progress: Progress, numbers: Update) -> None:
@@ -180,7 +180,7 @@ class Trackio(Watcher):
         try:
             import trackio
         except ImportError as error:
-            raise TrainingError("Trackio is not installed; `pip install trackio` brings it") from error
+            raise TrainingError("Trackio is not installed: pip install 'dgrl[tracking]'") from error
         folder = out.resolve()
         self._trackio = trackio
         trackio.init(project=folder.parent.name or "dgrl", name=folder.name, resume="allow")
