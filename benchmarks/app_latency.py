@@ -23,7 +23,7 @@ from gradio_client import Client, handle_file
 from playwright.sync_api import Browser, Page, Response, sync_playwright
 
 from benchmarks.timing import table
-from dgrl.app import EXAMPLES
+from dgrl.files import EXAMPLES
 
 APP = Path(__file__).resolve().parents[1] / "app.py"
 PLACES = 20

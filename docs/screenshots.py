@@ -7,7 +7,7 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
-from dgrl.app import build, checkpoints, launch_settings, load
+from dgrl.app import build, checkpoints, load
 
 FOLDER = Path(__file__).parent / "images"
 WIDTH, HEIGHT, SAVED_WIDTH = 1280, 720, 960
@@ -27,7 +27,7 @@ def shoot(page: Page, name: str) -> None:
 def main() -> None:
     """Show an example in the views that the README shows."""
     app = build(load(checkpoints()[:1]))
-    _, url, _ = app.launch(prevent_thread_lock=True, quiet=True, **launch_settings())
+    _, url, _ = app.launch(prevent_thread_lock=True, quiet=True)
     FOLDER.mkdir(exist_ok=True)
     with sync_playwright() as playwright:
         options = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]

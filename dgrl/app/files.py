@@ -15,7 +15,7 @@ import tempfile
 import threading
 import time
 from collections import Counter, OrderedDict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -56,6 +56,8 @@ class VisitorFiles:
     def __init__(self, folder: Path) -> None:
         self.folder = folder.resolve()
         self.closed = False
+        self.lock: FileLock | None = None
+        """Held as long as the folder is this process's."""
         self._files: dict[str, _File] = {}
         self._held: dict[str, set[str]] = {}  # by visitor
         self._present: Counter[str] = Counter()
@@ -63,6 +65,20 @@ class VisitorFiles:
         self._departures: dict[str, float] = {}
         self._lock = threading.RLock()
         self._walked = time.monotonic()
+        self.departed: list[Callable[[str], None]] = []
+        """Called with a session that has left, when its files have been let go."""
+
+    def new_file(self) -> Path:
+        """Make an empty file of a new name, which nobody knows until it is held."""
+        handle, name = tempfile.mkstemp(prefix="tmp", dir=self.folder)
+        os.close(handle)
+        return Path(name)
+
+    def seen(self, session: str) -> None:
+        """A session without a lasting connection has sent a request, so it has not left."""
+        with self._lock:
+            self._left.pop(session, None)
+            self._departures.pop(session, None)
 
     def knows(self, path: str) -> bool:
         """Whether `path` is a regular file of this folder that was uploaded, or that the app wrote for somebody.
@@ -116,9 +132,13 @@ class VisitorFiles:
         """Delete what those held who have left, and, once a minute or if asked to `walk`, what is old."""
         now = time.monotonic()
         with self._lock:
-            for visitor in [visitor for visitor, due in self._departures.items() if due <= now]:
+            due_now = [visitor for visitor, due in self._departures.items() if due <= now]
+            for visitor in due_now:
                 del self._departures[visitor]
                 self._let_go(visitor)
+        for visitor in due_now:
+            for tell in self.departed:
+                tell(visitor)
         if walk or now - self._walked >= WALK_SECONDS:
             self._walked = now
             self._walk(now)
@@ -129,8 +149,10 @@ class VisitorFiles:
         for _ in range(3):  # an answer may be under way
             shutil.rmtree(self.folder, ignore_errors=True)
             if not self.folder.exists():
-                return
+                break
             time.sleep(0.1)
+        if self.lock is not None:
+            self.lock.release()
 
     def _let_go(self, visitor: str) -> None:
         for name in self._held.pop(visitor, ()):
@@ -189,11 +211,11 @@ def visitor_files() -> VisitorFiles:
     folder, lock = _new_folder(base)
     os.environ["GRADIO_TEMP_DIR"] = str(folder)
     files, process = VisitorFiles(folder), os.getpid()
+    files.lock = lock
 
     def end() -> None:
         if os.getpid() == process:  # not a fork of it
             files.close()
-            lock.release()
 
     def sweep() -> None:
         while not files.closed:

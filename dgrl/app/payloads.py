@@ -4,7 +4,7 @@ The check stands on the shape of what was sent, not on the components it is for,
 out: whatever looks like a file, wherever it is, must be known. So a new endpoint has it without asking.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 REFUSAL = "The app does not have this file (any more): give it the picture itself, not a path or an address."
@@ -13,6 +13,7 @@ MOST_LEVELS = 32
 """Of lists and objects inside each other."""
 PLACES = ("path", "url")
 """An object with one of these keys is a file, to Gradio's components."""
+WEB = ("http://", "https://")
 MARK = {"_type": "gradio.FileData"}
 
 
@@ -32,6 +33,16 @@ def checked(value: Any, knows: Callable[[str], bool], web: bool = False) -> Any:
         RefusedError: a file is not known, or there are too many levels.
     """
     return _checked(value, knows, web, MOST_LEVELS)
+
+
+async def fetched(value: Any, fetch: Callable[[str], Awaitable[str]]) -> Any:
+    """Return what was checked with a local file in place of every address on the web; `fetch` gets it."""
+    if isinstance(value, dict):
+        path = value.get("path")
+        if isinstance(path, str) and path.startswith(WEB):
+            return {**value, "path": await fetch(path)}
+        return {key: await fetched(one, fetch) for key, one in value.items()}
+    return [await fetched(one, fetch) for one in value] if isinstance(value, list) else value
 
 
 def paths(value: Any) -> Iterator[str]:
@@ -59,7 +70,7 @@ def _checked(value: Any, knows: Callable[[str], bool], web: bool, levels: int) -
 
 def _file(value: dict[str, Any], knows: Callable[[str], bool], web: bool) -> dict[str, Any]:
     path = value.get("path")
-    fetched = web and isinstance(path, str) and path.startswith(("http://", "https://"))
+    fetched = web and isinstance(path, str) and path.startswith(WEB)
     if not isinstance(path, str) or not (fetched or knows(path)):
         raise RefusedError(REFUSAL)
     name = value.get("orig_name")

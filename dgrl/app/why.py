@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,10 @@ from dgrl.app.runs import DEFAULT_STEPS, View
 from dgrl.app.served import picture_file
 from dgrl.app.zero_gpu import CALL_SECONDS, PASS_SECONDS, on_gpu
 from dgrl.attribution.attribute import Attribution, attribute_in_batches
-from dgrl.attribution.methods import most_passes
+from dgrl.attribution.methods import BLOCKS, most_passes
 from dgrl.attribution.question import CellTarget, ObjectTarget, PixelTarget, Question, Target
 from dgrl.figures import resize_map
-from dgrl.figures.attribution import attribution_layer
+from dgrl.figures.attribution import AttributionLayer, attribution_layer
 from dgrl.images import RGB
 from dgrl.model import DGRL
 from dgrl.places import cell_at
@@ -41,6 +42,38 @@ def gpu_seconds(_checkpoint: str, _photo: RGB, question: Question) -> float:
     return CALL_SECONDS + PASS_SECONDS * (steps + 2) * most_passes(question)
 
 
+@dataclass(frozen=True)
+class Choice:
+    """Which number is explained, and how; the fields are `/attribute`'s arguments, with its defaults."""
+
+    target: str = PIXEL
+    x: float | None = None
+    y: float | None = None
+    step: int = LAST
+    refined: bool = False
+    level: str = "conv4"
+    method: str = "grad_cam"
+    baseline: str = "blurred"
+    block: str = ""
+    block_step: int = LAST
+
+
+def question(view: View, choice: Choice, x: int, y: int) -> Question:
+    """Return the question about a pass; (x, y) is the photo's pixel that is meant.
+
+    Raises:
+        ValueError: there is no such number, or no such method.
+    """
+    settings: dict[str, Any] = {
+        "method": choice.method,
+        "baseline": choice.baseline,
+        "block": choice.block or (choice.level if choice.target == CELL else BLOCKS[-1]),
+        "block_step": None if choice.block_step == LAST else choice.block_step,
+        "steps": len(view.trace.steps) - 1,
+    }
+    return Question(chosen_target(view, choice.target, x, y, choice.step, choice.refined, choice.level), **settings)
+
+
 def chosen_target(view: View, target: str, x: int, y: int, step: int, refined: bool, level: str) -> Target:
     """The number that is meant. A cell is the one that covers the photo's pixel (x, y).
 
@@ -60,11 +93,16 @@ def chosen_target(view: View, target: str, x: int, y: int, step: int, refined: b
 
 
 def answer(view: View, found: Attribution) -> tuple[str, dict[str, Any]]:
-    """The attribution over the photo, as a file, and in numbers and words."""
+    """Draw the attribution over the photo, as a file, and describe it in numbers and words."""
     drawn = attribution_layer(found)
+    return picture_file(drawn.over(view.photo), f"why_{found.method}"), numbers(view, found, drawn)
+
+
+def numbers(view: View, found: Attribution, drawn: AttributionLayer) -> dict[str, Any]:
+    """Describe an attribution and the layer that shows it, in numbers and words."""
     region = found_in(resize_map(view.trace.saliency, *found.square.shape))
     share = found.share_inside(region) if region.any() else None
-    numbers = {
+    return {
         "target": type(found.target).__name__,
         **dataclasses.asdict(found.target),
         "method": found.method,
@@ -79,7 +117,6 @@ def answer(view: View, found: Attribution) -> tuple[str, dict[str, Any]]:
         "words": words(found, share, float(region.mean()), len(view.trace.steps) - 1),
         "seconds": found.seconds,
     }
-    return picture_file(drawn.over(view.photo), f"why_{found.method}"), numbers
 
 
 def words(found: Attribution, share: float | None, object_share: float, last: int) -> str:

@@ -1,1 +1,1 @@
-"""How a network runs: device, precision, folded batch-norms, memory, progress."""
+"""Where and how a network runs: device, precision, folded batch-norms, memory, progress."""

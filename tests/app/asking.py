@@ -19,24 +19,23 @@ def upload(http: httpx.Client, *contents: bytes, name: str = "a.png") -> httpx.R
 
 
 def endpoints(http: httpx.Client) -> list[dict[str, Any]]:
-    """Every event of the app that Python answers, private ones too, as the app itself lists them."""
+    """Every endpoint of the app, as the app itself lists them, with its arguments' names and default values."""
     config = http.get("../config").json()
     found = [one for one in config["dependencies"] if one["backend_fn"]]
     blocks = {block["id"]: block for block in config["components"]}
     for one in found:
         one["values"] = [blocks[number]["props"].get("value") for number in one["inputs"]]
-        one["kinds"] = [blocks[number]["type"] for number in one["inputs"]]
+        one["names"] = [blocks[number]["props"]["label"] for number in one["inputs"]]
     return found
 
 
-def ask(http: httpx.Client, number: int, data: list[Any], queue: bool = True, session: str = "") -> dict[str, Any]:
-    """What an event answers: `success`, and `output` with `data` or `error`."""
+def ask(http: httpx.Client, number: int, data: list[Any], session: str = "") -> dict[str, Any]:
+    """What an endpoint answers: `success`, and `output` with `data` or `error`."""
     session = session or f"visitor{time.monotonic_ns()}"
     body = {"fn_index": number, "data": data, "session_hash": session}
-    if not queue:
-        answer = http.post("run/predict", json=body)
-        return {"success": answer.status_code == 200, "output": answer.json()}
-    http.post("queue/join", json=body).raise_for_status()
+    joined = http.post("queue/join", json=body)
+    if joined.status_code != 200:
+        return {"success": False, "output": joined.json()}
     with http.stream("GET", "queue/data", params={"session_hash": session}) as answer:
         for line in answer.iter_lines():
             message = json.loads(line.removeprefix("data:")) if line else {"msg": ""}

@@ -1,4 +1,4 @@
-"""A tiny random network behind the real app, a client of its API, and a browser."""
+"""A tiny random network behind the real app, and clients of it."""
 
 import os
 import shutil
@@ -9,10 +9,8 @@ from pathlib import Path
 
 import httpx
 import pytest
-from gradio import Blocks
 from gradio_client import Client
 from PIL import Image
-from playwright.sync_api import Browser, Page
 
 os.environ["GRADIO_HEARTBEAT_INTERVAL"] = "0.25"  # a visitor who leaves is noticed at once
 # A server that stops deletes the files it made, and they are named by their content: another one on this machine that
@@ -20,7 +18,7 @@ os.environ["GRADIO_HEARTBEAT_INTERVAL"] = "0.25"  # a visitor who leaves is noti
 os.environ["GRADIO_TEMP_DIR"] = tempfile.mkdtemp(prefix="gradio-")
 
 from dgrl import DGRL, Trace
-from dgrl.app import build, launch_settings
+from dgrl.app.server import AppServer, build
 from tests.helpers.networks import TINY, draw_photo, filled
 
 
@@ -71,6 +69,13 @@ def wide_trace(network: DGRL, photo_files: dict[str, Path]) -> Trace:
     return network.trace(photo_files["wide"])
 
 
+def page_folder(folder: Path) -> Path:
+    """A page with a module, in place of the real one."""
+    (folder / "index.html").write_text('<html><head><script type="module" src="./main.js"></script></head></html>')
+    (folder / "main.js").write_text("export const one = 1;\n")
+    return folder
+
+
 @dataclass
 class Served:
     """A running app.
@@ -83,7 +88,7 @@ class Served:
         refinements: the same for BRN.
     """
 
-    app: Blocks
+    app: AppServer
     url: str
     network: DGRL
     passes: list[int]
@@ -91,7 +96,7 @@ class Served:
 
 
 @pytest.fixture(scope="session")
-def served(network: DGRL) -> Iterator[Served]:
+def served(network: DGRL, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     passes: list[int] = []
     refinements: list[int] = []
     # conv1 runs once in every pass, whoever asks for it: explanations ask for the last step alone (`RLN.last`).
@@ -99,12 +104,15 @@ def served(network: DGRL) -> Iterator[Served]:
         part.register_forward_hook(lambda *_, runs=runs: runs.append(len(runs)))
         for part, runs in ((network.rln.backbone.conv1, passes), (network.brn, refinements))
     ]
+    folder = page_folder(tmp_path_factory.mktemp("page"))
     app = build(
-        {"tiny": network, "other": filled(DGRL(replace(TINY, context=False, kernel_size=3, steps=1)))}, precision="fp32"
+        {"tiny": network, "other": filled(DGRL(replace(TINY, context=False, kernel_size=3, steps=1)))},
+        precision="fp32",
+        folder=folder,
     )
-    _, url, _ = app.launch(prevent_thread_lock=True, quiet=True, **launch_settings())
+    _, url, _ = app.launch(prevent_thread_lock=True, quiet=True)
     yield Served(app, url, network, passes, refinements)
-    app.close()
+    app.get_blocks().close()
     for hook in counting:
         hook.remove()
 
@@ -126,26 +134,3 @@ def http(served: Served) -> Iterator[httpx.Client]:
     """Whoever writes requests by hand."""
     with httpx.Client(base_url=f"{served.url}gradio_api/", timeout=60) as client:
         yield client
-
-
-@dataclass
-class Visit:
-    """A page, and what went wrong on it."""
-
-    page: Page
-    errors: list[str]
-    outside: list[str]
-
-
-def visit(browser: Browser, url: str, width: int = 1280, height: int = 900) -> Visit:
-    """Open the app in a browser of its own; console errors and requests to other machines are noted."""
-    page = browser.new_page(viewport={"width": width, "height": height})
-    page.set_default_timeout(60_000)
-    seen = Visit(page, [], [])
-    page.on("console", lambda message: seen.errors.append(message.text) if message.type == "error" else None)
-    page.on("pageerror", lambda error: seen.errors.append(str(error)))
-    local = (url.partition("?")[0], "data:", "blob:")
-    page.on("request", lambda request: None if request.url.startswith(local) else seen.outside.append(request.url))
-    page.goto(url)
-    page.get_by_role("tab", name="Detect").wait_for()
-    return seen

@@ -15,6 +15,7 @@ from gradio_client.exceptions import AppError
 from PIL import Image
 
 from dgrl import DGRL
+from dgrl.app import files
 from dgrl.app.runs import AS_TRAINED
 from dgrl.images import read_photo, to_grey
 from dgrl.images.cutouts import cut_out
@@ -44,7 +45,7 @@ def test_endpoints_have_stable_names_and_ask_for_the_photo_alone(client: Client)
 
 def test_every_argument_is_typed_and_described(client: Client, served: Served) -> None:
     named = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
-    described = {fn.api_name: inspect.getdoc(fn.fn) or "" for fn in served.app.fns.values()}
+    described = {fn.api_name: inspect.getdoc(fn.fn) or "" for fn in served.app.get_blocks().fns.values()}
     for endpoint, facts in named.items():
         arguments, results = described[endpoint.removeprefix("/")].split("Args:")[1].split("Returns:")
         for parameter in facts["parameters"]:
@@ -175,7 +176,10 @@ def test_another_checkpoint_without_context_module_and_with_a_smaller_kernel(
     assert np.shape(numbers["coefficients"]) == (3, 3)
 
 
-def test_what_a_visitor_looked_at_is_freed_when_they_leave(served: Served, new_photo: Path) -> None:
+def test_what_a_visitor_looked_at_is_freed_when_they_leave(
+    served: Served, new_photo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "GRACE", 0.2)
     before = len(served.passes)
     leaving = connect(served.url)
     call(leaving, "/detect", new_photo)

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from PIL import Image
 
-from dgrl.app.doors import is_open
+from dgrl.app.addresses import is_open
 from dgrl.app.files import visitor_files
 from dgrl.app.payloads import MOST_LEVELS, REFUSAL, RefusedError, checked
 from tests.app.asking import MARK, ask, endpoints, file, upload
@@ -19,21 +19,22 @@ from tests.app.conftest import Served
 FEW_LETTERS = 20
 OPEN = {
     "GET": {
-        "/", "/config", "/config/", "/static/{path:path}", "/assets/{path:path}", "/favicon.ico", "/theme.css",
-        "/robots.txt", "/manifest.json", "/gradio_api/app_id", "/gradio_api/app_id/", "/gradio_api/login_check",
-        "/gradio_api/login_check/", "/gradio_api/info", "/gradio_api/info/", "/gradio_api/openapi.json",
-        "/gradio_api/file={path_or_url:path}", "/gradio_api/heartbeat/{session_hash}", "/gradio_api/queue/data",
-        "/gradio_api/queue/status", "/gradio_api/call/{api_name}/{event_id}", "/gradio_api/upload_progress",
-        "/gradio_api/call/v2/{api_name}/{event_id}", "/gradio_api/startup-events", "/gradio_api/theme.css",
+        "/", "/api", "/health", "/favicon.ico", "/file/{folder}/{name}", "/photo/example/{name}",
+        "/photo/example/{name}/{kind}", "/photo/upload/{identity}/{kind}", "/config", "/config/",
+        "/gradio_api/app_id", "/gradio_api/app_id/", "/gradio_api/login_check", "/gradio_api/login_check/",
+        "/gradio_api/info", "/gradio_api/info/", "/gradio_api/openapi.json", "/gradio_api/file={path_or_url:path}",
+        "/gradio_api/heartbeat/{session_hash}", "/gradio_api/queue/data", "/gradio_api/queue/status",
+        "/gradio_api/call/{api_name}/{event_id}", "/gradio_api/upload_progress",
+        "/gradio_api/call/v2/{api_name}/{event_id}", "/gradio_api/startup-events",
     },
     "POST": {
-        "/gradio_api/run/{api_name}", "/gradio_api/run/{api_name}/", "/gradio_api/call/{api_name}",
-        "/gradio_api/call/{api_name}/", "/gradio_api/call/v2/{api_name}", "/gradio_api/call/v2/{api_name}/",
-        "/gradio_api/queue/join", "/gradio_api/cancel", "/gradio_api/reset", "/gradio_api/reset/",
-        "/gradio_api/upload",
+        "/photos", "/pass", "/pixel", "/explain", "/measure", "/report", "/file", "/leave",
+        "/gradio_api/call/{api_name}", "/gradio_api/call/{api_name}/", "/gradio_api/call/v2/{api_name}",
+        "/gradio_api/call/v2/{api_name}/", "/gradio_api/queue/join", "/gradio_api/cancel", "/gradio_api/reset",
+        "/gradio_api/reset/", "/gradio_api/upload",
     },
 }  # fmt: skip
-"""Of the routes that Gradio has, those that answer. One that is new in Gradio is closed until it is put here."""
+"""Of the routes that the server has, those that answer. One that is new in Gradio is closed until it is put here."""
 
 
 @pytest.fixture
@@ -123,7 +124,7 @@ def test_no_endpoint_takes_a_file_it_was_not_given(
             for _ in range(5):
                 form, path = attacks[tried % len(attacks)]
                 tried += 1
-                data = [file(photo) if kind == "image" else None for kind in endpoint["kinds"]]
+                data = [file(photo) if name == "photo" else None for name in endpoint["names"]]
                 data[place] = form(path)
                 answer = ask(http, endpoint["id"], data)
                 assert not answer["success"], (endpoint["api_name"], data)
@@ -145,10 +146,10 @@ def test_a_picture_on_the_server_cannot_be_read(http: httpx.Client, secret: Path
     for name, about in names.items():
         data = [parameter.get("parameter_default") for parameter in about["parameters"]]
         data[0] = {"path": str(secret), **mark}
-        number = http.post(f"call{name}", json={"data": data}).json()["event_id"]
-        answer = http.get(f"call{name}/{number}").text
-        assert "event: error" in answer, name
-        assert REFUSAL in answer, name
+        answer = http.post(f"call{name}", json={"data": data})
+        assert (answer.status_code, answer.json()["error"]) == (400, REFUSAL), name
+        answer = http.post(f"call/v2{name}", json={"photo": data[0]})
+        assert (answer.status_code, answer.json()["error"]) == (400, REFUSAL), name
 
 
 @pytest.mark.slow
@@ -161,15 +162,13 @@ def test_every_refusal_has_words_and_none_is_logged_with_the_visitor_s(
     tried = 0
     for endpoint in endpoints(http):
         sound = [
-            file(photo) if kind == "image" else value
-            for kind, value in zip(endpoint["kinds"], endpoint["values"], strict=True)
+            file(photo) if name in ("photo", "mask") else value
+            for name, value in zip(endpoint["names"], endpoint["values"], strict=True)
         ]
         for place in range(len(sound)):
-            if endpoint["kinds"][place] == "state":
-                continue
             for number in range(3):
                 bad = wrong[(tried + number * 3) % len(wrong)]
-                answer = ask(http, endpoint["id"], [*sound[:place], bad, *sound[place + 1 :]], endpoint["queue"])
+                answer = ask(http, endpoint["id"], [*sound[:place], bad, *sound[place + 1 :]])
                 if not answer["success"]:
                     assert len(answer["output"]["error"] or "") > FEW_LETTERS, (endpoint["api_name"], place, bad)
             tried += 1
@@ -201,11 +200,23 @@ def routes(router: Any) -> Iterator[tuple[str, set[str]]]:
 
 
 def test_only_the_app_s_own_addresses_answer(served: Served, http: httpx.Client) -> None:
-    found = list(routes(served.app.app))
+    found = list(routes(served.app))
     assert len(found) > 50
     for template, methods in found:
         path = template.replace("{path_or_url:path}", "x").replace("{path:path}", "x").replace("{url_path:path}", "x")
-        for name in ("session_hash", "api_name", "event_id", "record_id", "asset_id", "key", "size", "id", "run"):
+        path = path.replace("{folder}", "0" * 64).replace("{identity}", "0" * 32).replace("{kind}", "thumbnail")
+        for name in (
+            "name",
+            "session_hash",
+            "api_name",
+            "event_id",
+            "record_id",
+            "asset_id",
+            "key",
+            "size",
+            "id",
+            "run",
+        ):
             path = path.replace(f"{{{name}}}", "x")
         for method in methods & {"GET", "POST"}:
             wanted = template in OPEN[method]
@@ -228,6 +239,11 @@ def test_only_the_app_s_own_addresses_answer(served: Served, http: httpx.Client)
         ("GET", "gradio_api/mcp/schema"),
         ("GET", "gradio_api/runs"),
         ("POST", "gradio_api/component_server"),
+        ("POST", "gradio_api/run/detect"),
+        ("GET", "svelte/x.js"),
+        ("GET", "static/img/logo.svg"),
+        ("GET", "docs"),
+        ("GET", "openapi.json"),
         ("PUT", "config"),
         ("DELETE", "gradio_api/upload"),
     ],
@@ -249,4 +265,4 @@ def test_only_known_files_are_served(http: httpx.Client, places: dict[str, str])
         for answer in [http.get(f"file={path}")]
         if not path.startswith("a/a/")
     }
-    assert said == {(404, '{"error": "Not found.", "detail": "Not found."}')}
+    assert said == {(404, '{"error": "Not found.", "detail": "Not found.", "kind": "refused"}')}

@@ -215,4 +215,4 @@ def test_results_of_one_visitor_stay_while_they_are_there(
 
 def test_gradio_s_lists_of_files_do_not_grow(served: Served, client: Client, new_photo: Path) -> None:
     client.predict(handle_file(new_photo), "tiny", 0, api_name="/detect")
-    assert served.app.upload_file_set == set()
+    assert served.app.get_blocks().upload_file_set == set()

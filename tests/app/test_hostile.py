@@ -88,8 +88,6 @@ def test_what_is_none_gets_one_sentence(client: Client, files: dict[str, Path], 
         ("/what_if", lambda bad: (bad,)),
         ("/what_if", lambda bad: (sound, paint, -1, "tiny", 0, None, bad)),
         ("/what_if", lambda bad: (sound, None, -1, "tiny", 0, bad, None)),
-        ("/look", lambda bad: ({"wish": {"photo": bad}, "part": "rln"},)),
-        ("/weigh", lambda bad: ({"wish": {"photo": sound}, "mask": bad},)),
     ]
     for number, name in enumerate(REFUSED):
         endpoint, arguments = wishes[number % len(wishes)]

@@ -14,6 +14,7 @@ import time
 import urllib.request
 from pathlib import Path
 
+import httpx
 import pytest
 from gradio_client import handle_file
 from huggingface_hub.repocard import metadata_load
@@ -22,6 +23,7 @@ from packaging.specifiers import SpecifierSet
 from PIL import Image
 
 import dgrl.app
+import dgrl.app.launching
 from dgrl import DGRL, CheckpointError
 from dgrl.app import checkpoints, load
 from dgrl.app.files import PREFIX
@@ -46,7 +48,7 @@ def test_named_weights_come_first_then_the_environment_s_then_the_repository_s(
         folder.mkdir(parents=True)
         (folder / "config.json").touch()
     (tmp_path / "weights" / "no checkpoint").mkdir()
-    monkeypatch.setattr(dgrl.app, "SHIPPED_WEIGHTS", shipped)
+    monkeypatch.setattr(dgrl.app.launching, "SHIPPED_WEIGHTS", shipped)
     monkeypatch.setenv("DGRL_CHECKPOINTS", f"someone/from-the-hub, {checkpoint},")
     assert checkpoints([checkpoint, checkpoint]) == [str(checkpoint), "someone/from-the-hub", str(shipped), str(older)]
 
@@ -106,6 +108,48 @@ def test_the_app_prints_its_address_answers_and_leaves_no_file(checkpoint: Path,
     assert list(kept.glob(f"{PREFIX}*")) == []
 
 
+@pytest.mark.slow
+def test_it_stops_in_five_seconds_and_a_log_file_has_its_address_at_once(
+    checkpoint: Path, photo_files: dict[str, Path], tmp_path: Path
+) -> None:
+    log = tmp_path / "log.txt"
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    command = [sys.executable, "-m", "dgrl", "app", "--weights", str(checkpoint), "--host", "127.0.0.1"]
+    command += ["--port", str(free_port()), "--root-path", "/dgrl"]
+    with log.open("w") as written, subprocess.Popen(command, cwd=ROOT, env=environment, stdout=written) as server:
+        try:
+            deadline = time.monotonic() + 180
+            while (found := re.search(r"http://127\.0\.0\.1:\d+", log.read_text())) is None:
+                assert server.poll() is None, log.read_text()
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
+            address = found.group()
+            page = httpx.get(address, timeout=60).text
+            assert '"root": "/dgrl/"' in page
+            assert 'src="/dgrl/page/' in page
+            with (
+                httpx.Client(base_url=address, timeout=60) as client,
+                client.stream("GET", "/gradio_api/heartbeat/ann"),
+            ):
+                told = client.post("/photos", content=photo_files["wide"].read_bytes()).json()
+                question = {"target": "object", "method": "integrated_gradients"}
+                body = {"request": {"photo": told["id"]}, "question": question}
+                with client.stream("POST", "/explain", json=body) as explanation:
+                    next(explanation.iter_lines())
+                    server.terminate()
+                    start = time.monotonic()
+                    assert server.wait(20) == 0
+                    assert time.monotonic() - start < 5
+        finally:
+            server.kill()
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
 @pytest.fixture
 def space(tmp_path: Path) -> tuple[Path, Path]:
     """What a Space has: a copy of the repository's files, and the packages of requirements.txt with what they need."""
@@ -141,9 +185,7 @@ def space(tmp_path: Path) -> tuple[Path, Path]:
 def test_a_space_starts_with_its_requirements_alone(space: tuple[Path, Path]) -> None:
     repository, packages = space
     assert not (packages / "pytest").exists()
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("DGRL_", "GRADIO_"))}
     environment |= {"GRADIO_SERVER_PORT": str(port), "PYTHONPATH": str(packages), "PYTHONUNBUFFERED": "1"}
     environment["GRADIO_TEMP_DIR"] = str(repository.parent / "files")

@@ -15,7 +15,7 @@ from gradio import processing_utils
 from gradio_client import handle_file
 from PIL import Image
 
-from dgrl.app import limits, served
+from dgrl.app import guard, served
 from dgrl.app.files import visitor_files
 from dgrl.app.payloads import REFUSAL
 from dgrl.app.runs import AS_TRAINED
@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def event(http: httpx.Client, served: Served, name: str, data: list[Any]) -> dict[str, Any]:
     """What an event, also a private one, answers."""
-    return ask(http, next(number for number, fn in served.app.fns.items() if fn.api_name == name), data)
+    return ask(http, next(number for number, fn in served.app.get_blocks().fns.items() if fn.api_name == name), data)
 
 
 @pytest.mark.parametrize(
@@ -62,19 +62,19 @@ def test_an_upload_lands_in_the_app_s_folder(http: httpx.Client) -> None:
     assert Path(path).name == "evil.png"
 
 
-@pytest.mark.parametrize("name", ["detect", "measure", "what_if", "look"])
+@pytest.mark.parametrize("name", ["detect", "measure", "what_if"])
 def test_no_address_is_fetched(
     http: httpx.Client, served: Served, monkeypatch: pytest.MonkeyPatch, name: str, photo_files: dict[str, Path]
 ) -> None:
     fetched: list[str] = []
-    monkeypatch.setattr(processing_utils, "async_ssrf_protected_download", lambda url, **_: fetched.append(url))
+    for module, function in ((guard, "fetch"), (processing_utils, "async_ssrf_protected_download")):
+        monkeypatch.setattr(module, function, lambda url, *_, **__: fetched.append(url))
     there = file("https://example.com/photo.png")
     (photo,) = upload(http, photo_files["wide"].read_bytes()).json()
     data: dict[str, list[Any]] = {
         "detect": [there, "tiny", 0, True],
         "measure": [file(photo), there, "tiny", 0, True],
         "what_if": [file(photo), None, -1, "tiny", 0, None, there],
-        "look": [{"wish": {"photo": there}, "part": "rln"}],
     }
     answer = event(http, served, name, data[name])
     assert not answer["success"]
@@ -96,12 +96,12 @@ def test_many_files_are_no_way_around_the_limit(http: httpx.Client) -> None:
 
 
 def test_a_request_of_words_has_few_of_them(http: httpx.Client) -> None:
-    many = {"data": [[]] * 21_000, "fn_index": 2, "session_hash": "a"}
-    deep = b'{"fn_index": 2, "session_hash": "a", "data": ' + b"[" * 19_000 + b"]" * 19_000 + b"}"
+    many = {"data": [[]] * 21_000, "fn_index": 0, "session_hash": "a"}
+    deep = b'{"fn_index": 0, "session_hash": "a", "data": ' + b"[" * 19_000 + b"]" * 19_000 + b"}"
     assert http.post("queue/join", json=many).status_code == 413
     assert http.post("queue/join", content=deep).status_code == 400
     for session in ("x" * 65, "a/b", "a b", 7):
-        answer = http.post("queue/join", json={"data": [], "fn_index": 2, "session_hash": session})
+        answer = http.post("queue/join", json={"data": [], "fn_index": 0, "session_hash": session})
         assert (answer.status_code, "session" in answer.json()["error"]) == (400, True)
 
 
@@ -132,7 +132,7 @@ def test_what_failed_uploads_leave_is_deleted_in_time(
 
 def test_a_full_disk_takes_no_uploads(http: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
     before = files()
-    monkeypatch.setattr(limits, "LEAST_FREE", 2**80)
+    monkeypatch.setattr(guard, "LEAST_FREE", 2**80)
     answer = upload(http, b"content that is new")
     assert answer.status_code == 507
     assert answer.json()["error"] == "The server's disk is full; please try again later."
@@ -154,7 +154,7 @@ def test_a_result_that_cannot_be_written_is_said_so(monkeypatch: pytest.MonkeyPa
 def test_a_full_queue_says_so_and_those_who_vanish_free_their_place(
     served: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(served.app._queue, "max_size", 2)
+    monkeypatch.setattr(served.app.get_blocks()._queue, "max_size", 2)
     photos = [tmp_path / f"{number}.png" for number in range(6)]
     for number, path in enumerate(photos):
         Image.fromarray(draw_photo(50, 60 + number, seed=100 + number)[0]).save(path)
@@ -171,14 +171,14 @@ def test_a_full_queue_says_so_and_those_who_vanish_free_their_place(
 
     def until(count: int) -> None:
         deadline = time.monotonic() + 60
-        while len(served.app._queue) != count:
-            assert time.monotonic() < deadline, f"{len(served.app._queue)} wait instead of {count}"
+        while len(served.app.get_blocks()._queue) != count:
+            assert time.monotonic() < deadline, f"{len(served.app.get_blocks()._queue)} wait instead of {count}"
             time.sleep(0.05)
 
     try:
         jobs = [ask(number) for number in (0, 1)]  # two are computed at once
         deadline = time.monotonic() + 60
-        while sum(map(bool, served.app._queue.active_jobs)) < 2:
+        while sum(map(bool, served.app.get_blocks()._queue.active_jobs)) < 2:
             assert time.monotonic() < deadline
             time.sleep(0.05)
         jobs.append(ask(2))

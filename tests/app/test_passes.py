@@ -12,8 +12,8 @@ from PIL import Image
 from dgrl import DGRL, ImageError
 from dgrl.app import passes as passes_module
 from dgrl.app.passes import Passes
+from dgrl.app.requests import ground_truth
 from dgrl.app.runs import AS_TRAINED
-from dgrl.app.wishes import ground_truth
 from dgrl.images import read_image
 from dgrl.taps import Edit, flatten_map, mean_kernels, scale_feedback
 from tests.helpers.networks import draw_photo

@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 from dgrl import DGRL
-from dgrl.app import build, launch_settings
+from dgrl.app.server import build
 from dgrl.taps import flatten_map
+from tests.app.conftest import page_folder
 
 pytest.importorskip("mcp", reason="needs gradio[mcp]")
 
@@ -23,11 +24,11 @@ from mcp.client.streamable_http import streamablehttp_client
 
 
 @pytest.fixture(scope="module")
-def url(network: DGRL) -> Iterator[str]:
-    app = build({"tiny": network}, precision="fp32")
-    _, address, _ = app.launch(prevent_thread_lock=True, quiet=True, mcp_server=True, **launch_settings())
+def url(network: DGRL, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    app = build({"tiny": network}, precision="fp32", folder=page_folder(tmp_path_factory.mktemp("page")))
+    _, address, _ = app.launch(prevent_thread_lock=True, quiet=True, mcp_server=True)
     yield address
-    app.close()
+    app.get_blocks().close()
 
 
 def call(url: str, tool: str, **arguments: Any) -> list[Any]:

@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlparse
 
 import gradio as gr
+import httpx
 import numpy as np
 import pytest
 import torch
@@ -140,6 +141,18 @@ def test_the_app_starts_and_answers_with_a_borrowed_gpu(
             assert len(lender.seconds()) == 2
             assert len(lender.processes()) == 1
             assert max(lender.seconds()) * 8 < FREE_SECONDS
+
+            # The page's routes borrow for the visitor too, whose token a request has.
+            with httpx.Client(base_url=address, headers={"x-ip-token": "a.e30.c"}, timeout=120) as page:
+                sent = page.post("/photos", content=photo_files["high"].read_bytes()).json()
+                asked = {"request": {"photo": sent["id"], "checkpoint": "tiny", "steps": 1, "edits": []}}
+                answer = page.post("/pass", json={**asked, "until": "brn"})
+                assert answer.status_code == 200, answer.text
+                assert b'"part": "brn"' in answer.content
+                question = {"target": "object", "method": "occlusion"}
+                lines = page.post("/explain", json={**asked, "question": question}).text.splitlines()
+                assert "result" in json.loads(lines[-1])
+            assert {query["token"] for path, query in lender.asked if path == "/schedule"} == {"a.e30.c"}
 
             # What the network objects to is said in its words, from the other process.
             wrong = {"target": "cell", "level": "conv3", "method": "grad_cam", "block": "conv5", "x": 1, "y": 1}

@@ -383,12 +383,12 @@ def test_trace_refuses_a_bad_photo(dgrl, here):
 def test_app_hands_its_options_on(dgrl, here, monkeypatch):
     app = pytest.importorskip("dgrl.app")
     calls = []
-    monkeypatch.setattr(app, "launch", lambda **options: calls.append(options))
-    assert dgrl("app", "--port", 7999)[0] == 0
+    monkeypatch.setattr(app, "launch", lambda *options: calls.append(options))
+    assert dgrl("app", "--port", 7999, "--host", "0.0.0.0", "--root-path", "/dgrl")[0] == 0
     assert dgrl("app", "--weights", "w", "--weights", "v", "--share")[0] == 0
     assert calls == [
-        {"weights": (), "port": 7999, "share": False, "mcp": False},
-        {"weights": ["w", "v"], "port": None, "share": True, "mcp": False},
+        ((), 7999, False, False, "0.0.0.0", "/dgrl"),
+        (["w", "v"], None, True, False, None, None),
     ]
 
 

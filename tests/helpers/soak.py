@@ -34,16 +34,16 @@ GROWTH = 40.0
 
 def serve() -> None:
     """The app with a tiny network, until it is ended."""
-    from dgrl.app import build, launch_settings
+    from dgrl.app import build
 
     network = filled(DGRL(TINY))
     keep_freed_memory()
     rewrite_for_inference(network, choose_device("cpu"))  # as the app's own networks are
     app = build({"tiny": network}, precision="fp32")
-    _, url, _ = app.launch(prevent_thread_lock=True, quiet=True, **launch_settings())
+    _, url, _ = app.launch(prevent_thread_lock=True, quiet=True)
     print(url, flush=True)
     sys.stdin.read()
-    app.close()
+    app.get_blocks().close()
 
 
 @dataclass

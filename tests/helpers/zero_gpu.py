@@ -58,7 +58,7 @@ def main() -> None:
     app = runpy.run_path("app.py", run_name="app")
     print("computed:", *sorted(computed), flush=True)
     print("networks on:", *{str(tensor.device) for tensor in patching.cuda_aliases}, flush=True)
-    app["app"].launch(mcp_server=True, **app["launch_settings"]())
+    app["app"].launch(mcp_server=True)
 
 
 if __name__ == "__main__":

@@ -1,17 +1,27 @@
-"""Which of the server's addresses there are: those that the app's page and its clients use, and no others."""
+"""Which of the server's addresses there are: those that the page, programs and tools use, and no others."""
 
 import re
 
 API = "/gradio_api"
 SESSION = r"[\w-]{1,64}"
-"""The name that a visitor's page or client gives itself."""
+"""The name that a page or a client gives its session."""
 NAME = r"[\w-]{1,64}"
-READ = (
+PAGE_READ = (
     r"/",
+    r"/api",
+    r"/health",
+    r"/favicon\.ico",
+    r"/page/[0-9a-f]{12}/.+",
+    r"/photo/upload/[0-9a-f]{32}/(thumbnail|preview)",
+    r"/photo/example/[^/]+(/(mask|thumbnail))?",
+    r"/file/[0-9a-f]{64}/[^/]+",
+)
+PAGE_WRITE = r"/(pass|pixel|explain|measure|report|file|leave)"
+PAGE_UPLOAD = "/photos"
+READ = (
+    *PAGE_READ,
     r"/config/?",
-    r"/(assets|static)/.+",
-    r"/(theme\.css|favicon\.ico|robots\.txt|manifest\.json)",
-    rf"{API}/(info|openapi\.json|startup-events|app_id|theme\.css|login_check)/?",
+    rf"{API}/(info|openapi\.json|startup-events|app_id|login_check)/?",
     rf"{API}/heartbeat/{SESSION}",
     rf"{API}/queue/(data|status)",
     rf"{API}/upload_progress",
@@ -19,9 +29,10 @@ READ = (
     rf"{API}/file=.+",
 )
 WRITE = (
+    PAGE_WRITE,
+    PAGE_UPLOAD,
     rf"{API}/upload/?",
     rf"{API}/queue/join/?",
-    rf"{API}/run/{NAME}/?",
     rf"{API}/call/(v2/)?{NAME}/?",
     rf"{API}/(cancel|reset)/?",
 )

@@ -1,0 +1,372 @@
+"""What programs, tools of the Model Context Protocol and the page can ask for.
+
+Each endpoint is a method whose arguments are plain values and paths, and whose results are numbers and paths of files
+that the app wrote for the session. `gradio_api` offers them through Gradio; this file knows nothing of Gradio's queue.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypedDict
+
+import numpy as np
+
+from dgrl.app import measure, why
+from dgrl.app.download import archive
+from dgrl.app.refusals import Refused, refused_argument
+from dgrl.app.requests import PassRequest, Requests, checked_point, ground_truth
+from dgrl.app.results import (
+    as_drawn,
+    changes,
+    cutout_file,
+    facts,
+    map_file,
+    painted,
+    pixel_numbers,
+    rounded,
+    surest,
+)
+from dgrl.app.runs import AS_TRAINED, View
+from dgrl.app.served import picture_file, served_file
+from dgrl.attribution.attribute import Attribution
+from dgrl.evaluation import metrics
+from dgrl.evaluation.metrics import Measured
+from dgrl.figures import KINDS, SALIENCY, SIGNED, layer, svg
+from dgrl.figures.evaluation import precision_recall
+from dgrl.taps import LEVELS
+
+ALL_FLAT = [{"kind": "flatten", "level": level} for level in LEVELS]
+
+
+class MapPicture(TypedDict):
+    """A map over the photo, and its name."""
+
+    image: Path
+    caption: str
+
+
+@dataclass
+class Endpoints:
+    """The endpoints' functions."""
+
+    requests: Requests
+    explain: why.Explain
+
+    def detect(
+        self,
+        photo: Path,
+        checkpoint: str | None = None,
+        steps: int = AS_TRAINED,
+        cutout: bool = True,
+        session: str | None = None,
+    ) -> tuple[Path, Path | None, dict[str, Any]]:
+        """Find the salient object of a photo.
+
+        Args:
+            photo: the picture, any format that Pillow reads, or HEIC.
+            checkpoint: one of the networks that the app offers; by default the first.
+            steps: time steps after the first pass, 0 to 4; -1 for the number trained.
+            cutout: also cut the object out, in the photo's own size; takes longer.
+
+        Returns:
+            The saliency map as an 8-bit grey PNG of the photo's own size; the cut-out, a PNG with transparency and
+            without the old background's colour at the edges; what was found, in words and numbers.
+        """
+        asked = self.requests.read(photo, checkpoint, steps)
+        view = self.requests.view(asked, session)
+        saliency = served_file(map_file(view), f"{photo.stem}.png")
+        cut = served_file(cutout_file(view, asked.photo), f"{photo.stem}_cutout.png") if cutout else None
+        return Path(saliency), Path(cut) if cut else None, facts(view)
+
+    def localise(
+        self,
+        photo: Path,
+        checkpoint: str | None = None,
+        steps: int = AS_TRAINED,
+        opacity: float = 0.65,
+        session: str | None = None,
+    ) -> tuple[list[MapPicture], dict[str, Any]]:
+        """Show where the network looks: attention maps, predictions and changes of every time step.
+
+        Args:
+            photo: the picture, any format that Pillow reads, or HEIC.
+            checkpoint: one of the networks that the app offers; by default the first.
+            steps: time steps after the first pass, 0 to 4; -1 for the number trained.
+            opacity: of the maps over the photo, 0 to 1.
+
+        Returns:
+            PNGs of all maps over the photo, each with its name; the attention maps and the mean predictions in numbers.
+        """
+        view = self.requests.localised(self.requests.read(photo, checkpoint, steps), session)
+        opacity = min(max(float(opacity), 0.0), 1.0)
+        pictures = []
+        for step in view.trace.steps:
+            for kind in KINDS:
+                drawn = layer(view.trace, step.t, kind)
+                if drawn is not None:
+                    file = picture_file(drawn.over(view.photo, opacity), f"t{step.t}_{kind}")
+                    pictures.append(MapPicture(image=Path(file), caption=f"t = {step.t} · {kind}"))
+        numbers = [
+            {
+                "t": step.t,
+                "mean_prediction": float(step.saliency.mean()),
+                "weight_maps": {level: rounded(values) for level, values in step.weight_maps.items()},
+            }
+            for step in view.trace.steps
+        ]
+        return pictures, {"steps": numbers}
+
+    def refine(
+        self,
+        photo: Path,
+        checkpoint: str | None = None,
+        steps: int = AS_TRAINED,
+        session: str | None = None,
+    ) -> tuple[Path, Path, Path, dict[str, Any]]:
+        """Show what BRN does: the map before and after, and the kernels of the pixels that it changes most.
+
+        Args:
+            photo: the picture, any format that Pillow reads, or HEIC.
+            checkpoint: one of the networks that the app offers; by default the first.
+            steps: time steps after the first pass, 0 to 4; -1 for the number trained.
+
+        Returns:
+            PNGs of the map before BRN, after it, and of the change (red up, blue down, from -0.5 to 0.5); the mean
+            change and the pixels changed most, each with its kernel and arithmetic.
+        """
+        view = self.requests.view(self.requests.read(photo, checkpoint, steps), session)
+        trace = view.trace
+        change = trace.refined - trace.prior
+        numbers = {
+            "mean_change": float(change.mean()),
+            "mean_absolute_change": float(np.abs(change).mean()),
+            "pixels": [pixel_numbers(pixel) for pixel in trace.most_changed()],
+        }
+        return (
+            drawn_file(view, trace.prior, "before"),
+            drawn_file(view, trace.refined, "after"),
+            drawn_file(view, change, "change", signed=True),
+            numbers,
+        )
+
+    def pixel(
+        self,
+        photo: Path,
+        x: float | None = None,
+        y: float | None = None,
+        checkpoint: str | None = None,
+        steps: int = AS_TRAINED,
+        edits: list[dict[str, Any]] | None = None,
+        session: str | None = None,
+    ) -> dict[str, Any]:
+        """Show how BRN computed one pixel: its kernel, neighbours, products and sums, with all digits.
+
+        Args:
+            photo: the picture, any format that Pillow reads, or HEIC.
+            x: the photo's column, from 0; without it the pixel that BRN changed most.
+            y: the photo's row, from 0.
+            checkpoint: one of the networks that the app offers; by default the first.
+            steps: time steps after the first pass, 0 to 4; -1 for the number trained.
+            edits: changes made in the pass, as in what_if; none by default.
+
+        Returns:
+            The numbers: n×n coefficients, neighbours and products, their sums, the map before and after.
+        """
+        view = self.requests.view(self.requests.read(photo, checkpoint, steps, edits, session, sent_photo), session)
+        if x is None and y is None:
+            return pixel_numbers(view.trace.most_changed(count=1)[0])
+        return pixel_numbers(view.trace.pixel(*checked_point(view, x, y)))
+
+    def what_if(
+        self,
+        photo: Path,
+        edits: list[dict[str, Any]] | None = None,
+        altered_steps: int = AS_TRAINED,
+        checkpoint: str | None = None,
+        steps: int = AS_TRAINED,
+        mask: Path | None = None,
+        painting: Path | None = None,
+        session: str | None = None,
+    ) -> tuple[Path, Path, Path, dict[str, Any]]:
+        """Change a pass and compare it with the original one.
+
+        Args:
+            photo: the picture, any format that Pillow reads, or HEIC.
+            edits: a list of objects: {"kind": "flatten", "level": "conv4", "at": 1}; {"kind": "paint", "level",
+                "strength", "mask", "at"}; {"kind": "feedback", "block": "conv5", "factor": 0, "at"}; {"kind":
+                "kernels", "to": "mean" or "identity"}; {"kind": "unrefined"}. "at" is a time step; without it, every
+                one. By default all three attention maps are flattened.
+            altered_steps: time steps of the changed pass; -1 for as many as the original one has.
+            checkpoint: one of the networks that the app offers; by default the first.
+            steps: time steps after the first pass, 0 to 4; -1 for the number trained.
+            mask: the photo's ground truth, for the mean absolute errors; without it there are none.
+            painting: a picture of the photo's proportions whose bright half is the mask of edits of kind "paint" that
+                have no mask.
+
+        Returns:
+            PNGs of the original map, the changed map and their difference (red up, blue down, from -0.5 to 0.5);
+            what changed in numbers: mean saliency inside and outside the found object, mean absolute error where
+            there is a mask, and the mean absolute difference, of RLN's last step ("localised") and after BRN
+            ("refined").
+        """
+        asked = self.requests.read(photo, checkpoint, steps)
+        edits = ALL_FLAT if edits is None else edits
+        if painting is not None:
+            drawn = painted(painting)
+            edits = [{"mask": drawn, **edit} if edit.get("kind") == "paint" else edit for edit in edits]
+        steps = steps if altered_steps in (None, AS_TRAINED) else altered_steps
+        changed_request = self.requests.read(photo, checkpoint, steps, edits, session, sent_photo)
+        view = self.requests.view(asked, session)
+        truth = ground_truth(str(mask), view) if mask is not None else None
+        changed = self.requests.view(changed_request, session)
+        before, after = view.trace.saliency, changed.trace.saliency
+        numbers = {"edits": edits, **changes(view, changed, truth), "seconds": changed.seconds}
+        return (
+            drawn_file(view, before, "untouched"),
+            drawn_file(view, after, "altered"),
+            drawn_file(view, after - before, "difference", signed=True),
+            numbers,
+        )
+
+    def attribute(
+        self,
+        photo: Path,
+        target: str = why.PIXEL,
+        x: float | None = None,
+        y: float | None = None,
+        step: int = why.LAST,
+        refined: bool = False,
+        level: str = "conv4",
+        method: str = "grad_cam",
+        baseline: str = "blurred",
+        block: str = "",
+        block_step: int = why.LAST,
+        checkpoint: str | None = None,
+        steps: int = AS_TRAINED,
+        session: str | None = None,
+    ) -> Iterator[float | tuple[Path, dict[str, Any]]]:
+        """Explain a number that the network computed: which parts of the photo speak for it, and which against it.
+
+        Args:
+            photo: the picture, any format that Pillow reads, or HEIC.
+            target: the number: pixel (RLN's evidence there), object (its mean over the object) or cell (a CWM weight).
+            x: the photo's column, from 0, of the pixel, or of the place whose cell is meant; by default the surest.
+            y: the photo's row, from 0.
+            step: the time step of the number; -1 for the last.
+            refined: for a pixel, BRN's evidence instead of RLN's; `step` has no meaning then.
+            level: for a cell, the level of its attention map: conv3, conv4 or conv5.
+            method: integrated_gradients, occlusion (some 50 passes each) or grad_cam (one).
+            baseline: what stands for an unseen photo in the first two: blurred, grey or black.
+            block: for grad_cam, the block that is looked at, conv1 to conv5; empty for the last that has a say.
+            block_step: for grad_cam, the time step at which it is; -1 for that of the number.
+            checkpoint: one of the networks that the app offers; by default the first.
+            steps: time steps after the first pass, 0 to 4; -1 for the number trained.
+
+        Returns:
+            The attribution over the photo, a PNG, red for and blue against; what it says in numbers and words:
+            occlusion's 8 × 8 cells, the top row first, are `cells`.
+        """
+        choice = why.Choice(target, x, y, step, refined, level, method, baseline, block, block_step)
+        for news in self.explained(self.requests.read(photo, checkpoint, steps), choice, session):
+            if isinstance(news, float):
+                yield news
+            else:
+                drawn, numbers = why.answer(*news)
+                yield Path(drawn), numbers
+
+    def explained(
+        self, asked: PassRequest, choice: why.Choice, session: str | None
+    ) -> Iterator[float | tuple[View, Attribution]]:
+        """Compute an explanation; yield the shares that are done, then the pass and its attribution.
+
+        Raises:
+            Refused: there is no such number or method, or the pass cannot be had.
+        """
+        view = self.requests.view(asked, session)
+        chosen = choice.x is not None or choice.y is not None
+        x, y = checked_point(view, choice.x, choice.y) if chosen else surest(view)
+        try:
+            for news in self.explain(asked.checkpoint, view.trace.photo, why.question(view, choice, x, y)):
+                yield (view, news) if isinstance(news, Attribution) else news
+        except (ValueError, FloatingPointError) as error:
+            raise refused_argument(error, "This cannot be explained") from error
+
+    def measure(
+        self,
+        photo: Path,
+        mask: Path,
+        checkpoint: str | None = None,
+        steps: int = AS_TRAINED,
+        stretch: bool = True,
+        session: str | None = None,
+    ) -> tuple[dict[str, Any], Path, Path, Path]:
+        """Measure every map of a pass against a ground-truth mask.
+
+        Args:
+            photo: the picture, any format that Pillow reads, or HEIC.
+            mask: a picture of the photo's size, brighter than half where the object is.
+            checkpoint: one of the networks that the app offers; by default the first.
+            steps: time steps after the first pass, 0 to 4; -1 for the number trained.
+            stretch: stretch each map to [0, 1] by its minimum and maximum first, as published evaluations do.
+
+        Returns:
+            MAE, maxF, meanF, adaptiveF, weightedF, S, E and boundaryF by map: "t0", "t1" … are RLN's time steps,
+            "refined" is after BRN; the scores as a CSV file; the curves as a CSV file; their figure as SVG.
+        """
+        view = self.requests.view(self.requests.read(photo, checkpoint, steps), session)
+        if mask is None:
+            raise Refused("Give the photo's mask.", "No mask")
+        return self.scored(view, mask, stretch, photo.stem)
+
+    def scored(self, view: View, mask: Path, stretch: bool, name: str) -> tuple[dict[str, Any], Path, Path, Path]:
+        """Measure a pass; `name` begins the files' names. See `measure`."""
+        truth = ground_truth(str(mask), view)
+        measured: dict[str, Measured] = {
+            kind: metrics.measure(saliency, truth, stretch) for kind, saliency in measure.maps(view, stretch)
+        }
+        scores = {kind: one.results() for kind, one in measured.items()}
+        drawn = precision_recall({measure.name_of(kind): one.curves() for kind, one in measured.items()})
+        return (
+            {"stretched": bool(stretch), "scores": scores},
+            Path(served_file(measure.scores_table(scores).encode(), f"{name}_scores.csv")),
+            Path(served_file(measure.curves_table(measured).encode(), f"{name}_curves.csv")),
+            Path(served_file(svg(drawn), f"{name}_curves.svg")),
+        )
+
+    def report(
+        self,
+        photo: Path,
+        checkpoint: str | None = None,
+        steps: int = AS_TRAINED,
+        edits: list[dict[str, Any]] | None = None,
+        session: str | None = None,
+    ) -> Path:
+        """Pack everything that a pass computed into one file.
+
+        Args:
+            photo: the picture, any format that Pillow reads, or HEIC.
+            checkpoint: one of the networks that the app offers; by default the first.
+            steps: time steps after the first pass, 0 to 4; -1 for the number trained.
+            edits: changes made in the pass, as in what_if; none by default.
+
+        Returns:
+            A zip file: report.html, the pass on a page that needs nothing else; README.txt, which names every array of
+            trace.npz; trace.npz, every number (numpy.load reads it); saliency.png; every map and figure as PNG.
+        """
+        return self.packed(self.requests.read(photo, checkpoint, steps, edits, session, sent_photo), session)
+
+    def packed(self, asked: PassRequest, session: str | None) -> Path:
+        """Pack everything that a pass computed into a zip file."""
+        view = self.requests.view(asked, session)
+        return Path(served_file(archive(view, asked.photo, asked.checkpoint), f"{Path(asked.photo).stem}_dgrl.zip"))
+
+
+def sent_photo(photo: Any) -> Path | None:
+    """Return the file of another photo, as a patch names it: like the argument `photo`."""
+    return Path(photo["path"]) if isinstance(photo, dict) and isinstance(photo.get("path"), str) else None
+
+
+def drawn_file(view: View, values: Any, name: str, signed: bool = False) -> Path:
+    """Draw a map in the size of the shown photo, from 0 to 1, or from -0.5 to 0.5 if it is signed; return the PNG."""
+    drawn = as_drawn(view, values, -0.5 if signed else 0, SIGNED if signed else SALIENCY)
+    return Path(picture_file(drawn, name))

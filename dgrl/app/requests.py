@@ -1,0 +1,150 @@
+"""Read what is asked of the networks, check it, and run it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from dgrl.app.passes import MAX_PIXELS, Passes
+from dgrl.app.refusals import Refused, refused_argument, refused_picture
+from dgrl.app.runs import AS_TRAINED, View
+from dgrl.data.masks import read_mask
+from dgrl.edits import MAX_STEPS, read_edits
+from dgrl.images import MAX_PIXELS as LARGEST_MASK
+from dgrl.images import ImageError
+from dgrl.places import contains
+from dgrl.taps import Edit
+from dgrl.trace import Trace
+
+BAD_EDIT = "This cannot be changed"
+PhotoPath = Callable[[Any], Any]
+
+
+@dataclass(frozen=True)
+class PassRequest:
+    """One forward pass that is asked for.
+
+    Attributes:
+        photo: path of the picture.
+        checkpoint: name of one of the app's networks.
+        steps: T, or AS_TRAINED.
+        edits: changes made at taps.
+    """
+
+    photo: str
+    checkpoint: str
+    steps: int = AS_TRAINED
+    edits: tuple[Edit, ...] = ()
+
+
+@dataclass(frozen=True)
+class Requests:
+    """Reads requests and runs them on the app's networks."""
+
+    passes: Passes
+
+    def read(
+        self,
+        photo: Any,
+        checkpoint: Any = None,
+        steps: Any = None,
+        edits: Any = None,
+        session: str | None = None,
+        photo_path: PhotoPath | None = None,
+    ) -> PassRequest:
+        """Check a request. None means the first checkpoint, the steps trained, no edits.
+
+        Args:
+            photo: path of the picture.
+            checkpoint: name of one of the app's networks.
+            steps: T, or AS_TRAINED.
+            edits: edits as `dgrl.edits` reads them. The pass that a patch takes its value from is computed.
+            session: who asks.
+            photo_path: finds the file of another photo, which a patch names.
+
+        Raises:
+            Refused: an argument is missing or out of range.
+        """
+        names = self.passes.names
+        if not photo:
+            raise Refused("Choose a photo first.", "No photo")
+        if checkpoint is not None and checkpoint not in names:
+            raise Refused(f"Choose one of {', '.join(names)}.", "No such checkpoint")
+        steps = AS_TRAINED if steps is None else steps
+        if isinstance(steps, bool) or steps not in (AS_TRAINED, *range(MAX_STEPS + 1)):
+            sentence = f"The number of time steps is 0 to {MAX_STEPS}, or {AS_TRAINED} for as many as trained."
+            raise Refused(sentence, "Too many time steps")
+        asked = PassRequest(str(photo), checkpoint or names[0], int(steps))
+
+        def other_trace(fields: Mapping[str, Any]) -> Trace:
+            named = photo if "photo" not in fields else photo_path(fields["photo"]) if photo_path else None
+            other = self.read(named, fields.get("checkpoint", asked.checkpoint), fields.get("steps", asked.steps))
+            return self.view(other, session).trace
+
+        try:
+            return replace(asked, edits=read_edits(edits or [], other_trace))
+        except ValueError as error:
+            raise refused_argument(error, BAD_EDIT) from error
+
+    def view(self, asked: PassRequest, session: str | None) -> View:
+        """Run a pass, or find it among the recent ones.
+
+        Raises:
+            Refused: the picture cannot be read, an edit does not fit, or the result is not finite.
+        """
+        return self._run(self.passes.view, asked, session)
+
+    def localised(self, asked: PassRequest, session: str | None) -> View:
+        """Run RLN alone; raise as `view` does."""
+        return self._run(self.passes.localised, asked, session)
+
+    def _run(self, run: Callable[..., View], asked: PassRequest, session: str | None) -> View:
+        try:
+            return run(asked.photo, asked.checkpoint, asked.steps, session, asked.edits)
+        except ImageError as error:
+            raise refused_picture(error, asked.photo, "This picture cannot be used") from error
+        except FloatingPointError as error:
+            raise Refused(str(error)) from error
+        except ValueError as error:
+            raise refused_argument(error, BAD_EDIT) from error
+
+
+def ground_truth(mask: str, view: View) -> NDArray[np.uint8]:
+    """Read a mask file as (H, W) of 0 and 1 in the size of the view's photo.
+
+    Raises:
+        Refused: it cannot be read, has another size than the photo, or is empty.
+    """
+    title = "This mask cannot be used"
+    most = MAX_PIXELS
+    if view.full_size is not None:
+        most = min(max(most, view.full_size[0] * view.full_size[1]), LARGEST_MASK)
+    try:
+        truth = read_mask(mask, most)
+    except ImageError as error:
+        raise refused_picture(error, mask, title) from error
+    (height, width), (mask_height, mask_width) = view.trace.photo.shape[:2], truth.shape
+    if (mask_width, mask_height) == view.full_size:
+        truth = np.asarray(Image.fromarray(truth).resize((width, height), Image.Resampling.NEAREST))
+    if truth.shape != (height, width):
+        size = f"The mask has {mask_width}×{mask_height} pixels and the photo {width}×{height}; they must be alike."
+        raise Refused(size, title)
+    if not truth.any():
+        empty = "The mask is empty: none of its pixels is brighter than half, so there is no object to compare with."
+        raise Refused(empty, title)
+    return truth
+
+
+def checked_point(view: View, x: float | None, y: float | None) -> tuple[int, int]:
+    """Return column and row as whole numbers.
+
+    Raises:
+        Refused: they lie outside the photo.
+    """
+    height, width = view.trace.photo.shape[:2]
+    if x is None or y is None or not contains(x, y, view.trace.photo.shape):
+        raise Refused(f"The photo has columns 0 to {width - 1} and rows 0 to {height - 1}.", "Outside the photo")
+    return int(x), int(y)

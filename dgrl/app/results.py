@@ -1,0 +1,106 @@
+"""What a pass gave, as numbers and pictures for programs."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from dgrl.app.passes import MAX_PIXELS
+from dgrl.app.refusals import refused_picture
+from dgrl.app.runs import View
+from dgrl.edits import write_mask
+from dgrl.evaluation.comparison import compare
+from dgrl.explorer.report import found
+from dgrl.figures import colour, resize_map
+from dgrl.images import RGB, ImageError, read_photo, to_grey
+from dgrl.images.cutouts import cut_out
+from dgrl.images.marking import marked_png
+from dgrl.places import inside
+from dgrl.trace import PixelTrace
+
+
+def facts(view: View) -> dict[str, Any]:
+    """Describe what a pass found, in words and numbers."""
+    trace = view.trace
+    there = trace.found()
+    rows, columns = np.nonzero(there)
+    box = [int(columns.min()), int(rows.min()), int(columns.max()), int(rows.max())] if len(rows) else None
+    return {
+        "words": found(trace) if trace.whole else "",
+        "found": bool(len(rows)),
+        "share": float(there.mean()),
+        "box": box,
+        "size": [trace.photo.shape[1], trace.photo.shape[0]],
+        "full_size": list(view.full_size) if view.full_size else None,
+        "steps": len(trace.steps) - 1,
+        "seconds": view.seconds,
+        "machine": view.machine,
+    }
+
+
+def changes(view: View, altered: View, truth: Any = None) -> dict[str, Any]:
+    """Compare a pass with edits with the original pass, in numbers."""
+    compared = dataclasses.asdict(compare(view.trace, altered.trace, truth))
+    pairs = {
+        "localised": (view.trace.sized(-1), altered.trace.sized(-1)),
+        "refined": (view.trace.saliency, altered.trace.saliency),
+    }
+    return {
+        name: {
+            "untouched": compared[name][0],
+            "altered": compared[name][1],
+            "mean_absolute_difference": float(np.abs(after - before).mean()),
+        }
+        for name, (before, after) in pairs.items()
+    }
+
+
+def map_file(view: View) -> bytes:
+    """Write the saliency map as an 8-bit grey PNG in the photo's size."""
+    return marked_png(to_grey(view.trace.saliency))
+
+
+def cutout_file(view: View, photo: str) -> bytes:
+    """Cut the object out of `photo`, the file that the pass is of, as an RGBA PNG in the photo's size."""
+    try:
+        picture = read_photo(photo, MAX_PIXELS, reduce=True)  # as for the pass, with its transparency
+    except ImageError as error:
+        raise refused_picture(error, photo, "This picture cannot be used") from error
+    return marked_png(cut_out(picture, view.trace.saliency))
+
+
+def pixel_numbers(pixel: PixelTrace) -> dict[str, Any]:
+    """Write a pixel's trace as JSON; arrays become lists of rows."""
+    fields = dataclasses.asdict(pixel)
+    return {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in fields.items()}
+
+
+def painted(path: Path) -> str:
+    """Read a picture as the mask of a "paint" edit: what is brighter than half."""
+    try:
+        grey = Image.fromarray(read_photo(path, MAX_PIXELS, reduce=True).seen).convert("L")
+    except ImageError as error:
+        raise refused_picture(error, str(path), "This painting cannot be used") from error
+    grey.thumbnail((128, 128))
+    return write_mask(np.asarray(grey) > 127)
+
+
+def surest(view: View) -> tuple[int, int]:
+    """Return the photo's pixel with the highest saliency at the last time step."""
+    saliency = view.trace.steps[-1].saliency
+    row, column = np.unravel_index(int(saliency.argmax()), saliency.shape)
+    shape = view.trace.photo.shape
+    return inside((column + 0.5) * shape[1] / saliency.shape[1], (row + 0.5) * shape[0] / saliency.shape[0], shape)
+
+
+def rounded(values: Any) -> list[list[float]]:
+    """Return a map as rows of numbers with as many digits as float32 has."""
+    return [[float(f"{value:.7g}") for value in row] for row in values.tolist()]
+
+
+def as_drawn(view: View, values: Any, low: float, colour_map: str) -> RGB:
+    """Colour a map in the size in which the photo is drawn, from `low` to 1, or to −`low` if it is not 0."""
+    height, width = view.photo.shape[:2]
+    return colour(resize_map(values, height, width), low, -low if low else 1, colour_map)

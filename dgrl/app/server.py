@@ -1,0 +1,124 @@
+"""The server: `gradio.Server` with the endpoints, the page's routes and the guard."""
+
+import functools
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from fastapi import Request
+from fastapi.responses import JSONResponse, Response
+
+from dgrl.app import gradio_internals, page
+from dgrl.app.endpoints import Endpoints
+from dgrl.app.failures import FAULT, OF_ARGUMENTS, WRONG_KIND, note
+from dgrl.app.files import visitor_files
+from dgrl.app.guard import Guard
+from dgrl.app.jobs import WAITING, DisconnectedError, Jobs
+from dgrl.app.offering import offer
+from dgrl.app.passes import Passes
+from dgrl.app.photos import Photos
+from dgrl.app.refusals import Refused
+from dgrl.app.requests import Requests
+from dgrl.app.routes import Routes
+from dgrl.app.why import explainer
+from dgrl.files import EXAMPLES
+from dgrl.model import DGRL
+from dgrl.page import FOLDER
+
+MAX_UPLOAD = "40mb"
+SETTINGS = {
+    "max_file_size": MAX_UPLOAD,
+    "ssr_mode": False,
+    "enable_monitoring": False,
+    "pwa": False,
+    "run_history": False,
+    "state_session_capacity": 256,
+}
+"""How the server is launched."""
+
+
+def launch_settings() -> dict[str, Any]:
+    """Return how the server is launched. `AppServer.launch` has these settings by default since 3.0."""
+    return dict(SETTINGS)
+
+
+class AppServer(gr.Server):
+    """`gradio.Server` whose queue is bounded. `launch` takes the arguments of `gradio.Blocks.launch`."""
+
+    def __init__(self, endpoints: Endpoints) -> None:
+        super().__init__(title="DGRL", docs_url=None, redoc_url=None, openapi_url=None)
+        self._endpoints = endpoints
+
+    def launch(self, **settings: Any) -> Any:  # type: ignore[override]
+        """Serve the app; return what `gradio.Server.launch` returns."""
+        with gr.Blocks(title="DGRL", mode="server", analytics_enabled=False) as blocks:
+            offer(self._endpoints, blocks)
+            blocks.unload(still_there)
+        blocks.queue(default_concurrency_limit=2, max_size=WAITING, api_open=False)
+        return gradio_internals.launch(blocks, self, **{**SETTINGS, **settings})
+
+
+def still_there() -> None:
+    """Do nothing. Clients hold a connection while they are there if the app has a function for when they leave."""
+
+
+def build(
+    models: DGRL | Mapping[str, DGRL],
+    examples: Sequence[str | Path] | None = None,
+    precision: str = "auto",
+    experiments: Sequence[Mapping[str, Any]] = (),
+    folder: Path = FOLDER,
+) -> AppServer:
+    """Build the app around its networks.
+
+    Args:
+        models: one network, or several by the names to choose from.
+        examples: photos to offer; by default those of the repository. PHOTO.jpg's mask, where there is one, is
+            masks/PHOTO.png beside it.
+        precision: see `dgrl.running.precision`.
+        experiments: the tour's experiments, as the page wants them.
+        folder: the page.
+
+    Returns:
+        The app, not yet launched.
+    """
+    networks = {"DGRL": models} if isinstance(models, DGRL) else models
+    passes = Passes(networks, precision)
+    files = visitor_files()  # before Gradio asks where files go
+    files.departed.append(passes.leave)
+    endpoints = Endpoints(Requests(passes), explainer(passes.networks))
+    server = AppServer(endpoints)
+    photos = Photos(sorted(EXAMPLES.glob("*.jpg")) if examples is None else examples, files)
+    Routes(endpoints, photos, Jobs()).add_to(server)
+    page.add(server, networks, photos, experiments, folder)
+    add_error_handlers(server)
+    server.add_middleware(Guard, files=files)
+    return server
+
+
+def add_error_handlers(server: gr.Server) -> None:
+    """Answer errors of the page's routes as `{"error": sentence, "kind": …}`."""
+
+    def answer(status: int, sentence: str, kind: str = "refused") -> Response:
+        return JSONResponse({"error": sentence, "kind": kind}, status)
+
+    def refused(_: Request, error: Refused) -> Response:
+        return answer(error.status, error.sentence, error.kind)
+
+    def of_gradio(_: Request, error: gr.Error) -> Response:
+        return answer(503, str(error.message))
+
+    def gone(_: Request, __: DisconnectedError) -> Response:
+        return Response(status_code=499)  # nobody reads it
+
+    def wrong(status: int, sentence: str, _: Request, error: Exception) -> Response:
+        note(error)
+        return answer(status, sentence)
+
+    server.add_exception_handler(Refused, refused)  # type: ignore[arg-type]
+    server.add_exception_handler(gr.Error, of_gradio)  # type: ignore[arg-type]
+    server.add_exception_handler(DisconnectedError, gone)  # type: ignore[arg-type]
+    for kind in OF_ARGUMENTS:
+        server.add_exception_handler(kind, functools.partial(wrong, 400, WRONG_KIND))
+    server.add_exception_handler(OSError, functools.partial(wrong, 500, FAULT))

@@ -1,0 +1,95 @@
+// Reads what the server sends while it computes: frames of bytes, and lines of JSON.
+
+import { EngineError } from "./engine.js";
+
+export const LOST = "The server does not answer.";
+
+/**
+ * What a promise of the network gives; it fails as "offline", unless it was aborted.
+ * @template T
+ * @param {Promise<T>} promise
+ * @returns {Promise<T>}
+ */
+export async function orLost(promise) {
+  try {
+    return await promise;
+  } catch (error) {
+    if (error instanceof TypeError) throw new EngineError("offline", LOST);
+    throw error;
+  }
+}
+
+/**
+ * The bytes of an answer as they come.
+ * @param {Response} answer
+ */
+export async function* chunks(answer) {
+  const reader = /** @type {ReadableStream<Uint8Array>} */ (answer.body).getReader();
+  try {
+    for (;;) {
+      const { done, value } = await orLost(reader.read());
+      if (done) return;
+      yield value;
+    }
+  } finally {
+    reader.cancel().catch(() => {}); // the server stops what nobody reads
+  }
+}
+
+/**
+ * Frames of a pass: two numbers, the lengths of what follows, JSON, and a bundle.
+ * @param {AsyncIterable<Uint8Array>} source
+ */
+export async function* frames(source) {
+  /** @type {Uint8Array[]} */
+  let pieces = [];
+  let size = 0;
+  let needed = 8;
+  for await (const piece of source) {
+    pieces.push(piece);
+    size += piece.length;
+    while (size >= needed) {
+      const bytes = joined(pieces, size);
+      pieces = [bytes];
+      const view = new DataView(bytes.buffer, bytes.byteOffset);
+      const [header, content] = [view.getUint32(0, true), view.getUint32(4, true)];
+      needed = 8 + header + content;
+      if (size < needed) break;
+      const about = JSON.parse(new TextDecoder().decode(bytes.subarray(8, 8 + header)));
+      yield { about, content: /** @type {ArrayBuffer} */ (bytes.slice(8 + header, needed).buffer) };
+      pieces = [bytes.subarray(needed)];
+      size -= needed;
+      needed = 8;
+    }
+  }
+  if (size) throw new EngineError("offline", LOST);
+}
+
+/**
+ * @param {Uint8Array[]} pieces
+ * @param {number} size
+ */
+function joined(pieces, size) {
+  if (pieces.length === 1) return /** @type {Uint8Array} */ (pieces[0]);
+  const bytes = new Uint8Array(size);
+  let at = 0;
+  for (const piece of pieces) {
+    bytes.set(piece, at);
+    at += piece.length;
+  }
+  return bytes;
+}
+
+/**
+ * Lines of JSON.
+ * @param {AsyncIterable<Uint8Array>} source
+ */
+export async function* lines(source) {
+  const decoder = new TextDecoder();
+  let rest = "";
+  for await (const piece of source) {
+    const [...whole] = (rest + decoder.decode(piece, { stream: true })).split("\n");
+    rest = whole.pop() ?? "";
+    for (const line of whole) yield JSON.parse(line);
+  }
+}
