@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from gradio_client import Client, handle_file
+from PIL import Image
 
 from dgrl.app import files
 from dgrl.app.files import PREFIX, VisitorFiles, delete_abandoned, visitor_files
@@ -158,6 +159,10 @@ def test_the_thread_that_deletes_goes_on(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def sound(parameter: dict[str, Any], photo: Path) -> Any:
     """An argument that an endpoint takes, as its own description says."""
+    if parameter["parameter_name"] == "mask":
+        mask = photo.with_name("new_mask.png")
+        Image.open(photo).convert("L").point(lambda value: 255 * (value > 127)).save(mask)
+        return handle_file(mask)
     if "path" in str(parameter["python_type"].get("type")):
         return handle_file(photo)
     if parameter["parameter_has_default"]:
