@@ -1,4 +1,4 @@
-"""The authors' weights: from two `.caffemodel` files to a checkpoint folder."""
+"""Convert the authors' weights from two `.caffemodel` files to a checkpoint folder."""
 
 import contextlib
 import shutil
@@ -21,14 +21,14 @@ from dgrl.network.config import DGRLConfig
 
 __all__ = ["CaffeError", "brn_layers", "import_caffe", "read_brn", "read_rln", "rln_layers"]
 
-# A Caffe layer's name, and for each of its blobs, in order, the name of our tensor.
+# Caffe layer → names of our tensors, one for each of the layer's blobs in order.
 Layers = dict[str, tuple[str, ...]]
 
-# Caffe has no loops: the network stands three times in the file, once per time step, with these endings.
+# Caffe has no loops. The file contains the network three times, once per time step, with these suffixes.
 COPIES = ("", "-net2", "-net3")
-# Batch-norm's third blob: mean and variance are divided by it (0 makes them 0).
+# Batch-norm's third blob: divisor of mean and variance (a divisor of 0 makes them 0).
 FACTOR = "factor"
-# What BRN computes with besides its convolutions; `propagate` has it built in, so here it is only checked.
+# Fixed layers of BRN. `propagate` has them built in, so the import only checks them.
 FIXED: dict[str, tuple[NDArray[np.float32], ...]] = {
     "data_transpose": (np.eye(25, dtype=np.float32).reshape(25, 1, 5, 5),),
     "conv3-prod_sal_sum": (np.ones((1, 25, 1, 1), np.float32), np.zeros(1, np.float32)),
@@ -42,7 +42,7 @@ def import_caffe(rln: str | Path, brn: str | Path, out: str | Path) -> DGRL:
     Args:
         rln: the model of stage one (the authors' README calls it GLN).
         brn: the model of stage two.
-        out: the folder; what stands in it by the same names is replaced.
+        out: the folder; files of the same names in it are replaced.
 
     Returns:
         The network, loaded from that folder.
@@ -52,7 +52,7 @@ def import_caffe(rln: str | Path, brn: str | Path, out: str | Path) -> DGRL:
             copies.
         OSError: the folder cannot be written.
 
-    After an error the folder is as it was before.
+    After an error the folder is unchanged.
     """
     rln, brn, out = Path(rln), Path(brn), Path(out)
     with torch.device("meta"):  # names and shapes; the numbers come from the files
@@ -65,19 +65,19 @@ def import_caffe(rln: str | Path, brn: str | Path, out: str | Path) -> DGRL:
 
 
 def read_rln(path: Path, model: DGRL) -> dict[str, Tensor]:
-    """RLN's tensors, by their names in `model`; see `import_caffe` for what is raised."""
+    """Read RLN's tensors by their names in `model`; see `import_caffe` for errors."""
     tensors = _read(path, rln_layers(), _shapes(model))
-    # Caffe's pictures are BGR and ours RGB: what reads the picture's channels changes places.
+    # Caffe's pictures are BGR and ours RGB, so the channels of the first layers are reversed.
     for name in ("weight", "bias", "running_mean", "running_var"):
         tensors[f"rln.backbone.conv1.data_norm.{name}"] = tensors[f"rln.backbone.conv1.data_norm.{name}"].flip(0)
     tensors["rln.backbone.conv1.conv.weight"] = tensors["rln.backbone.conv1.conv.weight"].flip(1)
-    # PyTorch's batch-norm counts the batches that it has seen; frozen statistics have no use for it.
+    # PyTorch's batch-norm has a counter of batches, which frozen statistics do not use.
     counters = {name for name in model.state_dict() if name.startswith("rln.") and name.endswith("num_batches_tracked")}
     return tensors | {name: torch.tensor(0) for name in counters}
 
 
 def read_brn(path: Path, model: DGRL) -> dict[str, Tensor]:
-    """BRN's tensors, by their names in `model`; see `import_caffe` for what is raised."""
+    """Read BRN's tensors by their names in `model`; see `import_caffe` for errors."""
     shapes = {f"{layer}.{i}": value.shape for layer, values in FIXED.items() for i, value in enumerate(values)}
     tensors = _read(path, brn_layers(), _shapes(model) | shapes)
     for layer, values in FIXED.items():
@@ -89,13 +89,13 @@ def read_brn(path: Path, model: DGRL) -> dict[str, Tensor]:
 
 
 def rln_layers() -> Layers:
-    """Every layer of the published RLN that has parameters: backbone and head thrice, feedback twice."""
+    """Return every layer of the published RLN with parameters: backbone and head three times, feedback twice."""
     layers: Layers = {}
     for t, copy in enumerate(COPIES):
         for name, tensors in (_backbone_layers() | _head_layers(t)).items():
             layers[name + copy] = tensors
         if t > 0:
-            # What enters step t is named after step t − 1, which it comes from.
+            # Feedback into step t is named after step t − 1.
             sources = ("layer_128_1_bn1-c", "layer_256_1_bn1-c", "layer_512_1_bn1-c", "layer_512_3_sum-c")
             for k, source in enumerate(sources, start=2):
                 layers[source + COPIES[t - 1]] = (f"rln.recurrent_step.feedback.conv{k}.weight",)
@@ -103,7 +103,7 @@ def rln_layers() -> Layers:
 
 
 def brn_layers() -> Layers:
-    """Every layer of the published BRN that has parameters; `FIXED` ones stand under their own names."""
+    """Return every layer of the published BRN with parameters; `FIXED` layers keep their own names."""
     names = ("conv1_1", "conv1_2", "conv1_3", "conv2_1", "conv2_2", "conv2_3", "conv3")
     layers: Layers = {name: (f"brn.layers.{2 * i}.weight", f"brn.layers.{2 * i}.bias") for i, name in enumerate(names)}
     return layers | {layer: tuple(f"{layer}.{i}" for i in range(len(values))) for layer, values in FIXED.items()}
@@ -117,7 +117,7 @@ def _backbone_layers() -> Layers:
     for k, (width, units) in enumerate(zip((64, 128, 256, 512), UNITS, strict=True), start=2):
         for u in range(1, units + 1):
             theirs, ours = f"layer_{width}_{u}", f"rln.backbone.conv{k}.unit{u}"
-            # The first unit's batch-norm is the last of the block before.
+            # The first unit's batch-norm belongs to the block before.
             norms = (2, 3) if u == 1 else (1, 2, 3)
             for i in norms:
                 layers |= _norm(f"{theirs}_bn{i}", f"{theirs}_scale{i}", f"{ours}.norm{i}")
@@ -133,7 +133,7 @@ def _backbone_layers() -> Layers:
 
 
 def _norm(batch_norm: str, scale: str, ours: str) -> Layers:
-    """Caffe's batch-norm has no scale and bias: a Scale layer follows."""
+    """Return a batch-norm's two Caffe layers; its scale and bias are in a Scale layer."""
     statistics = (f"{ours}.running_mean", f"{ours}.running_var", FACTOR)
     return {batch_norm: statistics, scale: (f"{ours}.weight", f"{ours}.bias")}
 
@@ -159,7 +159,7 @@ def _shapes(model: DGRL) -> dict[str, torch.Size]:
 
 @dataclass
 class _Found:
-    """What has been read so far: tensors by our names, the Caffe layer each came from, and what is wrong."""
+    """What has been read so far: tensors by our names, the Caffe layer of each, and errors."""
 
     tensors: dict[str, Tensor] = field(default_factory=dict)
     origins: dict[str, str] = field(default_factory=dict)
@@ -168,13 +168,13 @@ class _Found:
 
 
 def _read(path: Path, layers: Layers, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Tensor]:
-    """Every tensor that `layers` names, each of its shape; CaffeError unless file and `layers` name the same."""
+    """Read every tensor that `layers` names; raise CaffeError if the file's layers or shapes differ."""
     found = _Found()
     for name, blobs in read_layers(path):
         if name not in layers:
             found.faults.append(f"layer {name} is left over")
         elif name in found.layers:
-            found.faults.append(f"layer {name} stands twice")
+            found.faults.append(f"layer {name} occurs twice")
         elif len(blobs) != len(layers[name]):
             found.faults.append(f"layer {name} has {len(blobs)} parameters instead of {len(layers[name])}")
         else:
@@ -193,7 +193,7 @@ def _take(
     """Check one layer's blobs and keep them, unless another copy of the layer has been kept."""
     for blob, target in zip(blobs, targets, strict=True):
         ours = (1,) if target == FACTOR else tuple(shapes[target])
-        # Ours may have trailing axes, to broadcast: (32, 1, 1). Older blob shapes have leading ones: (1, 1, 1, 32).
+        # Our shapes may have trailing ones to broadcast: (32, 1, 1). Older blobs have leading ones: (1, 1, 1, 32).
         expected = ours if len(ours) == 4 else (ours[0],)
         if blob.shape[: -len(expected)] + expected != blob.shape or max(blob.shape[: -len(expected)], default=1) != 1:
             found.faults.append(f"layer {name} holds a parameter of shape {blob.shape} instead of {expected}")
@@ -215,14 +215,14 @@ def _take(
 
 
 def _write(model: DGRL, card: str, out: Path) -> None:
-    """Fill the checkpoint folder; at no moment does it hold half a checkpoint, or halves of two, that would load."""
+    """Write the checkpoint folder so that a partly written one never loads."""
     partial = out / ".import-caffe.partial"
-    shutil.rmtree(partial, ignore_errors=True)  # what one that was killed has left
+    shutil.rmtree(partial, ignore_errors=True)  # left by an import that was killed
     try:
         partial.mkdir(parents=True)
         model.save_pretrained(partial)
         (partial / CARD_FILE).write_text(card, encoding="utf-8")
-        (out / CONFIG_FILE).unlink(missing_ok=True)  # without it a folder is no checkpoint
+        (out / CONFIG_FILE).unlink(missing_ok=True)  # a folder without it is not a checkpoint
         for name in (WEIGHTS_FILE, CARD_FILE, CONFIG_FILE):
             (partial / name).replace(out / name)
     except SafetensorError as error:

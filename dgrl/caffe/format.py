@@ -51,7 +51,7 @@ class Blob:
 
 
 def read_layers(path: Path) -> Iterator[tuple[str, list[Blob]]]:
-    """Every layer that has parameters, in the file's order: its name and its blobs.
+    """Yield every layer with parameters in the file's order: its name and its blobs.
 
     Raises:
         CaffeError: the file cannot be read, is not a Caffe model, or not a whole one.
@@ -64,7 +64,7 @@ def read_layers(path: Path) -> Iterator[tuple[str, list[Blob]]]:
 
 
 def _message_classes() -> dict[str, Any]:
-    """A class for each of `MESSAGES`; protobuf makes them at run time, so the type checker knows nothing of them."""
+    """Create a class for each of `MESSAGES` at run time; type checkers cannot see them."""
     field = descriptor_pb2.FieldDescriptorProto
     file = descriptor_pb2.FileDescriptorProto(name="dgrl_caffe.proto", package="dgrl_caffe")
     for name, fields in MESSAGES.items():
@@ -86,7 +86,7 @@ _CLASSES = _message_classes()
 
 def _read_net(path: Path) -> Any:
     try:
-        # To open a pipe would wait for somebody to write to it, and some devices have no end.
+        # Opening a pipe would block until another process writes, and some devices never end.
         if not stat.S_ISREG(path.stat().st_mode) and not path.is_dir():
             raise CaffeError(f"{path} is a device or a pipe, not a Caffe model")
         if path.stat().st_size > MAX_BYTES:

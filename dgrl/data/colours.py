@@ -16,7 +16,7 @@ _RGB = torch.linalg.inv(_YIQ.double()).float()
 def colour_map(
     mean: Tensor, brightness: float, contrast: float, saturation: float, hue: float
 ) -> tuple[Tensor, Tensor]:
-    """Matrix (3, 3) and shift (3, 1) that alter colours; the three factors are 1 and `hue`, in turns, 0 for none.
+    """Return the matrix (3, 3) and shift (3, 1) of a change of colours; without change the factors are 1 and hue is 0.
 
     Contrast is to the picture's mean luma, of the mean colour `mean` (3,). Chroma is scaled and turned, luma is not. So
     defined the four commute, and nothing is cut off between them: `torchvision`'s go over HSV and take ten times as
@@ -46,7 +46,7 @@ class Recolour(v2.Transform):  # type: ignore[misc]  # torchvision has no types
         self.grey_share = grey_share
 
     def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:  # noqa: ARG002 (torchvision's signature)
-        """What happens to one picture and whatever comes with it, by PyTorch's current random state."""
+        """Draw the change of one picture and its mask, with PyTorch's current random state."""
         brightness, contrast, saturation = (1 + self.strength * (2 * torch.rand(3) - 1)).tolist()
         hue = self.hue * (2 * float(torch.rand(())) - 1)
         if torch.rand(()) < self.grey_share:
@@ -54,7 +54,7 @@ class Recolour(v2.Transform):  # type: ignore[misc]  # torchvision has no types
         return {"brightness": brightness, "contrast": contrast, "saturation": saturation, "hue": hue}
 
     def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
-        """The picture in its new colours."""
+        """Return the picture in its new colours."""
         if not isinstance(inpt, tv_tensors.Image):
             return inpt
         pixels = inpt.as_subclass(Tensor).flatten(1).float()

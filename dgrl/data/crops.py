@@ -1,4 +1,4 @@
-"""Crops that teach BRN: it sees a few pixels far, so crops teach it as much as whole pictures, many times cheaper."""
+"""Crops for training BRN. Its receptive field is small, so crops train it as well as whole pictures, much faster."""
 
 from collections.abc import Sequence
 
@@ -19,7 +19,7 @@ class CropData(SaliencyData):
         seed: seed of augmentation and windows.
         crop: side of the windows in pixels.
         count: windows per picture.
-        boundary_share: which share of them lies on the boundary of the mask; the others lie anywhere.
+        boundary_share: share of the windows on the boundary of the mask; the others lie anywhere.
     """
 
     def __init__(
@@ -37,22 +37,22 @@ class CropData(SaliencyData):
 
 
 def windows(mask: Tensor, crop: int, count: int, boundary_share: float, generator: torch.Generator) -> Tensor:
-    """Top row and left column, (count, 2), of random squares of side `crop` in a mask (1, H, W).
+    """Draw random squares of side `crop` in a mask (1, H, W); return their top rows and left columns (count, 2).
 
-    A share of them lies around random points of the mask's boundary, where there is one, the others anywhere.
+    The share `boundary_share` lies around random points of the mask's boundary, if it has one; the others lie anywhere.
     """
     extents = mask.shape[-2:]
     limits = torch.tensor([max(extent - crop, 0) for extent in extents])
     boundary = (F.max_pool2d(mask[None], 3, 1, 1)[0] != mask)[0].nonzero()  # (points, 2)
     corners = []
     for _ in range(count):
-        # Beyond the sides by up to half a crop, and back: else hardly a crop would touch one, which BRN must know.
+        # Draw up to half a crop beyond the border, then limit, so that enough crops touch the border.
         beyond = torch.where(limits > 0, crop // 2, 0)
         anywhere = (torch.rand(2, generator=generator) * (limits + 2 * beyond + 1)).long() - beyond
         anywhere = anywhere.clamp(torch.zeros_like(limits), limits)
         if len(boundary) and torch.rand((), generator=generator) < boundary_share:
             point = boundary[torch.randint(len(boundary), (1,), generator=generator)][0]
-            # Off the centre by up to a quarter, so that boundaries do not always stand in the middle.
+            # Shift by up to a quarter, so that boundaries are not always in the middle.
             shift = torch.randint(-(crop // 4), crop // 4 + 1, (2,), generator=generator)
             anywhere = (point + shift - crop // 2).clamp(torch.zeros_like(limits), limits)
         corners.append(anywhere)
@@ -60,7 +60,7 @@ def windows(mask: Tensor, crop: int, count: int, boundary_share: float, generato
 
 
 def cut(maps: Tensor, corners: Tensor, crop: int) -> Tensor:
-    """The windows (B, K, 2) of a batch of maps (B, C, H, W), stacked: (B·K, C, crop, crop), smaller if the maps are."""
+    """Cut the windows (B, K, 2) of maps (B, C, H, W): (B·K, C, crop, crop), or smaller if the maps are smaller."""
     pieces = [
         picture[:, top : top + crop, left : left + crop]
         for picture, places in zip(maps, corners.tolist(), strict=True)
@@ -69,11 +69,17 @@ def cut(maps: Tensor, corners: Tensor, crop: int) -> Tensor:
     return torch.stack(pieces)
 
 
-def as_in_the_whole(maps: Tensor, corners: Tensor, crop: int, reach: int) -> Tensor:
-    """Where a network that sees `reach` pixels far computes in a crop what it computes in the whole picture.
+def valid_interior(maps: Tensor, corners: Tensor, crop: int, reach: int) -> Tensor:
+    """Mark the pixels of crops whose result does not depend on pixels outside the crop.
 
-    1 there, 0 within `reach` pixels of a side that was cut, for the windows (B, K, 2) of maps (B, C, H, W):
-    (B·K, 1, crop, crop). A side that is the picture's own counts as in the whole: the network sees it there too.
+    Args:
+        maps: (B, C, H, W).
+        corners: the windows' top rows and left columns, (B, K, 2).
+        crop: side of the windows in pixels.
+        reach: radius of the network's receptive field in pixels.
+
+    Returns:
+        (B·K, 1, crop, crop): 0 within `reach` pixels of a side inside the picture, else 1.
     """
     height, width = maps.shape[-2:]
     inside = []

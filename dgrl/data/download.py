@@ -1,6 +1,6 @@
-"""Fetching archives of data sets: resumed, checked, and unpacked whole or not at all.
+"""Download archives of data sets: resume, verify, and unpack atomically.
 
-Written here because no library at hand resumes: torchvision's and pooch's downloads start again from the first byte.
+Our own code, because torchvision's and pooch's downloads cannot resume.
 """
 
 import shutil
@@ -23,38 +23,38 @@ from dgrl.running.progress import bar
 
 ATTEMPTS = 5
 TIMEOUT = 60.0  # seconds without a byte
-MAX_GROWTH = 100  # pictures hardly shrink in an archive; what grows more than this is a trap
+MAX_GROWTH = 100  # pictures hardly compress; an archive that grows more is an attack
 
 _CHUNK = 1 << 20
-_AGENT = "Mozilla/5.0 (compatible; dgrl)"  # some university servers turn Python's own name away
+_AGENT = "Mozilla/5.0 (compatible; dgrl)"  # some university servers refuse Python's default user agent
 _RANGE_REFUSED = 416
 
 Say = Callable[[str], None]
 
 
 class DownloadError(DataError):
-    """An archive cannot be fetched or unpacked; the message is a sentence that names it and says why."""
+    """An archive cannot be downloaded or unpacked; the message names it and says why."""
 
 
 def install(archives: Sequence[tuple[str, str | None]], folder: Path, home: str, say: Say = print) -> None:
-    """Fetch archives and unpack their pictures into `folder`, which is made whole or not at all.
+    """Download archives and unpack their pictures into `folder`, atomically.
 
-    The archives stay beside `folder`. Another process that installs the same waits, and finds it done.
+    The archives stay beside `folder`. A second process that installs the same set waits for the first.
 
     Args:
-        archives: addresses, and checksums ("sha256:…", "md5:…") or None where the true one is unknown.
-        folder: the folder to make.
-        home: a page for people, named when an address no longer works.
-        say: what to do with a line that people should read.
+        archives: URLs, each with its checksum ("sha256:…", "md5:…") or None if it is unknown.
+        folder: the folder to create.
+        home: the data set's web page, named in errors.
+        say: called with each line of progress.
 
     Raises:
-        DownloadError: there is no way to an address, or what came from there is not what should have come.
+        DownloadError: a URL cannot be reached, or a file has the wrong checksum.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     with WeakFileLock(folder.with_name(f".{folder.name}.lock")):
         if folder.exists():
             return
-        # By the data set's name too: more than one has an "images.zip".
+        # With the data set's name, because several have an "images.zip".
         files = [folder.with_name(f"{folder.name}-{url.rsplit('/', 1)[-1]}") for url, _ in archives]
         for (url, checksum), file in zip(archives, files, strict=True):
             say(f"fetching {url}")
@@ -67,36 +67,34 @@ def install(archives: Sequence[tuple[str, str | None]], folder: Path, home: str,
         for file in files:
             unpack(file, partial)
         inner = list(partial.iterdir())
-        # An archive of one folder would else make a folder in a folder.
+        # An archive with a single folder would otherwise create a nested folder.
         (inner[0] if len(inner) == 1 and inner[0].is_dir() else partial).rename(folder)
         shutil.rmtree(partial, ignore_errors=True)
 
 
 def fetch(url: str, file: Path, checksum: str | None = None, say: Say = print) -> None:
-    """Download `url` as `file`, going on where an earlier try broke off, and check it.
+    """Download `url` as `file`, resume an earlier attempt, and verify the checksum.
 
-    A part lies in `file`.partial. Where no true checksum is known, the one that came is written to `file`.sha256, so
-    that a file which changes later is noticed.
+    The partial download is `file`.partial. If the checksum is unknown, the computed one is written to `file`.sha256, so
+    that later changes are detected.
 
     Raises:
-        DownloadError: it cannot be had, or its checksum is wrong.
+        DownloadError: the download fails, or the checksum is wrong.
     """
     if not file.exists():
         partial = file.with_name(f"{file.name}.partial")
         if not any(_transfer(url, partial) for _ in range(ATTEMPTS)):
-            raise DownloadError(
-                f"{url} broke off {ATTEMPTS} times; what has come is kept, and another run goes on there"
-            )
+            raise DownloadError(f"{url} was interrupted {ATTEMPTS} times; run again to resume the download")
         partial.replace(file)
         _tag(partial).unlink(missing_ok=True)
     verify(file, checksum, say)
 
 
 def verify(file: Path, checksum: str | None, say: Say = print) -> None:
-    """Compare a file with its checksum, or with the one first seen if the true one is unknown.
+    """Compare a file with its checksum, or with the first one recorded if the true one is unknown.
 
     Raises:
-        DownloadError: they differ. A file that never was right is removed.
+        DownloadError: they differ. A file that differs from a known checksum is deleted.
     """
     pin = _pin(file)
     pinned = checksum is None and pin.exists()
@@ -104,21 +102,21 @@ def verify(file: Path, checksum: str | None, say: Say = print) -> None:
     algorithm = expected.split(":")[0] if expected else "sha256"
     found = f"{algorithm}:{digest(file, algorithm)}"
     if expected is None:
-        say(f"{file.name}: its true checksum is not known; that of this file is {found}, kept in {pin.name}")
+        say(f"{file.name}: the expected checksum is unknown; recorded {found} in {pin.name}")
         pin.write_text(f"{found.split(':')[1]}  {file.name}\n", encoding="utf-8")
     elif found != expected and pinned:
-        raise DownloadError(f"{file} has changed since it came: delete it and {pin.name} to fetch it anew")
+        raise DownloadError(f"{file} has changed since its download: delete it and {pin.name} to download it again")
     elif found != expected:
         file.unlink()
-        raise DownloadError(f"{file.name} is not the file it should be ({found} instead of {expected}) and was removed")
+        raise DownloadError(f"{file.name} has the checksum {found} instead of {expected} and was removed")
 
 
 def unpack(archive: Path, folder: Path) -> None:
-    """The pictures of a zip archive into `folder`, under the names that they have in it.
+    """Unpack the pictures of a zip archive into `folder`, under their names in the archive.
 
     Raises:
-        DownloadError: it is no zip archive or is damaged, and was removed; it wants to write elsewhere, is beyond all
-            measure, or holds no pictures.
+        DownloadError: the file is not a zip archive or is damaged, and was removed; or it has paths outside `folder`,
+            is too large, or has no pictures.
     """
     try:
         with zipfile.ZipFile(archive) as opened:
@@ -133,7 +131,7 @@ def unpack(archive: Path, folder: Path) -> None:
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
         archive.unlink()
         _pin(archive).unlink(missing_ok=True)
-        raise DownloadError(f"{archive} cannot be unpacked ({error}) and was removed: fetch it anew") from error
+        raise DownloadError(f"{archive} cannot be unpacked ({error}) and was removed: download it again") from error
 
 
 def _safe_path(archive: Path, member: zipfile.ZipInfo) -> PurePosixPath:
@@ -144,19 +142,19 @@ def _safe_path(archive: Path, member: zipfile.ZipInfo) -> PurePosixPath:
         or any(":" in part for part in path.parts)
         or stat.S_ISLNK(member.external_attr >> 16)
     ):
-        raise DownloadError(f"{archive} is not safe to unpack: it holds {member.filename!r}")
+        raise DownloadError(f"{archive} is not safe to unpack: it has a member {member.filename!r}")
     return path
 
 
 def _is_picture(member: zipfile.ZipInfo, path: PurePosixPath) -> bool:
-    """Whether to unpack it; macOS hides files beside pictures that are none."""
+    """Return whether a member is a picture; macOS adds hidden files beside pictures."""
     hidden = "__MACOSX" in path.parts or path.name.startswith(".")
     return not member.is_dir() and not hidden and path.suffix.lower() in IMAGE_SUFFIXES
 
 
 def _check_size(archive: Path, size: int, folder: Path) -> None:
     if size == 0:
-        raise DownloadError(f"{archive} holds no pictures")
+        raise DownloadError(f"{archive} has no pictures")
     if size > MAX_GROWTH * archive.stat().st_size:
         raise DownloadError(f"{archive} is not safe to unpack: it would grow to {size:,} bytes")
     folder.mkdir(parents=True, exist_ok=True)
@@ -166,14 +164,14 @@ def _check_size(archive: Path, size: int, folder: Path) -> None:
 
 
 def _transfer(url: str, partial: Path) -> bool:
-    """Add to `partial` what it lacks of `url`; whether it is whole now."""
+    """Download the rest of `url` into `partial`; return whether it is complete."""
     have = partial.stat().st_size if partial.exists() else 0
     try:
         response = _request(url, partial, have)
     except urllib.error.HTTPError as error:
         if error.code != _RANGE_REFUSED or not have:
             raise DownloadError(f"{url} answers {error.code} ({error.reason})") from error
-        # Nothing follows what is here: it is whole, or of another file.
+        # The server has no more bytes: the file is complete, or belongs to another version.
         if error.headers.get("Content-Range", "") == f"bytes */{have}":
             return True
         partial.unlink()
@@ -184,7 +182,7 @@ def _transfer(url: str, partial: Path) -> bool:
         raise DownloadError(f"{url} cannot be reached ({reason}): this machine may be offline") from error
     with response:
         if response.status != 206 or not response.headers.get("Content-Range", "").startswith(f"bytes {have}-"):
-            have = 0  # the server does not resume, or has another file by now: all of it comes
+            have = 0  # the server does not resume, or the file has changed: start again
             validator = response.headers.get("ETag") or response.headers.get("Last-Modified") or ""
             _tag(partial).write_text(validator, encoding="utf-8")
         length = response.headers.get("Content-Length")
@@ -198,7 +196,7 @@ def _request(url: str, partial: Path, have: int) -> HTTPResponse:
     if have:
         headers["Range"] = f"bytes={have}-"
         validator = _tag(partial).read_text(encoding="utf-8") if _tag(partial).exists() else ""
-        if validator and not validator.startswith("W/"):  # a weak one may not be asked with
+        if validator and not validator.startswith("W/"):  # HTTP forbids weak validators in If-Range
             headers["If-Range"] = validator
     answer: HTTPResponse = urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=TIMEOUT)
     return answer
@@ -209,7 +207,7 @@ class _Readable(Protocol):
 
 
 def _copy(response: _Readable, file: IO[bytes], have: int, total: int | None, url: str) -> bool:
-    """Write what comes; whether all came."""
+    """Write the response's bytes to the file; return whether all arrived."""
     name = url.rsplit("/", 1)[-1]
     with bar(total=total, initial=have, desc=name, unit="B", unit_scale=True) as shown:
         while True:
@@ -227,10 +225,10 @@ def _copy(response: _Readable, file: IO[bytes], have: int, total: int | None, ur
 
 
 def _pin(file: Path) -> Path:
-    """The file that remembers the checksum first seen."""
+    """Return the path of the file with the first recorded checksum."""
     return file.with_name(f"{file.name}.sha256")
 
 
 def _tag(partial: Path) -> Path:
-    """The file that remembers which version of the file a part is of."""
+    """Return the path of the file with the validator of a partial download."""
     return partial.with_name(f"{partial.name}.tag")

@@ -12,7 +12,7 @@ SIDE = 192
 
 
 def draw_disc(seed: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """A disc and two squares of any colours on a striped ground (SIDE, SIDE, 3), and the disc's mask of 0 and 255."""
+    """Draw a disc and two squares on stripes (SIDE, SIDE, 3), and the disc's mask of 0 and 255."""
     random = np.random.RandomState(seed)
     y, x = np.mgrid[:SIDE, :SIDE] / SIDE
     stripes = 0.1 * np.sin(x * random.uniform(10, 60) + y * random.uniform(10, 60))[..., None]
@@ -30,7 +30,7 @@ def draw_disc(seed: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
 
 
 def drawn_discs(folder: Path, count: int) -> list[Pair]:
-    """So many such pictures as files in `folder`/image and `folder`/mask."""
+    """Write such pictures as files in `folder`/image and `folder`/mask."""
     places = folder / "image", folder / "mask"
     for place in places:
         place.mkdir(parents=True, exist_ok=True)

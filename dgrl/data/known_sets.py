@@ -1,4 +1,4 @@
-"""The field's data sets by name: how their folders are called, and where they are published."""
+"""Known data sets by name: their folder layouts, and where they are published."""
 
 import dataclasses
 from collections.abc import Callable
@@ -18,7 +18,7 @@ class Archive:
 
     Attributes:
         url: its address.
-        checksum: "sha256:…" or "md5:…" of the true file, or None where nobody has published it.
+        checksum: "sha256:…" or "md5:…" of the file, or None if it is not published.
     """
 
     url: str
@@ -30,12 +30,12 @@ class KnownSet:
     """A data set of the field.
 
     Attributes:
-        name: what the literature calls it.
-        pairs: how many pairs it has.
-        layouts: folders of pictures and masks as its own archives name them, the official layout first.
+        name: its name in the literature.
+        pairs: number of pairs.
+        layouts: folders of pictures and masks in its archives, the official layout first.
         home: the page of its authors.
-        archives: what to download; none where no lasting address is known.
-        missing: why there are none.
+        archives: files to download; none if no stable address is known.
+        missing: the reason, if there are none.
         threshold: see `Pair`.
     """
 
@@ -48,7 +48,7 @@ class KnownSet:
     threshold: int = HALF
 
 
-# As mirrors and other projects lay out every set; in "Imgs" pictures (.jpg) and masks (.png) lie together.
+# Layouts of mirrors and other projects; "Imgs" holds both pictures (.jpg) and masks (.png).
 COMMON_LAYOUTS = (
     ("image", "mask"),
     ("images", "masks"),
@@ -60,15 +60,15 @@ COMMON_LAYOUTS = (
     ("Imgs", "Imgs"),
 )
 
-# Checksums: those of ECSSD as in antoinehabis/Deep-ContourFlow (scripts/download_datasets.py), those of PASCAL-S and
-# DUT-OMRON's pictures as in matthias-k/pysaliency (external_datasets).
+# Sources of the checksums: ECSSD's from antoinehabis/Deep-ContourFlow (scripts/download_datasets.py), those of PASCAL-S
+# and DUT-OMRON's pictures from matthias-k/pysaliency (external_datasets).
 KNOWN_SETS = {
     known.name: known
     for known in (
         KnownSet(
             "DUTS-TR",
             10553,
-            # Copies from before 2018-01-22 hold, beside three masks as .jpg, wrong ones as .png: the check tells.
+            # Copies from before 2018-01-22 have three masks twice: right as .jpg, wrong as .png. The check finds them.
             (("DUTS-TR-Image", "DUTS-TR-Mask"),),
             "http://saliencydetection.net/duts/",
             (Archive("http://saliencydetection.net/duts/download/DUTS-TR.zip"),),
@@ -102,7 +102,7 @@ KNOWN_SETS = {
             (("datasets/imgs/pascal", "datasets/masks/pascal"),),
             "http://cbs.ic.gatech.edu/salobj/",
             (Archive("http://cbs.ic.gatech.edu/salobj/download/salObj.zip", "md5:e48b4e5deac08bddcaec55ce56e4d420"),),
-            # A mask's grey value is the share of the twelve annotators' votes. Salient is what more than half chose;
+            # A mask's grey value is the share of the twelve annotators' votes. More than half of them means salient;
             # half the votes, 127.5, are rounded up to 128.
             threshold=128,
         ),
@@ -141,21 +141,21 @@ KNOWN_SETS = {
 
 
 def known_set(name: str) -> KnownSet:
-    """The data set of that name, whatever its case; DataError, which names all of them, if there is none."""
+    """Return the data set of that name, in any case; raise DataError, which lists all names, if there is none."""
     for known in KNOWN_SETS.values():
         if known.name.casefold() == name.casefold():
             return known
-    raise DataError(f"there is no known data set {name!r}; there is {', '.join(KNOWN_SETS)}, or any two folders")
+    raise DataError(f"there is no known data set {name!r}; choose from {', '.join(KNOWN_SETS)}, or use any two folders")
 
 
 def folders_of(name: str, root: Path, download: bool = False, say: Callable[[str], None] = print) -> Folders:
-    """Where the pictures and masks of a known data set lie in `root`, or in the folder of its name in `root`.
+    """Find the pictures and masks of a known data set in `root`, or in the folder of its name in `root`.
 
     Args:
         name: one of `KNOWN_SETS`.
-        root: the folder that holds the set, or the one in which it is.
-        download: fetch the set into `root` if it is not there.
-        say: what to do with a line that people should read.
+        root: the data set's folder, or its parent.
+        download: download the set into `root` if it is not there.
+        say: called with each line of progress.
 
     Raises:
         DataError: the set is unknown, not there, or cannot be downloaded.
@@ -167,9 +167,9 @@ def folders_of(name: str, root: Path, download: bool = False, say: Callable[[str
         found = _find(known, root)
     if found is None:
         images, masks = known.layouts[0]
-        hint = ", and --download fetches it" if known.archives and not download else ""
+        hint = "; --download downloads it" if known.archives and not download else ""
         if download:
-            hint = f", and {root / known.name} is something else, which is in the way"
+            hint = f"; {root / known.name} exists and is something else"
         together = f"pictures and masks in {images}" if images == masks else f"pictures in {images}, masks in {masks}"
         raise DataError(f"{known.name} is not in {root}: it has {together} (image and mask do as well){hint}")
     return found
@@ -183,7 +183,7 @@ def _find(known: KnownSet, root: Path) -> Folders | None:
             found = Folders(
                 base / images, base / masks, threshold=known.threshold, name=known.name, published=known.pairs
             )
-            # On disks where case does not count, "imgs" is "Imgs" too.
+            # On case-insensitive disks "imgs" also matches "Imgs".
             together = found.images.samefile(found.masks)
             return dataclasses.replace(found, image_suffixes=JPG, mask_suffixes=PNG) if together else found
     return None

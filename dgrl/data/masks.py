@@ -1,4 +1,4 @@
-"""Masks, and maps to be measured: which pixels a file means, however it says so."""
+"""Read masks and saliency maps from the encodings in use: brightness, alpha channel, classes, colours of objects."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,16 +13,16 @@ from dgrl.images.opening import ImageError, opened
 from dgrl.images.reading import as_16_bit, as_bytes, split_alpha
 
 HALF = 127
-"""Pixels of a mask brighter than this, of 255, are salient."""
+"""Pixels of a mask brighter than this (of 255) are salient."""
 
 BRIGHTNESS = ""
-ALPHA = "an alpha channel, which is taken for the mask; their colours do not count"
-CLASSES = "a palette of classes, of which every one but the background counts as salient"
+ALPHA = "an alpha channel, which is used as the mask; their colours are ignored"
+CLASSES = "a palette of classes, all of which except the background count as salient"
 OBJECTS = "a colour or a number for each object, of which every one but the background counts as salient"
-VOID = 255  # a palette's index for pixels that were not labelled (PASCAL VOC)
+VOID = 255  # palette index of unlabelled pixels (PASCAL VOC)
 
 VOID_COLOUR = 224, 224, 192
-"""The same in PASCAL VOC's colours."""
+"""Colour of unlabelled pixels in PASCAL VOC."""
 
 _COLOURED = 40  # of 255: by so much the channels of a colour differ that is no grey of a compressed file
 _COLOURED_SHARE = 0.0005  # of the pixels, which a grey mask with a coloured speck does not reach
@@ -33,11 +33,11 @@ _VARIES = 16  # of 255: less is how some programs write "opaque"
 
 @dataclass(frozen=True)
 class Levels:
-    """How salient a mask or map calls each pixel.
+    """Saliency of each pixel of a mask or map.
 
     Attributes:
         values: (H, W) uint8, 255 where it is most salient.
-        meaning: where they are from: `BRIGHTNESS`, `ALPHA`, `CLASSES` or `OBJECTS`; all but the first are told.
+        meaning: the encoding: `BRIGHTNESS`, `ALPHA`, `CLASSES` or `OBJECTS`; all but the first are reported.
     """
 
     values: NDArray[np.uint8]
@@ -45,12 +45,12 @@ class Levels:
 
 
 def read_mask(source: Picture, max_pixels: int = MAX_PIXELS, threshold: int = HALF) -> NDArray[np.uint8]:
-    """A ground-truth mask as (H, W) uint8 of 0 and 1; see `read_levels`."""
+    """Read a ground-truth mask as (H, W) uint8 of 0 and 1; see `read_levels`."""
     return (read_levels(source, max_pixels).values > threshold).astype(np.uint8)
 
 
 def read_levels(source: Picture, max_pixels: int = MAX_PIXELS, classes: bool = True) -> Levels:
-    """A mask or map by its meaning.
+    """Read a mask or map and detect its encoding.
 
     If it has an alpha channel that varies (a cut-out, white on transparency), that is what it means. Of a palette of
     coloured classes every one but the background (index 0) is salient, and what was not labelled (index 255) is not.
@@ -83,7 +83,7 @@ def read_levels(source: Picture, max_pixels: int = MAX_PIXELS, classes: bool = T
 def _levels(image: Image.Image, name: str, classes: bool) -> Levels:
     if image.has_transparency_data:
         colours, alpha = split_alpha(image)
-        # In a grey mask whose black is marked as transparent both say the same, and greys say it better.
+        # In a grey mask whose black is transparent, alpha and greys agree, and greys have more levels.
         black_is_transparent = image.mode in ("L", "1") and image.info.get("transparency") == 0
         if _means(np.asarray(alpha)) and not black_is_transparent:
             return Levels(np.array(alpha), ALPHA)
@@ -107,7 +107,7 @@ def _of_numbers(numbers: NDArray[np.uint16], classes: bool) -> Levels:
 
 
 def _of_greys(grey: NDArray[np.uint8], classes: bool) -> Levels:
-    """Levels of 8-bit greys: brightness, or numbers of objects if nothing is bright."""
+    """Read 8-bit greys as brightness, or as numbers of objects if no pixel is bright."""
     if classes and 1 < grey.max() <= HALF and 0 in grey:
         return Levels(_but_background(grey), OBJECTS)
     return Levels(_stretched(grey))
@@ -135,7 +135,7 @@ def _of_colours(colours: NDArray[np.uint8], name: str, classes: bool) -> Levels:
 
 
 def _but_background(numbers: NDArray[np.integer[Any]]) -> NDArray[np.uint8]:
-    """255 where the numbers (H, W) are not the background's: 0, or else the most frequent one along the sides."""
+    """Return 255 where the numbers (H, W) differ from the background's: 0, or else the most frequent on the border."""
     background = 0
     if 0 not in numbers:
         sides = np.concatenate([numbers[0], numbers[-1], numbers[:, 0], numbers[:, -1]])
@@ -145,17 +145,17 @@ def _but_background(numbers: NDArray[np.integer[Any]]) -> NDArray[np.uint8]:
 
 
 def _means(alpha: NDArray[np.uint8]) -> bool:
-    """Whether an alpha channel says something: that of a cut-out varies, or is 0 where nothing was found."""
+    """Return whether an alpha channel is a mask: it varies, or is 0 everywhere because nothing was found."""
     return int(alpha.max()) - int(alpha.min()) >= _VARIES or not alpha.any()
 
 
 def _stretched(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Masks of 0 and 1 as 0 and 255; others as they are."""
+    """Convert masks of 0 and 1 to 0 and 255; leave others unchanged."""
     return grey * np.uint8(255) if grey.max() == 1 else grey
 
 
 def _classes(image: Image.Image, name: str) -> NDArray[np.uint8] | None:
-    """255 where a palette picture shows a class; None if its palette is a scale of greys, whose brightness counts."""
+    """Return 255 where a palette picture shows a class; None if its palette is a grey scale, read as brightness."""
     indices = np.asarray(image)
     colours = np.zeros((256, 3), np.uint8)
     palette = np.asarray(image.getpalette("RGB"), np.uint8).reshape(-1, 3)
@@ -164,7 +164,7 @@ def _classes(image: Image.Image, name: str) -> NDArray[np.uint8] | None:
     grey = colours[used, 0]
     if (colours[used] == grey[:, None]).all():
         bright = used[grey > HALF]
-        # Numbers of classes come as greys too, but then nothing is bright, or only what is not labelled.
+        # Class numbers may also be drawn as greys; then no pixel is bright, or only unlabelled ones.
         if bright.size and ((bright != VOID).any() or not ((grey > 0) & (grey <= HALF)).any()):
             return None
         if bright.size:
@@ -172,6 +172,6 @@ def _classes(image: Image.Image, name: str) -> NDArray[np.uint8] | None:
     black = used[~colours[used].any(1)]
     background = int(black[0]) if colours[0].any() and black.size else 0
     others = np.setdiff1d(used, [background, VOID])
-    # Without other classes a white 255 is the object; what was not labelled is drawn in another colour.
+    # Without other classes, a white 255 is the object; unlabelled pixels have another colour.
     void = VOID if others.size or colours[VOID].tolist() != [255, 255, 255] else background
     return np.where((indices == background) | (indices == void), 0, 255).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""Names of files as people write them in lists, and files in folders that are not meant."""
+"""Match lists of file names with the files that exist, and recognise files of the system."""
 
 import codecs
 import re
@@ -14,7 +14,7 @@ _OF_THE_SYSTEM = frozenset({"thumbs.db", "desktop.ini", "icon\r", "$recycle.bin"
 
 
 def read_names(files: Iterable[Path]) -> list[str]:
-    """The lines of text files, without those that are empty; UTF-8, or UTF-16 with its mark.
+    """Read the non-empty lines of text files, in UTF-8 or in UTF-16 with a byte order mark.
 
     Raises:
         DataError: a file cannot be read.
@@ -24,25 +24,25 @@ def read_names(files: Iterable[Path]) -> list[str]:
         try:
             content = file.read_bytes()
             encoding = next((name for mark, name in _MARKS.items() if content.startswith(mark)), "utf-8")
-            # Not `splitlines`: names may hold what it takes for ends of lines too.
+            # Not `splitlines`, which also splits at characters that may be part of a name.
             names |= dict.fromkeys(line.strip() for line in re.split(r"[\r\n]+", content.decode(encoding)))
         except OSError as error:
             raise DataError(f"{file}: the list of names cannot be read ({error.strerror})") from error
         except UnicodeDecodeError as error:
-            raise DataError(f"{file}: the list of names is no text in UTF-8 or UTF-16") from error
+            raise DataError(f"{file}: the list of names is not text in UTF-8 or UTF-16") from error
     return [name for name in names if name]
 
 
 def find_names(names: Iterable[str], stems: Collection[str]) -> tuple[set[str], list[str]]:
-    """The stems that names in a list mean, and the names that mean none of them.
+    """Return the stems that the names in a list match, and the names without a match.
 
-    A name is a stem or a file's name, with or without folders (of Windows too), in quotes or not, however its accents
-    are stored. A line may also hold several, apart by tabs, commas or spaces, if each is there. A line that starts with
-    "#" is a comment unless it is a name.
+    A name is a stem or a file name, with or without folders (also Windows paths) and quotes; accents may be composed or
+    not. A line may hold several names, separated by tabs, commas or spaces, if all of them match. A line that starts
+    with "#" is a comment unless it is a name.
 
     Args:
         names: the lines.
-        stems: what there is, as `dgrl.data.pairs.stem_of` gives them.
+        stems: the existing stems, from `dgrl.data.pairs.stem_of`.
     """
     found: set[str] = set()
     unknown: list[str] = []
@@ -59,18 +59,18 @@ def find_names(names: Iterable[str], stems: Collection[str]) -> tuple[set[str], 
 
 
 def _readings(line: str) -> Iterator[list[str]]:
-    """The ways to take a line apart, the likeliest first."""
+    """Yield the ways to split a line into names, the most likely first."""
     yield [line]
     for separator in ("\t", ",", ";", None):
         yield [word for word in line.split(separator) if word.strip()]
 
 
 def _stem(word: str, stems: Collection[str]) -> str | None:
-    """The stem that a word means, if there is one."""
+    """Return the stem that a word matches, or None."""
     word = composed(word.strip())
     if len(word) > 1 and word[0] + word[-1] in _QUOTES:
         word = word[1:-1]
-    for name in (word, PureWindowsPath(word).name):  # which knows "/" too
+    for name in (word, PureWindowsPath(word).name):  # PureWindowsPath splits at "/" too
         stem, dot, ending = name.rpartition(".")
         for candidate in (name, stem if dot + ending.lower() in IMAGE_SUFFIXES else name):
             if candidate in stems:
@@ -79,12 +79,12 @@ def _stem(word: str, stems: Collection[str]) -> str | None:
 
 
 def is_hidden(path: Path) -> bool:
-    """Whether a file is one that systems keep for themselves: hidden ones, macOS's "._photo.jpg", "Thumbs.db"."""
+    """Return whether a file is hidden or belongs to the system: macOS's "._photo.jpg", "Thumbs.db"."""
     return path.name.startswith(".") or path.name.lower() in _OF_THE_SYSTEM
 
 
 def others_in(folder: Path) -> list[Path]:
-    """The files in a folder, sorted, that go by no picture's ending; not those that systems keep for themselves."""
+    """Return a folder's files without an image suffix, sorted, without those of `is_hidden`."""
     return [
         path
         for path in sorted(folder.iterdir())

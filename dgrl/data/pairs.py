@@ -43,14 +43,14 @@ class Pair:
         return stem_of(self.image)
 
     def truth(self) -> NDArray[np.uint8]:
-        """The mask as (H, W) uint8 of 0 and 1; ImageError if it cannot be read."""
+        """Read the mask as (H, W) uint8 of 0 and 1; raise ImageError if it cannot be read."""
         return read_mask(self.mask, threshold=self.threshold)
 
 
 def find_pairs(images: str | Path, masks: str | Path, exclude: Collection[str] = ()) -> list[Pair]:
-    """Pictures of one folder with the masks of the same stem in another, sorted by stem.
+    """Pair the pictures of one folder with the masks of the same stem in another, sorted by stem.
 
-    Only names are looked at; `dgrl.data.checking` opens the files too, and lists everything that is wrong.
+    Only names are compared; `dgrl.data.checking` also opens the files and lists all problems.
 
     Args:
         images: folder of pictures.
@@ -76,7 +76,7 @@ def find_pairs(images: str | Path, masks: str | Path, exclude: Collection[str] =
 
 
 def files_by_stem(folder: Path, suffixes: Collection[str] = IMAGE_SUFFIXES) -> dict[str, list[Path]]:
-    """The pictures in a folder by the stem of their names, sorted; hidden files are passed over.
+    """Return a folder's pictures by the stem of their names, sorted; hidden files are skipped.
 
     Raises:
         DataError: there is no such folder.
@@ -87,34 +87,34 @@ def files_by_stem(folder: Path, suffixes: Collection[str] = IMAGE_SUFFIXES) -> d
         raise DataError(f"{folder} is not a folder" + (f"; did you mean {folder.with_name(near[0])}?" if near else ""))
     files: dict[str, list[Path]] = {}
     for path in sorted(folder.iterdir()):
-        # macOS keeps "._photo.jpg" files beside photos that are no pictures.
+        # On macOS "._photo.jpg" beside a photo is not a picture.
         if path.suffix.lower() in suffixes and not path.name.startswith("."):
             files.setdefault(stem_of(path), []).append(path)
     return files
 
 
 def stem_of(path: Path) -> str:
-    """A file's name without its ending. What looks the same is the same: macOS stores é as e and an accent."""
+    """Return a file's name without its suffix, in composed form, because macOS stores é as e and an accent."""
     return composed(path.stem)
 
 
 def composed(name: str) -> str:
-    """A name in Unicode's composed form (NFC)."""
+    """Return a name in Unicode's composed form (NFC)."""
     return unicodedata.normalize("NFC", name)
 
 
 def file_of_stem(folder: Path) -> dict[str, Path]:
-    """As `files_by_stem` where a stem means one file; DataError if two files share one."""
+    """Return a folder's pictures by stem, like `files_by_stem`; raise DataError if two files share a stem."""
     files = files_by_stem(folder)
     for paths in files.values():
-        # Else a mask kept beside its picture would pass for the picture.
+        # Otherwise a mask beside its picture could be taken for the picture.
         if len(paths) > 1:
             raise DataError(f"{folder} holds both {paths[0].name} and {paths[1].name}: which is meant?")
     return {stem: paths[0] for stem, paths in files.items()}
 
 
 def augmentation(size: int, smallest_crop: float = 0.9) -> v2.Transform:
-    """Random crop to a square of `size`, flip, colour and blur: the `default` preset's paired augmentation.
+    """Build the `default` preset's paired augmentation: random crop to a square of `size`, flip, colour and blur.
 
     A crop keeps at least the share `smallest_crop` of the picture's area.
     """
@@ -129,23 +129,22 @@ def augmentation(size: int, smallest_crop: float = 0.9) -> v2.Transform:
 
 
 def plain_resize(size: int) -> v2.Transform:
-    """To a square of `size`, as in the published training."""
+    """Build the published training's resizing to a square of `size`."""
     return v2.Resize((size, size), antialias=True)
 
 
 class SaliencyData(Dataset[tuple[Tensor, ...]]):
     """Pairs as tensors: image (3, S, S) float32 in [0, 1] and mask (1, S, S) float32 of 0 and 1.
 
-    What augmentation does to item i in an epoch depends only on (seed, epoch, i): not on workers, processes or on where
-    a run was resumed.
+    The augmentation of item i in an epoch depends only on (seed, epoch, i), not on workers, processes or resuming.
 
     Args:
         pairs: the files.
         transform: a paired v2 transform that ends with a square picture.
         seed: seed of the augmentation.
-        paste_share: on which share of the pictures the object of another one is pasted, both augmented; the mask is
-            then the union of theirs. Backgrounds repeat less than their objects do.
-        page_share: on which share of the pictures a drawn page of text stands instead, with an empty mask.
+        paste_share: share of the pictures onto which the object of another one is pasted, both augmented; the mask is
+            then their union.
+        page_share: share of the pictures that are replaced by a drawn page of text with an empty mask.
     """
 
     def __init__(
@@ -161,12 +160,12 @@ class SaliencyData(Dataset[tuple[Tensor, ...]]):
         self.seed = seed
         self.paste_share = paste_share
         self.page_share = page_share
-        # In memory that worker processes share, so that those which live on from epoch to epoch know of a new one.
+        # In shared memory, so that persistent worker processes see a new epoch.
         self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()  # type: ignore[no-untyped-call]
 
     @property
     def epoch(self) -> int:
-        """Changes the augmentation."""
+        """Number of the epoch, which selects the augmentation."""
         return int(self._epoch)
 
     @epoch.setter
@@ -178,18 +177,18 @@ class SaliencyData(Dataset[tuple[Tensor, ...]]):
 
     def __getitem__(self, index: int) -> tuple[Tensor, ...]:
         with torch.random.fork_rng(devices=[]):
-            # `torch.manual_seed` would seed GPUs too, which nothing would undo.
+            # `torch.manual_seed` would also seed GPUs, which `fork_rng(devices=[])` does not restore.
             torch.default_generator.manual_seed(hash((self.seed, self.epoch, index)))
             return self.sample(index)
 
     def sample(self, index: int) -> tuple[Tensor, ...]:
-        """Item `index`, by PyTorch's current random state."""
+        """Return item `index`, augmented with PyTorch's current random state."""
         image, mask = self.augmented(index)
         if torch.rand(()) < self.paste_share:
             other, shape = self.another()
             image, mask = torch.where(shape > 0, other, image), torch.maximum(mask, shape)
         if torch.rand(()) < self.page_share:
-            # Not above: matplotlib, whose fonts it uses, takes a while to import.
+            # Imported on use: Matplotlib, whose fonts it uses, is slow to import.
             from dgrl.data.text_pages import draw_page
 
             page = draw_page(image.shape[-1])
@@ -197,11 +196,11 @@ class SaliencyData(Dataset[tuple[Tensor, ...]]):
         return image, mask
 
     def another(self) -> tuple[Tensor, Tensor]:
-        """A pair drawn at random, augmented, by PyTorch's current random state."""
+        """Return a random pair, augmented, with PyTorch's current random state."""
         return self.augmented(int(torch.randint(len(self), ())))
 
     def augmented(self, index: int) -> tuple[Tensor, Tensor]:
-        """One pair as tensors, augmented by PyTorch's current random state."""
+        """Return one pair as tensors, augmented with PyTorch's current random state."""
         pair = self.pairs[index]
         image = torch.from_numpy(read_image(pair.image)).permute(2, 0, 1)  # (3, H, W)
         mask = torch.from_numpy(pair.truth())[None] * 255  # (1, H, W)
@@ -210,7 +209,7 @@ class SaliencyData(Dataset[tuple[Tensor, ...]]):
         return self.transformed(image, mask)
 
     def transformed(self, image: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """Picture (3, H, W) and mask (1, H, W), uint8, as this set's tensors, by PyTorch's current random state."""
+        """Augment a picture (3, H, W) and mask (1, H, W), uint8, with PyTorch's current random state."""
         image, mask = self.transform(tv_tensors.Image(image), tv_tensors.Mask(mask))
         # Masks are resized by nearest neighbour in torchvision, so they stay 0 and 255.
         return image.as_subclass(Tensor).float() / 255, (mask.as_subclass(Tensor) > 127).float()

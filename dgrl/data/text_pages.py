@@ -12,7 +12,7 @@ FACES = ("DejaVuSans", "DejaVuSans-Bold", "DejaVuSansMono", "DejaVuSerif", "Deja
 
 
 def draw_page(size: int) -> Tensor:
-    """A page of random words as a scanner or a camera may see it, (3, H, W) uint8, by PyTorch's current random state.
+    """Draw a scanned or photographed page of random words (3, H, W) uint8, with PyTorch's current random state.
 
     Its sides are from `size` to 1.5 times `size`. Face, letters' height, margins, ink, paper and shading vary; one in
     six is light on dark.
@@ -38,7 +38,7 @@ def draw_page(size: int) -> Tensor:
 
 
 def shaded(page: Tensor) -> Tensor:
-    """(1, H, W) uint8 as colours (3, H, W), tinted, and darker towards a side, as paper is that lies in a room."""
+    """Colour a page (1, H, W) uint8 as (3, H, W): tinted, and darker towards one side, like paper in a room."""
     _, height, width = page.shape
     slope_x, slope_y = torch.rand(2) - 0.5
     x, y = torch.linspace(-1, 1, width), torch.linspace(-1, 1, height)[:, None]
@@ -48,10 +48,10 @@ def shaded(page: Tensor) -> Tensor:
 
 
 def word() -> str:
-    """From one to ten random letters."""
+    """Return one to ten random letters."""
     return "".join(chr(ord("a") + whole(0, 25)) for _ in range(whole(1, 10)))
 
 
 def whole(low: int, high: int) -> int:
-    """A random whole number from `low` to `high`, both included."""
+    """Return a random whole number from `low` to `high`, both included."""
     return int(torch.randint(low, high + 1, ()))

@@ -32,7 +32,7 @@ class Comparison:
 
 
 def compare(untouched: Trace, altered: Trace, mask: NDArray[np.uint8] | None = None) -> Comparison:
-    """How two passes over one photo differ, in the photo's own size and as computed, not stretched.
+    """Compare two passes over one photo, in the photo's own size and without stretching.
 
     The found object is the untouched pass's, for all readings alike.
 
@@ -56,7 +56,7 @@ def compare(untouched: Trace, altered: Trace, mask: NDArray[np.uint8] | None = N
 
 
 def read(saliency: Array, found: NDArray[np.bool_], mask: NDArray[np.uint8] | None = None) -> Reading:
-    """The reading of one map (H, W), with the found object and the ground truth (H, W)."""
+    """Measure one map (H, W) on the found object and against the ground truth (H, W)."""
     inside, outside = saliency[found], saliency[~found]
     return Reading(
         inside=float(inside.mean()) if inside.size else None,

@@ -1,4 +1,4 @@
-"""How good maps are: a network's, at every time step and after BRN, or anybody's from a folder."""
+"""Evaluate saliency maps: a network's, at every time step and after BRN, or a folder of saved maps."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -25,20 +25,20 @@ REFINED = "refined"
 
 @dataclass
 class Evaluation:
-    """What `evaluate` or `evaluate_maps` found.
+    """The result of `evaluate` or `evaluate_maps`.
 
     Attributes:
-        pictures: how many were evaluated.
+        pictures: number of evaluated pictures.
         stretch: whether maps were stretched to [0, 1] first.
-        scores: metrics by kind of map: "t0", "t1", … for RLN's time steps, "refined" after BRN; of a folder its name.
-        attention: by time step and level ("t0", "conv3"): the share of a weight map's mass inside the mask, over the
-            mask's share of the picture, mean over pictures; 1 is chance.
+        scores: metrics by kind of map: "t0", "t1", … for RLN's time steps, "refined" after BRN, or the folder's name.
+        attention: by time step and level ("t0", "conv3"): share of a weight map's mass inside the mask, divided by the
+            mask's share of the picture; mean over pictures. 1 is chance.
         curves: precision, recall and F (256,) by kind of map, at the thresholds 255 … 0.
         rows: the metrics of every map of every picture.
         worst: the pictures whose last map has the largest MAE, the worst first.
-        refused: how many pictures could not be read.
-        resized: how many maps had to be brought to their mask's size.
-        cutouts: of how many the alpha channel was taken for the map.
+        refused: number of pictures that could not be read.
+        resized: number of maps that were resized to their mask's size.
+        cutouts: number of maps that were read from an alpha channel.
     """
 
     pictures: int
@@ -54,7 +54,7 @@ class Evaluation:
 
     @property
     def protocol(self) -> str:
-        """How the numbers were made, as a line of text."""
+        """The evaluation protocol in one line."""
         stretched = (
             "published protocol: maps stretched to [0, 1] by minimum and maximum" if self.stretch else "not stretched"
         )
@@ -63,7 +63,7 @@ class Evaluation:
         return f"{self.pictures} pictures; {stretched}, 8 bits{resized}{cutouts}; β² = 0.3; pysodmetrics"
 
     def table(self) -> str:
-        """As a Markdown table, a row per kind of map, and one of attention."""
+        """Return a Markdown table of the scores, and one of attention."""
         rows = table_rows("map", METRICS, self.scores, ".4f")
         if self.attention:
             levels = list(next(iter(self.attention.values())))
@@ -71,7 +71,7 @@ class Evaluation:
         return "\n".join([*rows, "", self.protocol])
 
     def summary(self) -> dict[str, Any]:
-        """Everything but curves, rows and worst pictures, ready for JSON."""
+        """Return everything except curves, rows and worst pictures, ready for JSON."""
         names = ("pictures", "stretch", "protocol", "refused", "resized", "cutouts", "scores", "attention")
         return {name: getattr(self, name) for name in names}
 
@@ -79,7 +79,7 @@ class Evaluation:
 def table_rows(
     title: str, columns: Sequence[str], values: Mapping[str, Mapping[str, float]], number_format: str
 ) -> list[str]:
-    """The lines of a Markdown table: a column per name in `columns`, a row per key of `values`."""
+    """Return the lines of a Markdown table with a column per name in `columns` and a row per key of `values`."""
     rows = [f"| {title} | {' | '.join(columns)} |", "|---|" + "---|" * len(columns)]
     for name, row in values.items():
         numbers = (format(row[column], number_format) for column in columns)
@@ -100,22 +100,22 @@ def evaluate(
     """Run the network over pictures with masks and measure every map it makes.
 
     Args:
-        model: the network, on the device that is to run it.
+        model: the network, on the device to use.
         pairs: pictures and masks.
-        steps: T; by default the number trained.
+        steps: T; by default `config.steps`.
         stretch: stretch each map to [0, 1] first (the published protocol).
         refine: run BRN too; without it only RLN's time steps are measured.
-        refuse: told of a picture that cannot be read, which is then passed over; by default that is an error.
+        refuse: called with the error of a picture that cannot be read, which is then skipped; by default it is raised.
         quality: see `DGRL.detect`; "high" averages the maps of every time step.
         settings: see `measure_all`.
 
     Raises:
         ImageError: a picture or mask cannot be read.
-        DataError: none can be.
-        FloatingPointError: the network gave NaN or infinite values.
+        DataError: no picture can be read.
+        FloatingPointError: the network returned NaN or infinite values.
     """
 
-    def look(pair: Pair) -> Sample:
+    def measure(pair: Pair) -> Sample:
         truth = pair.truth()
         localised, maps = run(model, pair, steps, refine, stretch, quality)
         if maps["t0"].shape[-2:] != truth.shape:
@@ -127,17 +127,17 @@ def evaluate(
         }
         return Sample(truth, {kind: _saved(values, pair) for kind, values in maps.items()}, attention)
 
-    return _evaluation(measure_all(look, pairs, stretch, refuse, **settings), stretch)
+    return _evaluation(measure_all(measure, pairs, stretch, refuse, **settings), stretch)
 
 
 def evaluate_maps(
     folder: Path, pairs: Sequence[Pair], stretch: bool = True, refuse: Refuse | None = None, **settings: Any
 ) -> Evaluation:
-    """Measure maps that a method has saved, each under its picture's stem; the pictures themselves are not read.
+    """Measure saved maps of any method, named by their pictures' stems. The pictures themselves are not read.
 
     Args:
-        folder: the maps, of any format; those of another size than their mask are resized, and of those with an alpha
-            channel that varies, cut-outs, it is the map.
+        folder: the maps, in any format. Maps of another size than their mask are resized. If the alpha channel varies,
+            as in a cut-out, it is the map.
         pairs: pictures and masks.
         stretch: see `evaluate`.
         refuse: see `evaluate`.
@@ -156,7 +156,7 @@ def evaluate_maps(
         raise DataError(f"{folder} has no map for {len(missing)} of {len(pairs)} pictures, e.g. {missing[0]}")
     kind = folder.resolve().name
 
-    def look(pair: Pair) -> Sample:
+    def measure(pair: Pair) -> Sample:
         if pair.stem not in files:
             raise ImageError(f"{folder}: there is no map for {pair.stem}")
         truth = pair.truth()
@@ -169,7 +169,7 @@ def evaluate_maps(
         maps = {kind: np.asarray(saliency)}
         return Sample(truth, maps, resized=resized, cutout=levels.meaning == ALPHA)
 
-    return _evaluation(measure_all(look, pairs, stretch, refuse, **settings), stretch)
+    return _evaluation(measure_all(measure, pairs, stretch, refuse, **settings), stretch)
 
 
 def _evaluation(tally: Tally, stretch: bool) -> Evaluation:
@@ -194,7 +194,7 @@ def _evaluation(tally: Tally, stretch: bool) -> Evaluation:
 def run(
     model: DGRL, pair: Pair, steps: int | None, refine: bool, stretch: bool = False, quality: Quality = "normal"
 ) -> tuple[RLNOutput, dict[str, Tensor]]:
-    """One picture: RLN's output, and every map (1, 1, H, W) float32 in the picture's size, by kind."""
+    """Run one picture: return RLN's output, and every map (1, 1, H, W) float32 in the picture's size, by kind."""
     photo = read_image(pair.image)
     images = to_tensor(photo)
     localised = model.localise(images, steps, quality)
@@ -208,17 +208,18 @@ def run(
 
 
 def _saved(values: Tensor, pair: Pair) -> Bytes:
-    """A map (1, 1, H, W) as the PNG (H, W) that would be saved of it."""
+    """Round a map (1, 1, H, W) to 8 bits (H, W), as when it is saved as a PNG."""
     if not torch.isfinite(values).all():
-        raise FloatingPointError(f"{pair.image}: the network gave NaN or infinite values; its weights are at fault")
+        raise FloatingPointError(f"{pair.image}: the network returned NaN or infinite values, because of its weights")
     saved: Bytes = (values[0, 0] * 255).round().byte().cpu().numpy()
     return saved
 
 
 def concentration(weights: Tensor, mask: Mask) -> float:
-    """Share of a weight map's mass inside the mask, over the mask's share of the picture; 1 is chance.
+    """Return the share of a weight map's mass inside the mask, divided by the mask's share of the picture.
 
-    `weights` is (1, 1, h, w), positive; the mask is averaged over each of its cells. 1 for an empty mask.
+    1 is chance, and the result for an empty mask. `weights` is (1, 1, h, w), positive; the mask is averaged over each
+    cell.
     """
     height, width = weights.shape[-2:]
     inside = F.adaptive_avg_pool2d(torch.from_numpy(mask)[None, None].to(weights), (height, width))

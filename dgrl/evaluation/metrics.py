@@ -22,14 +22,14 @@ BAND = 3  # pixels on either side of the true contour
 
 @dataclass
 class Measured:
-    """Metrics of one map against its mask, or sums of them over maps.
+    """Metrics of one map against its mask, or their sums over maps.
 
     Attributes:
-        count: how many maps.
+        count: number of maps.
         mae, adaptive, weighted, structure: MAE, adaptive F-measure, weighted F-measure and S-measure.
         precision, recall, f, enhanced: precision, recall, F-measure and E-measure (256,), by thresholds 255 … 0.
-        contours: how many of the masks have a contour.
-        boundary: the mean over the thresholds of the F-measure in a band of `BAND` pixels around the contour.
+        contours: number of masks that have a contour.
+        boundary: F-measure in a band of `BAND` pixels around the contour, mean over thresholds.
     """
 
     count: int
@@ -45,7 +45,7 @@ class Measured:
     boundary: float
 
     def results(self) -> dict[str, float]:
-        """Means over the maps, by the names in `METRICS`; boundaryF is over the masks with a contour."""
+        """Return means over the maps, by the names in `METRICS`; boundaryF is over the masks with a contour."""
         f, n = self.f / self.count, self.count
         values = {
             "MAE": self.mae / n,
@@ -60,7 +60,7 @@ class Measured:
         return {name: float(value) for name, value in values.items()}
 
     def curves(self) -> dict[str, Curve]:
-        """Means over the maps of the `CURVES` (256,), by thresholds 255 … 0."""
+        """Return the mean `CURVES` (256,) over the maps, by thresholds 255 … 0."""
         return {"precision": self.precision / self.count, "recall": self.recall / self.count, "F": self.f / self.count}
 
     def __add__(self, other: "Measured") -> "Measured":
@@ -68,7 +68,7 @@ class Measured:
 
 
 def measure(saliency: Bytes, mask: Mask, stretch: bool = True) -> Measured:
-    """Metrics of one map.
+    """Compute the metrics of one map.
 
     Args:
         saliency: (H, W) uint8, the map as a saved PNG has it.
@@ -76,7 +76,7 @@ def measure(saliency: Bytes, mask: Mask, stretch: bool = True) -> Measured:
         stretch: stretch the map to [0, 1] by its minimum and maximum first, as pysodmetrics and the authors do; a flat
             map stays as it is.
     """
-    import py_sod_metrics  # here and below, not above: the app starts without the seconds that scikit-learn takes
+    import py_sod_metrics  # imported on use: scikit-learn takes seconds, which the app's start should not
 
     truth = mask.astype(bool)
     prediction = unit(saliency, stretch)
@@ -109,14 +109,14 @@ def measure(saliency: Bytes, mask: Mask, stretch: bool = True) -> Measured:
 
 
 def unit(saliency: Bytes, stretch: bool) -> Curve:
-    """A saved map (H, W) as float64 in [0, 1], stretched by its minimum and maximum or not."""
+    """Convert a saved map (H, W) to float64 in [0, 1], optionally stretched by its minimum and maximum."""
     values: Curve = saliency / 255
     low, high = values.min(), values.max()
     return (values - low) / (high - low) if stretch and high > low else values
 
 
 def mean_f(prediction: Curve, truth: NDArray[np.bool_]) -> float:
-    """The mean over 256 thresholds of the F-measure of some pixels (N,)."""
+    """Return the F-measure of pixels (N,), mean over 256 thresholds."""
     import py_sod_metrics
 
     f = py_sod_metrics.FmeasureV2({"F": py_sod_metrics.FmeasureHandler(with_dynamic=True, with_adaptive=False)})
@@ -125,19 +125,19 @@ def mean_f(prediction: Curve, truth: NDArray[np.bool_]) -> float:
 
 
 def contour_band(mask: Mask, width: int = BAND) -> NDArray[np.bool_]:
-    """Where a pixel of the other kind is within `width` pixels, diagonals counting as one; nowhere in a plain mask."""
+    """Return the pixels within `width` pixels of the mask's contour, diagonals counting as one."""
     found: NDArray[np.bool_] = near_contour(torch.from_numpy(mask)[None, None].float(), width)[0, 0].numpy()
     return found
 
 
 def near_contour(masks: Tensor, width: int) -> Tensor:
-    """`contour_band` of masks (B, 1, H, W) of 0 and 1: bool, of their shape."""
+    """Compute `contour_band` of masks (B, 1, H, W) of 0 and 1; the result is bool, of the same shape."""
     brightest, darkest = (sign * F.max_pool2d(sign * masks, 2 * width + 1, 1, width) for sign in (1, -1))
     return brightest != darkest
 
 
 def as_bytes(saliency: Map) -> Bytes:
-    """A map in [0, 1] as a PNG keeps it."""
+    """Round a map in [0, 1] to 8 bits, as in a PNG."""
     return np.rint(saliency * 255).astype(np.uint8)
 
 
@@ -152,7 +152,7 @@ class Scores:
         self.sum: Measured | None = None
 
     def add(self, saliency: Map, mask: Mask) -> None:
-        """One picture: the map (H, W) in [0, 1], rounded to 8 bits as a saved map would be, and its mask of 0 and 1."""
+        """Add one picture: its map (H, W) in [0, 1], which is rounded to 8 bits, and its mask of 0 and 1."""
         self.include(measure(as_bytes(saliency), mask, stretch=False))
 
     def include(self, measured: Measured) -> None:
@@ -160,7 +160,7 @@ class Scores:
         self.sum = measured if self.sum is None else self.sum + measured
 
     def results(self) -> dict[str, float]:
-        """The metrics by the names in `METRICS`; ValueError if nothing was added."""
+        """Return the metrics by the names in `METRICS`; raise ValueError if nothing was added."""
         if self.sum is None:
             raise ValueError("nothing was measured")
         return self.sum.results()

@@ -1,4 +1,4 @@
-"""Tables of numbers as CSV, one way for program and app."""
+"""Tables of numbers as CSV."""
 
 import csv
 import io
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 
 def as_csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """A table as CSV, its lines ended by a line feed."""
+    """Write a table as CSV with line feeds as line ends."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(header)

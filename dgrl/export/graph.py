@@ -1,4 +1,4 @@
-"""Modules to ONNX: one graph, whose altering inputs are inputs like any other."""
+"""Convert modules to ONNX: one graph, with an input for each edit."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -18,7 +18,7 @@ from dgrl.taps import listening
 
 OPSET = 18
 HALF_FROM = 256
-"""Constants of fewer numbers stay in float32: they are a scale or a bias, and weigh nothing."""
+"""Smaller constants stay in float32: scales and biases take little space."""
 Compute = Callable[..., Mapping[str, Tensor]]
 
 
@@ -56,7 +56,7 @@ class Alterations(nn.Module):
         return listener, more
 
     def forward(self, *tensors: Tensor) -> tuple[Tensor, ...]:
-        """`outputs`, of the inputs and of every altering input."""
+        """Compute `outputs` from the inputs and the inputs for edits."""
         count = len(self.inputs)
         altering = dict(zip(self.defaults, tensors[count:], strict=True))
         listener, more = self._run(tensors[:count], altering)
@@ -103,7 +103,7 @@ def describe(model: onnx.ModelProto, about: str, ports: Mapping[str, str], prope
 
 @contextmanager
 def _without_stack_traces() -> Iterator[None]:
-    """PyTorch notes for every operator which lines called it, which takes longer than all else together."""
+    """Stop PyTorch from recording a stack trace per operator, which takes more time than the rest of the export."""
     settings: Any = getattr(torch.fx, "config", None)
     before = getattr(settings, "do_not_emit_stack_traces", None)  # torch 2.8 has no such setting
     if before is not None:
@@ -116,10 +116,10 @@ def _without_stack_traces() -> Iterator[None]:
 
 
 def _fold(model: ir.Model) -> None:
-    """Compute beforehand what can be, and merge what belongs together.
+    """Fold constants and merge operators.
 
-    The exporter's own `optimize` does the same, but tries every rule that it knows at every node, which takes as long
-    as all else; these are the rules that find something here.
+    The exporter's own `optimize` tries all of its rules at every node, which doubles the time. Only these rules match
+    here.
     """
     common.InlinePass()(model)
     optimizer.fold_constants(model)
@@ -136,9 +136,9 @@ def _fold(model: ir.Model) -> None:
 
 
 def _tidy(model: onnx.ModelProto) -> None:
-    """Leave out what only this machine's exporter would read, and smoothing where nothing shrinks.
+    """Remove metadata of the exporter, and anti-aliasing from resizing that enlarges.
 
-    Enlarging is the same with it, and not every runtime has it.
+    Anti-aliasing changes nothing when enlarging, and not every runtime supports it.
     """
     model.graph.ClearField("metadata_props")
     sizes = {value.name: _sizes(value) for value in (*model.graph.value_info, *model.graph.input, *model.graph.output)}
@@ -159,9 +159,9 @@ def _sizes(value: onnx.ValueInfoProto) -> list[int]:
 
 
 def halved(model: onnx.ModelProto) -> onnx.ModelProto:
-    """A copy whose weights are stored in half precision. They are made float32 when the file is loaded.
+    """Return a copy whose weights are stored in half precision and converted to float32 when the file is loaded.
 
-    All arithmetic stays in float32: in half precision the edges of maps move.
+    All arithmetic stays in float32, because half precision moves the edges of maps.
     """
     half = onnx.ModelProto()
     half.CopyFrom(model)
@@ -183,7 +183,7 @@ def halved(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def session(model: onnx.ModelProto | str, **settings: Any) -> Any:
-    """An onnxruntime session on the CPU, of a graph or of a file."""
+    """Create an onnxruntime session on the CPU from a graph or a file."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

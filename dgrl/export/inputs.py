@@ -1,16 +1,16 @@
-"""Edits as inputs of an ONNX graph: what passes a tap is altered by numbers that are given with the picture.
+"""Edits as inputs of an ONNX graph: extra inputs change the values at the taps.
 
-| inputs of a tap | what goes on in place of m, which passes it | default |
+| inputs of a tap | replacement of the tap's value m | default |
 |---|---|---|
 | `….weight_map.factor`, `….weight_map.given`, both (1, 1, h, w) | factor · m, with a mean of 1 again, + given | 1, 0 |
 | `….feedback.scale` (1) | scale · m | 1 |
 | `brn.prior.own` (1), `brn.prior.given` (1, 1, H, W) | own · m + given | 1, 0 |
 | `brn.coefficients.mix` (3) | mix₀ · m + mix₁ · the mean kernel + mix₂ · the kernel of 1 at the centre | 1, 0, 0 |
-| `brn.refined.share` (1) | share · m + (1 − share) · what the tap `brn.prior` passed | 1 |
+| `brn.refined.share` (1) | share · m + (1 − share) · the value of `brn.prior` | 1 |
 
-With the defaults the pass is as the network has it. A map is painted by its factor, and replaced by a factor of 0 and
-the map that is given. The defaults stand in the file's metadata (`defaults`), not as initialisers of the same names:
-onnxruntime warns of those, and onnxruntime-web refuses them.
+The defaults change nothing. To paint a map, set its factor; to replace it, set the factor to 0 and give the new map. The
+defaults are in the file's metadata (`defaults`), not initialisers of the same names: onnxruntime warns of those, and
+onnxruntime-web rejects them.
 """
 
 import fnmatch
@@ -27,22 +27,22 @@ from dgrl.prompts import BoxPrompt, MaskPrompt
 from dgrl.taps import COEFFICIENTS, PRIOR, REFINED, Edit, GivenMap, Identity, Mean, Paint, Passed, Recorded, Scale
 
 SMALLEST = 1e-12
-"""A weight map of factor 0 has a mean of 0, which nothing is divided by."""
+"""Smallest divisor: a weight map with factor 0 has mean 0."""
 Inputs = dict[str, NDArray[np.float32]]
 DEFAULTS = "dgrl.defaults"
 """The entry of the file's metadata that holds the defaults, as JSON."""
 
 
 class Alterable:
-    """A listener that alters what passes the taps as its inputs say, and keeps what passed.
+    """A listener that changes the values at the taps by its inputs, and records them.
 
     Args:
-        inputs: values by the names in the table above; where one is missing, its default is taken.
-        edits: False lets everything pass as it is, and keeps it.
+        inputs: values by the names in the table above; a missing one has its default.
+        edits: whether to change values; if not, they are only recorded.
 
     Attributes:
-        defaults: the default of each input of the taps that were passed.
-        values: what passed each tap, altered, by the tap's name.
+        defaults: the default of each input of the recorded taps.
+        values: the changed value of each tap, by the tap's name.
     """
 
     def __init__(self, inputs: Mapping[str, Tensor] | None = None, edits: bool = True) -> None:
@@ -52,7 +52,7 @@ class Alterable:
         self.values: dict[str, Tensor] = {}
 
     def __call__(self, name: str, value: Tensor) -> Tensor:
-        """What goes on from tap `name` in place of `value`."""
+        """Return the replacement of `value` at tap `name`."""
         self.values[name] = value = self._altered(name, value) if self.edits else value
         return value
 
@@ -98,23 +98,23 @@ def as_json(values: Mapping[str, Tensor]) -> dict[str, float | list[float]]:
 
 
 def as_inputs(edits: Sequence[Edit], defaults: Mapping[str, NDArray[np.float32]]) -> Inputs:
-    """Edits of `dgrl.taps` as values of the inputs that stand for them; inputs that stay as they are are left out.
+    """Convert edits of `dgrl.taps` to values of inputs; inputs that keep their default are omitted.
 
     Args:
         edits: `flatten_map`, `paint_map`, `scale_feedback`, `identity_kernels`, `mean_kernels`, `before_refinement`,
             prompts (`dgrl.prompts`), and `give_map`, `patch`, a number or an array in place of a weight map or of the
             prior.
-        defaults: the default of each input by its name, as the file has them.
+        defaults: the default of each input by its name, from the file.
 
     Raises:
-        ValueError: an edit cannot be said by these inputs, or is of no tap of this pass.
+        ValueError: these inputs cannot express an edit, or this pass lacks its tap.
     """
     taps = {name.rpartition(".")[0] for name in defaults}
     inputs: Inputs = {}
     for edit in edits:
         names = fnmatch.filter(sorted(taps), edit.tap)
         if not names:
-            raise ValueError(f"no tap named {edit.tap!r} can be altered here; there is {', '.join(sorted(taps))}")
+            raise ValueError(f"no tap named {edit.tap!r} can be changed here; choose from {', '.join(sorted(taps))}")
         for name in names:
             parts = {key: value for key, value in {**defaults, **inputs}.items() if key.startswith(f"{name}.")}
             inputs |= _changed(name, parts, edit)
@@ -122,7 +122,7 @@ def as_inputs(edits: Sequence[Edit], defaults: Mapping[str, NDArray[np.float32]]
 
 
 def _changed(tap: str, parts: Inputs, edit: Edit) -> Inputs:
-    """The inputs of one tap after an edit; `parts` is what they were before it."""
+    """Return the inputs of one tap after an edit; `parts` are those before it."""
 
     def of(**values: object) -> Inputs:
         shaped = {f"{tap}.{part}": (parts[f"{tap}.{part}"].shape, value) for part, value in values.items()}
@@ -151,4 +151,4 @@ def _changed(tap: str, parts: Inputs, edit: Edit) -> Inputs:
             return of(factor=0, given=change)
         if tap == PRIOR:
             return of(own=0, given=change)
-    raise ValueError(f"{edit} cannot be said by inputs of an ONNX file")
+    raise ValueError(f"{edit} cannot be expressed by inputs of an ONNX file")

@@ -1,4 +1,4 @@
-"""Every picture of the project, for the app, the notebooks and the reports alike.
+"""Figures for the app, the notebooks and the reports.
 
 | file | what it gives |
 |---|---|

@@ -1,4 +1,4 @@
-"""Pictures of attributions: red speaks for the number that is explained, blue against it."""
+"""Figures of attributions: red parts raise the explained value, blue ones lower it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ class AttributionLayer:
     label: str
 
     def over(self, photo: RGB) -> RGB:
-        """The map in colours, printed on the pale photo: where it is 0 the photo stays as it is."""
+        """Draw the map in colours over the pale photo, which is unchanged where the map is 0."""
         values = resize_map(self.values, *photo.shape[:2])
         ink = colour(values, -self.limit, self.limit, SIGNED).astype(np.uint16)
         printed: RGB = (ink * pale(photo) // 255).astype(np.uint8)
@@ -42,7 +42,7 @@ class AttributionLayer:
 
 
 def attribution_layer(attribution: Attribution) -> AttributionLayer:
-    """The attribution in units that a person can read.
+    """Convert an attribution to readable units.
 
     Integrated Gradients speckle, since neighbouring pixels share the credit at random: their sum over a small
     neighbourhood (Gaussian, a hundredth of the side) is drawn. Grad-CAM has no units: it is drawn as shares of its
@@ -62,7 +62,7 @@ def attribution_layer(attribution: Attribution) -> AttributionLayer:
 
 
 def attributions(photo: RGB, found: Sequence[Attribution], titles: Sequence[str] | None = None) -> Figure:
-    """Attributions over one photo side by side, each with its own scale; by default titled by their methods."""
+    """Draw attributions over one photo side by side, each with its own scale; the default titles are the methods."""
     photo = shrink(photo, DRAWN_LENGTH)
     figure, axes = grid(photo, 1, len(found) + 1)
     show(axes[0, 0], photo, "photo")
@@ -71,5 +71,5 @@ def attributions(photo: RGB, found: Sequence[Attribution], titles: Sequence[str]
         layer = attribution_layer(attribution)
         show(ax, layer.over(photo), title)
         colour_bar(figure, ax, SIGNED, -layer.limit, layer.limit, layer.label)
-    caption(figure, "Red places speak for the number that is explained, blue ones against it.")
+    caption(figure, "Red parts raise the explained value, blue ones lower it.")
     return figure

@@ -1,4 +1,4 @@
-"""Figures that set things side by side: a whole pass, several passes, several maps, several networks' scores."""
+"""Figures that compare: one pass, several passes, several maps, several networks' scores."""
 
 from collections.abc import Mapping, Sequence
 
@@ -14,7 +14,7 @@ from dgrl.trace import Trace
 
 
 def overview(trace: Trace, opacity: float = 0.65) -> Figure:
-    """One pass on one page: photo, each time step's weight maps and prediction, the map after BRN."""
+    """Draw one pass: photo, each time step's weight maps and prediction, and the map after BRN."""
     rows = [(f"t = {step.t}", trace, step.t) for step in trace.steps]
     figure = _passes(rows, opacity)
     caption(figure, "One pass: from the photo through the weight maps and prediction of each time step to the result.")
@@ -22,7 +22,7 @@ def overview(trace: Trace, opacity: float = 0.65) -> Figure:
 
 
 def comparison(traces: Mapping[str, Trace], opacity: float = 0.65) -> Figure:
-    """Several passes, a row each, by their names: photo, weight maps and prediction of the last step, after BRN."""
+    """Draw passes by name, one row each: photo, the last step's weight maps and prediction, and the map after BRN."""
     rows = [(name, trace, len(trace.steps) - 1) for name, trace in traces.items()]
     figure = _passes(rows, opacity)
     caption(figure, "The last time step and the result of each pass; a column has one scale.")
@@ -30,7 +30,7 @@ def comparison(traces: Mapping[str, Trace], opacity: float = 0.65) -> Figure:
 
 
 def _passes(rows: Sequence[tuple[str, Trace, int]], opacity: float) -> Figure:
-    """A row for each (name, trace, time step)."""
+    """Draw a row for each (name, trace, time step)."""
     levels = [level for level in LEVELS if any(level in trace.steps[t].weight_maps for _, trace, t in rows)]
     having = {level: [trace for _, trace, _ in rows if level in trace.steps[0].weight_maps] for level in levels}
     limits = {level: max(weight_limit(trace, level) for trace in traces) for level, traces in having.items()}
@@ -67,7 +67,7 @@ def side_by_side(
     unit: str = "saliency",
     aligned: bool = False,
 ) -> Figure:
-    """A row for each photo (H, W, 3) and its maps (h, w) by name, all on one scale; the first row's names stand above.
+    """Draw a row for each photo (H, W, 3) and its maps (h, w), on one scale, with the first row's names above.
 
     Args:
         rows: photos with their maps.
@@ -92,7 +92,7 @@ def side_by_side(
 
 
 def ablation(scores: Mapping[str, Mapping[str, float]], metrics: Sequence[str] = ("MAE", "maxF", "S")) -> Figure:
-    """Scores of several variants of a network: a panel for each metric, a row for each variant, the best one filled."""
+    """Draw scores of several variants of a network: a panel per metric, a row per variant, the best one filled."""
     names = list(scores)
     figure = Figure(figsize=(2.2 + 2.4 * len(metrics), 1.3 + 0.32 * len(names)), layout="constrained")
     panels = figure.subplots(1, len(metrics), sharey=True, squeeze=False)[0]

@@ -20,7 +20,7 @@ COLUMNS = 2
 
 
 def curves_figure(curves: Mapping[str, Mapping[str, Curve]], protocol: str = "") -> Figure:
-    """Precision over recall, and F-measure over the threshold: a line for each kind of map.
+    """Draw precision over recall and F-measure over the threshold, with a line for each kind of map.
 
     Args:
         curves: `Evaluation.curves`, of one evaluation or merged from several.
@@ -28,7 +28,7 @@ def curves_figure(curves: Mapping[str, Mapping[str, Curve]], protocol: str = "")
     """
     figure = Figure(figsize=(10, 4.6), layout="constrained")
     left, right = figure.subplots(1, 2)
-    # Where no pixel is above the threshold the metrics count precision 0: the curve begins where it means something.
+    # Without a pixel above the threshold the metrics set precision to 0; the curve starts after those thresholds.
     lowest = 1.0
     for index, (kind, curve) in enumerate(curves.items()):
         line = {"color": COLOURS[index % len(COLOURS)], "linestyle": STYLES[index % len(STYLES)]}
@@ -52,7 +52,7 @@ def _axes(ax: Axes, across: str, up: str, lowest: float) -> None:
 
 
 def precision_recall(curves: Mapping[str, Mapping[str, Curve]]) -> Figure:
-    """Precision over recall at 256 thresholds, a line for each map by its name; the last is solid and black."""
+    """Draw precision over recall at 256 thresholds, a line for each map by name; the last is solid and black."""
     figure = Figure(figsize=(6, 4.6), layout="constrained")
     axes = figure.subplots()
     for index, (name, curve) in enumerate(curves.items(), start=1):
@@ -67,7 +67,7 @@ def precision_recall(curves: Mapping[str, Mapping[str, Curve]]) -> Figure:
 
 
 def contact_sheet(worst: Sequence[Worst]) -> Figure:
-    """Pictures, their masks and their maps side by side, with names and MAE: `Evaluation.worst`."""
+    """Draw pictures, masks and maps side by side with names and MAE, for `Evaluation.worst`."""
     rows = -(-len(worst) // COLUMNS)
     figure = Figure(figsize=(6.4 * COLUMNS, 1.95 * rows + 0.5), layout="constrained")
     figure.suptitle(f"The {len(worst)} worst pictures: photo, mask, {worst[0].row.kind}")

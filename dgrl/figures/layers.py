@@ -28,13 +28,13 @@ class Layer:
     aligned: bool = False
 
     def over(self, photo: RGB, opacity: float) -> RGB:
-        """The map in colours over the photo."""
+        """Draw the map in colours over the photo."""
         height, width = photo.shape[:2]
         values = resize_map(self.values, height, width, self.aligned)
         return overlay(photo, colour(values, self.low, self.high, self.colour_map), opacity)
 
     def at(self, x: float, y: float) -> float:
-        """The map's value at a point of the photo, both coordinates from 0 to 1; bilinear, as the map is drawn."""
+        """Return the map's value at a point of the photo, coordinates from 0 to 1, bilinear as in the drawing."""
         height, width = self.values.shape
         column, row = (x * (width - 1), y * (height - 1)) if self.aligned else (x * width - 0.5, y * height - 0.5)
         column, row = min(max(column, 0), width - 1), min(max(row, 0), height - 1)
@@ -46,7 +46,7 @@ class Layer:
 
 
 def layer(trace: Trace, t: int, kind: str) -> Layer | None:
-    """A map of time step `t`; None where there is none: no change before t = 1, no weight maps without CWM.
+    """Return a map of time step `t`, or None: there is no change before t = 1, and no weight map without CWM.
 
     `kind` is one of `KINDS`, or `REFINED` or `REFINEMENT`, which follow the last step and are the same for every `t`.
     """
@@ -67,12 +67,12 @@ def layer(trace: Trace, t: int, kind: str) -> Layer | None:
 
 
 def weight_limit(trace: Trace, level: str) -> float:
-    """The largest weight of a level over all time steps: one scale for a column of maps, so that steps compare."""
+    """Return the largest weight of a level over all time steps, for one scale that makes steps comparable."""
     return largest(*(step.weight_maps[level] for step in trace.steps))
 
 
 def changes(trace: Trace) -> list[NDArray[np.float32]]:
-    """Each time step's prediction minus the one before, for t = 1 … T, in [−1, 1]."""
+    """Return each time step's prediction minus the one before, for t = 1 … T, in [−1, 1]."""
     predictions = [step.saliency for step in trace.steps]
     return [after - before for before, after in itertools.pairwise(predictions)]
 

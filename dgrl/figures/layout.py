@@ -32,7 +32,7 @@ _settings = threading.Lock()
 def grid(
     photo: RGB, rows: int, columns: int, bar_beside: bool = False, row_titles: float = 0.0
 ) -> tuple[Figure, NDArray[np.object_]]:
-    """A figure whose axes (rows, columns) have the photo's shape, with room for colour bars below, or beside.
+    """Create a figure whose axes (rows, columns) have the photo's shape, with room for colour bars below or beside.
 
     `row_titles` is the height in inches of titles above the second row and those below it.
     """
@@ -52,7 +52,7 @@ def grid(
 
 
 def show(ax: Axes, picture: RGB, title: str = "") -> None:
-    """A picture (H, W, 3) without ticks."""
+    """Draw a picture (H, W, 3) without ticks."""
     ax.imshow(picture)
     ax.set(xticks=[], yticks=[])
     if title:
@@ -60,7 +60,7 @@ def show(ax: Axes, picture: RGB, title: str = "") -> None:
 
 
 def show_map(ax: Axes, values: Map, photo: RGB, low: float, high: float, colour_map: str, title: str = "") -> None:
-    """A map in the photo's proportions."""
+    """Draw a map in the photo's proportions."""
     show(ax, colour(resize_map(values, *photo.shape[:2]), low, high, colour_map), title)
 
 
@@ -74,7 +74,7 @@ def colour_bar(
     beside: bool = False,
     below: float = BAR_BELOW,
 ) -> None:
-    """A colour bar with its unit, so many inches below an axes or several of a `grid`, or beside them."""
+    """Draw a colour bar with its unit, at a distance in inches below or beside one or several axes of a `grid`."""
     boxes = [ax.get_position(original=True) for ax in np.ravel(axes)]
     left, right = min(box.x0 for box in boxes), max(box.x1 for box in boxes)
     bottom, top = min(box.y0 for box in boxes), max(box.y1 for box in boxes)
@@ -89,31 +89,31 @@ def colour_bar(
 
 
 def caption(figure: Figure, text: str) -> None:
-    """What the figure shows, below it, so that it can be understood where it is shown alone."""
+    """Write a caption below the figure, so that it is clear by itself."""
     width, height = figure.get_size_inches()
     lines = textwrap.fill(text, int(width * 14))
     figure.text(0.5, 0.06 / height, lines, ha="center", va="bottom", fontsize=8.5, color="0.25")
 
 
 def message(text: str) -> Figure:
-    """A figure that says in words why there is nothing to draw."""
+    """Create a figure with a text that says why there is nothing to draw."""
     figure = Figure(figsize=(6, 1.2))
     figure.text(0.5, 0.5, text, ha="center", va="center")
     return figure
 
 
 def png(figure: Figure, dpi: int = 130) -> bytes:
-    """The figure as a PNG file."""
+    """Encode the figure as PNG."""
     return _file(figure, "png", dpi=dpi, pil_kwargs={"compress_level": QUICK})
 
 
 def jpeg(figure: Figure, dpi: int = 80) -> bytes:
-    """The figure as a JPEG file: a fifth of the PNG where photographs are in it."""
+    """Encode the figure as JPEG, a fifth of the PNG's size for photographs."""
     return _file(figure, "jpeg", dpi=dpi, pil_kwargs={"quality": 88})
 
 
 def svg(figure: Figure) -> bytes:
-    """The figure as an SVG file: sharp at every size."""
+    """Encode the figure as SVG."""
     return _file(figure, "svg", metadata={"Date": None})
 
 

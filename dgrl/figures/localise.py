@@ -1,4 +1,4 @@
-"""Figures of RLN: where it looks, and how each time step changes its mind."""
+"""Figures of RLN: attention maps, and each time step's prediction."""
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -10,7 +10,7 @@ from dgrl.trace import Trace
 
 
 def weight_maps(trace: Trace, opacity: float = 0.65) -> Figure:
-    """Every CWM weight map over the photo: a row for each time step, a column for each level with its own scale."""
+    """Draw every weight map over the photo: a row per time step, a column per level with its own scale."""
     photo = shrink(trace.photo, DRAWN_LENGTH)
     levels = list(trace.steps[0].weight_maps)
     if not levels:
@@ -26,12 +26,12 @@ def weight_maps(trace: Trace, opacity: float = 0.65) -> Figure:
         height, width = trace.steps[0].weight_maps[level].shape
         axes[0, column].set_title(f"{level} ({width}×{height})")
         colour_bar(figure, axes[:, column], WEIGHTS, 0, limit, "weight (mean 1)")
-    caption(figure, "Weight maps of the Contextual Weighting Module: 1 leaves a feature as it is, 2 doubles it.")
+    caption(figure, "Attention maps of the contextual weighting module: 1 leaves a feature as it is, 2 doubles it.")
     return figure
 
 
 def time_steps(trace: Trace) -> Figure:
-    """Each time step's prediction, and below it the change from the step before."""
+    """Draw each time step's prediction, and below it the change from the step before."""
     photo = shrink(trace.photo, DRAWN_LENGTH)
     differences = changes(trace)
     figure, axes = grid(photo, 2 if differences else 1, len(trace.steps) + 1, bar_beside=True, row_titles=0.5)

@@ -26,12 +26,12 @@ Map = NDArray[np.floating[Any]]
 
 
 def shrink(photo: RGB, longest: int) -> RGB:
-    """The photo (H, W, 3), made smaller if its longer side exceeds `longest` pixels."""
+    """Shrink the photo (H, W, 3) if its longer side exceeds `longest` pixels."""
     return fit(photo, longest) if max(photo.shape[:2]) > longest else photo
 
 
 def fit(photo: RGB, longest: int) -> RGB:
-    """The photo (H, W, 3) with its longer side made `longest` pixels, smaller or larger."""
+    """Resize the photo (H, W, 3) so that its longer side has `longest` pixels."""
     height, width = photo.shape[:2]
     factor = longest / max(height, width)
     size = (max(1, round(width * factor)), max(1, round(height * factor)))
@@ -39,7 +39,7 @@ def fit(photo: RGB, longest: int) -> RGB:
 
 
 def resize_map(values: Map, height: int, width: int, aligned: bool = False) -> NDArray[np.float32]:
-    """A map (h, w) as (height, width), bilinear.
+    """Resize a map (h, w) to (height, width), bilinear.
 
     `aligned` puts the corner cells' centres on the corners, as RLN does with its weight maps.
     """
@@ -53,12 +53,12 @@ def resize_map(values: Map, height: int, width: int, aligned: bool = False) -> N
 
 
 def largest(*maps: Map) -> float:
-    """The largest absolute value in the maps: the limit of a signed scale, which is then the same for all of them."""
+    """Return the largest absolute value in the maps, as the common limit of a signed scale."""
     return max((float(np.abs(values).max()) for values in maps), default=0.0) or 1.0
 
 
 def colour(values: Map, low: float, high: float, colour_map: str = SALIENCY) -> RGB:
-    """A map (H, W) as colours (H, W, 3); `low` and `high` are the ends of the scale, values beyond them are clipped."""
+    """Convert a map (H, W) to colours (H, W, 3); values outside the scale from `low` to `high` are clipped."""
     span = high - low if high > low else 1.0
     index = np.clip((values - low) * np.float32(256 / span), 0, 255).astype(np.uint8)
     colours: RGB = _palette(colour_map)[index]
@@ -66,19 +66,19 @@ def colour(values: Map, low: float, high: float, colour_map: str = SALIENCY) -> 
 
 
 def overlay(photo: RGB, colours: RGB, opacity: float) -> RGB:
-    """Colours (H, W, 3) over the photo in grey, so that every colour seen is the map's."""
+    """Draw colours (H, W, 3) over the photo in grey, so that every visible colour is the map's."""
     grey = Image.fromarray(photo).convert("L").convert("RGB")
     blended: RGB = np.asarray(Image.blend(grey, Image.fromarray(colours), opacity))
     return blended
 
 
 def pale(photo: RGB) -> RGB:
-    """The photo in light grey, to draw on."""
+    """Return the photo in light grey, to draw on."""
     return overlay(photo, photo, 0.0) // 2 + 127
 
 
 def mark(picture: RGB, x: int, y: int) -> RGB:
-    """A copy of the picture with a ring around pixel (x, y), black in white, to be seen on anything."""
+    """Return a copy with a ring around pixel (x, y), black inside white, visible on any background."""
     height, width = picture.shape[:2]
     radius = max(6, max(height, width) // 60)
     top, left = max(y - 2 * radius, 0), max(x - 2 * radius, 0)
@@ -92,17 +92,17 @@ def mark(picture: RGB, x: int, y: int) -> RGB:
 
 
 def number(value: float, decimals: int = 2) -> str:
-    """A number with its decimals, and never a negative zero."""
+    """Format a number with its decimals, never as a negative zero."""
     return f"{round(float(value), decimals) + 0.0:.{decimals}f}"
 
 
 def ink_on(rgb: NDArray[np.uint8]) -> str:
-    """Which of black and white is legible on a colour (3,)."""
+    """Return black or white, whichever is legible on a colour (3,)."""
     return "black" if luminance(rgb) > 0.5 else "white"
 
 
 def png_file(picture: RGB | Image.Image) -> bytes:
-    """The picture as a PNG, written fast rather than small."""
+    """Encode the picture as PNG, fast rather than small."""
     image = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
     buffer = io.BytesIO()
     image.save(buffer, "png", compress_level=1)
@@ -110,7 +110,7 @@ def png_file(picture: RGB | Image.Image) -> bytes:
 
 
 def luminance(rgb: NDArray[np.uint8]) -> float:
-    """How light a colour (3,) is, in [0, 1]."""
+    """Return the luminance of a colour (3,), in [0, 1]."""
     return float(rgb @ np.array([0.2126, 0.7152, 0.0722]) / 255)
 
 

@@ -1,4 +1,4 @@
-"""Figures of BRN: what it changed, how it made one pixel, and all kernels at a glance."""
+"""Figures of BRN: its change of the map, one pixel's kernel, and a summary of all kernels."""
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -13,7 +13,7 @@ ARROW_LENGTH = 30
 
 
 def refinement(trace: Trace) -> Figure:
-    """The map before BRN and after it, and where it changed."""
+    """Draw the map before and after BRN, and the change."""
     photo = shrink(trace.photo, DRAWN_LENGTH)
     change = trace.refined - trace.prior
     limit = largest(change)
@@ -31,7 +31,7 @@ def refinement(trace: Trace) -> Figure:
 
 
 def kernel(pixel: PixelTrace) -> Figure:
-    """How BRN made one pixel: coefficients, neighbours and products in the n×n window, with every number."""
+    """Draw how BRN computed one pixel: coefficients, neighbours and products in the n×n window, with numbers."""
     n = len(pixel.coefficients)
     side = max(2.6, 0.55 * n)
     left, top, bottom = 0.45, 0.7, 1.25  # inches for rows' numbers, titles, and what stands below
@@ -55,7 +55,7 @@ def kernel(pixel: PixelTrace) -> Figure:
 
 
 def kernel_field(trace: Trace) -> Figure:
-    """All kernels at a glance: centre weight, spread, and along edges arrows to where a pixel draws from."""
+    """Draw a summary of all kernels: centre weight, spread, and along edges arrows to the weighted neighbours."""
     photo = shrink(trace.photo, DRAWN_LENGTH)
     field = trace.kernel_field
     figure, axes = grid(photo, 1, 3)
@@ -86,7 +86,7 @@ def kernel_field(trace: Trace) -> Figure:
 
 
 def arithmetic(pixel: PixelTrace) -> list[str]:
-    """The sums that give the refined value, a line of text each."""
+    """Return the sums that give the refined value, one line of text each."""
     evidence = pixel.foreground - pixel.background
     return [
         f"foreground = Σ v·s = {number(pixel.foreground, 4)}",

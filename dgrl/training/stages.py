@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision.transforms import v2
 
-from dgrl.data.crops import CropData, as_in_the_whole, cut
+from dgrl.data.crops import CropData, valid_interior, cut
 from dgrl.data.pairs import Pair, SaliencyData, augmentation, plain_resize
 from dgrl.model import DGRL
 from dgrl.network.brn import BRNOutput
@@ -161,7 +161,7 @@ def crops_loss(
 ) -> Tensor:
     """BRN's loss on the windows `corners` (B, K, 2); it counts where a crop gives what the whole picture would."""
     crop = config.crop or max(masks.shape[-2:])
-    counted = as_in_the_whole(masks, corners, crop, brn.reach)  # type: ignore[arg-type]
+    counted = valid_interior(masks, corners, crop, brn.reach)  # type: ignore[arg-type]
     images, prior, masks = (cut(maps, corners, crop) for maps in (images, prior, masks))
     output: BRNOutput = brn(images, prior)
     loss = refinement_loss(output.evidence, masks, counted, config)

@@ -121,7 +121,7 @@ def test_names_that_do_not_fit(model, tmp_path):
     with pytest.raises(CaffeError, match=r"network: layer conv3 is missing$"):
         read_brn(rewritten(tmp_path, layers), model)
     layers = brn_network()
-    with pytest.raises(CaffeError, match=r"network: layer conv1_1 stands twice$"):
+    with pytest.raises(CaffeError, match=r"network: layer conv1_1 occurs twice$"):
         read_brn(rewritten(tmp_path, [*layers, layers[2]]), model)
 
 

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from dgrl.data.crops import CropData, as_in_the_whole, cut, windows
+from dgrl.data.crops import CropData, valid_interior, cut, windows
 from dgrl.data.pairs import plain_resize
 from dgrl.network.brn import BRN
 from dgrl.network.config import DGRLConfig
@@ -41,7 +41,7 @@ def test_crops_are_never_larger_than_the_picture():
     corners = windows(mask, 128, 3, 0.5, torch.Generator())
     assert corners.tolist() == [[0, 0]] * 3
     assert cut(mask[None], corners[None], 128).shape == (3, 1, 30, 24)
-    assert as_in_the_whole(mask[None], corners[None], 128, 9).all()
+    assert valid_interior(mask[None], corners[None], 128, 9).all()
 
 
 def test_cut_takes_the_windows_out():
@@ -63,12 +63,12 @@ def test_what_counts_is_what_the_whole_picture_gives(kernel_size):
     whole = cut(brn(images, saliency).evidence, corners, 24)
     crops = brn(cut(images, corners, 24), cut(saliency, corners, 24)).evidence
     same = (whole - crops).abs() < 1e-5
-    counted = as_in_the_whole(images, corners, 24, brn.reach) > 0
+    counted = valid_interior(images, corners, 24, brn.reach) > 0
     kept = 24 - brn.reach
     both = kept - brn.reach
     assert counted.sum((1, 2, 3)).tolist() == [kept * kept, kept * both, both * both, kept * kept, kept * kept]
     assert same[counted].all()
-    assert not as_in_the_whole(images, corners, 24, brn.reach - 1)[~same].eq(0).all(), "the reach is too long"
+    assert not valid_interior(images, corners, 24, brn.reach - 1)[~same].eq(0).all(), "the reach is too long"
 
 
 def test_windows_depend_on_seed_epoch_and_picture_only(tmp_path):

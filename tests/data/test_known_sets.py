@@ -59,9 +59,9 @@ def test_in_pascal_s_salient_is_what_more_than_half_voted_for(tmp_path):
 
 
 def test_unknown_sets_and_absent_ones_are_explained(tmp_path):
-    with pytest.raises(DataError, match=r"no known data set 'COCO'; there is DUTS-TR, DUTS-TE, ECSSD, PASCAL-S"):
+    with pytest.raises(DataError, match=r"no known data set 'COCO'; choose from DUTS-TR, DUTS-TE, ECSSD, PASCAL-S"):
         known_set("COCO")
-    with pytest.raises(DataError, match=r"pictures in DUTS-TR-Image, masks in DUTS-TR-Mask .*--download fetches it"):
+    with pytest.raises(DataError, match=r"pictures in DUTS-TR-Image, masks in DUTS-TR-Mask .*--download downloads it"):
         folders_of("DUTS-TR", tmp_path)
     with pytest.raises(DataError) as raised:
         folders_of("HKU-IS", tmp_path)
@@ -119,7 +119,7 @@ def test_download_makes_a_set_that_is_found(tmp_path, monkeypatch, together):
 def test_download_does_not_touch_what_is_in_the_way(tmp_path):
     (tmp_path / "ECSSD").mkdir()
     (tmp_path / "ECSSD" / "mine.txt").write_text("keep")
-    with pytest.raises(DataError, match="something else, which is in the way"):
+    with pytest.raises(DataError, match="exists and is something else"):
         folders_of("ECSSD", tmp_path, download=True)
     assert (tmp_path / "ECSSD" / "mine.txt").read_text() == "keep"
 

@@ -283,7 +283,7 @@ def test_a_network_that_gives_nan_is_refused(pairs):
     network = filled(DGRL(TINY))
     with torch.no_grad():
         network.brn.layers[0].weight.fill_(float("nan"))
-    with pytest.raises(FloatingPointError, match=r"000\.png: the network gave NaN"):
+    with pytest.raises(FloatingPointError, match=r"000\.png: the network returned NaN"):
         evaluate(network, pairs)
 
 

@@ -8,7 +8,7 @@ import torch
 
 from dgrl.attribution.attribute import attribute
 from dgrl.attribution.question import METHODS, PixelTarget
-from dgrl.data.crops import as_in_the_whole, cut
+from dgrl.data.crops import valid_interior, cut
 from dgrl.files import EXAMPLES
 from dgrl.images import read_image
 from dgrl.running.device import rewrite_for_inference
@@ -106,6 +106,6 @@ def test_attributions_are_the_cpus(place, method, refined):
 def test_crops_are_cut_where_the_device_is(place):
     maps = torch.rand(2, 3, 20, 30, device=place.device)
     corners = torch.tensor([[[0, 0], [4, 10]], [[12, 22], [5, 5]]], device=place.device)
-    pieces, counted = cut(maps, corners, 8), as_in_the_whole(maps, corners, 8, 2)
+    pieces, counted = cut(maps, corners, 8), valid_interior(maps, corners, 8, 2)
     assert pieces.device == counted.device == maps.device
     assert torch.equal(pieces[1], maps[0, :, 4:12, 10:18])
