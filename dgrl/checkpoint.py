@@ -1,4 +1,4 @@
-"""A checkpoint folder: what it holds, strict loading, and which one is taken if none is named."""
+"""Checkpoint folders: find, read and write them, strictly."""
 
 import json
 from pathlib import Path
@@ -22,15 +22,15 @@ HUB_WEIGHTS: str | None = None  # the Hub id of the same weights, once they are 
 
 
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
-"""What weights may be stored in. Others, 8 bits, say, need a scale that a checkpoint of ours has no place for."""
+"""Allowed types of stored weights. 8-bit types would need a scale, which the format does not have."""
 
 
 class CheckpointError(ValueError):
-    """A checkpoint cannot be loaded; the message says which tensor or setting is wrong, and how."""
+    """A checkpoint cannot be loaded; the message says which tensor or setting is wrong and why."""
 
 
 def default_weights() -> str:
-    """The checkpoint to take if none is named; CheckpointError if there is none."""
+    """Return the default checkpoint; raise CheckpointError if there is none."""
     if (SHIPPED_WEIGHTS / CONFIG_FILE).is_file():
         return str(SHIPPED_WEIGHTS)
     if HUB_WEIGHTS is not None:
@@ -46,7 +46,7 @@ def checkpoint_folder(name: str | Path | None, hub_settings: dict[str, Any]) -> 
         hub_settings: passed on to `snapshot_download`.
 
     Raises:
-        CheckpointError: it is none of these.
+        CheckpointError: the name is none of these.
     """
     name = str(default_weights() if name is None else name)
     if Path(name).is_dir():
@@ -57,31 +57,31 @@ def checkpoint_folder(name: str | Path | None, hub_settings: dict[str, Any]) -> 
 
 
 def download(name: str, hub_settings: dict[str, Any]) -> Path:
-    """The folder of a model of the Hugging Face Hub; CheckpointError if the Hub does not give it."""
+    """Download a model from the Hugging Face Hub and return its folder; raise CheckpointError if that fails."""
     try:
         return Path(snapshot_download(name, allow_patterns=[CONFIG_FILE, WEIGHTS_FILE, CARD_FILE], **hub_settings))
     except (OSError, HFValidationError) as error:
-        raise CheckpointError(f"{name} is neither a folder nor a model that the Hugging Face Hub gives") from error
+        raise CheckpointError(f"{name} is neither a folder nor a model that can be downloaded from the Hub") from error
 
 
 def read_config(folder: Path) -> DGRLConfig:
-    """The settings in a folder; CheckpointError if they are not there, or one is unknown or out of range."""
+    """Read a folder's settings; raise CheckpointError if one is unknown or out of range, or the file is missing."""
     path = folder / CONFIG_FILE
     try:
         settings = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(settings, dict):
-            raise ValueError("it must be an object, with a setting's name before each value")
+            raise ValueError("it must be a JSON object of settings")
         return DGRLConfig(**settings)
     except FileNotFoundError as error:
         raise CheckpointError(f"{path.parent} is not a checkpoint: it has no {path.name}") from error
     except RecursionError as error:
-        raise CheckpointError(f"{path}: it has too many levels") from error
+        raise CheckpointError(f"{path}: it is nested too deeply") from error
     except (TypeError, ValueError) as error:
         raise CheckpointError(f"{path}: {error}") from error
 
 
 def load_weights(model: nn.Module, folder: Path) -> None:
-    """Fill every tensor of `model`, and use every tensor of the folder's file; CheckpointError if they do not fit."""
+    """Load the folder's weights strictly; raise CheckpointError for a missing, extra or misshapen tensor."""
     path = folder / WEIGHTS_FILE
     try:
         tensors = load_file(path)
@@ -104,7 +104,7 @@ def load_weights(model: nn.Module, folder: Path) -> None:
 
 
 def save_weights(model: nn.Module, folder: Path) -> None:
-    """Write every tensor of `model`; the file is never half of one."""
+    """Write every tensor of `model`, atomically."""
     with replacing(folder / WEIGHTS_FILE) as partial:
         save_file({name: value.contiguous() for name, value in model.state_dict().items()}, partial)
-        partial.chmod(0o644)  # safetensors writes for the owner alone
+        partial.chmod(0o644)  # safetensors makes the file readable by its owner only

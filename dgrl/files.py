@@ -1,4 +1,4 @@
-"""Files that are whole or not there, and the folders of weights and examples that come with DGRL."""
+"""Atomic writes, and the folders of weights and examples that come with DGRL."""
 
 import hashlib
 import importlib.resources
@@ -10,26 +10,26 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 PARTIAL = ".dgrl-{}.partial"
-STALE_SECONDS = 3600  # nothing takes so long to write
+STALE_SECONDS = 3600  # no write takes this long
 _numbers = itertools.count()
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A path beside `path` to write to; the file takes its place when it is whole, and not at all after an error."""
+    """Yield a temporary path beside `path`; rename it to `path` at the end, or delete it after an error."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(PARTIAL.format(f"{os.getpid()}-{next(_numbers)}"))
     try:
         yield partial
         partial.replace(path)
-    except OSError as error:  # few of them say which file they are about
+    except OSError as error:  # most do not name the file
         raise OSError(f"{path}: it cannot be written ({error.strerror or error})") from error
     finally:
         partial.unlink(missing_ok=True)
 
 
 def sweep(folder: Path) -> None:
-    """Delete what runs that were killed, an hour ago or more, have left of their `replacing` in `folder`."""
+    """Delete temporary files in `folder` that killed processes left behind an hour ago or earlier."""
     for partial in folder.glob(PARTIAL.format("*")):
         with suppress(OSError):
             if time.time() - partial.stat().st_mtime > STALE_SECONDS:
@@ -37,7 +37,7 @@ def sweep(folder: Path) -> None:
 
 
 def digest(path: Path, algorithm: str = "sha256") -> str:
-    """The file's checksum, in hexadecimal digits."""
+    """Return the file's checksum in hexadecimal digits."""
     found = hashlib.new(algorithm)
     with path.open("rb") as file:
         while chunk := file.read(2**20):
@@ -46,7 +46,7 @@ def digest(path: Path, algorithm: str = "sha256") -> str:
 
 
 def shipped(name: str) -> Path:
-    """Return the folder `name` ("weights" or "examples") of this package, wherever it is installed."""
+    """Return the folder `name` ("weights" or "examples") of the installed package."""
     return Path(str(importlib.resources.files("dgrl") / name))
 
 

@@ -1,4 +1,4 @@
-"""A lock on a file that ends with the process that holds it, however it ends."""
+"""A file lock that the operating system releases when its process ends, even if it is killed."""
 
 import os
 import sys
@@ -11,17 +11,17 @@ else:
 
 
 class FileLock:
-    """Holds the file `path` for this process until `release`, or until the process ends.
+    """Locks the file `path` for this process until `release` or the end of the process.
 
-    The operating system keeps the lock, not the file: one that a killed process left behind is free. Forked processes
-    share their parent's.
+    The lock belongs to the operating system, so a file that a killed process left behind is not locked. Forked
+    processes share their parent's lock.
 
     Args:
-        path: the lock file; it is made, and stays until `release`.
+        path: the lock file, which is created, and deleted by `release`.
 
     Raises:
-        BlockingIOError: another process, or another lock of this one, holds the file.
-        OSError: the file cannot be made.
+        BlockingIOError: another process, or another lock of this process, holds the file.
+        OSError: the file cannot be created.
     """
 
     def __init__(self, path: Path) -> None:
@@ -41,7 +41,7 @@ class FileLock:
                 raise BlockingIOError(f"{self.path} is held by another process") from error
             return
         fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        # Whoever held it may have deleted it between our opening and our locking: what is locked then is no name.
+        # The previous holder may have deleted the file after we opened it; then the locked file has no name any more.
         try:
             same = os.path.samestat(os.fstat(self._handle), self.path.stat())
         except FileNotFoundError:
@@ -50,10 +50,10 @@ class FileLock:
             raise BlockingIOError(f"{self.path} has just been released by another process")
 
     def release(self) -> None:
-        """Let others have it, and delete the file. A second call does nothing."""
+        """Release the lock and delete the file. A second call does nothing."""
         if self._handle < 0:
             return
-        if sys.platform == "win32":  # it deletes no open file
+        if sys.platform == "win32":  # Windows cannot delete an open file
             os.close(self._handle)
             self.path.unlink(missing_ok=True)
         else:

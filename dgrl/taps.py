@@ -1,13 +1,13 @@
-"""Taps: named places in the network where a person may look, or reach in, and the edits that people make there.
+"""Taps, named places in the network whose values can be recorded and replaced, and the edits that replace them.
 
-Recording and altering are one mechanism. A `Tap` is an identity module that stands in the network's forward pass. While
-somebody listens, every value that passes through a tap is handed to the listener, and what the listener returns goes on
-in its place. With nobody listening a tap costs one look-up.
+Recording and changing use one mechanism. A `Tap` is an identity module in the network's forward pass. While a listener
+is set, each tap calls it with its value and passes on what the listener returns. Without a listener a tap costs one
+look-up.
 
-The listener lives in a context variable, not on the module: two threads can trace the same model at once.
+The listener is a context variable, not part of the module, so two threads can trace the same model at once.
 
-Edits are values. Equal settings give equal edits, so a pass can be kept under them; and they can be pickled, so that
-the pass may run in another process. Edits of the same tap are applied in the order in which they are given.
+Edits are values. Equal settings give equal edits, which can be the key of a cached pass. They can be pickled, so a pass
+may run in another process. Edits of the same tap are applied in the given order.
 """
 
 import fnmatch
@@ -27,9 +27,9 @@ from torch.nn import functional as F
 if TYPE_CHECKING:
     from dgrl.trace import Trace
 
-LEVELS = ("conv3", "conv4", "conv5")  # where RLN has side outputs, which CWM weighs
-BLOCKS = ("conv2", *LEVELS)  # which feedback enters
-EVERY = "*"  # as a time step of an edit: all of them
+LEVELS = ("conv3", "conv4", "conv5")  # blocks with a side output, which CWM weighs
+BLOCKS = ("conv2", *LEVELS)  # blocks that receive feedback
+EVERY = "*"  # as an edit's time step: all time steps
 PRIOR, COEFFICIENTS, REFINED = "brn.prior", "brn.coefficients", "brn.refined"
 
 Listener = Callable[[str, Tensor], Tensor]
@@ -38,24 +38,24 @@ _listener: ContextVar[Listener | None] = ContextVar("dgrl_listener", default=Non
 
 
 class Tap(nn.Module):
-    """An identity module with a name: what passes, and once `name_taps` has seen it, before that where it stands."""
+    """Identity module. `name_taps` prefixes the name with the module's position."""
 
     def __init__(self, name: str) -> None:
         super().__init__()
         self.name = name
 
     def forward(self, value: Tensor, t: int = 0) -> Tensor:
-        """`value`, or what the listener makes of it at time step `t`."""
+        """Return `value`, or what the listener returns for it at time step `t`."""
         listener = _listener.get()
         return value if listener is None else listener(self.name.format(t=t), value)
 
     def extra_repr(self) -> str:
-        """The name, in the printed network."""
+        """Return the name, for the printed network."""
         return self.name
 
 
 def name_taps(network: nn.Module, prefix: str) -> None:
-    """Name each tap of a network by its place: `prefix`, the level or block that it is of, and what passes it.
+    """Name each tap of a network: `prefix`, then its level or block, then its own name.
 
     `{t}` in the prefix becomes the time step of the pass: "rln.t{t}" gives `rln.t{t}.conv4.weight_map`.
     """
@@ -65,27 +65,27 @@ def name_taps(network: nn.Module, prefix: str) -> None:
 
 
 def weight_map_name(level: str, t: int | str) -> str:
-    """The tap of CWM's weight map at `level` and time step `t`, or `EVERY`."""
+    """Return the name of the tap of CWM's weight map at `level` and time step `t`, or `EVERY`."""
     return f"rln.t{t}.{level}.weight_map"
 
 
 def feedback_name(block: str, t: int | str) -> str:
-    """The tap of the feedback that enters `block` at time step `t`, or `EVERY`."""
+    """Return the name of the tap of the feedback into `block` at time step `t`, or `EVERY`."""
     return f"rln.t{t}.{block}.feedback"
 
 
 def logits_name(t: int | str) -> str:
-    """The tap of RLN's logits at time step `t`."""
+    """Return the name of the tap of RLN's logits at time step `t`."""
     return f"rln.t{t}.logits"
 
 
 def propagated_name(number: int) -> str:
-    """The tap of BRN's map after propagation `number` = 1, 2 …, where another one follows."""
+    """Return the name of the tap of BRN's map after propagation `number` = 1, 2 …, if another one follows."""
     return f"brn.propagated{number}"
 
 
 def tap_names(steps: int, context: bool = True, propagations: int = 1) -> list[str]:
-    """The taps of one pass with time steps 0 to `steps`, in the order in which they are passed."""
+    """Return the tap names of one pass with time steps 0 to `steps`, in the order of computation."""
     names = []
     for t in range(steps + 1):
         if t > 0:
@@ -98,7 +98,7 @@ def tap_names(steps: int, context: bool = True, propagations: int = 1) -> list[s
 
 @contextmanager
 def listening(listener: Listener) -> Iterator[None]:
-    """Within this context, in this thread, every value that passes a tap goes through `listener(name, value)`."""
+    """Replace the value at each tap by `listener(name, value)`, within this context and in this thread."""
     token = _listener.set(listener)
     try:
         yield
@@ -108,7 +108,7 @@ def listening(listener: Listener) -> Iterator[None]:
 
 @contextmanager
 def listening_mirrored() -> Iterator[None]:
-    """Within this context the current listener, if there is one, sees and returns values flipped left to right."""
+    """Flip values left to right for the current listener, if there is one, and back after it."""
     listener = _listener.get()
     if listener is None:
         yield
@@ -119,7 +119,7 @@ def listening_mirrored() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Passed:
-    """As a change: what passed another tap earlier in the same half of the pass, after that one's edits."""
+    """A change: the value of another tap, recorded earlier in the same half of the pass, after its edits."""
 
     tap: str
 
@@ -129,12 +129,12 @@ Change = Callable[[Tensor], Tensor] | Tensor | np.ndarray | float | Passed
 
 @dataclass(frozen=True)
 class Edit:
-    """One alteration of a pass.
+    """One change made at a tap.
 
     Attributes:
         tap: the tap's name, or a pattern such as `rln.t*.conv4.weight_map` (as in `fnmatch`).
-        change: what passes on instead: a function of the tensor, a number or array that replaces it, or what `Passed`
-            another tap. An array has the tensor's shape, or one that broadcasts to it.
+        change: the replacement: a function of the tensor, a number, an array of the tensor's shape or one that
+            broadcasts to it, or `Passed` for the value of another tap.
     """
 
     tap: str
@@ -142,70 +142,70 @@ class Edit:
 
 
 def flatten_map(level: str, t: int | str = EVERY) -> Edit:
-    """Make CWM's weight map at `level` ("conv3", "conv4", "conv5") weigh every place alike, at step `t` or at all."""
+    """Set CWM's weight map at `level` ("conv3", "conv4", "conv5") to 1 everywhere, at step `t` or at every step."""
     return Edit(weight_map_name(level, t), 1.0)
 
 
 def paint_map(level: str, painting: ArrayLike, strength: float, t: int | str = EVERY) -> Edit:
-    """Multiply CWM's weight map at `level` where somebody has painted, at step `t` or at all.
+    """Multiply CWM's weight map at `level` in the painted area, at step `t` or at every step.
 
-    With p the share of a cell that is painted and m the weight there, the cell gets m · (1 + (strength − 1) · p). Then
-    the map is divided by its mean, which is 1 again. To paint on an even map, flatten it first.
+    A cell of weight m, painted over the share p, gets m · (1 + (strength − 1) · p). Then the map is divided by its
+    mean, so that the mean is 1 again. To paint on an even map, flatten it first.
 
     Args:
         level: "conv3", "conv4" or "conv5".
-        painting: (H, W) in [0, 1], 1 is painted, stretched over the photo; kept in 8 bits.
-        strength: 0 takes the weight away, 1 changes nothing, 4 makes it four times as large.
+        painting: (H, W) in [0, 1], where 1 is painted; stretched over the photo and stored in 8 bits.
+        strength: factor on the weight: 0 removes it, 1 changes nothing, 4 makes it four times as large.
         t: the time step.
 
     Raises:
-        ValueError: the painting is no such map, or the strength is negative or not finite; in the pass, a strength of
-            0 leaves no weight anywhere.
+        ValueError: wrong shape or range, or the strength is negative or not finite. In the pass: a
+            strength of 0 leaves no weight anywhere.
     """
     values = np.asarray(painting, dtype=np.float32)
     if values.ndim != 2 or values.size == 0:
-        raise ValueError(f"a painting has rows and columns; this one's shape is {values.shape}")
+        raise ValueError(f"a painting must have two dimensions and not be empty; its shape is {values.shape}")
     if not (values.min() >= 0 and values.max() <= 1):
-        raise ValueError("a painting holds values from 0 to 1")
+        raise ValueError("a painting must have values from 0 to 1")
     if not (math.isfinite(strength) and strength >= 0):
-        raise ValueError(f"the strength of a painting is 0 or more, not {strength}")
+        raise ValueError(f"the strength of a painting must be 0 or more, not {strength}")
     grey = np.rint(values * 255).astype(np.uint8)
     return Edit(weight_map_name(level, t), Paint(grey.shape[0], grey.shape[1], grey.tobytes(), float(strength)))
 
 
 def give_map(level: str, weights: ArrayLike, t: int | str = EVERY) -> Edit:
-    """Replace CWM's weight map at `level` by the given weights, at step `t` or at all.
+    """Replace CWM's weight map at `level` by the given weights, at step `t` or at every step.
 
-    The weights are brought to the map's size, each cell the mean of its area, and divided by their mean.
+    The weights are resized to the map's size by averaging over each cell, and divided by their mean.
 
     Args:
         level: "conv3", "conv4" or "conv5", or `EVERY` level.
-        weights: (H, W), 0 or more, stretched over the photo; kept as float32.
+        weights: (H, W), 0 or more; stretched over the photo and stored as float32.
         t: the time step.
 
     Raises:
-        ValueError: the weights have another number of axes, are negative, not finite, or 0 everywhere.
+        ValueError: the weights do not have two dimensions, are negative, not finite, or 0 everywhere.
     """
     values = np.asarray(weights, dtype=np.float32)
     if values.ndim != 2 or values.size == 0:
-        raise ValueError(f"a weight map has rows and columns; this one's shape is {values.shape}")
+        raise ValueError(f"a weight map must have two dimensions and not be empty; its shape is {values.shape}")
     if not (np.isfinite(values).all() and values.min() >= 0 and values.max() > 0):
-        raise ValueError("a weight map holds finite values of 0 or more, and not 0 everywhere")
+        raise ValueError("a weight map must have finite values of 0 or more, and not only 0")
     return Edit(weight_map_name(level, t), GivenMap(values.shape, values.tobytes()))
 
 
 def patch(other: "Trace", tap: str) -> Edit:
-    """Put the value that another pass recorded at a tap in the place of this pass's ("activation patching").
+    """Replace this pass's value at a tap by the one that another pass recorded ("activation patching").
 
-    The other pass may be of another picture, another checkpoint, or have other edits. What follows the tap is computed
-    from the patched value; feedback carries it to later time steps.
+    The other pass may have another photo, another checkpoint or other edits. Everything after the tap is computed from
+    the patched value, and feedback carries it to later time steps.
 
     Args:
         other: the trace of the other pass.
         tap: the tap's name, for example "rln.t1.conv4.weight_map"; no pattern.
 
     Raises:
-        ValueError: the other pass recorded no such tap; or, in the pass, its value has another shape.
+        ValueError: the other pass recorded no such tap. During the pass: the recorded value has another shape.
     """
     if tap not in other.taps:
         raise ValueError(f"the other pass recorded no tap named {tap!r}; it has {', '.join(other.taps)}")
@@ -219,34 +219,34 @@ def scale_feedback(block: str, factor: float, t: int | str = EVERY) -> Edit:
 
 
 def identity_kernels() -> Edit:
-    """Replace every BRN kernel by the untrained one: 1 at the centre, 0 elsewhere."""
+    """Replace every BRN kernel by the identity: 1 at the centre, 0 elsewhere."""
     return Edit(COEFFICIENTS, Identity())
 
 
 def mean_kernels() -> Edit:
-    """Replace every BRN kernel by the mean of all kernels of the picture: one fixed filter instead of one per pixel."""
+    """Replace every BRN kernel by the mean of the photo's kernels: one fixed filter instead of one per pixel."""
     return Edit(COEFFICIENTS, Mean())
 
 
 def before_refinement() -> Edit:
-    """Leave the map as it was before BRN: the result is the prior."""
+    """Skip BRN: the result is the prior."""
     return Edit(REFINED, Passed(PRIOR))
 
 
 @dataclass(frozen=True)
 class Scale:
-    """Times `factor`."""
+    """Multiply by `factor`; see `scale_feedback`."""
 
     factor: float
 
     def __call__(self, value: Tensor) -> Tensor:
-        """The value of any shape, scaled."""
+        """Return the value, of any shape, times `factor`."""
         return value * self.factor
 
 
 @dataclass(frozen=True)
 class Paint:
-    """See `paint_map`; `grey` holds the painting's rows, a byte for each of the `height` × `width` pixels."""
+    """See `paint_map`. `grey` holds the painting row by row, one byte for each of the `height` × `width` pixels."""
 
     height: int
     width: int
@@ -254,16 +254,16 @@ class Paint:
     strength: float
 
     def __call__(self, weights: Tensor) -> Tensor:
-        """The weight map (B, 1, h, w), painted, with a mean of 1."""
+        """Return the weight map (B, 1, h, w), painted, with mean 1."""
         factor = self.factor(weights.shape[-2], weights.shape[-1])
         painted = weights * factor.to(weights.device, weights.dtype)
         mean = painted.mean((-2, -1), keepdim=True)
         if not (mean > 0).all():
-            raise ValueError("the painting leaves no weight anywhere: leave a place unpainted, or raise the strength")
+            raise ValueError("the painting leaves no weight anywhere: leave an area unpainted, or raise the strength")
         return painted / mean
 
     def factor(self, height: int, width: int) -> Tensor:
-        """(height, width): by what the painting multiplies each cell of a map, before its mean is made 1 again."""
+        """Return the painting's factor for each cell of a map (height, width), before normalising its mean."""
         grey = torch.frombuffer(bytearray(self.grey), dtype=torch.uint8).view(self.height, self.width)
         rows, columns = (_averaging(*sizes).float() for sizes in zip(grey.shape, (height, width), strict=True))
         share = rows @ (grey.float() / 255) @ columns.T  # (h, w) in [0, 1]
@@ -272,13 +272,13 @@ class Paint:
 
 @dataclass(frozen=True)
 class GivenMap:
-    """See `give_map`; `values` holds the float32 rows of the weights of this `shape` (H, W)."""
+    """See `give_map`. `values` holds the float32 weights of this `shape` (H, W), row by row."""
 
     shape: tuple[int, ...]
     values: bytes
 
     def __call__(self, weights: Tensor) -> Tensor:
-        """A map of the size of `weights` (B, 1, h, w), with a mean of 1."""
+        """Return the given map in the size of `weights` (B, 1, h, w), with mean 1."""
         size = (weights.shape[-2], weights.shape[-1])
         given = F.adaptive_avg_pool2d(_unpacked(self.values, self.shape)[None], size)
         return given / given.mean()
@@ -286,16 +286,16 @@ class GivenMap:
 
 @dataclass(frozen=True)
 class Recorded:
-    """See `patch`; `values` holds the float32 values of this `shape`, without the axis of the batch."""
+    """See `patch`. `values` holds the float32 values of this `shape`, without the batch dimension."""
 
     tap: str
     shape: tuple[int, ...]
     values: bytes
 
     def __call__(self, value: Tensor) -> Tensor:
-        """The recorded value; ValueError if `value` (B, C, H, W) has another shape."""
+        """Return the recorded value; raise ValueError if `value` (B, C, H, W) has another shape."""
         here = tuple(value.shape[1:])
-        recorded = (1, *self.shape) if len(self.shape) == 2 else self.shape  # traces leave out a channel axis of 1
+        recorded = (1, *self.shape) if len(self.shape) == 2 else self.shape  # traces omit a channel dimension of 1
         if recorded != here:
             raise ValueError(f"{self.tap} has the shape {recorded} in the other pass and {here} in this one")
         return _unpacked(self.values, recorded)
@@ -306,7 +306,7 @@ class Identity:
     """See `identity_kernels`."""
 
     def __call__(self, coefficients: Tensor) -> Tensor:
-        """Kernels of the shape of `coefficients` (B, n², H, W)."""
+        """Return identity kernels in the shape of `coefficients` (B, n², H, W)."""
         kernels = torch.zeros_like(coefficients)
         kernels[:, coefficients.shape[1] // 2] = 1
         return kernels
@@ -317,21 +317,21 @@ class Mean:
     """See `mean_kernels`."""
 
     def __call__(self, coefficients: Tensor) -> Tensor:
-        """The mean over the picture, at every pixel of `coefficients` (B, n², H, W)."""
+        """Return the mean over all pixels of `coefficients` (B, n², H, W), at every pixel."""
         return coefficients.mean((-2, -1), keepdim=True).expand_as(coefficients)
 
 
 def _unpacked(values: bytes, shape: tuple[int, ...]) -> Tensor:
-    """The float32 tensor of this shape that the bytes hold."""
+    """Return the float32 tensor of this shape that the bytes hold."""
     return torch.frombuffer(bytearray(values), dtype=torch.float32).view(shape)
 
 
 def _averaging(pixels: int, cells: int) -> Tensor:
-    """(cells, pixels): each cell's mean over the pixels that are nearer to its centre than to another's.
+    """Return weights (cells, pixels) that average, for each cell, the pixels nearest to its centre.
 
-    The first and the last cell lie on the picture's edges, as in every resizing of RLN (aligned corners).
+    The first and the last cell are centred on the photo's edges, as in all resizing inside RLN (aligned corners).
     """
-    # A painting coarser than the map has no pixel of its own for every cell: its pixels are cut into pieces.
+    # A painting can be coarser than the map. Its pixels are split into pieces, so that every cell gets some.
     pieces = math.ceil(2 * cells / pixels)
     place = (torch.arange(pixels * pieces, dtype=torch.float64) + 0.5) / (pixels * pieces)
     nearest = (place * (cells - 1) + 0.5).long()
@@ -342,24 +342,24 @@ def _averaging(pixels: int, cells: int) -> Tensor:
 
 
 def as_edits(edits: "Sequence[Edit | tuple[str, Change]] | Mapping[str, Change]") -> list[Edit]:
-    """Edits in any of the forms that people write: `Edit`s, (tap, change) pairs, or a mapping of taps to changes."""
+    """Return a list of `Edit`s from `Edit`s, (tap, change) pairs, or a mapping of taps to changes."""
     pairs = edits.items() if isinstance(edits, Mapping) else edits
     return [pair if isinstance(pair, Edit) else Edit(*pair) for pair in pairs]
 
 
 def check_edits(edits: Sequence[Edit], names: Sequence[str]) -> None:
-    """ValueError, naming the edit, if none of the taps is meant by it: a typing error must not pass for no effect."""
+    """Raise ValueError if an edit names no tap, so that a typo is not mistaken for an edit without effect."""
     for edit in edits:
         if not fnmatch.filter(names, edit.tap):
-            raise ValueError(f"no tap named {edit.tap!r} is passed; this pass has {', '.join(names)}")
+            raise ValueError(f"this pass has no tap named {edit.tap!r}; it has {', '.join(names)}")
 
 
 class Recorder:
-    """A listener that applies edits and keeps what passed, after the edits.
+    """A listener that applies edits and records the values after them.
 
     Attributes:
-        values: what passed each recorded tap, detached, by the tap's name.
-        edits: what it applies.
+        values: each recorded value, detached, by its tap's name.
+        edits: the edits to apply.
     """
 
     def __init__(self, edits: Sequence[Edit] = ()) -> None:
@@ -367,7 +367,7 @@ class Recorder:
         self.edits = list(edits)
 
     def __call__(self, name: str, value: Tensor) -> Tensor:
-        """Apply the edits of tap `name` to `value`, keep and return the result."""
+        """Apply the edits of tap `name` to `value`; record and return the result."""
         for edit in self.edits:
             if fnmatch.fnmatchcase(name, edit.tap):
                 value = self._changed(edit.change, name, value)
@@ -375,10 +375,10 @@ class Recorder:
         return value
 
     def _changed(self, change: Change, name: str, value: Tensor) -> Tensor:
-        """`value` as `change` makes it; ValueError if the result has another shape or is not finite."""
+        """Apply `change` to `value`; raise ValueError if the result has another shape or is not finite."""
         if isinstance(change, Passed):
             if change.tap not in self.values:
-                raise ValueError(f"the edit of {name} asks for {change.tap}, which has not been passed before it")
+                raise ValueError(f"the edit of {name} needs {change.tap}, which has not been computed before it")
             change = self.values[change.tap]
         elif callable(change) and not isinstance(change, Tensor):
             change = change(value)
@@ -386,12 +386,12 @@ class Recorder:
             changed = torch.as_tensor(change)
         except (RuntimeError, TypeError, ValueError) as error:
             kind = type(change).__name__
-            raise ValueError(f"the edit of {name} gives no number, array or tensor but a {kind}") from error
+            raise ValueError(f"the edit of {name} must give a number, array or tensor, not a {kind}") from error
         try:
             changed = changed.to(value.device, value.dtype).expand_as(value)
         except RuntimeError as error:
             shapes = f"{tuple(changed.shape)} does not fit {tuple(value.shape)}"
             raise ValueError(f"the edit of {name} does not fit: {shapes}") from error
         if not torch.isfinite(changed).all():
-            raise ValueError(f"the edit of {name} holds NaN or infinite values")
+            raise ValueError(f"the edit of {name} has NaN or infinite values")
         return changed

@@ -1,4 +1,4 @@
-"""What one pass over one picture computed, as arrays that a person can look at, and the arithmetic of one pixel."""
+"""The recorded arrays of one forward pass over one photo, and the arithmetic of one pixel."""
 
 import json
 import math
@@ -31,9 +31,9 @@ from dgrl.taps import (
 Array = NDArray[np.float32]
 FORMAT = "dgrl-trace-1"
 FOUND = 0.5
-"""A pixel is found salient where the map is above this: more probably salient than not."""
+"""A pixel counts as salient where the map is above this value."""
 SMALLEST_OBJECT = 0.001
-"""As a share of the photo. A few bright pixels, in a page of text or a sky, are no object."""
+"""Smallest object, as a share of the photo. Fewer bright pixels, in a page of text or a sky, are not an object."""
 
 
 @dataclass(frozen=True)
@@ -57,14 +57,13 @@ class StepTrace:
 
 @dataclass(frozen=True)
 class PixelTrace:
-    """How BRN made one pixel. All numbers are float64, computed from the trace's float32 arrays.
+    """How BRN computed one pixel. All numbers are float64, computed from the trace's float32 arrays.
 
     Attributes:
-        x, y: the photo's pixel that was asked for, column and row.
+        x, y: the requested pixel of the photo, column and row.
         column, row: the pixel of BRN's map that covers it.
         coefficients: (n, n), v.
-        neighbours: (n, n), s: the map that was propagated (the prior, if there is one propagation) in the window, 0
-            outside the image.
+        neighbours: (n, n), s: the propagated map (the prior, with one propagation) in the window; 0 outside the image.
         foreground_products: (n, n), v · s.
         background_products: (n, n), v · (1 − s).
         foreground, background: the sums of the products.
@@ -87,12 +86,12 @@ class PixelTrace:
 
 @dataclass(frozen=True)
 class KernelField:
-    """BRN's kernels at a glance; all (H, W) of BRN's map. Shares are of the sum of absolute coefficients.
+    """Summary of BRN's kernels, each (H, W) of BRN's map. Each coefficient is weighted by its absolute value.
 
     Attributes:
         centre: the centre coefficient, signed.
-        spread: root mean square distance, in pixels, from the centre to where the kernel draws from.
-        shift_x, shift_y: mean displacement in pixels (right and down positive) of where the kernel draws from.
+        spread: root mean square distance of the weighted neighbours from the centre, in pixels.
+        shift_x, shift_y: mean displacement of the weighted neighbours in pixels; right and down are positive.
     """
 
     centre: Array
@@ -103,14 +102,14 @@ class KernelField:
 
 @dataclass(frozen=True)
 class Trace:
-    """Everything one pass computed.
+    """Everything that one forward pass computed.
 
     Attributes:
-        photo: (H, W, 3) uint8, the picture as it was read.
+        photo: (H, W, 3) uint8, the photo as it was read.
         saliency: (H, W) float32 in [0, 1], the refined map in the photo's size.
-        taps: float32 arrays by tap name (`dgrl.taps.tap_names`), after edits; single channels have no channel axis.
-        prior_kind: "soft" or "binary": what BRN was given.
-        sizing: how the network's maps come to the photo's size (`DGRLConfig.sizing`).
+        taps: float32 arrays by tap name (`dgrl.taps.tap_names`), after edits; single channels omit the channel axis.
+        prior_kind: "soft" or "binary", the kind of prior (`DGRLConfig.prior`).
+        sizing: how the network's maps are resized to the photo's size (`DGRLConfig.sizing`).
     """
 
     photo: RGB
@@ -121,15 +120,15 @@ class Trace:
 
     @property
     def whole(self) -> bool:
-        """Whether BRN has run; else it is the first half of a pass (`DGRL.trace_localised`)."""
+        """Whether BRN has run; if not, this is the trace of RLN alone (`DGRL.trace_localised`)."""
         return REFINED in self.taps
 
     def found(self) -> NDArray[np.bool_]:
-        """(H, W): which of the photo's pixels are the salient object; none of them if there is no object."""
+        """Return which of the photo's pixels (H, W) belong to the salient object; none if there is no object."""
         return found_in(self.saliency)
 
     def found_box(self) -> tuple[int, int, int, int] | None:
-        """Return the box around the salient object: (left, top, right, bottom) in the photo's pixels, None without one.
+        """Return the box around the salient object as (left, top, right, bottom) in the photo's pixels, or None.
 
         Right and bottom are exclusive, as Pillow's `crop` takes them.
         """
@@ -140,7 +139,7 @@ class Trace:
         return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
 
     def sized(self, t: int, stretched: bool = False) -> Array:
-        """(H, W) in [0, 1]: RLN's prediction at time step `t` in the photo's size, as it is or stretched."""
+        """Return RLN's prediction at time step `t` in the photo's size (H, W), in [0, 1], optionally stretched."""
         maps = torch.from_numpy(self.steps[t].saliency)[None, None]
         height, width = self.photo.shape[:2]
         sized: Array = SIZINGS[self.sizing]().localised(maps, height, width, stretched)[0, 0].numpy()
@@ -153,7 +152,7 @@ class Trace:
         while logits_name(len(steps)) in self.taps:
             t = len(steps)
             logits = self.taps[logits_name(t)]
-            # The softmax of two classes is the sigmoid of their difference.
+            # The softmax of two classes equals the sigmoid of their difference.
             saliency = _sigmoid(logits[1] - logits[0])
             weight_maps = self._there({level: weight_map_name(level, t) for level in LEVELS})
             feedback = self._there({block: feedback_name(block, t) for block in BLOCKS})
@@ -165,26 +164,26 @@ class Trace:
 
     @property
     def prior(self) -> Array:
-        """(480, 480) in [0, 1]: RLN's last prediction, which BRN refined."""
+        """RLN's last prediction (480, 480) in [0, 1], which BRN refined."""
         return self.taps[PRIOR]
 
     @property
     def coefficients(self) -> Array:
-        """(n², 480, 480): BRN's propagation coefficients, signed; d is neighbour (d // n, d % n) of the window."""
+        """BRN's propagation coefficients (n², 480, 480), signed; d is neighbour (d // n, d % n) of the window."""
         return self.taps[COEFFICIENTS]
 
     @property
     def refined(self) -> Array:
-        """(480, 480) in [0, 1]: the map after BRN."""
+        """The map after BRN (480, 480), in [0, 1]."""
         return self.taps[REFINED]
 
     @property
     def kernel_size(self) -> int:
-        """n."""
+        """The side n of BRN's kernels."""
         return math.isqrt(len(self.coefficients))
 
     def to_map(self, x: int, y: int) -> tuple[int, int]:
-        """The (column, row) of BRN's map that covers the photo's pixel (x, y); IndexError outside the photo."""
+        """Return the (column, row) of BRN's map that covers the photo's pixel (x, y); IndexError outside the photo."""
         height, width = self.photo.shape[:2]
         if not contains(x, y, self.photo.shape):
             raise IndexError(f"pixel ({x}, {y}) is outside the photo of {width}×{height} pixels")
@@ -192,17 +191,17 @@ class Trace:
 
     @cached_property
     def propagated(self) -> list[Array]:
-        """(480, 480) each: the prior, and the map after each propagation; the last is `refined`."""
+        """The prior and the map after each propagation, (480, 480) each; the last is `refined`."""
         between: list[Array] = []
         while (name := propagated_name(len(between) + 1)) in self.taps:
             between.append(self.taps[name])
         return [self.prior, *between, self.refined]
 
     def pixel(self, x: int, y: int, propagation: int = -1) -> PixelTrace:
-        """How BRN made the pixel at the photo's column `x` and row `y`, in which of its propagations (the last).
+        """Return how BRN computed the photo's pixel at column `x` and row `y`, by default in the last propagation.
 
         Raises:
-            IndexError: outside the photo, or there is no such propagation.
+            IndexError: the pixel is outside the photo, or there is no such propagation.
         """
         column, row = self.to_map(x, y)
         n = self.kernel_size
@@ -228,9 +227,9 @@ class Trace:
         )
 
     def most_changed(self, count: int = 3) -> list[PixelTrace]:
-        """The photo's pixels that BRN changed most, apart from each other by an eighth of its map.
+        """Return the photo's pixels that BRN changed most, at least an eighth of its map apart.
 
-        Those whose kernel reaches outside the picture come last: what BRN does along the sides is often an artefact.
+        Pixels whose kernel reaches outside the photo come last, because changes along the border are often artefacts.
         """
         change = self._change_under_pixels()
         apart = max(change.shape) // 8
@@ -244,9 +243,9 @@ class Trace:
         return pixels
 
     def _change_under_pixels(self) -> Array:
-        """How much BRN changed its map, less 1 along the sides; −∞ where no pixel of the photo leads.
+        """Return BRN's change of its map, minus 1 along the border; −∞ where no pixel of the photo maps to.
 
-        A photo smaller than BRN's map leads to some of its pixels only: the neighbour of one that changed may not have.
+        A photo smaller than BRN's map maps to only some of its pixels.
         """
         photo, brn, reach = self.photo.shape, self.prior.shape, self.kernel_size // 2
         rows = sorted({carried(0, y, photo, brn)[1] for y in range(photo[0])})
@@ -274,12 +273,12 @@ class Trace:
         )
 
     def save(self, path: str | Path) -> None:
-        """Write an `.npz` of every tap by its name, `photo`, `saliency`, and `about` (JSON text).
+        """Write an `.npz` file with every tap by its name, `photo`, `saliency`, and `about` (JSON text).
 
-        It is not compressed: float32 numbers of a network are a tenth smaller then, and take fifteen times as long.
+        The file is not compressed. Compression would save a tenth of its size and take fifteen times as long.
         """
         settings = {"format": FORMAT, "prior": self.prior_kind}
-        if self.sizing != "smooth":  # else the file is as earlier versions wrote it
+        if self.sizing != "smooth":  # without it the file equals those of earlier versions
             settings["sizing"] = self.sizing
         about = json.dumps(settings)
         arrays: dict[str, Any] = {"photo": self.photo, "saliency": self.saliency, "about": np.array(about), **self.taps}
@@ -288,7 +287,7 @@ class Trace:
 
     @classmethod
     def load(cls, path: str | Path) -> "Trace":
-        """Read what `save` wrote; nothing in it is unpickled.
+        """Read a file that `save` wrote. Nothing in it is unpickled.
 
         Raises:
             ValueError: the file is not a trace.
@@ -302,16 +301,16 @@ class Trace:
                     raise ValueError(f"its format is {about['format']}")
                 photo, saliency = arrays.pop("photo"), arrays.pop("saliency")
                 if photo.dtype != np.uint8 or photo.shape != (*saliency.shape, 3):
-                    raise ValueError(f"photo {photo.shape} and map {saliency.shape} do not go together")
+                    raise ValueError(f"photo {photo.shape} and map {saliency.shape} do not match")
                 return cls(photo, saliency, arrays, about["prior"], about.get("sizing", "smooth"))
-            # A lone array has no `with`; damaged archives fail in NumPy, zipfile and zlib, in ways that nobody lists.
+            # A lone array has no `with`. Damaged archives raise many undocumented errors in NumPy, zipfile and zlib.
             except Exception as error:
                 reason = " ".join(str(error).split())[:200]  # NumPy quotes whole headers, damaged or not
                 raise ValueError(f"{path} is not a trace: {reason or type(error).__name__}") from error
 
 
 def found_in(saliency: Array) -> NDArray[np.bool_]:
-    """Which pixels of a map (H, W) are the salient object: those above one half, none if they are too few."""
+    """Return which pixels of a map (H, W) are the salient object: those above one half, or none if they are too few."""
     found: NDArray[np.bool_] = saliency > FOUND
     return found if found.mean() >= SMALLEST_OBJECT else np.zeros_like(found)
 

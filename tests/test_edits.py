@@ -161,8 +161,8 @@ def test_weight_taken_away_everywhere_is_refused(tiny_model: DGRL, photo: NDArra
 @pytest.mark.parametrize(
     ("painting", "strength", "said"),
     [
-        (np.zeros(4), 2, "rows and columns"),
-        (np.zeros((0, 4)), 2, "rows and columns"),
+        (np.zeros(4), 2, "two dimensions"),
+        (np.zeros((0, 4)), 2, "two dimensions"),
         (np.full((2, 2), 1.5), 2, "from 0 to 1"),
         (np.full((2, 2), np.nan), 2, "from 0 to 1"),
         (np.eye(2), -1, "0 or more"),
@@ -170,7 +170,7 @@ def test_weight_taken_away_everywhere_is_refused(tiny_model: DGRL, photo: NDArra
         (np.eye(2), float("inf"), "0 or more"),
     ],
 )
-def test_what_is_no_painting_is_refused(painting: NDArray[np.float64], strength: float, said: str) -> None:
+def test_an_invalid_painting_is_refused(painting: NDArray[np.float64], strength: float, said: str) -> None:
     with pytest.raises(ValueError, match=said):
         paint_map("conv3", painting, strength)
 

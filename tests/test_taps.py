@@ -175,7 +175,7 @@ def test_without_any_feedback_every_step_sees_what_the_first_saw(tiny_model, pho
 def test_an_edit_may_take_what_passed_before_it_and_not_what_comes_after(tiny_model, photo):
     trace = tiny_model.trace(photo, 1, {"rln.t1.logits": Passed("rln.t0.logits")})
     assert np.array_equal(trace.steps[1].logits, tiny_model.trace(photo, 0).steps[0].logits)
-    with pytest.raises(ValueError, match="not been passed before"):
+    with pytest.raises(ValueError, match="not been computed before"):
         tiny_model.trace(photo, 1, {"rln.t0.logits": Passed("rln.t1.logits")})
 
 

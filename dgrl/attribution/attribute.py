@@ -1,4 +1,4 @@
-"""Why the network says what it says: attribution of one number to the places of the photo, by Captum."""
+"""Attribution by Captum: how much each part of the photo contributes to one value of the network."""
 
 import math
 import time
@@ -25,20 +25,20 @@ from dgrl.model import DGRL
 
 @dataclass(frozen=True)
 class Attribution:
-    """Which places of the photo speak for a number, and which against it.
+    """Which parts of the photo raise a value, and which lower it.
 
     Attributes:
-        square: (S, S) float32, signed, over RLN's square input (384×384). Integrated Gradients: what each pixel adds;
-            the sum is `value` − `baseline_value`. Occlusion: how much `value` falls where a window hides the photo.
-            Layer Grad-CAM: the block's features weighted by their mean gradients, in units of their own.
+        square: (S, S) float32, signed, over RLN's square input (384×384). Integrated Gradients: each pixel's share of
+            `value` − `baseline_value`, which is their sum. Occlusion: how much `value` falls when a window hides this
+            part. Layer Grad-CAM: the block's features weighted by their mean gradients, in arbitrary units.
         photo_size: (H, W).
-        target: what was explained.
+        target: the explained value.
         method: "integrated_gradients", "occlusion" or "grad_cam".
         value: the target's value on the photo.
-        baseline_value: its value where nothing of the photo is seen; None for Grad-CAM, which has no baseline.
-        completeness_error: |sum − (value − baseline_value)| / |value − baseline_value|; None but for Integrated
-            Gradients.
-        seconds: how long it took.
+        baseline_value: its value on the baseline; None for Grad-CAM, which has no baseline.
+        completeness_error: |sum − (value − baseline_value)| / |value − baseline_value|; None for other methods than
+            Integrated Gradients.
+        seconds: duration of the computation.
     """
 
     square: NDArray[np.float32]
@@ -52,21 +52,22 @@ class Attribution:
 
     @cached_property
     def values(self) -> NDArray[np.float32]:
-        """(H, W): `square` in the photo's size, each value as it is; bilinear."""
+        """`square` resized to the photo's size (H, W), bilinear, without rescaling its values."""
         return self._sized(*self.photo_size)
 
     @cached_property
     def cells(self) -> NDArray[np.float32] | None:
-        """(8, 8): Occlusion's values, each the mean of the windows that cover the cell; None of other methods."""
+        """Occlusion's values (8, 8), each the mean of the windows that cover the cell; None for other methods."""
         if self.method != "occlusion":
             return None
         stride = len(self.square) // WINDOWS
         return self.square[stride // 2 :: stride, stride // 2 :: stride][:WINDOWS, :WINDOWS]
 
     def share_inside(self, region: NDArray[np.bool_]) -> float:
-        """Which share of all that speaks for the number lies in a region of the photo; 0 if nothing speaks for it.
+        """Return the share of the positive attribution inside a region of the photo; 0 if none is positive.
 
-        The region (h, w) covers the whole photo, in whatever size.
+        Args:
+            region: (h, w), a mask of the whole photo in any size.
         """
         speaks_for = np.maximum(self._sized(*region.shape), 0)
         total = float(speaks_for.sum())
@@ -88,22 +89,22 @@ def attribute(
     progress: Callable[[float], None] | None = None,
     **settings: Any,
 ) -> Attribution:
-    """Attribute the target's value to the places of the photo.
+    """Attribute the target's value to the parts of the photo.
 
     Args:
-        model: the network; it stays as it is, and may work elsewhere meanwhile.
+        model: the network; it is not changed, and can be used at the same time.
         picture: a path, PIL image, array or tensor (see `read_image`).
-        target: the number to explain: a `PixelTarget`, `ObjectTarget` or `CellTarget`.
+        target: the value to explain: a `PixelTarget`, `ObjectTarget` or `CellTarget`.
         method: "integrated_gradients", "occlusion" or "grad_cam".
-        batch_size: pictures at once, which memory grows with (about 1 GB each with gradients, for the small network);
-            by default 8 on a GPU, 4 elsewhere.
-        progress: called between batches with the share done, 0 to 1. What it raises stops the computation.
+        batch_size: inputs per batch (with gradients about 1 GB each for the small network); by default 8 on a GPU, 4
+            elsewhere.
+        progress: called between batches with the share done, 0 to 1. An exception from it stops the computation.
         settings: baseline, block, block_step, steps, tolerance: see `Question`.
 
     Raises:
         ImageError: the picture cannot be used.
-        ValueError: the target, or a setting, is not in this pass; the message says what there is.
-        FloatingPointError: the network gave NaN or infinite values.
+        ValueError: the target or a setting is not in this pass; the message says what is.
+        FloatingPointError: the network returned NaN or infinite values.
     """
     batches = attribute_in_batches(model, picture, Question(target, method, **settings), batch_size)
     while True:
@@ -115,7 +116,7 @@ def attribute(
             progress(share)
 
 
-@torch.inference_mode(False)  # gradients, whatever the caller's mode is
+@torch.inference_mode(False)  # gradients are needed even in the caller's inference mode
 def attribute_in_batches(
     model: DGRL,
     picture: Picture,
@@ -123,9 +124,9 @@ def attribute_in_batches(
     batch_size: int | None = None,
     evidence: Evidence | None = None,
 ) -> Generator[float, None, Attribution]:
-    """Like `attribute`, a batch at a time: yields the share done, returns the attribution. Closing it stops it.
+    """Run `attribute` batch by batch: yield the share done, return the attribution. Closing the generator stops it.
 
-    `evidence` is what `evidence_of` gives, for those who go on with it.
+    `evidence` is the result of `evidence_of`, if the caller already has it.
     """
     start = time.perf_counter()
     if batch_size is None:
@@ -140,7 +141,7 @@ def attribute_in_batches(
     if method == "integrated_gradients" and nothing is not None:
         error = abs(float(square.sum()) - (value - nothing)) / (abs(value - nothing) or 1.0)
     if not torch.isfinite(square).all():
-        raise FloatingPointError("the attribution is NaN or infinite; the network's weights are at fault")
+        raise FloatingPointError("the attribution is NaN or infinite, because of the network's weights")
     return Attribution(
         square=square.float().cpu().numpy(),
         photo_size=(photo.shape[0], photo.shape[1]),
@@ -154,12 +155,12 @@ def attribute_in_batches(
 
 
 def evidence_of(model: DGRL, photo: RGB, question: Question) -> Evidence:
-    """What a question is answered from: the number, given how much of the photo (H, W, 3) is seen."""
+    """Build the evidence for a question: its value as a function of the visible parts of the photo (H, W, 3)."""
     return Evidence(model, photo, question.target, question.steps, question.baseline)
 
 
 def explain(evidence: Evidence, question: Question, batch_size: int, rough: bool = False) -> Batches:
-    """The attribution (S, S) of the evidence by the question's method; `rough` spares Integrated Gradients refining."""
+    """Compute the attribution (S, S) by the question's method; with `rough`, Integrated Gradients does not refine."""
     if question.method == "integrated_gradients":
         return integrated_gradients(evidence, math.inf if rough else question.tolerance, batch_size)
     if question.method == "occlusion":

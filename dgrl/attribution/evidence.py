@@ -1,4 +1,4 @@
-"""What an attribution explains: one number that the network computes, given how much of the photo it sees."""
+"""The value that an attribution explains, as a function of the visible parts of the photo."""
 
 import copy
 from collections.abc import Callable, Sequence
@@ -24,7 +24,7 @@ from dgrl.trace import FOUND
 BLUR = 1 / 20
 Module = TypeVar("Module", bound=nn.Module)
 Reader = Callable[[RLNStep, Tensor], Tensor]
-"""The target's value (B,), from what RLN said last and the visibility (B, 1, S, S) that it saw the photo with."""
+"""Function that returns the target's value (B,) from RLN's last step and the photo's visibility (B, 1, S, S)."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class OfPixel:
 
 @dataclass(frozen=True)
 class OfObject:
-    """RLN's evidence, mean over the object (1, 1, S, S)."""
+    """RLN's mean evidence over the object (1, 1, S, S)."""
 
     object: Tensor
 
@@ -52,7 +52,7 @@ class OfObject:
 
 @dataclass(frozen=True)
 class OfCell:
-    """The weight of one cell."""
+    """The weight of one cell of an attention map."""
 
     target: CellTarget
 
@@ -63,7 +63,7 @@ class OfCell:
 
 @dataclass(frozen=True)
 class OfRefinedPixel:
-    """BRN's evidence at one pixel of its map. BRN sees `reach` pixels far, so no more than that is computed."""
+    """BRN's evidence at one pixel of its map. Only the `reach` pixels around it that influence it are computed."""
 
     brn: BRN
     sizing: Sizing
@@ -87,31 +87,31 @@ class OfRefinedPixel:
 
 
 class Evidence:
-    """The target's value, given how visible each place of the photo is.
+    """Computes the target's value from the visibility of each part of the photo.
 
-    Visibility (B, 1, S, S) over RLN's square is 1 where the photo is seen, 0 where the baseline is, and between them
-    their blend: x = baseline + visibility · (photo − baseline). Attribution to visibility is attribution to the
-    picture, its three channels added: ∂F/∂visibility = Σ_c ∂F/∂x_c · (photo_c − baseline_c). RLN and BRN read the photo
-    in different sizes, and visibility is the same for both.
+    Visibility (B, 1, S, S) over RLN's square input is 1 where the photo is visible and 0 where the baseline is; values
+    between blend them: x = baseline + visibility · (photo − baseline). Attribution to visibility equals attribution to
+    the photo with its three channels added: ∂F/∂visibility = Σ_c ∂F/∂x_c · (photo_c − baseline_c). RLN and BRN read the
+    photo in different sizes; visibility is resized for both.
 
-    The networks in it are copies, so the model can work meanwhile and stays as it is. RLN's copy is folded and
+    The networks are copies, so the model is not changed and can be used at the same time. RLN's copy is folded and
     channels-last, because attribution runs it dozens of times.
 
     Args:
         model: the network.
         photo: (H, W, 3) uint8.
         target: what to compute.
-        steps: T of the pass; None for the number trained.
-        baseline: what is seen where nothing is: the photo blurred beyond recognition, its mean grey, or black.
+        steps: T of the pass; None for `config.steps`.
+        baseline: what replaces hidden parts: the photo strongly blurred, its mean grey, or black.
 
     Attributes:
         side: S.
-        step: the time step t that the target reads; nothing runs beyond it.
-        reader: what reads the target.
+        step: the target's time step t; later steps are not computed.
+        reader: the function that reads the target.
 
     Raises:
-        ValueError: the target is not in this pass, or the baseline is unknown; the message says what there is.
-        FloatingPointError: the network gives NaN or infinite values.
+        ValueError: the target is not in this pass, or the baseline is unknown; the message says what is allowed.
+        FloatingPointError: the network returns NaN or infinite values.
     """
 
     def __init__(
@@ -129,25 +129,25 @@ class Evidence:
         self.baseline = _baseline(self.picture, baseline)
         last = self._rln(self.all_visible(1.0))
         if not torch.isfinite(last.logits).all():
-            raise FloatingPointError("the network gave NaN or infinite values; its weights are at fault")
+            raise FloatingPointError("the network returned NaN or infinite values, because of its weights")
         self.reader = self._reader(model, baseline, last)
 
     def all_visible(self, share: float) -> Tensor:
-        """(1, 1, S, S): the same visibility everywhere."""
+        """Return the same visibility everywhere (1, 1, S, S)."""
         return torch.full((1, 1, self.side, self.side), share, device=self.picture.device)
 
     @torch.no_grad()
     def value(self, share: float) -> float:
-        """The target's value with the same visibility everywhere: 1 is the photo, 0 the baseline."""
+        """Return the target's value with the same visibility everywhere: 1 is the photo, 0 the baseline."""
         return float(self(self.all_visible(share)))
 
     def __call__(self, visibility: Tensor) -> Tensor:
-        """The target's value (B,) for visibilities (B, 1, S, S)."""
+        """Return the target's value (B,) for visibilities (B, 1, S, S)."""
         return self.reader(self._rln(visibility), visibility)
 
     @torch.no_grad()
     def values(self, shares: Sequence[float], batch_size: int) -> list[float]:
-        """The target's values at several shares (see `value`), in batches."""
+        """Return the target's values for several shares (see `value`), in batches."""
         values: list[float] = []
         for start in range(0, len(shares), batch_size):
             batch = torch.tensor(shares[start : start + batch_size], device=self.picture.device).view(-1, 1, 1, 1)
@@ -155,9 +155,9 @@ class Evidence:
         return values
 
     def with_random_heads(self, seed: int) -> "Evidence":
-        """The same evidence of a network whose heads (CWM, side outputs, fusion; for a refined pixel BRN) know nothing.
+        """Return the evidence with randomised heads (CWM, side outputs, fusion; for a refined pixel also BRN).
 
-        The weights of each tensor are shuffled, which keeps their distribution (Adebayo et al., 2018).
+        Each tensor's weights are shuffled, which keeps their distribution (Adebayo et al., 2018).
         """
         other = copy.copy(self)
         other.rln = _frozen(self.rln)
@@ -172,7 +172,7 @@ class Evidence:
         return self.rln.last(visible, self.step)
 
     def _reader(self, model: DGRL, baseline: Baseline, last: RLNStep) -> Reader:
-        """What reads the target; ValueError if it is not there. `last` is what RLN says of the whole photo."""
+        """Return the target's reader; ValueError if the target does not exist. `last` is RLN's step on the photo."""
         target, shape = self.target, self.photo.shape[-2:]
         if isinstance(target, CellTarget):
             _check_cell(target, last)
@@ -194,12 +194,12 @@ class Evidence:
 
 
 def _log_odds(last: RLNStep) -> Tensor:
-    """(B, S, S): RLN's logits, object minus background."""
+    """Return RLN's logits, object minus background (B, S, S)."""
     return last.logits[:, 1] - last.logits[:, 0]
 
 
 def _frozen(module: Module) -> Module:
-    """A copy in evaluation mode that shares the weights but collects no gradients for them."""
+    """Return a copy in evaluation mode that shares the weights but computes no gradients for them."""
     shared: dict[int, object] = {id(buffer): buffer for buffer in module.buffers()}
     shared |= {id(p): nn.Parameter(p.detach(), requires_grad=False) for p in module.parameters()}
     return copy.deepcopy(module, shared).eval()
@@ -235,13 +235,13 @@ def _check_cell(target: CellTarget, last: RLNStep) -> None:
 
 
 def blurred(pictures: Tensor, deviation: float) -> Tensor:
-    """Pictures (..., H, W) under a Gaussian of this standard deviation in pixels, cut at three of them."""
+    """Blur pictures (..., H, W) with a Gaussian of this standard deviation in pixels, truncated at three of them."""
     width = 2 * round(3 * deviation) + 1
     return transforms.gaussian_blur(pictures, [width, width], [deviation, deviation])
 
 
 def _baseline(picture: Tensor, kind: Baseline) -> Tensor:
-    """(1, 3, S, S), or what broadcasts to it: what is seen of a picture (1, 3, S, S) where nothing is."""
+    """Return the baseline of a picture (1, 3, S, S), in that shape or one that broadcasts to it."""
     if kind == "blurred":
         return blurred(picture, picture.shape[-1] * BLUR)
     if kind == "grey":

@@ -1,8 +1,8 @@
-"""Is an explanation true? Deletion and insertion against random order, and sensitivity to randomised heads.
+"""Test an explanation: deletion and insertion against random order, and sensitivity to randomised heads.
 
 Deletion and insertion (Petsiuk et al., "RISE", 2018): the photo's cells are hidden, or shown on the baseline, in the
-order in which the explanation ranks them, and the explained number is read after each part. If the explanation is true,
-the number falls soon when cells are hidden, and rises soon when they are shown. Sensitivity (Adebayo et al., "Sanity
+order of the explanation's ranks, and the explained value is computed after each part. If the explanation is true,
+the value falls early when cells are hidden and rises early when they are shown. Sensitivity (Adebayo et al., "Sanity
 checks for saliency maps", 2018): an explanation of what the network learned changes when the network's heads are
 randomised.
 """
@@ -26,35 +26,35 @@ from dgrl.model import DGRL
 
 Curve = NDArray[np.float64]
 GRID = 12
-"""Cells on each side of the photo, hidden and shown as a whole: as many as the deepest block has."""
+"""Number of cells on each side of the photo, equal to that of the deepest block; cells are hidden as a whole."""
 POINTS: dict[Method, int] = {"grad_cam": 3, "occlusion": 6, "integrated_gradients": 8}
-"""How often a curve is read between its ends, by method: checking may take twice as long as explaining."""
+"""Number of points on a curve between its ends, by method, so that checking takes at most twice the explanation."""
 ORDERS: dict[Method, int] = {"grad_cam": 2, "occlusion": 4, "integrated_gradients": 4}
-"""How many random orders are tried."""
+"""Number of random orders."""
 MARGIN = 0.05
-"""How much larger than two standard deviations the gap must be: the few orders that are tried may agree."""
+"""Added to two standard deviations when testing the gap, because a few random orders may agree by chance."""
 INSENSITIVE = 0.5
-"""A rank correlation above this, of either sign, says that an explanation hardly depends on the network's heads."""
+"""Absolute rank correlation above which an explanation hardly depends on the network's heads."""
 BATCH = 4
 
 
 @dataclass(frozen=True)
 class Faithfulness:
-    """How an explanation compares with chance.
+    """How an explanation compares with a random order.
 
-    The number is 0 where nothing of the photo is seen, and 1 (or −1, if the photo lowers it) where all of it is.
+    Values are scaled: 0 on the baseline, 1 on the photo, or −1 if the photo lowers the value.
 
     Attributes:
-        shares: (K,) from 0 to 1, the share of the photo that has been hidden or shown.
-        deletion: (K,) the number while cells are hidden, those first that speak most for it.
-        insertion: (K,) the number while cells are shown on the baseline, in the same order.
-        random: (K,) the number while cells are shown in random order, mean over orders.
+        shares: (K,) from 0 to 1, the share of the photo that is hidden or shown.
+        deletion: (K,) the value while cells are hidden, the most positive first.
+        insertion: (K,) the value while cells are shown on the baseline, in the same order.
+        random: (K,) the value while cells are shown in random order, mean over orders.
         deletion_area, insertion_area, random_area: the areas under these curves.
-        random_spread: standard deviation of the number in random order, from order to order, mean over the points.
-        sensitivity: rank correlation, −1 to 1, with the explanation of the same number by the same network with
-            randomised heads. Near 0 is good.
+        random_spread: standard deviation of the value over random orders, mean over the points.
+        sensitivity: rank correlation, −1 to 1, with the explanation by the same network with randomised heads. Near 0
+            is good.
         beats_chance: whether the gap between insertion and deletion is larger than that of random orders.
-        seconds: how long the check took.
+        seconds: duration of the check.
     """
 
     shares: Curve
@@ -78,7 +78,7 @@ class Faithfulness:
 
     @property
     def words(self) -> str:
-        """What the numbers say, in two sentences."""
+        """The result in two sentences."""
         areas = (
             f"hiding its places first leaves {self.deletion_area:.2f} of the number on average and showing them first "
             f"gives {self.insertion_area:.2f}; in random order it is {self.random_area:.2f}"
@@ -96,19 +96,19 @@ class Faithfulness:
 
 
 def faithfulness(model: DGRL, picture: Picture, question: Question, found: Attribution, seed: int = 0) -> Faithfulness:
-    """Check an explanation by the number that it explains.
+    """Test an explanation by deletion, insertion and randomised heads.
 
     Args:
-        model: the network that was explained.
-        picture: the picture that was explained.
-        question: what was asked.
-        found: the answer.
-        seed: of the random orders and the randomised heads.
+        model: the explained network.
+        picture: the explained photo.
+        question: the explained value and the method.
+        found: the explanation.
+        seed: for the random orders and the randomised heads.
 
     Raises:
         ImageError: the picture cannot be used.
-        ValueError: the question is not one of this pass.
-        FloatingPointError: the network gave NaN or infinite values.
+        ValueError: the target is not in this pass.
+        FloatingPointError: the network returned NaN or infinite values.
     """
     batches = faithfulness_in_batches(model, picture, question, found, seed)
     while True:
@@ -127,7 +127,7 @@ def faithfulness_in_batches(
     seed: int = 0,
     evidence: Evidence | None = None,
 ) -> Generator[float, None, Faithfulness]:
-    """Like `faithfulness`, a batch at a time: yields the share done, returns the result. Closing it stops it.
+    """Run `faithfulness` batch by batch: yield the share done, return the result. Closing the generator stops it.
 
     Args:
         model, picture, question, found, seed: see `faithfulness`.
@@ -188,13 +188,13 @@ def _sensitivity(
 
 
 def cells(square: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(`GRID`, `GRID`): the mean of an attribution (S, S) in each cell."""
+    """Return the mean of an attribution (S, S) in each cell, (`GRID`, `GRID`)."""
     pooled: NDArray[np.float32] = F.adaptive_avg_pool2d(torch.from_numpy(square)[None], GRID)[0].numpy()
     return pooled
 
 
 def shown(order: NDArray[np.int64], share: float) -> NDArray[np.float32]:
-    """(`GRID`, `GRID`): 1 in the first `share` of the cells in this order; the cell where it ends is partly shown."""
+    """Return 1 in the first `share` of the cells in this order, else 0, (`GRID`, `GRID`); the last cell is partial."""
     count = share * len(order)
     mask = np.zeros(len(order), np.float32)
     mask[order] = np.clip(count - np.arange(len(order)), 0, 1)
@@ -202,18 +202,18 @@ def shown(order: NDArray[np.int64], share: float) -> NDArray[np.float32]:
 
 
 def hidden(order: NDArray[np.int64], share: float) -> NDArray[np.float32]:
-    """(`GRID`, `GRID`): 0 in the first `share` of the cells in this order."""
+    """Return 0 in the first `share` of the cells in this order, else 1, (`GRID`, `GRID`)."""
     return 1 - shown(order, share)
 
 
 def visibility(masks: list[NDArray[np.float32]], evidence: Evidence) -> Tensor:
-    """(B, 1, S, S): cells as squares of the photo."""
+    """Return cells as visibilities (B, 1, S, S)."""
     stacked = torch.from_numpy(np.stack(masks))[:, None].to(evidence.picture.device)
     return F.interpolate(stacked, (evidence.side, evidence.side), mode="nearest")
 
 
 def rank_correlation(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
-    """Spearman's rank correlation of two arrays of the same size, −1 to 1; 0 where one of them is constant."""
+    """Return Spearman's rank correlation of two arrays of the same size, −1 to 1; 0 if one of them is constant."""
     if np.ptp(one) == 0 or np.ptp(other) == 0:
         return 0.0
     ranks = [np.argsort(np.argsort(values.ravel(), kind="stable")) for values in (one, other)]

@@ -18,8 +18,8 @@ from dgrl.network.layers import resize
 
 BLOCKS = ("conv1", "conv2", "conv3", "conv4", "conv5")
 
-# Where the value is looked at before the path from baseline to photo is cut. The networks decide early: at a tenth of
-# the photo's contrast most is said, and equal cuts would spend nearly all passes where nothing happens.
+# Positions on the path from baseline to photo at which the value is computed before choosing the pieces. Most of the
+# change happens below a tenth of the photo's contrast, so equal pieces would waste nearly all passes.
 CUTS = (0.0, 1 / 128, 1 / 64, 1 / 32, 3 / 64, 1 / 16, 3 / 32, 1 / 8, 3 / 16, 1 / 4, 1 / 2, 1.0)
 PIECES = 5
 POINTS = 3
@@ -30,7 +30,7 @@ Batches = Generator[float, None, Tensor]
 
 
 def most_passes(question: Question) -> int:
-    """How many passes an explanation may take, for those who plan its time; one with gradients counts as two."""
+    """Return the largest number of passes that an explanation takes; a pass with gradients counts as two."""
     most = {"integrated_gradients": 2 * (MOST_POINTS + 2 * POINTS), "occlusion": WINDOWS**2, "grad_cam": 2}
     return most[question.method] + 4  # the target's values on photo and baseline
 
@@ -48,10 +48,10 @@ def captum_methods() -> Any:
 
 
 def integrated_gradients(evidence: Evidence, tolerance: float, batch_size: int) -> Batches:
-    """Captum's Integrated Gradients, piece by piece of the path; pieces are halved where they do not add up."""
+    """Run Captum's Integrated Gradients piece by piece on the path, halving the pieces with the largest error."""
     captum = captum_methods().IntegratedGradients(evidence)
-    values = dict(zip(CUTS, evidence.values(CUTS, batch_size), strict=True))  # without gradients, so at half the price
-    pieces: list[tuple[float, float, float, Tensor]] = []  # what is missing in it, start, end, attribution
+    values = dict(zip(CUTS, evidence.values(CUTS, batch_size), strict=True))  # without gradients, in half the time
+    pieces: list[tuple[float, float, float, Tensor]] = []  # error, start, end, attribution
     waiting = list(itertools.pairwise(cuts(values)))
     points = 0
     while waiting:
@@ -63,7 +63,7 @@ def integrated_gradients(evidence: Evidence, tolerance: float, batch_size: int) 
             points += POINTS
             yield min(points / MOST_POINTS, 1.0)
         waiting = []
-        # What is missing in one piece may be too much in another: that they add up is not enough.
+        # Errors of different pieces may cancel in the sum, so their norm counts too.
         errors = [piece[0] for piece in pieces]
         missing = max(abs(sum(errors)), math.hypot(*errors))
         if missing > tolerance * abs(values[1.0] - values[0.0]) and points < MOST_POINTS:
@@ -76,13 +76,13 @@ def integrated_gradients(evidence: Evidence, tolerance: float, batch_size: int) 
 
 
 def cuts(values: Mapping[float, float]) -> list[float]:
-    """Some of the places where the values are known, from first to last, with about as much change between any two."""
+    """Choose positions among the known values, first and last included, with about equal changes between them."""
     places = list(values)
     changes = [abs(values[after] - values[before]) for before, after in itertools.pairwise(places)]
     enough = sum(changes) / PIECES
     chosen, since = [places[0]], 0.0
     for change, place in zip(changes, places[1:], strict=True):
-        # Half of it at most goes beyond: a cut comes before a large change rather than after it.
+        # Cut before this change if more than half of it would exceed the piece's share.
         if since and since + change / 2 > enough:
             chosen.append(places[places.index(place) - 1])
             since = 0.0
@@ -91,7 +91,7 @@ def cuts(values: Mapping[float, float]) -> list[float]:
 
 
 def occlusion(evidence: Evidence, batch_size: int) -> Batches:
-    """Captum's Occlusion, a row of windows at a time: squares of a quarter of the side, overlapping by half."""
+    """Run Captum's Occlusion one row of windows at a time: squares of a quarter of the side, overlapping by half."""
     side = evidence.side
     stride, window = side // WINDOWS, 2 * (side // WINDOWS)
     total = torch.zeros(side, side, device=evidence.picture.device)
@@ -100,14 +100,14 @@ def occlusion(evidence: Evidence, batch_size: int) -> Batches:
     for top in range(0, side - stride, stride):
         rows = slice(top, top + window)
 
-        def in_the_whole(band: Tensor, rows: slice = rows) -> Tensor:
-            if len(band) == 1 and bool((band == 1).all()):  # Captum asks for it once for every row of windows
+        def value_with_band(band: Tensor, rows: slice = rows) -> Tensor:
+            if len(band) == 1 and bool((band == 1).all()):  # Captum evaluates the unchanged input once per row
                 return unhidden
             visibility = evidence.all_visible(1.0).repeat(len(band), 1, 1, 1)
             visibility[:, :, rows] = band
             return evidence(visibility)
 
-        captum = captum_methods().Occlusion(in_the_whole)
+        captum = captum_methods().Occlusion(value_with_band)
         band = evidence.all_visible(1.0)[:, :, rows]
         shape, strides = (1, window, window), (1, stride, stride)
         part = captum.attribute(band, shape, strides, 0.0, perturbations_per_eval=batch_size)
@@ -118,18 +118,18 @@ def occlusion(evidence: Evidence, batch_size: int) -> Batches:
 
 
 def grad_cam(evidence: Evidence, block: str, step: int) -> Batches:
-    """Captum's Layer Grad-CAM of one block at one time step, sized up as RLN sizes up its features."""
+    """Run Captum's Layer Grad-CAM for one block at one time step, up-sampled as RLN up-samples its features."""
     if block not in BLOCKS:
         raise ValueError(f"there is no block {block!r}: choose {', '.join(BLOCKS)}")
     if not 0 <= step <= evidence.step:
-        raise ValueError(f"the target is of time step {evidence.step}, so a block can be looked at from t = 0 to there")
+        raise ValueError(f"the target is at time step {evidence.step}, so block_step must be 0 to {evidence.step}")
     target = evidence.target
     if isinstance(target, CellTarget) and BLOCKS.index(block) > BLOCKS.index(target.level):
-        # Feedback enters the very block above which it was taken, so nothing flows down to the blocks below.
+        # Feedback from a block enters the input of the same block, so it never reaches lower levels.
         raise ValueError(f"{block} has no influence on {target.level}'s weight map: choose {target.level} or below")
     watched = _Watched(evidence.rln.backbone.get_submodule(block), 0 if block == "conv1" else step)
     setattr(evidence.rln.backbone, block, watched)
-    visibility = evidence.all_visible(1.0).requires_grad_()  # else nothing has a gradient: the weights have none
+    visibility = evidence.all_visible(1.0).requires_grad_()  # the weights have no gradients, so the input must
     cam = captum_methods().LayerGradCam(evidence, watched.here).attribute(visibility)  # (1, 1, h, w)
     setattr(evidence.rln.backbone, block, watched.block)
     yield 1.0
@@ -137,7 +137,7 @@ def grad_cam(evidence: Evidence, block: str, step: int) -> Batches:
 
 
 class _Watched(nn.Module):
-    """A block that runs once for each time step; at one of them its output passes `here`, where Captum looks."""
+    """A block that runs once per time step; at one of them its output goes through `here`, which Captum hooks."""
 
     def __init__(self, block: nn.Module, step: int) -> None:
         super().__init__()

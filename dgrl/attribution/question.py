@@ -1,4 +1,4 @@
-"""What can be asked of an attribution: which number, and how it is to be explained."""
+"""What an attribution can explain, and how."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -11,13 +11,13 @@ BASELINES: tuple[Baseline, ...] = ("blurred", "grey", "black")
 
 @dataclass(frozen=True)
 class PixelTarget:
-    """How much the network takes one pixel for the object.
+    """The network's evidence that one pixel belongs to the object.
 
     Attributes:
         x, y: the photo's pixel, column and row.
-        step: the time step t of RLN whose logits are meant, object minus background; None for the last.
-        refined: BRN's evidence instead, foreground minus background (section 4 of the paper). It follows RLN's last
-            step, so `step` must be None.
+        step: RLN's time step t, whose logits are used (object minus background); None for the last.
+        refined: use BRN's evidence instead, foreground minus background (section 4 of the paper). It follows RLN's
+            last step, so `step` must be None.
     """
 
     x: int
@@ -28,9 +28,9 @@ class PixelTarget:
 
 @dataclass(frozen=True)
 class ObjectTarget:
-    """How much RLN takes the object for one: the mean difference of its logits over the object.
+    """RLN's evidence for the object: the mean of its logits, object minus background, over the object.
 
-    The object is where the prediction of this very time step, on the whole photo, is above one half.
+    The object is where the same time step's prediction on the unchanged photo is above one half.
 
     Attributes:
         step: the time step t; None for the last.
@@ -41,7 +41,7 @@ class ObjectTarget:
 
 @dataclass(frozen=True)
 class CellTarget:
-    """One weight of a Contextual Weighting Module.
+    """One cell of an attention map.
 
     Attributes:
         level: "conv3", "conv4" or "conv5".
@@ -60,19 +60,18 @@ Target = PixelTarget | ObjectTarget | CellTarget
 
 @dataclass(frozen=True)
 class Question:
-    """One number, and how it is to be explained.
+    """The value to explain, and the method.
 
     Attributes:
-        target: the number: a `PixelTarget`, `ObjectTarget` or `CellTarget`.
-        method: "integrated_gradients" (Sundararajan et al., 2017) follows the path from baseline to photo and has the
-            sharpest map; "occlusion" (Zeiler and Fergus, 2014) hides a window at a time; "grad_cam" (Selvaraju et al.,
-            2017) looks at what one block saw.
-        baseline: what stands for nothing, in Integrated Gradients and Occlusion: "blurred", "grey" or "black".
+        target: the value: a `PixelTarget`, `ObjectTarget` or `CellTarget`.
+        method: "integrated_gradients" (Sundararajan et al., 2017) sums gradients on the path from baseline to photo and
+            gives the sharpest map; "occlusion" (Zeiler and Fergus, 2014) hides one window at a time; "grad_cam"
+            (Selvaraju et al., 2017) weighs one block's features by their gradients.
+        baseline: replaces hidden parts in Integrated Gradients and Occlusion: "blurred", "grey" or "black".
         block: for Grad-CAM, "conv1" to "conv5".
-        block_step: for Grad-CAM, the time step at which the block is looked at; None for the target's own. conv1 sees
-            the photo once, for all steps alike.
-        steps: T of the pass; by default the number trained.
-        tolerance: the largest completeness error at which Integrated Gradients stops to cut its path finer.
+        block_step: for Grad-CAM, the block's time step; None for the target's own. conv1 runs once for all steps.
+        steps: T of the pass; by default `config.steps`.
+        tolerance: completeness error below which Integrated Gradients stops refining its path.
 
     Raises:
         ValueError: there is no such method.

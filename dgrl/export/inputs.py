@@ -8,7 +8,7 @@
 | `brn.coefficients.mix` (3) | mix₀ · m + mix₁ · the mean kernel + mix₂ · the kernel of 1 at the centre | 1, 0, 0 |
 | `brn.refined.share` (1) | share · m + (1 − share) · the value of `brn.prior` | 1 |
 
-The defaults change nothing. To paint a map, set its factor; to replace it, set the factor to 0 and give the new map. The
+The defaults change nothing. To paint a map, set its factor; to replace it, set the factor to 0 and give a new map. The
 defaults are in the file's metadata (`defaults`), not initialisers of the same names: onnxruntime warns of those, and
 onnxruntime-web rejects them.
 """

@@ -23,12 +23,12 @@ class Backbone(nn.Module):
     | conv4 | 1024 × 24² | 16 |
     | conv5 | 2048 × 12² | 32 |
 
-    The blocks are called one at a time, because feedback enters between them. Batch-norm statistics never change: as in
-    the published network (code: global statistics), they stay those of pre-training, in training too.
+    The blocks are called one at a time, because feedback enters between them. Batch-norm statistics stay those of
+    pre-training, during training too, as in the published network (code: global statistics).
 
     Args:
         name: a timm network, or "caffe_resnet50", the authors' own (`dgrl.network.caffe_resnet`).
-        pretrained: fetch its ImageNet weights (timm downloads them).
+        pretrained: load its ImageNet weights (timm downloads them).
 
     Attributes:
         channels: output channels of the five blocks.
@@ -41,20 +41,20 @@ class Backbone(nn.Module):
     def __init__(self, name: str, pretrained: bool = False) -> None:
         super().__init__()
         if name == CAFFE_RESNET50 and pretrained:
-            raise ValueError(f"there are no ImageNet weights for {name!r}; the authors' own come by dgrl import-caffe")
+            raise ValueError(f"{name!r} has no ImageNet weights; dgrl import-caffe imports the authors' weights")
         blocks, self.channels = caffe_resnet50() if name == CAFFE_RESNET50 else _cut(name, pretrained)
         self.conv1, self.conv2, self.conv3, self.conv4, self.conv5 = blocks
-        self.train()  # so that the statistics stay from the first pass on, whether or not somebody calls `train`
+        self.train()  # freezes the statistics also if the caller never calls `train`
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        """One plain pass without feedback: the five blocks' outputs. `images` is (B, 3, H, W), normalised."""
+        """Return the five blocks' outputs without feedback. `images` is (B, 3, H, W), normalised."""
         features = [self.conv1(images)]
         for block in (self.conv2, self.conv3, self.conv4, self.conv5):
             features.append(block(features[-1]))
         return features
 
     def train(self, mode: bool = True) -> "Backbone":
-        """Training mode for all but batch-norm, which keeps its pre-trained statistics."""
+        """Set training mode for all layers but batch-norm, which keeps its pre-trained statistics."""
         super().train(mode)
         for module in self.modules():
             if isinstance(module, nn.modules.batchnorm._BatchNorm):
@@ -63,8 +63,8 @@ class Backbone(nn.Module):
 
 
 def _cut(name: str, pretrained: bool) -> tuple[list[nn.Sequential], list[int]]:
-    """The network's children, in order, split after each of its five feature boundaries."""
-    # timm, and torchvision which it needs, take as long to import as PyTorch itself: not before there is one to build.
+    """Split the network's children, in order, after each of its five feature boundaries."""
+    # timm and torchvision take as long to import as PyTorch itself, so they are imported on first use.
     import timm
     from timm.models import FeatureListNet
 
@@ -76,7 +76,7 @@ def _cut(name: str, pretrained: bool) -> tuple[list[nn.Sequential], list[int]]:
     strides = [boundary["reduction"] for boundary in boundaries]
     if strides != STRIDES:
         raise ValueError(f"backbone {name!r} has feature boundaries at strides {strides}; DGRL needs {STRIDES}")
-    # EfficientNet and its kin put boundaries inside a Sequential ("blocks.2"): timm can flatten it into its stages.
+    # EfficientNet and similar networks put boundaries inside a Sequential ("blocks.2"), which timm can flatten.
     nested = any("." in boundary["module"] for boundary in boundaries)
     try:
         layers = FeatureListNet(classifier, out_indices=(0, 1, 2, 3, 4), flatten_sequential=nested)

@@ -1,4 +1,4 @@
-"""The Boundary Refinement Network (BRN), section 4 of the paper: every pixel recomputed from its neighbours."""
+"""The Boundary Refinement Network (BRN), section 4 of the paper: each pixel is recomputed from its neighbours."""
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -47,16 +47,16 @@ def propagate(saliency: Tensor, coefficients: Tensor) -> Tensor:
         The refined map, of `saliency`'s shape, in [0, 1].
 
     Raises:
-        ValueError: the number of coefficients is not an odd square, or the shapes do not go together.
+        ValueError: the number of coefficients is not the square of an odd number, or the shapes do not match.
     """
     return weigh(saliency, coefficients).sigmoid().to(torch.result_type(saliency, coefficients))
 
 
 def weigh(saliency: Tensor, coefficients: Tensor) -> Tensor:
-    """The evidence of `propagate`, Σ_d v_d · (2 s_d − 1): foreground minus background, of `saliency`'s shape.
+    """Compute the evidence of `propagate`: Σ_d v_d · (2 s_d − 1), foreground minus background, in `saliency`'s shape.
 
-    It is in float64 where the device has it: the terms of large coefficients all but cancel, and float32 would be off
-    by 1e-5.
+    The result is float64 where the device supports it: terms of large coefficients nearly cancel, and float32 would
+    have errors of 1e-5.
     """
     n = round(coefficients.shape[-3] ** 0.5)
     if n * n != coefficients.shape[-3] or n % 2 == 0:
@@ -65,8 +65,8 @@ def weigh(saliency: Tensor, coefficients: Tensor) -> Tensor:
         raise ValueError(f"map {tuple(saliency.shape)} and coefficients {tuple(coefficients.shape)} differ in size")
     batched = saliency.dim() == coefficients.dim()
     if batched and (saliency.shape[-3] != 1 or saliency.shape[:-3] != coefficients.shape[:-3]):
-        raise ValueError(f"map {tuple(saliency.shape)} and coefficients {tuple(coefficients.shape)} do not go together")
-    # Runtimes of ONNX files have float64 on some devices only.
+        raise ValueError(f"map {tuple(saliency.shape)} and coefficients {tuple(coefficients.shape)} do not match")
+    # ONNX runtimes support float64 on some devices only.
     single = saliency.device.type == "mps" or torch.compiler.is_exporting()
     precise = torch.float32 if single else torch.float64
     signed = 2 * (saliency.squeeze(-3) if batched else saliency).to(precise) - 1  # (B, H, W)
@@ -80,10 +80,10 @@ def weigh(saliency: Tensor, coefficients: Tensor) -> Tensor:
 
 
 def folded_inwards(coefficients: Tensor) -> Tensor:
-    """Return coefficients (B, n², H, W) of which none falls outside: it goes to the nearest neighbour inside.
+    """Move each coefficient (B, n², H, W) for a neighbour outside the image to the nearest neighbour inside.
 
-    `propagate` then gives what it would if the map went on beyond its sides as it is there. Only the outermost n // 2
-    pixels change, so the rest is copied once for each axis.
+    `propagate` then computes what it would if the map were padded with its border values. Only the outermost n // 2
+    pixels change.
     """
     n = round(coefficients.shape[1] ** 0.5)
     kernels = coefficients.reshape(coefficients.shape[0], n, n, *coefficients.shape[2:])  # (B, rows, columns, H, W)
@@ -104,10 +104,10 @@ def folded_inwards(coefficients: Tensor) -> Tensor:
 
 
 def _folded_strip(kernels: Tensor, kernel_axis: int, axis: int, place: int) -> Tensor:
-    """`folded_inwards` along one axis, of the pixels at `place` alone."""
+    """Fold the kernels of the pixels at `place` along one axis; see `folded_inwards`."""
     n, length = kernels.shape[kernel_axis], kernels.shape[axis]
     strip = kernels.narrow(axis, place, 1)
-    # The kernel's first and last row (or column) that lie inside the picture.
+    # First and last row (or column) of the kernel inside the image.
     first, last = max(0, n // 2 - place), min(n - 1, length - 1 - place + n // 2)
     if first == last:
         inside = [strip.sum(kernel_axis, keepdim=True)]
@@ -122,18 +122,18 @@ def _folded_strip(kernels: Tensor, kernel_axis: int, axis: int, place: int) -> T
 
 
 class BRN(nn.Module):
-    """Seven 3×3 convolutions from image and map to n² coefficients per pixel, then propagation. No pooling.
+    """Predict n² coefficients per pixel with seven 3×3 convolutions of image and map, then propagate. No pooling.
 
-    With `propagations` above 1 the map is recomputed so many times with the same coefficients; all but the last result
-    pass the taps `brn.propagated1`, `brn.propagated2` …
+    `propagations` is how many times the map is recomputed with the same coefficients. All results but the last have
+    the taps `brn.propagated1`, `brn.propagated2` …
 
-    Untrained, it returns about sigmoid(2s − 1): the last layer's bias is 1 at the centre coefficient.
+    An untrained BRN returns about sigmoid(2s − 1), because the last layer's bias is 1 at the centre coefficient.
 
     Args:
         config: kernel size n, channels, initial weights, kind of prior, normalisation of images.
 
     Attributes:
-        reach: how many pixels away an input can be to have a say in a pixel's refined value.
+        reach: largest distance in pixels at which an input can influence a pixel's refined value.
     """
 
     mean: Tensor
@@ -161,7 +161,7 @@ class BRN(nn.Module):
             layers += [convolution, nn.ReLU(inplace=True)]
         if config.refinement_std is None:
             nn.init.zeros_(convolution.weight)
-        # The kernel moves values of the map itself; the second propagation reads pixels that have kernels of their own.
+        # A kernel reads map values `radius` away; each further propagation reads pixels with kernels of their own.
         radius = config.kernel_size // 2
         self.reach = max(sum(dilations) + (config.propagations - 1) * radius, config.propagations * radius)
         identity = torch.zeros(config.kernel_size**2)
@@ -177,7 +177,7 @@ class BRN(nn.Module):
         self.register_buffer("std", torch.tensor(config.brn_std).view(3, 1, 1), persistent=False)
 
     def forward(self, images: Tensor, saliency: Tensor) -> BRNOutput:
-        """Refine `saliency` (B, 1, H, W) in [0, 1] with the help of `images` (B, 3, H, W) in [0, 1], RGB."""
+        """Refine `saliency` (B, 1, H, W) in [0, 1], guided by `images` (B, 3, H, W) in [0, 1], RGB."""
         prior = self.prior_tap(saliency.round() if self.prior == "binary" else saliency)
         seen = prior if self.sees == "prior" else saliency
         images = (images - self.mean) / self.std
@@ -186,7 +186,7 @@ class BRN(nn.Module):
             coefficients = folded_inwards(coefficients)
         coefficients = self.coefficients_tap(coefficients)
         evidence = weigh(prior, coefficients)  # (B, 1, 480, 480)
-        for number in range(1, self.propagations):  # departure: published is one
+        for number in range(1, self.propagations):  # departure: the published network propagates once
             propagated = self.propagated_tap(evidence.sigmoid().float(), number)
             evidence = weigh(propagated, coefficients)
         refined = self.refined_tap(evidence.sigmoid().float())

@@ -12,15 +12,15 @@ UNITS = (3, 4, 6, 3)
 class Unit(nn.Module):
     """One pre-activation bottleneck: normalise and rectify, then 1×1, 3×3 and 1×1 convolutions, added to the input.
 
-    The first unit of a block has no `norm1`: its input, the output of the block before, is normalised and rectified
-    already, after which feedback was added to it. Its shortcut is a 1×1 convolution.
+    The first unit of a block has no `norm1`: its input is the previous block's output, which is already normalised and
+    rectified, plus feedback. Its shortcut is a 1×1 convolution.
 
     Args:
         inputs: channels of the input.
-        width: channels inside; four times as many come out.
+        width: channels inside; the output has four times as many.
         stride: of the 3×3 convolution and of the shortcut.
         first: whether it is the first unit of its block.
-        expand_reduced: whether the shortcut reads what the first 1×1 convolution gives instead of the unit's input.
+        expand_reduced: whether the shortcut reads the output of the first 1×1 convolution instead of the unit's input.
     """
 
     def __init__(self, inputs: int, width: int, stride: int, first: bool, expand_reduced: bool = False) -> None:
@@ -37,7 +37,7 @@ class Unit(nn.Module):
         self.expand_reduced = expand_reduced
 
     def forward(self, features: Tensor) -> Tensor:
-        """(B, inputs, h, w) to (B, 4 · width, h / stride, w / stride), neither normalised nor rectified."""
+        """Map (B, inputs, h, w) to (B, 4 · width, h / stride, w / stride), neither normalised nor rectified."""
         entry = features if self.norm1 is None else F.relu(self.norm1(features))
         reduced = F.relu(self.norm2(self.conv1(entry)))
         residual: Tensor = self.conv3(F.relu(self.norm3(self.conv2(reduced))))
@@ -48,15 +48,15 @@ class Unit(nn.Module):
 
 
 def caffe_resnet50(width: int = 64) -> tuple[list[nn.Sequential], list[int]]:
-    """The five blocks and their output channels, for `dgrl.network.backbone.Backbone`.
+    """Build the five blocks and return them with their output channels, for `dgrl.network.backbone.Backbone`.
 
     The input is a picture in [0, 255]. In a pre-activation network a block's last sum is neither normalised nor
-    rectified, so each block ends with the batch-norm and ReLU that its successor's first unit would begin with (code:
-    layer_128_1_bn1, layer_256_1_bn1, layer_512_1_bn1, last_bn). This is the f_k that feedback is taken from and added
-    to, and that the side outputs read.
+    rectified, so each block ends with the batch-norm and ReLU that the next block's first unit would begin with (code:
+    layer_128_1_bn1, layer_256_1_bn1, layer_512_1_bn1, last_bn). This output is f_k: feedback is computed from it and
+    added to it, and the side outputs read it.
 
     Args:
-        width: channels of conv1, and inside conv2's units; narrower ones are for tests.
+        width: channels of conv1 and inside conv2's units; tests use fewer than 64.
     """
     conv1 = OrderedDict[str, nn.Module]()
     conv1["data_norm"] = nn.BatchNorm2d(3)
@@ -67,10 +67,10 @@ def caffe_resnet50(width: int = 64) -> tuple[list[nn.Sequential], list[int]]:
     for k, units in enumerate(UNITS, start=2):
         block = OrderedDict[str, nn.Module]()
         if k == 2:
-            # No padding, and rounded up (Caffe's way): 192² becomes 96², the last window hangs over the edge.
+            # As in Caffe, no padding and sizes rounded up: 192² becomes 96², and the last window extends past the edge.
             block["pool"] = nn.MaxPool2d(3, 2, ceil_mode=True)
-        # Departure from pre-activation ResNets: the first shortcut of all reads the reduced features (code:
-        # layer_64_1_conv_expand reads layer_64_1_conv1, after its batch-norm and ReLU).
+        # Departure from pre-activation ResNets: the network's first shortcut reads the reduced features (code:
+        # layer_64_1_conv_expand reads layer_64_1_conv1 after its batch-norm and ReLU).
         block["unit1"] = Unit(channels[-1], width, 1 if k == 2 else 2, first=True, expand_reduced=k == 2)
         for u in range(2, units + 1):
             block[f"unit{u}"] = Unit(4 * width, width, 1, first=False)

@@ -1,4 +1,4 @@
-"""Everything that decides what the network computes, in one frozen dataclass."""
+"""Settings of the network, in one frozen dataclass."""
 
 import math
 import re
@@ -8,12 +8,12 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
-# The published Caffe network takes pictures in [0, 255]. RLN's own first batch-norm normalises them; from BRN's, the
+# The published Caffe network takes pictures in [0, 255]. RLN's first batch-norm normalises its input. For BRN the
 # script stage2/test/test.m subtracts this mean (there in BGR order), and layer data_norm multiplies by 0.00392157.
 CAFFE_MEAN = (122.67892, 116.66877, 104.00699)
 CAFFE_SCALE = 0.00392157
-# Far above what anybody uses: a configuration comes with a checkpoint, which may be a stranger's, and each of these is
-# memory before the first weight is read.
+# Limits far above any useful value: a checkpoint may come from an untrusted source, and each of these settings
+# allocates memory before the first weight is read.
 MOST_STEPS, MOST_CHANNELS, LARGEST_KERNEL, MOST_DILATION, LARGEST_SIZE = 16, 1024, 31, 64, 4096
 BRN_SETTINGS = (
     *("kernel_size", "refinement_channels", "refinement_dilations", "propagations", "refinement_std"),
@@ -30,35 +30,33 @@ class DGRLConfig:
     Attributes:
         backbone: any timm network with feature boundaries at strides 2, 4, 8, 16 and 32 (paper: ResNet-50).
         steps: T, the last recurrent time step; the backbone runs T + 1 times (paper: 2).
-        context: whether the Contextual Weighting Module weights the side outputs; `False` is the paper's ablation.
+        context: whether the contextual weighting module weights the side outputs; `False` is the paper's ablation.
         share_heads: whether all time steps share one set of context modules and heads (code: one set per step).
         context_channels: channels of each of the three context filters (code: 32).
         side_channels: channels of each side output (code: 128).
-        feedback: what goes back from f_3 to f_5: the features as they are ("plain", code), or weighted by the maps of
-            the step that made them ("attended"), so that later steps go on with what attention chose.
+        feedback: what f_3 to f_5 feed back: the features unchanged ("plain", code), or multiplied by the weight maps of
+            their step ("attended"), so that later steps continue from what attention selected.
         kernel_size: n, the side of BRN's propagation kernel; odd, 3 or more (code: 5).
         refinement_channels: output channels of BRN's convolutions before the last (paper: 64, 64, 64, 128, 128, 128).
         refinement_dilations: dilations of BRN's convolutions, the last one's too; empty for 1 everywhere (paper, code).
-        refinement_padding: what BRN takes to be beyond the picture: nothing ("zeros", paper, code), or its outermost
-            pixels again ("replicate"): its convolutions see them there, and what a kernel would draw from there it
-            draws from the nearest pixel inside.
-        propagations: how often the map is recomputed with the same coefficients, each time from the one before
-            (paper, code: 1).
-        refinement_std: standard deviation of BRN's initial weights (code: 0.01; the paper's text says 0.1). None takes
-            He's for the hidden layers, so that the signal keeps its size through all seven, and 0 for the last.
+        refinement_padding: padding around BRN's input: zeros ("zeros", paper, code) or copies of the border pixels
+            ("replicate"). The latter also moves kernel weights that fall outside to the nearest pixel inside.
+        propagations: number of times the map is recomputed with the same coefficients (paper, code: 1).
+        refinement_std: standard deviation of BRN's initial weights (code: 0.01; the paper's text: 0.1). None selects
+            He initialisation for the hidden layers, which keeps the signal's scale, and 0 for the last.
         refinement_gain: initial bias of the centre coefficient, so that an untrained BRN returns about
             sigmoid(gain · (2s − 1)) (paper, code: 1).
-        prior: what BRN refines: the RLN map as it is ("soft"), or rounded to 0 and 1 ("binary", code).
-        refinement_sees: what BRN's convolutions see beside the picture: what is refined ("prior", paper, code), or the
-            RLN map as it is ("map"), which differs where the prior is binary.
+        prior: what BRN refines: the RLN map unchanged ("soft"), or rounded to 0 and 1 ("binary", code).
+        refinement_sees: the map that BRN's convolutions read beside the image: the prior ("prior", paper, code), or the
+            RLN map before rounding ("map").
         rln_size: side of RLN's square input in pixels (paper: 384).
         brn_size: side of BRN's square input in pixels (paper: 480).
         mean: RGB mean that RLN subtracts from images in [0, 1].
         std: RGB standard deviation that RLN divides by.
         brn_mean: RGB mean that BRN subtracts from images in [0, 1].
         brn_std: RGB standard deviation that BRN divides by.
-        sizing: how pictures and maps change their size: bilinear ("smooth"), or bicubic for RLN and nearest for BRN as
-            in the authors' test scripts ("published", `dgrl.network.sizing`).
+        sizing: how images and maps are resized: bilinear ("smooth"), or bicubic for RLN and nearest for BRN as in the
+            authors' test scripts ("published"). See `dgrl.network.sizing`.
 
     Raises:
         ValueError: a setting is outside its range; the message names it.
@@ -70,20 +68,20 @@ class DGRLConfig:
     share_heads: bool = False
     context_channels: int = 32
     side_channels: int = 128
-    # "attended" departs: in the published network later steps do not know where earlier ones looked.
+    # Departure: with "attended", later steps know where earlier ones looked; the published network's do not.
     feedback: Literal["plain", "attended"] = "plain"
     kernel_size: int = 5
     refinement_channels: tuple[int, ...] = (64, 64, 64, 128, 128, 128)
-    # Departure: with dilations as few layers see further.
+    # Departure: dilations give the same number of layers a larger receptive field.
     refinement_dilations: tuple[int, ...] = ()
-    # Departure: else an object that the picture's side cuts fades there.
+    # Departure: with zeros, an object cut by the image border fades there.
     refinement_padding: Literal["zeros", "replicate"] = "zeros"
     propagations: int = 1
     refinement_std: float | None = 0.01
     refinement_gain: float = 1.0
-    # Departure: the authors' script feeds BRN a rounded map. A soft one keeps what RLN is unsure about.
+    # Departure: the authors' script feeds BRN a rounded map. A soft map keeps RLN's uncertainty.
     prior: Literal["soft", "binary"] = "soft"
-    # Departure: a rounded map makes kernels differ, but hides what RLN is unsure about from what makes the kernels.
+    # Departure: with a binary prior, "map" still lets the convolutions see RLN's uncertainty.
     refinement_sees: Literal["prior", "map"] = "prior"
     rln_size: int = 384
     brn_size: int = 480
@@ -91,11 +89,11 @@ class DGRLConfig:
     std: tuple[float, float, float] = IMAGENET_STD
     brn_mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
     brn_std: tuple[float, float, float] = (1.0, 1.0, 1.0)
-    # Departure: the authors' script hands BRN nearest pixels. Bilinear ones keep edges where they are.
+    # Departure: the authors' script resizes BRN's input by nearest neighbour. Bilinear does not shift edges.
     sizing: Literal["smooth", "published"] = "smooth"
 
     def __post_init__(self) -> None:
-        # JSON has no tuples: what comes back from config.json is made a tuple again, so that equal settings are equal.
+        # JSON has no tuples. Lists from config.json become tuples again, so that equal settings compare equal.
         for name, value in vars(self).copy().items():
             if isinstance(value, list):
                 object.__setattr__(self, name, tuple(value))
@@ -132,7 +130,7 @@ class DGRLConfig:
 
     @classmethod
     def published(cls, **settings: object) -> "DGRLConfig":
-        """The authors' Caffe network and what their test scripts do around it: for their weights (`dgrl.caffe`)."""
+        """Return the settings of the authors' Caffe network and test scripts, for their weights (`dgrl.caffe`)."""
         theirs: dict[str, object] = {
             "backbone": "caffe_resnet50",
             "prior": "binary",
@@ -146,11 +144,11 @@ class DGRLConfig:
 
     @classmethod
     def for_backbone(cls, backbone: str, **settings: object) -> "DGRLConfig":
-        """The published settings with another backbone and the input normalisation it was pre-trained with."""
+        """Return the published settings with another backbone and the normalisation it was pre-trained with."""
         import timm
 
         pretrained = timm.get_pretrained_cfg(backbone)
-        if backbone == "caffe_resnet50":  # it takes [0, 255], and normalises by itself
+        if backbone == "caffe_resnet50":  # its input is in [0, 255], and its first layer normalises
             settings = {"mean": (0.0,) * 3, "std": (1 / 255,) * 3} | settings
         elif pretrained is not None:
             settings = {"mean": pretrained.mean, "std": pretrained.std} | settings
@@ -158,7 +156,7 @@ class DGRLConfig:
 
 
 def within(values: tuple[int, ...], least: int, most: int) -> bool:
-    """Whether all are from `least` to `most`."""
+    """Return whether all values are between `least` and `most`, both included."""
     return least <= min(values) and max(values) <= most
 
 
@@ -166,7 +164,7 @@ KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "
 
 
 def check_kinds(config: DGRLConfig) -> None:
-    """ValueError if a setting is not what its annotation says: JSON has no types, and Python checks none."""
+    """Raise ValueError for a setting of another type than its annotation; JSON and dataclasses do not check types."""
     for name, hint in get_type_hints(DGRLConfig).items():
         value = getattr(config, name)
         wanted = wanted_instead(value, hint)

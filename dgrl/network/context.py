@@ -1,4 +1,4 @@
-"""The Contextual Weighting Module (CWM), section 3.2 of the paper: where, at one level, to look for the object."""
+"""The contextual weighting module (CWM), section 3.2 of the paper: an attention map over one level's positions."""
 
 import torch
 from torch import Tensor, nn
@@ -18,15 +18,15 @@ class ChannelNorm(nn.Module):
         self.eps = eps
 
     def forward(self, features: Tensor) -> Tensor:
-        """`features` (B, C, h, w) with each position's vector scaled to length 1, then times the learned scale."""
-        # In float32 under autocast too: a sum of squares overflows half precision.
+        """Scale each position's vector of `features` (B, C, h, w) to length 1, then multiply by the learned scale."""
+        # float32 under autocast too, because a sum of squares overflows half precision.
         features = features.float()
         norm = (features.square().sum(1, keepdim=True) + self.eps).sqrt()  # (B, 1, h, w)
         return features / norm * self.scale
 
 
 class ContextualWeighting(nn.Module):
-    """A weight for each position of one level's features, learned from contexts of three sizes.
+    """Compute a weight for each position of one level's features from contexts of three sizes.
 
     Shapes for ResNet-50's conv4 at 384²: features (B, 1024, 24, 24), weight map (B, 1, 12, 12).
 
@@ -48,11 +48,11 @@ class ContextualWeighting(nn.Module):
                 fill_gaussian(module, std=0.01)  # (code)
 
     def forward(self, features: Tensor, t: int) -> Tensor:
-        """The weight map of time step `t`, (B, 1, h/2, w/2): positive, with a mean of 1 over its positions."""
+        """Return the weight map of time step `t`, (B, 1, h/2, w/2): positive, with a mean of 1 over its positions."""
         height, width = features.shape[-2:]
         features = resize(features, ((height + 1) // 2, (width + 1) // 2))  # (B, 1024, 12, 12)
         contexts = [norm(conv(features)) for conv, norm in zip(self.filters, self.norms, strict=True)]
         response = self.mask(torch.cat(contexts, 1)).float()  # (B, 1, 12, 12)
-        # Softmax over the N positions, times N: the mean is 1, so that an even map leaves the features as they are.
+        # Softmax over the N positions, times N: the mean is 1, so an even map leaves the features unchanged.
         weights = response.flatten(2).softmax(-1) * response[0, 0].numel()
         return self.tap(weights.view_as(response), t)

@@ -7,12 +7,12 @@ from torch.nn import functional as F
 
 
 def resize(maps: Tensor, size: Sequence[int]) -> Tensor:
-    """Bilinear with aligned corners, as Caffe's Interp layer: every resizing inside RLN (code)."""
+    """Resize bilinearly with aligned corners, like Caffe's Interp layer. All resizing inside RLN uses it (code)."""
     return F.interpolate(maps, size=tuple(size), mode="bilinear", align_corners=True)
 
 
 def fill_gaussian(convolution: nn.Conv2d, std: float) -> None:
-    """Initial weights from a Gaussian of mean 0, biases 0 (Caffe's "gaussian" filler)."""
+    """Draw initial weights from a Gaussian of mean 0 and set biases to 0 (Caffe's "gaussian" filler)."""
     nn.init.normal_(convolution.weight, std=std)
     if convolution.bias is not None:
         nn.init.zeros_(convolution.bias)

@@ -1,4 +1,4 @@
-"""Average of RLN's maps over the images and their mirror images: what `quality="high"` means."""
+"""RLN's maps averaged over the images and their mirror images, for `quality="high"`."""
 
 import torch
 
@@ -7,9 +7,9 @@ from dgrl.taps import listening_mirrored
 
 
 def localise_twice(rln: RLN, squares: torch.Tensor, steps: int | None = None) -> RLNOutput:
-    """Run RLN on the images and on their mirror images, and average what both give at every time step.
+    """Run RLN on the images and on their mirror images, and average both results at every time step.
 
-    Edits hold for both passes: in the second one taps see what they would see in the first.
+    Edits apply to both passes; values at taps of the second pass are flipped back first.
 
     Args:
         rln: the network.

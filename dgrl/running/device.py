@@ -1,4 +1,4 @@
-"""Where a network runs. Programs choose; model code never does."""
+"""Choose the device. Programs call this; model code never chooses a device."""
 
 from typing import TYPE_CHECKING
 
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 
 
 class DeviceError(ValueError):
-    """A device or precision cannot be had; the message says which and what can."""
+    """A device or precision is not available; the message says which, and what is available."""
 
 
 def choose_device(name: str = "auto") -> torch.device:
-    """The device called `name`: "cpu", "cuda", "cuda:1", "mps", or "auto" for the fastest one there is.
+    """Return the device called `name`: "cpu", "cuda", "cuda:1", "mps", or "auto" for the fastest one available.
 
     Raises:
-        DeviceError: this machine, or this PyTorch, does not have it.
+        DeviceError: this machine or this PyTorch build does not have it.
     """
     available = ["cpu"]
     if torch.backends.mps.is_available():
@@ -29,19 +29,19 @@ def choose_device(name: str = "auto") -> torch.device:
     if name == "auto":
         return torch.device(available[0])
     if name not in available:
-        raise DeviceError(f"device {name!r} is not available here; there is {', '.join(available)} (or auto)")
+        raise DeviceError(f"device {name!r} is not available here; choose from {', '.join(available)}, auto")
     return torch.device(name)
 
 
 def rewrite_for_inference(model: "DGRL", device: torch.device) -> None:
-    """Make the network ready for inference where it is, then move it to `device`; it cannot be saved afterwards.
+    """Rewrite the network for inference in place and move it to `device`; it cannot be saved afterwards.
 
-    Its convolutions get the memory layout that devices are fastest with, and take in the batch-norms after them. A GPU
-    computes them in float32 from then on: PyTorch's own choice is TF32, whose 10 bits move the edges of maps.
+    Convolutions become channels-last, and batch-norms after them are folded in. On a GPU convolutions then use float32:
+    PyTorch's default, TF32, has 10 bits of precision, which moves the edges of maps.
     """
     if device.type == "cuda":
         torch.backends.cudnn.allow_tf32 = False
-    # Computing comes first: a CUDA device may be one that ZeroGPU only emulates (`dgrl.app.zero_gpu`).
+    # Fold before moving: the CUDA device may only be emulated (ZeroGPU, `dgrl.app.zero_gpu`).
     model.rln.backbone = folded(model.rln.backbone)
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload, unused-ignore]  # PyTorch 2.11's types
     model.to(device)

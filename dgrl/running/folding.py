@@ -1,4 +1,4 @@
-"""Batch-norms folded into the convolutions before them: the same backbone, with fewer passes over its features."""
+"""Fold batch-norms into the convolutions before them, so that inference reads and writes features less often."""
 
 import copy
 from itertools import pairwise
@@ -13,15 +13,15 @@ PROBE_SIDE = 64
 
 
 def folded(backbone: Backbone) -> Backbone:
-    """A copy for inference in which each batch-norm that follows a convolution is part of it; the rest is shared.
+    """Return a copy for inference in which each batch-norm after a convolution is part of it; the rest is shared.
 
-    It computes the same, but its tensors have other values and no batch-norms: it cannot be saved as a checkpoint. What
-    follows what is read from the order of a module's children, which is how networks are written but not a law; so the
-    copy is tried on noise, and where it does not give the same, `backbone` itself is returned.
+    The copy has no batch-norms and other weights, so it cannot be saved as a checkpoint. The order of layers is taken
+    from the order of a module's children, which need not be the order of computation. The copy is therefore compared
+    with `backbone` on noise; if their results differ, `backbone` itself is returned.
     """
     device = next(backbone.parameters()).device
     probe = torch.rand(1, 3, PROBE_SIDE, PROBE_SIDE, generator=torch.Generator().manual_seed(0)).to(device)
-    # What is not folded is shared. To copy every weight would also take minutes where CUDA is emulated.
+    # Tensors that are not folded are shared. Copying all of them takes minutes where CUDA is emulated.
     shared: dict[int, object] = {id(tensor): tensor for tensor in (*backbone.parameters(), *backbone.buffers())}
     lighter = copy.deepcopy(backbone, shared).eval()
     for module in list(lighter.modules()):

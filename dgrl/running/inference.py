@@ -1,4 +1,4 @@
-"""The copy of a network that runs for inference: folded, in the memory layout in which convolutions are fastest."""
+"""A copy of a network for inference: folded, with channels-last convolutions."""
 
 import copy
 from types import FunctionType, MethodType
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 
 class InferenceCopy:
-    """Makes the fast copy of one network on first use, and again when the network has changed since.
+    """Makes the fast copy of one network on first use, and again after the network has changed.
 
-    The network itself stays as it is, for training, gradients and saving. The copy computes the same within rounding.
-    A network in training mode or with hooks is used itself: a hook waits for the modules that it was put on.
+    The network itself is not changed. The copy computes the same within rounding. A network in training mode or with
+    hooks is used itself, because hooks belong to its own modules.
 
     Args:
-        rewritten: the network has been rewritten for inference itself (`rewrite_for_inference`), and needs no copy.
+        rewritten: whether the network itself was rewritten for inference (`rewrite_for_inference`) and needs no copy.
     """
 
     def __init__(self, rewritten: bool = False) -> None:
@@ -37,7 +37,7 @@ class InferenceCopy:
         """Return the network to run: an up-to-date copy, or `network` itself."""
         if self.rewritten or any(module.training or _has_hooks(module) for module in network.modules()):
             return network
-        if any(tensor.is_inference() for tensor in network.parameters()):  # they count no changes
+        if any(tensor.is_inference() for tensor in network.parameters()):  # inference tensors have no version counter
             return network
         state = _state(network)
         if self._copy is None or state != self._made_of:
@@ -64,10 +64,10 @@ def _has_hooks(module: nn.Module) -> bool:
 
 
 def _state(network: nn.Module) -> list[tuple[object, ...]]:
-    """What tells whether a network has changed: its modules, their settings, and each tensor's memory and version.
+    """Return what shows whether a network has changed: its modules, their settings, each tensor's memory and version.
 
-    The list holds the modules and tensors, so that Python does not give their identity to others. What changes a
-    tensor through `.data` or NumPy does not count as a version, and is not seen.
+    The list keeps references to modules and tensors, so that their identities are not reused. Changes through `.data`
+    or NumPy do not change a tensor's version and are not detected.
     """
     tensors = (*network.parameters(), *network.buffers())
     modules: list[tuple[object, ...]] = [(module, _settings(module)) for module in network.modules()]
@@ -75,7 +75,7 @@ def _state(network: nn.Module) -> list[tuple[object, ...]]:
 
 
 def _settings(module: nn.Module) -> dict[str, object]:
-    """Plain attributes and replaced methods of a module."""
+    """Return the plain attributes and replaced methods of a module."""
     kinds = (bool, int, float, str, DGRLConfig, FunctionType, MethodType)
     return {name: value for name, value in vars(module).items() if isinstance(value, kinds)}
 

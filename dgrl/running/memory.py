@@ -1,20 +1,19 @@
-"""What the process does with the memory that tensors free. Programs choose; the library never does."""
+"""Set whether the process keeps freed memory. Programs call this; the library never does."""
 
 import ctypes
 import sys
 from collections.abc import Callable
 
 _MALLOC_SETTINGS = {-3: 2**30, -1: 2**31 - 1, -8: 1}
-"""M_MMAP_THRESHOLD and M_TRIM_THRESHOLD of malloc.h, in bytes, and M_ARENA_MAX: other arenas cannot grow beyond 64 MB,
-so that threads with one of their own would fetch each large piece anew."""
+"""M_MMAP_THRESHOLD and M_TRIM_THRESHOLD of malloc.h, in bytes, and M_ARENA_MAX. Further arenas cannot grow beyond
+64 MB, so their threads would request each large block from the kernel."""
 
 
 def keep_freed_memory() -> None:
-    """Let the C library keep what tensors free for the next ones (glibc; elsewhere nothing changes).
+    """Let the C library keep freed memory for the next tensors (glibc; no effect elsewhere).
 
-    By default it returns large pieces to the kernel, and a CPU then spends up to a third of its time on fetching them
-    anew, page by page. The process goes on holding the most that it has needed, and its threads share it, until
-    `return_freed_memory`.
+    By default glibc returns large blocks to the kernel, and requesting them again, page by page, takes up to a third of
+    the time on a CPU. The process keeps its largest amount of memory until `return_freed_memory`.
     """
     mallopt = _of_glibc("mallopt")
     if mallopt is not None:
@@ -23,12 +22,12 @@ def keep_freed_memory() -> None:
 
 
 def return_freed_memory() -> None:
-    """Give the kernel once what `keep_freed_memory` holds for later, gaps between what is in use included."""
+    """Return memory that `keep_freed_memory` holds to the kernel once, including gaps between used blocks."""
     malloc_trim = _of_glibc("malloc_trim")
     if malloc_trim is not None:
         malloc_trim(0)
 
 
 def _of_glibc(function: str) -> Callable[..., int] | None:
-    """A function of the C library; None where it has none of that name."""
+    """Return a function of glibc; None on other systems."""
     return getattr(ctypes.CDLL(None), function, None) if sys.platform == "linux" else None

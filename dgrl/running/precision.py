@@ -1,8 +1,8 @@
-"""In which precision a network's layers compute: chosen once, where the network is placed, and never in a forward pass.
+"""Choose the precision of a network's layers, once, when the network is placed on a device.
 
-Half precision in the backbone, in CWM or in the classifier moves the edges of RLN's maps for all to see (bf16: by up to
-0.8); in side outputs and feedback it does not (bf16: by 0.005), and BRN bears it. Those layers alone can have it. In
-training such noise averages out, so there Accelerate lowers everything (autocast).
+Half precision in the backbone, in CWM or in the classifier visibly moves the edges of RLN's maps (bf16: by up to 0.8).
+In side outputs, feedback and BRN it does not (bf16: by 0.005), so only those layers can use it. In training such noise
+averages out, and Accelerate's autocast applies to all layers.
 """
 
 import copy
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 Precision = Literal["fp32", "bf16", "fp16"]
 
 VISIBLE = 0.02
-"""By how much, in saliency, half precision may move a map: about 5 of 255 grey levels."""
+"""Largest change of saliency that half precision may cause: about 5 of 255 grey levels."""
 PROBE_SIDE = 128
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 class InPrecision(nn.Module):
-    """A layer that computes in another precision than what surrounds it.
+    """A layer that computes in another precision than the layers around it.
 
     Attributes:
-        exact: the layer as it was.
+        exact: the original layer.
     """
 
     def __init__(self, exact: nn.Module, dtype: torch.dtype) -> None:
@@ -39,13 +39,13 @@ class InPrecision(nn.Module):
         self.dtype = dtype
 
     def forward(self, features: Tensor) -> Tensor:
-        """What the layer gives, in the precision of `features`."""
+        """Run the layer in its precision; return the result in the precision of `features`."""
         lowered: Tensor = self.lowered(features.to(self.dtype))
         return lowered.to(features.dtype)
 
 
 def set_precision(model: "DGRL", precision: Precision) -> None:
-    """Let the layers that bear half precision compute in `precision`; with "fp32" they are as they were."""
+    """Set the precision of the layers that tolerate half precision; "fp32" restores the original layers."""
     layers = [f"rln.heads.{number}.side.{level}" for number in range(len(model.rln.heads)) for level in LEVELS]
     layers += [f"rln.recurrent_step.feedback.{block}" for block in BLOCKS]
     for name in (*layers, "brn.layers"):
@@ -55,9 +55,9 @@ def set_precision(model: "DGRL", precision: Precision) -> None:
 
 
 def choose_precision(name: str, device: torch.device) -> Precision:
-    """The precision called `name`: "fp32", "bf16", "fp16", or "auto".
+    """Return the precision called `name`: "fp32", "bf16", "fp16" or "auto".
 
-    "auto" is bf16 where the hardware computes in it, else fp32.
+    "auto" is bf16 where the hardware supports it, else fp32.
 
     Raises:
         DeviceError: there is no such precision.
@@ -66,14 +66,14 @@ def choose_precision(name: str, device: torch.device) -> Precision:
         return "bf16" if _computes_in_bf16(device) else "fp32"
     if name in _DTYPES:
         return name  # type: ignore[return-value]
-    raise DeviceError(f"precision {name!r} is unknown; there is {', '.join(_DTYPES)} (or auto)")
+    raise DeviceError(f"precision {name!r} is unknown; choose from {', '.join(_DTYPES)}, auto")
 
 
 def settle_precision(model: "DGRL", name: str) -> tuple[Precision, float]:
-    """Run a network in the precision called `name`; which one that is, and how far it moves the maps from float32's.
+    """Set a network's precision by `name`; return it and the largest difference from the maps in float32.
 
-    That is measured on a small probe, at every time step and after BRN. With "auto", a network that half precision
-    moves by more than `VISIBLE` runs in float32.
+    The difference is measured on a small synthetic image, at every time step and after BRN. With "auto", a network
+    whose maps change by more than `VISIBLE` runs in float32.
 
     Raises:
         DeviceError: there is no such precision.
@@ -88,7 +88,7 @@ def settle_precision(model: "DGRL", name: str) -> tuple[Precision, float]:
 
 @torch.inference_mode()
 def _difference(model: "DGRL", precision: Precision) -> float:
-    """The largest difference between the maps of a bright disc on a slope, in `precision` and in float32."""
+    """Return the largest difference between maps in `precision` and in float32, of a bright disc on a gradient."""
     across = torch.linspace(-1, 1, PROBE_SIDE, device=model.device)
     disc = (across[:, None] ** 2 + across**2 < 0.3).float()
     shades = torch.tensor([0.3, 0.4, 0.6], device=model.device).view(1, 3, 1, 1)
@@ -104,7 +104,7 @@ def _difference(model: "DGRL", precision: Precision) -> float:
 
 
 def in_use(device: torch.device, precision: Precision, difference: float = 0.0) -> str:
-    """What is in use, and what the precision changes, for people: "cpu, bf16 (maps within 0.005 of fp32's)"."""
+    """Describe device and precision in words, for example "cpu, bf16 (maps within 0.005 of fp32's)"."""
     gpu = f" ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else ""
     visible = ", a visible change" if difference > VISIBLE else ""
     change = f" (maps within {difference:.3f} of fp32's{visible})" if difference else ""
@@ -116,7 +116,7 @@ def _computes_in_bf16(device: torch.device) -> bool:
         return torch.cuda.is_bf16_supported(including_emulation=False)
     if device.type != "cpu":
         return False
-    # PyTorch has no public question for this in all of its versions from 2.8 on; oneDNN emulates bf16, slowly, on CPUs
-    # that have neither AVX512-BF16 nor AMX.
+    # Not all PyTorch versions from 2.8 on have a public function for this. oneDNN emulates bf16, slowly, on CPUs with
+    # neither AVX512-BF16 nor AMX.
     questions = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
     return any(getattr(torch.cpu, question, bool)() for question in questions)

@@ -7,6 +7,6 @@ from tqdm import tqdm
 
 
 def bar(*arguments: Any, **settings: Any) -> "tqdm[Any]":
-    """`tqdm` that writes a line every half minute where no one watches a terminal."""
+    """Create a `tqdm` bar that, outside a terminal, writes a line every half minute."""
     interval = 0.5 if sys.stderr.isatty() else 30
     return tqdm(*arguments, mininterval=interval, maxinterval=interval, **settings)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision.transforms import v2
 
-from dgrl.data.crops import CropData, valid_interior, cut
+from dgrl.data.crops import CropData, cut, valid_interior
 from dgrl.data.pairs import Pair, SaliencyData, augmentation, plain_resize
 from dgrl.model import DGRL
 from dgrl.network.brn import BRNOutput

@@ -333,7 +333,11 @@ BAD: dict[str, tuple[Target, dict[str, object], str]] = {
     "a method": (ObjectTarget(), {"method": "magic"}, "no method 'magic': choose integrated_gradients"),
     "a baseline": (ObjectTarget(), {"baseline": "white"}, "no baseline 'white': choose blurred, grey, black"),
     "a block": (ObjectTarget(), {"method": "grad_cam", "block": "conv6"}, "no block 'conv6'"),
-    "a block's later step": (PixelTarget(0, 0, 1), {"method": "grad_cam", "block_step": 2}, "from t = 0 to there"),
+    "a block's later step": (
+        PixelTarget(0, 0, 1),
+        {"method": "grad_cam", "block_step": 2},
+        "block_step must be 0 to 1",
+    ),
     "a block above the level": (
         CellTarget("conv3", 0, 0),
         {"method": "grad_cam", "block": "conv4"},
@@ -343,7 +347,7 @@ BAD: dict[str, tuple[Target, dict[str, object], str]] = {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_what_is_not_there_is_refused_in_words(network: DGRL, astronaut: NDArray[np.uint8], name: str) -> None:
+def test_unknown_settings_are_refused_in_words(network: DGRL, astronaut: NDArray[np.uint8], name: str) -> None:
     target, settings, message = BAD[name]
     with pytest.raises(ValueError, match=message):
         attribute(network, astronaut, target, **settings)

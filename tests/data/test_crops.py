@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from dgrl.data.crops import CropData, valid_interior, cut, windows
+from dgrl.data.crops import CropData, cut, valid_interior, windows
 from dgrl.data.pairs import plain_resize
 from dgrl.network.brn import BRN
 from dgrl.network.config import DGRLConfig

@@ -8,7 +8,7 @@ import torch
 
 from dgrl.attribution.attribute import attribute
 from dgrl.attribution.question import METHODS, PixelTarget
-from dgrl.data.crops import valid_interior, cut
+from dgrl.data.crops import cut, valid_interior
 from dgrl.files import EXAMPLES
 from dgrl.images import read_image
 from dgrl.running.device import rewrite_for_inference
