@@ -45,15 +45,16 @@ def checked_pairs(
     data: list[str] | None = None,
     download: bool = False,
     skip_bad: bool = False,
+    masks_only: bool = False,
 ) -> Checked:
-    """The pairs in all folders and data sets, each looked at, and the problems that were passed over.
+    """Check the pairs in all folders and data sets; return the sound ones and the problems.
 
     Raises:
         DataError: the options do not go together or leave nothing; a name to leave out matches no picture; or, without
             `skip_bad`, a picture or mask cannot be used; all those are then listed on stderr.
     """
     sources = folders(images or [], masks or [], data or [], download)
-    checked = check(sources, read_names(without or []), read_names(only) if only else None)
+    checked = check(sources, read_names(without or []), read_names(only) if only else None, masks_only)
     for note in checked.notes + checked.remarks:
         tell(note)
     if checked.unknown:

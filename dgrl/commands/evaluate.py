@@ -62,13 +62,14 @@ def evaluate(
     """
     if maps is not None and (steps is not None or not refine or quality != "normal"):
         raise typer.BadParameter("--steps, --quality and --no-refine are for a network, not for --maps")
-    if maps is not None and not images:
+    masks_only = maps is not None and not images
+    if masks_only:
         images = masks  # maps are measured by masks alone; a report shows these for the photos
     if report is not None:
         require("report")
     for folder in filter(None, (report, json_file and json_file.parent)):
         folder.mkdir(parents=True, exist_ok=True)  # hours later it would be too late to find that it cannot be made
-    checked = checked_pairs(images, masks, without, only, data, download, skip_bad)
+    checked = checked_pairs(images, masks, without, only, data, download, skip_bad, masks_only)
     share, device = join_processes(device)
     settings = {"threads": threads, "progress": True, "share": share}
     turn_down = refuse if skip_bad else None

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -129,13 +130,19 @@ class Checked:
         return self.pairs
 
 
-def check(sources: Iterable[Folders], exclude: Collection[str] = (), only: Collection[str] | None = None) -> Checked:
+def check(
+    sources: Iterable[Folders],
+    exclude: Collection[str] = (),
+    only: Collection[str] | None = None,
+    masks_only: bool = False,
+) -> Checked:
     """Pair the pictures and masks of all folders by stem, and look for whatever is wrong with them.
 
     Args:
         sources: the folders.
         exclude: names to leave out, with their problems; see `dgrl.data.names.find_names` for how they may be written.
         only: names to keep; by default all.
+        masks_only: there are no pictures, and the masks' folders are given as theirs.
 
     Raises:
         DataError: a folder is missing.
@@ -155,7 +162,7 @@ def check(sources: Iterable[Folders], exclude: Collection[str] = (), only: Colle
     gone = set(unknown)
     problems += [Problem(NOT_THERE, name, name) for name in missing if name not in gone]
     with ThreadPoolExecutor(_THREADS) as threads:
-        judged = list(threads.map(_judge, pairs))
+        judged = list(threads.map(partial(_judge, masks_only=masks_only), pairs))
     sound = [pair for pair, one in zip(pairs, judged, strict=True) if one.problem is None]
     problems += [one.problem for one in judged if one.problem is not None]
     notes = [note for one in listed for note in one.notes + one.names()]
@@ -269,8 +276,12 @@ class Judged:
     share: float = 0.0
 
 
-def _judge(pair: Pair) -> Judged:
-    """Look at a pair."""
+def _judge(pair: Pair, masks_only: bool = False) -> Judged:
+    """Check a pair; with `masks_only` the mask may be its own picture."""
+    if not masks_only and _same_file(pair):
+        return Judged(
+            Problem(PHOTO, pair.stem, f"{pair.mask}: it is the picture itself, not an object in white on black")
+        )
     try:
         levels = read_levels(pair.mask)
         height, width = levels.values.shape
@@ -278,9 +289,9 @@ def _judge(pair: Pair) -> Judged:
             height, width = read_image(pair.image).shape[:2]
     except ImageError as error:
         return Judged(Problem(UNREADABLE, pair.stem, str(error)))
-    if is_photo(pair, levels.values):
-        same = "it is the picture itself" if _same_file(pair) else "it has the grey levels of a photo"
-        return Judged(Problem(PHOTO, pair.stem, f"{pair.mask}: {same}, not an object in white on black"))
+    if not masks_only and is_photo(pair, levels.values):
+        grey = "it has the grey levels of a photo, not an object in white on black"
+        return Judged(Problem(PHOTO, pair.stem, f"{pair.mask}: {grey}"))
     if levels.values.shape != (height, width):
         sizes = f"{levels.values.shape[1]}×{levels.values.shape[0]}, the picture {width}×{height}"
         return Judged(Problem(SIZES, pair.stem, f"{pair.mask}: {sizes}"), levels.meaning)

@@ -107,7 +107,7 @@ def test_download_makes_a_set_that_is_found(tmp_path, monkeypatch, together):
         root = tmp_path / "data"
         lines = []
         assert len(check([folders_of("ECSSD", root, download=True, say=lines.append)]).sound()) == 3
-        assert sum("checksum is not known" in line for line in lines) == len(files)
+        assert sum("checksum is unknown" in line for line in lines) == len(files)
         asked = len(server.requests)
         pairs = pairs_of(None, None, data=[f"ECSSD={root}"], download=True)
         assert len(pairs) == 3
