@@ -63,3 +63,8 @@ def test_the_page_links_to_the_glossary_in_the_repository():
     address, _, path = GLOSSARY.partition("/blob/main/")
     assert address == PROJECT["urls"]["Repository"]
     assert (DOCS.parent / path).is_file()
+
+
+def test_the_readme_is_short():
+    lines = (DOCS.parent / "README.md").read_text(encoding="utf-8").splitlines()
+    assert len(lines) <= 150, "move details to docs/"

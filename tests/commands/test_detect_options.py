@@ -220,17 +220,18 @@ def test_version():
     assert cli.with_values(["--trim", "a.png", "--trim"]) == ["--trim=0", "a.png", "--trim=0"]
 
 
-def commands_in_readme():
-    """The right column of README's table for those who come from rembg."""
-    table = (Path(__file__).parents[2] / "README.md").read_text("utf-8").partition("### Coming from rembg")[2]
+def commands_for_users_of_rembg():
+    """Return the right column of the table in docs/command-line.md."""
+    page = Path(__file__).parents[2] / "docs" / "command-line.md"
+    table = page.read_text("utf-8").partition("## Coming from rembg")[2]
     rows = [line.split(" | ") for line in table.partition("\n## ")[0].splitlines() if line.startswith("| ")]
     commands = [row[2].strip(" |`") for row in rows[1:]]
     assert len(commands) > 8
     return [command for command in commands if command.startswith("dgrl detect ") and "<" not in command]
 
 
-@pytest.mark.parametrize("command", commands_in_readme())
-def test_what_the_readme_says_to_those_who_come_from_rembg(dgrl, here, command):
+@pytest.mark.parametrize("command", commands_for_users_of_rembg())
+def test_each_command_for_users_of_rembg_works(dgrl, here, command):
     photo(here / "in.jpg", (200, 260))
     photo(here / "in" / "a.jpg")
     code, _, err = dgrl(*shlex.split(command)[1:])
