@@ -37,7 +37,7 @@ gpu-check: $(VENV)/ready-dev
 
 soak: $(VENV)/ready-dev ## what takes long: 2,000 requests by 20 visitors at once, ten minutes of fuzzing
 	$(BIN)/python -m tests.helpers.soak
-	for door in caffe image trace; do $(BIN)/python -W ignore -m tests.helpers.fuzz $$door 200 || exit 1; done
+	for reader in caffe image trace; do $(BIN)/python -W ignore -m tests.helpers.fuzz $$reader 200 || exit 1; done
 
 check: $(VENV)/ready-dev node_modules/ready ## lint, format and types of Python and JavaScript, and the words (needs Node.js)
 	$(BIN)/ruff check .
@@ -46,7 +46,7 @@ check: $(VENV)/ready-dev node_modules/ready ## lint, format and types of Python 
 	$(BIN)/python -m tests.helpers.prose
 	npm run --silent check
 
-format: $(VENV)/ready-dev node_modules/ready ## mend what can be mended
+format: $(VENV)/ready-dev node_modules/ready ## fix what can be fixed automatically
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	npm run --silent format
@@ -63,7 +63,7 @@ notebooks: $(VENV)/ready-dev ## execute every notebook from top to bottom and ke
 docs: $(VENV)/ready-dev ## build the documentation with its live pages in site/; a link that leads nowhere is an error
 	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
-screenshots: $(VENV)/ready-dev ## take the README's pictures of the app anew
+screenshots: $(VENV)/ready-dev ## take the README's pictures of the app again
 	$(BIN)/python docs/screenshots.py
 
 web: $(VENV)/ready-dev node_modules/ready ## build the static page, web/dist (needs Node.js); WEIGHTS=FOLDER for another checkpoint
@@ -83,7 +83,7 @@ $(VENV)/ready-dev: $(VENV)/ready
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,docs]'
 	@touch $@
 
-# Tools that check the scripts, and what runs the network in the static page. Whoever uses DGRL needs neither them nor
+# Tools that check the scripts, and what runs the network in the static page. Users of DGRL need neither them nor
 # Node.js.
 node_modules/ready: package.json package-lock.json
 	@node -e 'process.exit(Number.parseInt(process.versions.node) < 18 ? 1 : 0)' && command -v npm >/dev/null \

@@ -28,7 +28,7 @@ from dgrl.taps import Change, Edit, Recorder, as_edits, check_edits, listening, 
 from dgrl.trace import Array, Trace
 
 Edits = Sequence[Edit | tuple[str, Change]] | Mapping[str, Change]
-"""Alterations of what passes through taps: `Edit`s, (tap, change) pairs, or a mapping of taps to changes."""
+"""Changes made at taps: `Edit`s, (tap, change) pairs, or a mapping of taps to changes."""
 
 Quality = Literal["normal", "high"]
 """How RLN's map is made: by one pass, or as the average over the photo and its mirror image."""

@@ -62,8 +62,8 @@ class Explorer(anywidget.AnyWidget):
 
     def __init__(self, traces: list[Trace], names: tuple[str, str]) -> None:
         bundles = [bundle(trace, found=found(trace)) for trace in traces]
-        striking = traces[0].most_changed(count=1)[0]
-        state = {"x": striking.x, "y": striking.y, "pinned": True}
+        most_changed = traces[0].most_changed(count=1)[0]
+        state = {"x": most_changed.x, "y": most_changed.y, "pinned": True}
         super().__init__(first=bundles[0], second=b"".join(bundles[1:]), names=list(names), state=state)
         self.traces = traces
         self.on_msg(self._answer)

@@ -55,7 +55,7 @@ def load_model(weights: str | None, device: str = "auto", precision: str = "auto
 
 
 def refuse(error: Exception) -> None:
-    """Report an input that is passed over."""
+    """Report an input that is skipped."""
     log.error("dgrl: %s", one_line(str(error)))
     log.debug("", exc_info=error)
 

@@ -33,7 +33,7 @@ SkipBad = Annotated[
 
 
 def pairs_of(*folders: Any, **options: Any) -> list[Pair]:
-    """The pairs that `checked_pairs` finds, without the problems that were passed over."""
+    """The pairs that `checked_pairs` finds, without the problems that were skipped."""
     return checked_pairs(*folders, **options).pairs
 
 

@@ -55,7 +55,7 @@ def evaluate(
         typer.Option(help="Folder for table, numbers of every picture, PR and F curves, and the worst pictures."),
     ] = None,
 ) -> None:
-    """Measure a checkpoint, or anybody's maps, on pictures with masks: every time step, and after BRN.
+    """Measure a checkpoint, or the maps of any method, on pictures with masks: every time step, and after BRN.
 
     Several processes share the work: `torchrun --nproc-per-node N -m dgrl evaluate …`, or `accelerate launch -m dgrl …`
     where there are several GPUs.
@@ -90,7 +90,7 @@ def evaluate(
     skipped = len(checked.problems) + result.refused
     if skipped:
         if is_main_process():
-            log.error("dgrl: passed over: %d", skipped)
+            log.error("dgrl: skipped: %d", skipped)
         raise typer.Exit(2)
 
 

@@ -41,7 +41,7 @@ def find_photos(
         arguments: files and folders; `STANDARD_INPUT` is taken as it is.
         refuse: told, as an ImageError, of what was meant as a picture and is none: what does not exist, a folder
             without pictures.
-        pass_over: told, likewise, of what else is passed over.
+        pass_over: told, likewise, of what else is skipped.
         out: a folder of which nothing is said where it lies within another one, and which is not searched there.
         recursive: also those in folders within the folders named, but not behind links.
     """
@@ -101,11 +101,11 @@ def _in_folder(folder: Path, refuse: Tell, pass_over: Tell, out: Path | None, re
             others.append(path)
     for path in others[:_LISTED]:
         what = "a folder; --recursive does its pictures too" if path.is_dir() else "not a picture"
-        pass_over(ImageError(f"{path}: passed over, {what}"))
+        pass_over(ImageError(f"{path}: skipped, {what}"))
     if len(others) > _LISTED:
-        pass_over(ImageError(f"{folder}: passed over, {len(others) - _LISTED} more that are no pictures"))
+        pass_over(ImageError(f"{folder}: skipped, {len(others) - _LISTED} more that are no pictures"))
     if maps:
-        pass_over(ImageError(f"{folder}: passed over, maps and cut-outs of an earlier run: {maps}"))
+        pass_over(ImageError(f"{folder}: skipped, maps and cut-outs of an earlier run: {maps}"))
     if not photos and not refused:
         raise ImageError(f"{folder}: there are no pictures in this folder")
 

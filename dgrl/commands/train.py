@@ -59,7 +59,7 @@ def train(
         ),
     ] = None,
     init: Annotated[str | None, typer.Option(help="Checkpoint to start from.")] = None,
-    new_brn: Annotated[bool, typer.Option(help="Of --init take RLN only, and start BRN anew.")] = False,
+    new_brn: Annotated[bool, typer.Option(help="Keep RLN from --init and reinitialise BRN.")] = False,
     backbone: Annotated[str, typer.Option(help="A timm network, when training starts anew.")] = "resnet50",
     pretrained: Annotated[bool, typer.Option(help="Start the backbone from ImageNet weights.")] = True,
     steps: Annotated[
@@ -271,8 +271,8 @@ def without_kept_out(pairs: list[Pair], settings: dict[str, Any]) -> tuple[list[
     others = [Path(name) for name in settings.get("elsewhere", ())]
     elsewhere = pairs_of([others[0]], [others[1]]) if others else []
     if len(kept) == len(pairs):
-        raise DataError("all pictures are kept out: none is left to train with")
-    return [pair for pair in pairs if pair.stem not in stems], {"kept out": kept, "elsewhere": elsewhere}
+        raise DataError("all pictures are held out: none is left to train with")
+    return [pair for pair in pairs if pair.stem not in stems], {"held out": kept, "elsewhere": elsewhere}
 
 
 def named(pairs: list[Pair], files: Iterable[str], option: str) -> set[str]:

@@ -159,7 +159,7 @@ def ready(model: DGRL, fold: bool = True) -> DGRL:
     """A copy on the CPU, in float32, with batch-norms folded away.
 
     Not where weights are then stored in half precision: checkpoints hold them so, and once folded they are others,
-    which would be rounded anew. onnxruntime folds them itself when it loads the file.
+    which would be rounded again. onnxruntime folds them itself when it loads the file.
     """
     network = copy.deepcopy(model).cpu().float().eval()
     if fold:
@@ -246,7 +246,7 @@ def recorded(network: DGRL, steps: int, edits: list[Edit], batch: Mapping[str, T
 def compared(
     network: DGRL, steps: int, session: Any, feeds: Inputs, edits: list[Edit], batch: Mapping[str, Tensor]
 ) -> tuple[dict[str, Array], dict[str, Array], list[Edit]]:
-    """What passes the file's taps for one picture, what passes the network's, and the edits with which it did.
+    """Return the values at the file's taps and the network's for one picture, and the edits that were applied.
 
     A binary prior rounds a probability of one half up here and down there, whatever the precision. Where it did, no
     farther from one half than the maps before it differ, the network computes with the file's prior.

@@ -124,7 +124,7 @@ def decoded(image: Image.Image, name: str) -> Image.Image:
 def upright(image: Image.Image) -> Image.Image:
     """The picture turned and mirrored as its EXIF orientation says; as it is if there is none that can be read.
 
-    `ImageOps.exif_transpose` also writes the EXIF block anew, which fails on blocks with other values that Pillow reads
+    `ImageOps.exif_transpose` also writes the EXIF block again, which fails on blocks with other values that Pillow reads
     but cannot write.
     """
     try:

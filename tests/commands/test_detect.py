@@ -57,7 +57,7 @@ def test_only_maps_is_no_pictures(dgrl, here):
     assert dgrl("detect", "in", "-o", "out")[0] == 0
     code, _, err = dgrl("detect", "out")
     assert code == 2
-    assert "passed over, maps and cut-outs of an earlier run: 1" in err[0]
+    assert "skipped, maps and cut-outs of an earlier run: 1" in err[0]
     assert "no pictures in this folder" in err[1]
 
 
@@ -106,7 +106,7 @@ def test_many_other_files_are_counted(dgrl, here):
     code, _, err = dgrl("detect", "in")
     assert code == 0
     assert len(err) == 21
-    assert err[-1].endswith("passed over, 10 more that are no pictures")
+    assert err[-1].endswith("skipped, 10 more that are no pictures")
 
 
 @pytest.mark.parametrize("name", ["raw.dng", "link.jpg", "plan.svg"])

@@ -153,7 +153,7 @@ def test_what_training_did_to_pictures_that_it_never_saw_is_said(dgrl, drawn, tm
     code, out, _ = dgrl(*drawn, *NEW, *QUICK, "--steps", 0, "--keep-out", names, *elsewhere, "--out", tmp_path / "run")
     assert code == 0
     assert "Training rln on cpu with 3 pictures" in out
-    assert [line.split(" 0.")[0] for line in out[-2:]] == ["kept out: error of t0", "elsewhere: error of t0"]
+    assert [line.split(" 0.")[0] for line in out[-2:]] == ["held out: error of t0", "elsewhere: error of t0"]
 
 
 def test_names_to_keep_out_must_be_there_and_leave_something(dgrl, drawn, tmp_path):
