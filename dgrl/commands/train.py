@@ -60,7 +60,7 @@ def train(
     ] = None,
     init: Annotated[str | None, typer.Option(help="Checkpoint to start from.")] = None,
     new_brn: Annotated[bool, typer.Option(help="Keep RLN from --init and reinitialise BRN.")] = False,
-    backbone: Annotated[str, typer.Option(help="A timm network, when training starts anew.")] = "resnet50",
+    backbone: Annotated[str, typer.Option(help="Name of a timm network, for a new RLN.")] = "resnet50",
     pretrained: Annotated[bool, typer.Option(help="Start the backbone from ImageNet weights.")] = True,
     steps: Annotated[
         int | None, typer.Option(min=0, help="T: the network runs T + 1 times; 2, or that of --init.")

@@ -122,10 +122,10 @@ def decoded(image: Image.Image, name: str) -> Image.Image:
 
 
 def upright(image: Image.Image) -> Image.Image:
-    """The picture turned and mirrored as its EXIF orientation says; as it is if there is none that can be read.
+    """Turn and mirror the picture by its EXIF orientation; return it unchanged if there is none that can be read.
 
-    `ImageOps.exif_transpose` also writes the EXIF block again, which fails on blocks with other values that Pillow reads
-    but cannot write.
+    `ImageOps.exif_transpose` also rewrites the EXIF block, which fails for values that Pillow reads but cannot
+    write.
     """
     try:
         turn = _TURNS.get(image.getexif().get(ExifTags.Base.Orientation))
