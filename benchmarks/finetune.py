@@ -59,7 +59,7 @@ def main() -> None:
                 recipe = preset("finetune", "rln", seed=options.seed, workers=0)
                 train(model, training, Path(folder) / f"{kind}-{count}", recipe)
                 after = [errors(model, pairs) for pairs in (kept, others)]
-                for where, was, now in zip(("kept out", "elsewhere"), before, after, strict=True):
+                for where, was, now in zip(("held out", "elsewhere"), before, after, strict=True):
                     changes = [f"{was[kind]:.4f} → {now[kind]:.4f} ({percent(was[kind], now[kind])})" for kind in was]
                     rows.append([kind, str(count), where, *changes])
                 print(rows[-2:], flush=True)

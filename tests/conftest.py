@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 if "DGRL_GPU" not in os.environ:
-    # What is no test of GPUs is one of the CPU, on every machine. `make gpu` sets the variable.
+    # Tests without the mark "gpu" run on the CPU, on every machine. `make gpu` sets the variable.
     os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
 # Where a cut-out was computed, Numba leaves the thread as many OpenMP threads as it would itself use, to PyTorch too:

@@ -42,8 +42,8 @@ def run() -> Iterator[Run]:
     assert program.stdin is not None
     assert program.stdout is not None
 
-    def ask(*arguments: object, **wishes: object) -> tuple[int, list[str]]:
-        program.stdin.write(json.dumps({"arguments": [str(word) for word in arguments], **wishes}) + "\n")
+    def ask(*arguments: object, **settings: object) -> tuple[int, list[str]]:
+        program.stdin.write(json.dumps({"arguments": [str(word) for word in arguments], **settings}) + "\n")
         program.stdin.flush()
         answer = json.loads(program.stdout.readline())
         return answer["code"], answer["errors"].splitlines()

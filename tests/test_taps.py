@@ -92,7 +92,7 @@ def test_inner_listeners_shade_outer_ones():
 
 
 def test_threads_do_not_hear_each_other(tiny_model, photo):
-    """Four threads trace at once, each with an edit of its own, many times: nobody gets another's edit."""
+    """Four threads trace at once, each with an edit of its own, many times: no thread gets another's edit."""
     values = [0.1, 0.4, 0.7, None]
     expected = [tiny_model.trace(photo, 0, {"brn.prior": v} if v else {}) for v in values]
     barrier = threading.Barrier(len(values))

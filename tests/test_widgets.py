@@ -61,9 +61,9 @@ def test_the_widget_gets_the_bundles(trace: Trace, bare: Trace) -> None:
 
 
 def test_it_begins_where_brn_changed_most(trace: Trace) -> None:
-    striking = trace.most_changed(count=1)[0]
+    most_changed = trace.most_changed(count=1)[0]
     state = explore(trace).state
-    assert (state["x"], state["y"]) == (striking.x, striking.y)
+    assert (state["x"], state["y"]) == (most_changed.x, most_changed.y)
 
 
 def test_two_passes_need_two_names(trace: Trace) -> None:

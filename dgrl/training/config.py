@@ -32,7 +32,7 @@ NETWORK_SETTINGS: dict[str, dict[str, Any]] = {
     "paper": {"prior": "binary"},
 }
 NETWORK_SETTINGS["finetune"] = NETWORK_SETTINGS["default"]
-"""Settings of `DGRLConfig` that belong to a preset, for networks that training makes anew."""
+"""Settings of `DGRLConfig` that belong to a preset, for networks that training creates."""
 
 
 FINETUNE: dict[str, Any] = {
@@ -47,15 +47,15 @@ FINETUNE: dict[str, Any] = {
     "named_share": 0.45,
     "kept_change": None,
 }
-"""What the `finetune` preset changes of `default`: as many updates for few pictures as for fewer, so that the change is
-bounded, whatever their number, and as much of it is kept as the hold-out pictures speak for. The feedback learns, the
-heads hardly: what those gain of the new kind, pictures of other kinds pay for (`benchmarks.finetune` measures both).
-Places are named as often as in the training of the network that ships: without them feedback unlearns to obey, and
-pictures of kinds it knows get worse by a tenth."""
+"""Changes of the `finetune` preset from `default`. The number of updates does not depend on the number of pictures, and
+the network keeps the share of its change that lowers the hold-out error most. Mainly feedback learns: changes of the
+heads improve the new kind of pictures at the cost of others (`benchmarks.finetune` measures both). Prompts are as
+frequent as in the training of the shipped checkpoint; without them feedback stops following prompts, and the error on
+other pictures rises by a tenth."""
 
 
 def network_settings(name: str) -> dict[str, Any]:
-    """What a preset says of networks that training makes anew; of a BRN everything but the sizes that it works at.
+    """Return a preset's settings for networks that training creates; for a new BRN all but its sizes.
 
     All of it, so that a new BRN does not depend on the one that it replaces.
 
@@ -134,7 +134,7 @@ class TrainingConfig:
     ] = None
     teacher_weight: Annotated[float, Setting("weight of the teacher's maps; the masks have the rest", 0, 1)] = 0.5
     stored_maps: Annotated[
-        bool, Setting("make RLN's maps for BRN's training once, of whole pictures, instead of anew for each crop")
+        bool, Setting("make RLN's maps for BRN's training once, of whole pictures, not again for each crop")
     ] = False
     doubt_share: Annotated[
         float, Setting("share of those maps that are made less sure (departure; published: 0)", 0, 1)

@@ -44,7 +44,7 @@ class KeptOut:
         self.before = {name: errors(model, pairs) for name, pairs in self.sets.items()}
 
     def say(self, model: DGRL, prefix: str = "") -> None:
-        """Print a line for each set: "kept out: error of t0 0.0361 → 0.0342 (-5.3 %), …"."""
+        """Print a line for each set: "held out: error of t0 0.0361 → 0.0342 (-5.3 %), …"."""
         for name, pairs in self.sets.items():
             before, after = self.before[name], errors(model, pairs)
             changes = [

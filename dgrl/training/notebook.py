@@ -36,8 +36,8 @@ def train_on(
         raise TrainingError(f"{processes} processes were asked for, but there are {torch.cuda.device_count()} GPUs")
     if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         raise TrainingError(
-            "this notebook has used a GPU already (a tensor or a network was moved to it), and a process that did so "
-            "cannot be forked: restart the kernel, and run this cell before any other that uses a GPU"
+            "this notebook has already used a GPU, and a process that used one cannot be forked. Restart the kernel, "
+            "and run this cell before any other that uses a GPU"
         )
     notebook_launcher(train, (model, pairs, out, config, resume), num_processes=processes)
     return DGRL.from_pretrained(out)

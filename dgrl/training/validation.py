@@ -17,7 +17,7 @@ from dgrl.training.watching import evaluating
 
 BEST_FOLDER = "best"
 DEFAULT_SHARE, LEAST_PICTURES = 0.1, 20
-"""Without other wishes this share of the pictures is held out, from so many pictures on."""
+"""Default share of the pictures that is held out, and the smallest number of pictures for it."""
 MOST = 100
 """So many hold-out pictures are measured at most, evenly spaced."""
 

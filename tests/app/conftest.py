@@ -99,7 +99,7 @@ class Served:
 def served(network: DGRL, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     passes: list[int] = []
     refinements: list[int] = []
-    # conv1 runs once in every pass, whoever asks for it: explanations ask for the last step alone (`RLN.last`).
+    # conv1 runs once in every pass, in every endpoint: explanations ask for the last step alone (`RLN.last`).
     counting = [
         part.register_forward_hook(lambda *_, runs=runs: runs.append(len(runs)))
         for part, runs in ((network.rln.backbone.conv1, passes), (network.brn, refinements))
@@ -131,6 +131,6 @@ def client(served: Served) -> Iterator[Client]:
 
 @pytest.fixture
 def http(served: Served) -> Iterator[httpx.Client]:
-    """Whoever writes requests by hand."""
+    """A client that writes requests by hand."""
     with httpx.Client(base_url=f"{served.url}gradio_api/", timeout=60) as client:
         yield client

@@ -76,7 +76,7 @@ def test_what_is_none_gets_one_sentence(client: Client, files: dict[str, Path], 
     """As the photo of each endpoint in turn, as the mask and as the painting."""
     sound = handle_file(photo_files["wide"])
     paint = [{"kind": "paint", "level": "conv4"}]
-    wishes: list[tuple[str, Any]] = [
+    requests: list[tuple[str, Any]] = [
         ("/detect", lambda bad: (bad, "tiny", 0)),
         ("/localise", lambda bad: (bad, "tiny", 0)),
         ("/refine", lambda bad: (bad, "tiny", 0)),
@@ -90,7 +90,7 @@ def test_what_is_none_gets_one_sentence(client: Client, files: dict[str, Path], 
         ("/what_if", lambda bad: (sound, None, -1, "tiny", 0, bad, None)),
     ]
     for number, name in enumerate(REFUSED):
-        endpoint, arguments = wishes[number % len(wishes)]
+        endpoint, arguments = requests[number % len(requests)]
         with pytest.raises(AppError) as refusal:
             call(client, endpoint, *arguments(handle_file(files[name])))
         check_sentence(refusal.value, reason(files[name]), files[name].parent)
@@ -98,7 +98,7 @@ def test_what_is_none_gets_one_sentence(client: Client, files: dict[str, Path], 
 
 @pytest.fixture(scope="module", autouse=True)
 def of_other_tests(served: Served) -> set[Path]:
-    """What was in the visitors' folder before this module's tests: others send what is no picture, too."""
+    """What was in the visitors' folder before this module's tests: others also send files that are not pictures."""
     return set(visitor_files().folder.rglob("*"))
 
 

@@ -83,7 +83,7 @@ def test_the_first_half_is_there_before_the_second(passes: Passes, network: DGRL
     assert passes.count == 1
     assert passes.kept_bytes > alone
     assert passes.localised(wide, "tiny", AS_TRAINED) is second
-    passes.leave("ann")  # whoever began it holds the whole of it
+    passes.leave("ann")  # the session that began it pays for all of it
     assert passes.kept_bytes == 0
 
 
@@ -139,7 +139,7 @@ def test_a_pass_goes_when_the_last_of_its_visitors_leaves(passes: Passes, wide: 
     assert passes.kept_bytes > 0
     passes.leave("bob")
     assert passes.kept_bytes == 0
-    passes.leave("nobody")
+    passes.leave("unknown")
 
 
 @pytest.mark.parametrize("whole", [False, True])

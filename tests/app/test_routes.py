@@ -282,7 +282,7 @@ def test_the_ninth_job_of_a_session_gets_a_sentence(page: httpx.Client, served: 
         deadline = time.monotonic() + 30
         ninth: httpx.Response | None = None
         while ninth is None and time.monotonic() < deadline:
-            with contextlib.suppress(httpx.ReadTimeout):  # it was one of the eight; nobody waits for it any more
+            with contextlib.suppress(httpx.ReadTimeout):  # it was one of the eight; its client has gone
                 ninth = page.post("pass", json={"request": request(wide)}, timeout=1)
         assert ninth is not None
         refused(ninth, 429, "8 of your requests are not answered yet", "busy")
@@ -317,7 +317,7 @@ def test_a_closed_connection_cancels_what_waits(page: httpx.Client, served: Serv
         go.set()
         hook.remove()
     assert page.post("pass", json={"request": request(wide), "until": "rln"}).status_code == 200
-    assert len(served.passes) - before <= 3, "passes that nobody waits for were computed"
+    assert len(served.passes) - before <= 3, "passes without a waiting client were computed"
 
 
 def test_leaving_deletes_what_the_session_sent(

@@ -44,7 +44,7 @@ class Lender(ThreadingHTTPServer):
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, dict[str, str]]] = []
-        self.left: int | None = None  # seconds left to whoever asks; None for enough
+        self.left: int | None = None  # seconds left for any visitor; None for enough
         super().__init__(("127.0.0.1", 0), Answer)
 
     def seconds(self) -> list[int]:

@@ -374,7 +374,7 @@ def test_bad_pictures_end_with_1_or_with_skip_bad_with_2(dgrl, tmp_path):
     code, out, err = dgrl("--skip-bad", folder=tmp_path)
     assert code == 2
     assert "1 pictures; published protocol" in out
-    assert err[-1] == "dgrl: passed over: 2"
+    assert err[-1] == "dgrl: skipped: 2"
 
 
 def test_a_list_limits_the_evaluation(dgrl, tmp_path):

@@ -138,8 +138,8 @@ def test_the_explorer_in_jupyterlab(browser: Browser, lab: str, traces: dict[str
     run_the_cell(page)
     explorer = page.locator(".dgrl-explorer")
     expect(explorer).to_be_visible(timeout=PATIENCE)
-    striking = trace.most_changed(count=1)[0]
-    expect(explorer.get_by_role("heading", name=f"Pixel {striking.x}, {striking.y}")).to_be_visible()
+    most_changed = trace.most_changed(count=1)[0]
+    expect(explorer.get_by_role("heading", name=f"Pixel {most_changed.x}, {most_changed.y}")).to_be_visible()
 
     # Another map.
     thumbnail = explorer.get_by_role("button", name="conv4 at t = 1")

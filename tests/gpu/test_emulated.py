@@ -17,7 +17,7 @@ pytest.importorskip("spaces", reason="the package is for Linux")
 def test_nothing_is_left_on_the_wrong_device(tmp_path):
     environment = os.environ | {
         "SPACES_ZERO_GPU": "true",
-        "SPACES_ZERO_DEVICE_API_URL": "http://127.0.0.1:9",  # nobody is asked
+        "SPACES_ZERO_DEVICE_API_URL": "http://127.0.0.1:9",  # no service listens there
         "HOME": str(tmp_path),
         "OMP_NUM_THREADS": "1",
     }

@@ -1,8 +1,8 @@
-"""Coverage-guided fuzzing of the doors for untrusted files: `python -m tests.helpers.fuzz DOOR SECONDS [FILE …]`.
+"""Coverage-guided fuzzing of the readers of untrusted files: `python -m tests.helpers.fuzz READER SECONDS [FILE …]`.
 
-DOOR is caffe, image or trace. Needs atheris, which is there for Linux. CI runs each for seconds (`tests/test_fuzz.py`),
-`make soak` for minutes; libFuzzer's own flags may follow. What breaks a door is written to `crash-*` in the working
-directory; given as FILE it is tried again, alone.
+READER is caffe, image or trace. Needs atheris, which exists for Linux only. CI runs each reader for seconds
+(`tests/test_fuzz.py`), `make soak` for minutes; libFuzzer's own flags may follow. Inputs that crash a reader go
+to `crash-*` in the working directory; given as FILE, it is tried again, alone.
 """
 
 import dataclasses
@@ -60,12 +60,12 @@ def read_trace(path: Path) -> None:
         one_sentence(error)
 
 
-def seeds(door: str, folder: Path) -> None:
+def seeds(reader: str, folder: Path) -> None:
     """Sound files to begin with."""
     folder.mkdir()
-    if door == "caffe":
+    if reader == "caffe":
         write_model(folder / "brn", brn_network()[:12])
-    elif door == "trace":
+    elif reader == "trace":
         write_trace(folder / "trace")
     else:
         for kind in FORMATS.values():
@@ -79,12 +79,12 @@ def write_trace(path: Path) -> None:
 
 
 def main() -> None:
-    """Fuzz one door for so many seconds."""
-    door, seconds, *more = sys.argv[1:]
+    """Fuzz one reader for a number of seconds."""
+    reader, seconds, *more = sys.argv[1:]
     flags, files = [word for word in more if word.startswith("-")], [word for word in more if not word.startswith("-")]
-    read = {"caffe": read_caffe, "image": read_image, "trace": read_trace}[door]
+    read = {"caffe": read_caffe, "image": read_image, "trace": read_trace}[reader]
     with tempfile.TemporaryDirectory() as folder:
-        seeds(door, Path(folder) / "seeds")
+        seeds(reader, Path(folder) / "seeds")
         candidate = Path(folder) / "candidate"
 
         def try_it(content: bytes) -> None:

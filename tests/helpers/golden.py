@@ -1,4 +1,4 @@
-"""Small slices of what the networks compute, pinned in golden.json: `python -m tests.helpers.golden` writes it anew.
+"""Small slices of what the networks compute, pinned in golden.json: `python -m tests.helpers.golden` rewrites it.
 
 Run it when a change is meant to alter results, or when the shipped weights are new, and look at the difference.
 """

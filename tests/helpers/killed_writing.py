@@ -27,7 +27,7 @@ from dgrl.commands import detect, import_caffe  # noqa: F401 (for all forks at o
 from dgrl.network.caffe_resnet import caffe_resnet50
 from tests.caffe.conftest import NARROW
 
-Wish = dict[str, object]
+Request = dict[str, object]
 
 
 def killed_after(moves: int) -> None:
@@ -55,14 +55,14 @@ def run(arguments: list[str], room: int | None = None, kill: bool = False, moves
     return cli.main(arguments)
 
 
-def forked(wish: Wish) -> Wish:
+def forked(request: Request) -> Request:
     """What becomes of a command in a process that may die."""
     with tempfile.TemporaryFile("w+") as errors:
         child = os.fork()
         if child == 0:
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
             os.dup2(errors.fileno(), 2)
-            os._exit(run(**wish))  # type: ignore[arg-type]
+            os._exit(run(**request))  # type: ignore[arg-type]
         _, status = os.waitpid(child, 0)
         errors.seek(0)
         return {"code": os.waitstatus_to_exitcode(status), "errors": errors.read()}

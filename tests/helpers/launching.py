@@ -6,12 +6,12 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-SEVERAL = ["-m", "torch.distributed.run", "--standalone"]
+TORCHRUN = ["-m", "torch.distributed.run", "--standalone"]
 
 
 def launch(module: str, *arguments: object, processes: int = 1) -> str:
     """What `python -m MODULE …` prints, or several processes of it that know of each other; they must not fail."""
-    several = [*SEVERAL, f"--nproc-per-node={processes}"] if processes > 1 else []
+    several = [*TORCHRUN, f"--nproc-per-node={processes}"] if processes > 1 else []
     done = subprocess.run(
         [sys.executable, *several, "-m", module, *map(str, arguments)],
         cwd=ROOT,

@@ -1,4 +1,4 @@
-"""Memory that tensors free stays with the process: fetching it anew costs a page fault for every 4 KB."""
+"""Memory that tensors free stays with the process: requesting it again costs a page fault for every 4 KB."""
 
 import platform
 import subprocess

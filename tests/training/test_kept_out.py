@@ -63,11 +63,11 @@ def test_training_keeps_its_share_and_says_what_it_cost(network, pairs, tmp_path
     before = errors(network, pairs[4:])
     capsys.readouterr()
     shared = dataclasses.replace(recipe, kept_change=0.5)
-    train(half, pairs[:4], tmp_path / "half", shared, kept_out={"kept out": pairs[4:], "elsewhere": []})
+    train(half, pairs[:4], tmp_path / "half", shared, kept_out={"held out": pairs[4:], "elsewhere": []})
     start, end = weights_of(network), weights_of(whole)
     for name, value in DGRL.from_pretrained(tmp_path / "half").state_dict().items():
         torch.testing.assert_close(value, torch.lerp(start[name].float(), end[name].float(), 0.5).to(value.dtype))
-    (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("kept out: error of t0")]
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("held out: error of t0")]
     after = errors(half, pairs[4:])
     assert f"refined {before['refined']:.4f} → {after['refined']:.4f}" in line
 

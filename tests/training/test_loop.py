@@ -257,7 +257,7 @@ def test_a_loss_that_is_not_finite_is_reported(pairs, tmp_path, stage):
 @pytest.mark.parametrize("stage", ["rln", "brn"])
 def test_trains_in_half_precision(pairs, tmp_path, stage):
     config = dataclasses.replace(QUICK, stage=stage, precision="bf16", max_updates=2)
-    # oneDNN's bf16 gradient of a 7×7 convolution over a 2×2 map reads memory that nobody wrote, on some CPUs.
+    # oneDNN's bf16 gradient of a 7×7 convolution over a 2×2 map reads uninitialised memory on some CPUs.
     with torch.backends.mkldnn.flags(enabled=False):
         model = train(fresh(), pairs[:8], tmp_path, config)
     assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}

@@ -14,7 +14,7 @@ from dgrl.training.stages import make_stage, published_multiplier
 from tests.helpers.networks import TRAINED, disc, write_pairs
 
 BATCH = torch.rand(2, 3, 64, 64), torch.cat([disc(64, 64, (30, 30), 12)] * 2)
-WHOLE = torch.zeros(2, 1, 2, dtype=torch.long)
+CORNERS = torch.zeros(2, 1, 2, dtype=torch.long)
 
 
 def stage_of(name, **changes):
@@ -27,7 +27,7 @@ def test_brn_trains_on_the_last_steps_map_at_its_own_size():
     model, stage = stage_of("brn", crop=64)
     seen = []
     hook = model.brn.register_forward_pre_hook(lambda module, inputs: seen.append(inputs))
-    loss = stage(*BATCH, WHOLE)
+    loss = stage(*BATCH, CORNERS)
     hook.remove()
     with torch.no_grad():
         expected = model.rln.eval()(BATCH[0]).saliency
@@ -41,12 +41,12 @@ def test_brn_trains_on_the_last_steps_map_at_its_own_size():
 def test_joint_training_reaches_rln_through_the_map_that_brn_refines():
     model, stage = stage_of("joint", crop=64)
     images, masks = BATCH
-    loss = stage(images, masks, WHOLE)
+    loss = stage(images, masks, CORNERS)
     alone = localisation_loss(model.rln(images), masks, stage.config)
     refined = loss - alone
     gradients = torch.autograd.grad(refined, list(model.rln.backbone.parameters()), retain_graph=True)
     assert sum(float(gradient.abs().sum()) for gradient in gradients) > 0
-    stage(images, masks, WHOLE).backward()
+    stage(images, masks, CORNERS).backward()
     assert all(parameter.grad is not None for parameter in model.parameters())
 
 
@@ -54,7 +54,7 @@ def test_joint_training_reaches_rln_through_the_map_that_brn_refines():
 @pytest.mark.parametrize("name", ["rln", "joint"])
 def test_frozen_blocks_keep_their_weights_and_the_others_learn(name, steps):
     model, stage = stage_of(name, crop=64, steps=steps, frozen_blocks=2)
-    stage(*BATCH, *([WHOLE] if name == "joint" else [])).backward()
+    stage(*BATCH, *([CORNERS] if name == "joint" else [])).backward()
     blocks = list(model.rln.backbone.children())
     for number, block in enumerate(blocks):
         learns = [parameter.grad is not None for parameter in block.parameters()]

@@ -124,7 +124,7 @@ def test_every_tap_of_the_examples_is_the_library_s(visit: Visit, tmp_path: Path
 
 
 def test_nothing_is_sent(site: Site, visit: Visit, png: Path) -> None:
-    """Once it is loaded nothing is asked for, whatever is done; and nobody else can be asked."""
+    """Once it is loaded nothing is asked for, and no other server can be reached."""
     page = visit(site)
     asked: list[str] = []
     page.on("request", lambda request: asked.append(f"{request.method} {request.url}"))
