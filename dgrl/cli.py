@@ -69,7 +69,7 @@ def run(words: list[str]) -> int:
 
 
 def program(chosen: str) -> typer.Typer:
-    """The program; only the chosen command is imported, for PyTorch takes seconds."""
+    """Build the program; only the chosen command is imported, because PyTorch takes seconds."""
     app = typer.Typer(
         help=ABOUT,
         add_completion=False,
@@ -96,7 +96,7 @@ def about_program(
 
 
 def with_values(words: Sequence[str]) -> list[str]:
-    """The words with a value for each of `OPTIONAL_VALUES` that is not followed by a number."""
+    """Add a value to each of `OPTIONAL_VALUES` that is not followed by a number."""
     following = [*words[1:], ""]
     return [
         f"{word}={OPTIONAL_VALUES[word]}" if word in OPTIONAL_VALUES and not after.isdecimal() else word
@@ -105,7 +105,7 @@ def with_values(words: Sequence[str]) -> list[str]:
 
 
 def describe(error: Exception) -> str:
-    """What an error says, with its kind where that alone would be dark."""
+    """Return an error's message, with its type where the message alone is unclear."""
     if isinstance(error, ModuleNotFoundError) and (found := extra_of(error.name or "")):
         return how_to_install(*found)
     if isinstance(error, OSError) and error.strerror and error.filename:

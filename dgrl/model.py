@@ -77,7 +77,7 @@ class DGRL(
         self.inference = InferenceCopy()
 
     def forward(self, images: Tensor, steps: int | None = None, quality: Quality = "normal") -> DGRLOutput:
-        """Saliency of a batch of images (B, 3, H, W), RGB, any size; `steps` is T for this pass.
+        """Compute the saliency of a batch of images (B, 3, H, W), RGB, any size; `steps` is T for this pass.
 
         The images are float in [0, 1], or uint8 in [0, 255] (see `square`). They may be on another device than the
         network: a GPU rounds bytes that it resizes differently, which moves edges, so photos are resized on the CPU.
@@ -88,7 +88,7 @@ class DGRL(
         return DGRLOutput(saliency, localised, refined)
 
     def localise(self, images: Tensor, steps: int | None = None, quality: Quality = "normal") -> RLNOutput:
-        """Stage one: RLN on the images (B, 3, H, W), resized to `config.rln_size`.
+        """Run stage one: RLN on the images (B, 3, H, W), resized to `config.rln_size`.
 
         `quality="high"` averages over the images and their mirror images, in two passes of RLN. In inference mode a
         faster copy of the network runs, which computes the same within rounding.
@@ -105,7 +105,7 @@ class DGRL(
         return output
 
     def refine(self, images: Tensor, saliency: Tensor) -> BRNOutput:
-        """Stage two: BRN on images (B, 3, H, W) and map (B, 1, h, w), both resized to `config.brn_size`; likewise."""
+        """Run stage two: BRN on images (B, 3, H, W) and map (B, 1, h, w), both resized to `config.brn_size`."""
         squares = self.sizing.for_brn(images, saliency, self.config.brn_size)
         output: BRNOutput = self._runs().brn(*(square.to(self.device) for square in squares))
         return output
@@ -126,7 +126,7 @@ class DGRL(
         quality: Quality = "normal",
         matting: bool = False,
     ) -> NDArray[np.float32]:
-        """The saliency map of one picture; with a prompt, the map of the object that is meant.
+        """Compute the saliency map of one picture; with a prompt, of the prompted object.
 
         Args:
             picture: a path, PIL image, array or tensor (see `read_image`).
@@ -165,7 +165,7 @@ class DGRL(
         quality: Quality = "normal",
         matting: bool = False,
     ) -> Image.Image:
-        """The object of one picture on transparency: an RGBA image of the picture's size.
+        """Cut out the object of one picture: return an RGBA image of the picture's size.
 
         Arguments and errors are those of `detect`.
         """
@@ -185,7 +185,7 @@ class DGRL(
         point: Point | None = None,
         prompt: Picture | None = None,
     ) -> Trace:
-        """Everything one pass over one picture computes, as arrays.
+        """Run one picture and return everything that the pass computed, as arrays.
 
         Args:
             picture: a path, PIL image, array or tensor (see `read_image`).
@@ -204,7 +204,7 @@ class DGRL(
 
     @torch.inference_mode()
     def trace_localised(self, picture: Picture, steps: int | None = None, edits: Edits = ()) -> Trace:
-        """The first half of `trace`: RLN's taps alone; `saliency` is its last prediction. The edits are the whole's."""
+        """Run only RLN, the first half of `trace`. `saliency` is its last prediction; edits are those of `trace`."""
         photo = read_image(picture)
         recorder = Recorder(as_edits(edits))
         config = self.config
@@ -217,7 +217,7 @@ class DGRL(
 
     @torch.inference_mode()
     def trace_refined(self, localised: Trace, edits: Edits = ()) -> Trace:
-        """The second half of `trace`: what `trace_localised` gave, with BRN's taps and the refined map."""
+        """Run the second half of `trace`: add BRN's taps and the refined map to the result of `trace_localised`."""
         recorder = Recorder(as_edits(edits))
         images = to_tensor(localised.photo)
         logits = torch.from_numpy(localised.steps[-1].logits)[None].to(self.device)
@@ -233,7 +233,7 @@ class DGRL(
         return self.rln.mean.device
 
     def with_steps(self, steps: int) -> "DGRL":
-        """A copy with heads for `steps` time steps, new heads starting as copies of the last one.
+        """Return a copy with heads for `steps` time steps; new heads are copies of the last one.
 
         The feedback convolutions of a network trained with a single pass have never been used. They start at 0, so that
         step t = 1 begins as t = 0 and learns from there. (Departure: the published network starts them at random.)
@@ -252,7 +252,7 @@ class DGRL(
         return grown
 
     def with_new_brn(self, **settings: Any) -> "DGRL":
-        """A copy with this RLN and an untrained BRN; `settings` of `DGRLConfig` (kernel size, prior …) change BRN.
+        """Return a copy with an untrained BRN; `settings` of `DGRLConfig` (kernel size, prior …) change it.
 
         Raises:
             ValueError: a setting is RLN's.

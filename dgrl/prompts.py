@@ -37,11 +37,11 @@ Mask = NDArray[np.bool_]
 SHARE = 0.9
 """Share of a weight map's mass that a prompt puts on its area."""
 RADIUS = 1 / 6
-"""Of the disc around a click, as a share of the square that RLN sees: 64 of 384 pixels."""
+"""Radius of the disc around a click, as a share of RLN's square input: 64 of 384 pixels."""
 GROWTH = 1 / 32
-"""By how much a disc's result grows before it is the next prompt, as a share of that square: 12 of 384 pixels."""
+"""Growth of a disc's result before it is the next prompt, as a share of RLN's input: 12 of 384 pixels."""
 ROUNDS = 3
-"""How often a disc's result becomes the next prompt."""
+"""Number of times that a disc's result becomes the next prompt."""
 
 
 @dataclass(frozen=True)
@@ -55,11 +55,11 @@ class BoxPrompt:
     share: float = SHARE
 
     def __call__(self, weights: Tensor) -> Tensor:
-        """The map that goes on in place of `weights` (B, 1, h, w)."""
+        """Return the map that replaces `weights` (B, 1, h, w)."""
         return self.weights(weights.shape[-2], weights.shape[-1]).to(weights.device, weights.dtype).expand_as(weights)
 
     def weights(self, height: int, width: int) -> Tensor:
-        """(height, width): the map, with a mean of 1."""
+        """Return the map (height, width), with mean 1."""
         left, top, right, bottom = torch.tensor([self.left, self.top, self.right, self.bottom], dtype=torch.float64)
         rows, columns = _covered(top, bottom, height), _covered(left, right, width)
         return _weights_on(rows[:, None] * columns, self.share)
@@ -75,11 +75,11 @@ class MaskPrompt:
     share: float = SHARE
 
     def __call__(self, weights: Tensor) -> Tensor:
-        """The map that goes on in place of `weights` (B, 1, h, w)."""
+        """Return the map that replaces `weights` (B, 1, h, w)."""
         return self.weights(weights.shape[-2], weights.shape[-1]).to(weights.device, weights.dtype).expand_as(weights)
 
     def weights(self, height: int, width: int) -> Tensor:
-        """(height, width): the map, with a mean of 1."""
+        """Return the map (height, width), with mean 1."""
         grey = torch.frombuffer(bytearray(self.grey), dtype=torch.uint8).view(self.height, self.width)
         rows, columns = _overlap(self.height, height), _overlap(self.width, width)
         return _weights_on(rows.T @ grey.double() @ columns, self.share)
@@ -162,7 +162,7 @@ def prompt_edits(
 
 
 def box_shares(box: Box, shape: tuple[int, ...]) -> Box:
-    """A box in pixels of a photo of this shape (H, W, …) as shares of its width and height.
+    """Convert a box in pixels of a photo of this shape (H, W, …) to shares of its width and height.
 
     Raises:
         ValueError: the box has no area, or none of it lies on the photo.
@@ -178,7 +178,7 @@ def box_shares(box: Box, shape: tuple[int, ...]) -> Box:
 
 
 def part_at(saliency: NDArray[np.float32], x: float, y: float, shape: tuple[int, ...]) -> Mask | None:
-    """The connected part of a map (h, w), where it is above one half, at a pixel of the photo of this shape.
+    """Return the connected part of a map (h, w) above one half that lies at a pixel of the photo of this shape.
 
     Pixels are connected to those above, below and beside them.
 
@@ -199,7 +199,7 @@ def part_at(saliency: NDArray[np.float32], x: float, y: float, shape: tuple[int,
 
 
 def disc_at(x: float, y: float, shape: tuple[int, ...], size: tuple[int, int]) -> Mask:
-    """A disc of `RADIUS` around a pixel of the photo of this shape, as a mask of `size` (h, w)."""
+    """Return a disc of `RADIUS` around a pixel of the photo of this shape, as a mask of `size` (h, w)."""
     across, down = shares(int(x), int(y), shape)
     rows, columns = ((np.arange(side) + 0.5) / side for side in size)
     disc: Mask = (rows[:, None] - down) ** 2 + (columns - across) ** 2 < RADIUS**2
@@ -207,7 +207,7 @@ def disc_at(x: float, y: float, shape: tuple[int, ...], size: tuple[int, int]) -
 
 
 def grown(mask: Mask) -> Mask:
-    """A mask (h, w) that also holds what lies within `GROWTH` of it."""
+    """Dilate a mask (h, w) by `GROWTH`."""
     from scipy import ndimage
 
     sampling = [1 / side for side in mask.shape]
@@ -216,12 +216,12 @@ def grown(mask: Mask) -> Mask:
 
 
 def _steps_of(model: "DGRL") -> int | str:
-    """The time steps that are prompted: t = 0, or all if the network's feedback does not carry attention onwards."""
+    """Return the prompted time steps: t = 0, or all if the network's feedback does not carry attention onwards."""
     return 0 if model.config.feedback == "attended" else EVERY
 
 
 def _resolved(model: "DGRL", photo: RGB, point: Point, steps: int | None, edits: Sequence[Edit]) -> Mask:
-    """The mask that a click stands for."""
+    """Return the mask that a click selects."""
 
     def found(*prompt: Edit) -> NDArray[np.float32]:
         return model.trace_localised(photo, steps, [*prompt, *edits]).steps[-1].saliency

@@ -69,7 +69,7 @@ class Explorer(anywidget.AnyWidget):
         self.on_msg(self._answer)
 
     def figure(self) -> Figure:
-        """The passes as a figure, for where no widget can run."""
+        """Draw the passes as a figure, for places without widgets."""
         if len(self.traces) == 1:
             return figures.overview(self.traces[0])
         return figures.comparison(dict(zip(self.names, self.traces, strict=True)))

@@ -21,7 +21,7 @@ _VISIBLE = 13  # of 255, a twentieth: saliency maps are hardly ever quite 0
 
 
 def cut_out(photo: Photo, saliency: NDArray[np.float32]) -> Image.Image:
-    """The photo with its saliency map as transparency: an RGBA image.
+    """Cut the object out: return the photo as an RGBA image with its saliency map as alpha channel.
 
     Colours at the object's edge lose what shone through of the old background (see `dgrl.images.foreground`). A photo
     that is transparent itself stays so, and keeps its colours.
@@ -37,7 +37,7 @@ def cut_out(photo: Photo, saliency: NDArray[np.float32]) -> Image.Image:
 
 
 def binary(saliency: NDArray[np.float32], threshold: float) -> NDArray[np.float32]:
-    """1 where a map is above the threshold, else 0."""
+    """Return 1 where a map is above the threshold, else 0."""
     return (saliency > threshold).astype(np.float32)
 
 
@@ -72,7 +72,7 @@ class Background:
         return cls(picture=Image.fromarray(read_photo(word).seen))
 
     def under(self, cut: Image.Image, photo: Photo) -> Image.Image:
-        """A cut-out (RGBA) laid on the background: RGB, or RGBA if something stays transparent.
+        """Lay a cut-out (RGBA) on the background: return RGB, or RGBA if part of it stays transparent.
 
         A transparent photo shows the colour or the picture where it is transparent; blurred it stays as transparent.
         """
@@ -89,7 +89,7 @@ class Background:
 
 
 def trimmed(picture: Image.Image, cut: Image.Image, margin: int = 0) -> Image.Image | None:
-    """`picture` cropped to where a cut-out (RGBA) of the same size can be seen; None if nothing of it can.
+    """Crop `picture` to the visible part of a cut-out (RGBA) of the same size; None if nothing is visible.
 
     `margin` pixels more are left on each side, as far as the picture goes.
     """
@@ -102,7 +102,7 @@ def trimmed(picture: Image.Image, cut: Image.Image, margin: int = 0) -> Image.Im
 
 
 def largest_part(saliency: NDArray[np.float32]) -> NDArray[np.float32]:
-    """A map (H, W) without what is nearer to another part above one half than to the largest one."""
+    """Remove from a map (H, W) what is nearer to another part above one half than to the largest one."""
     from scipy import ndimage
 
     scale = min(1.0, _PARTS_LENGTH / max(saliency.shape))
@@ -118,7 +118,7 @@ def largest_part(saliency: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _blurred(cut: Image.Image, photo: Photo) -> Image.Image:
-    """The photo without its object, out of focus: what surrounds the object flows in where it was."""
+    """Return the photo blurred and without its object, which is filled from its surroundings."""
     longest = max(cut.size)
     # At reduced size, then enlarged: what is left of a radius of a hundred pixels is smooth anyway.
     factor = max(longest // _BLUR_LENGTH, 1)

@@ -29,7 +29,7 @@ _one_at_a_time = threading.Lock()
 
 
 def foreground(colours: RGB, alpha: NDArray[np.uint8]) -> RGB:
-    """A photo without the old background's colour: α·foreground + (1 − α)·background is the photo.
+    """Estimate the foreground's colours F, where the photo is α·F + (1 − α)·background.
 
     Foreground F and background B are estimated by pymatting on the photo reduced to `LONGEST` pixels, where the share
     of the old background in a colour hardly changes from pixel to pixel. At full size each pixel then takes the nearest

@@ -25,14 +25,14 @@ def save_marked(image: Image.Image, file: Path | BinaryIO, kind: str = "PNG", **
 
 
 def marked_png(image: Image.Image) -> bytes:
-    """The file that `save_marked` writes, fast rather than small."""
+    """Encode the file that `save_marked` writes, fast rather than small."""
     buffer = io.BytesIO()
     save_marked(image, buffer, compress_level=1)
     return buffer.getvalue()
 
 
 def is_marked(path: Path) -> bool:
-    """Whether a file was written by `save_marked`; False for whatever cannot be read."""
+    """Return whether `save_marked` wrote a file; False if it cannot be read."""
     try:
         if not path.is_file():  # opening a pipe would wait for ever
             return False

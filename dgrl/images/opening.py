@@ -55,7 +55,7 @@ class ImageError(ValueError):
 def opened(
     source: Path | io.BytesIO, max_pixels: int, reduce: bool = False, name: str = "the picture"
 ) -> Iterator[Image.Image]:
-    """A file's first frame, decoded and upright; its colours are as they stand in the file.
+    """Open a file's first frame, decoded and upright, without converting its colours.
 
     Its `info[FULL_SIZE]` is the upright picture's width and height in the file if it was read at reduced size;
     `info[ANIMATED]` is there if the file has more frames.
@@ -112,7 +112,7 @@ def opened(
 
 
 def decoded(image: Image.Image, name: str) -> Image.Image:
-    """The picture with its pixels read, turned as its EXIF data say; ImageError if it is damaged."""
+    """Decode the picture and turn it by its EXIF data; raise ImageError if it is damaged."""
     try:
         image.load()
     # Decoders raise errors of many kinds on damaged files.
@@ -135,7 +135,7 @@ def upright(image: Image.Image) -> Image.Image:
 
 
 def _unknown(source: Path | io.BytesIO) -> str:
-    """Why a file is no picture that can be read."""
+    """Say why a file cannot be read as a picture."""
     with _file(source) as file:
         head = file.read(4)
     if head in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
@@ -177,7 +177,7 @@ def _inverted(image: Image.Image, name: str) -> Image.Image:
 
 
 def check_size(size: tuple[int, int], name: str, max_pixels: int) -> None:
-    """ImageError unless width and height are at least 1, at most `MAX_SIDE`, and together at most `max_pixels`."""
+    """Raise ImageError unless both sides are from 1 to `MAX_SIDE` and their product is at most `max_pixels`."""
     width, height = size
     if width == 0 or height == 0:
         raise ImageError(f"{name}: it is empty ({width}×{height} pixels)")
@@ -239,7 +239,7 @@ def _smaller(image: Image.Image, divisor: int) -> Image.Image:
 
 
 def _reason(error: Exception) -> str:
-    """An error's message in one line."""
+    """Return an error's message in one line."""
     if isinstance(error, MemoryError):
         return "there is not enough memory"
     if isinstance(error, OSError) and error.strerror:

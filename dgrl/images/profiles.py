@@ -11,7 +11,7 @@ _SAME = 1  # of 255: what rounding does to the colours of a profile that is sRGB
 
 
 def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
-    """A picture without transparency as RGB whose numbers mean sRGB.
+    """Convert a picture without transparency to RGB in sRGB.
 
     Colours that sRGB lacks become the nearest it has. A profile that is damaged, or that is for another kind of picture
     (a printer's on RGB, say), counts for nothing. What the profile calls itself does not count either: its effect on a

@@ -39,7 +39,7 @@ class Photo:
 
 
 def read_image(source: Picture, max_pixels: int = MAX_PIXELS) -> RGB:
-    """Any picture as RGB, the way a person sees it.
+    """Read any picture as upright RGB in sRGB.
 
     EXIF rotation is applied; colours of other profiles become sRGB's; transparent pictures are laid over white, or, if
     they would not show there, over black or grey; palette, CMYK, LAB, grey and 16-bit pictures become 8-bit RGB (16
@@ -62,7 +62,7 @@ def read_image(source: Picture, max_pixels: int = MAX_PIXELS) -> RGB:
 
 
 def read_photo(source: Picture, max_pixels: int = MAX_PIXELS, reduce: bool = False, name: str = "the picture") -> Photo:
-    """As `read_image`, with what a cut-out needs beside it.
+    """Read a picture like `read_image`, with what a cut-out also needs.
 
     Args:
         source: see `read_image`.
@@ -108,17 +108,17 @@ def _file(source: object) -> Path | io.BytesIO | None:
 
 
 def to_tensor(image: RGB) -> Tensor:
-    """(H, W, 3) uint8 to (1, 3, H, W) uint8, without a copy; `square` and `as_float` make floats of it."""
+    """Convert (H, W, 3) uint8 to (1, 3, H, W) uint8, without a copy; `square` and `as_float` make floats of it."""
     return torch.from_numpy(image).permute(2, 0, 1)[None]
 
 
 def as_float(images: Tensor) -> Tensor:
-    """Images of uint8 in [0, 255] as float in [0, 1]; float images as they are."""
+    """Convert uint8 images in [0, 255] to float in [0, 1]; return float images unchanged."""
     return images if images.is_floating_point() else images.float() / 255
 
 
 def square(images: Tensor, size: int) -> Tensor:
-    """Images (B, 3, H, W) to (B, 3, size, size), bilinear with anti-aliasing; the aspect ratio is not kept (paper).
+    """Resize images (B, 3, H, W) to (B, 3, size, size), bilinear with anti-aliasing, ignoring the aspect ratio (paper).
 
     `images` is float in [0, 1] or uint8 in [0, 255]; the result is float in [0, 1]. Bytes are resized as bytes: a large
     photo is then ready in milliseconds and never exists as floats. The two ways differ by less than 1/255.
@@ -127,7 +127,7 @@ def square(images: Tensor, size: int) -> Tensor:
 
 
 def to_size(maps: Tensor, height: int, width: int) -> Tensor:
-    """Maps (B, 1, h, w) in [0, 1] to (B, 1, height, width), bilinear, anti-aliased when they shrink."""
+    """Resize maps (B, 1, h, w) in [0, 1] to (B, 1, height, width), bilinear, anti-aliased when they shrink."""
     return _resized(maps, height, width).clamp(0, 1)
 
 
@@ -140,12 +140,12 @@ def _resized(images: Tensor, height: int, width: int) -> Tensor:
 
 
 def to_grey(saliency: NDArray[np.float32]) -> Image.Image:
-    """A map in [0, 1] as an 8-bit grey image."""
+    """Convert a map in [0, 1] to an 8-bit grey image."""
     return Image.fromarray(np.rint(saliency * 255).astype(np.uint8))
 
 
 def _photo(image: Image.Image, name: str) -> Photo:
-    """A decoded picture."""
+    """Convert a decoded picture."""
     profile, full_size = image.info.get("icc_profile"), image.info.get(FULL_SIZE)
     animated = image.info.get(ANIMATED, False)
     alpha = None
@@ -165,7 +165,7 @@ def _photo(image: Image.Image, name: str) -> Photo:
 
 
 def split_alpha(image: Image.Image) -> tuple[Image.Image, Image.Image]:
-    """Colours ("L" or "RGB") and alpha channel ("L") of a picture with transparency of any kind."""
+    """Return colours ("L" or "RGB") and alpha channel ("L") of a picture with transparency of any kind."""
     if image.mode == "La":  # Pillow converts it to nothing else
         image = image.convert("LA")
     grey = image.mode in ("LA", "L", "1")
@@ -186,7 +186,7 @@ def _laid(
 
 
 def as_16_bit(values: NDArray[np.generic], name: str) -> NDArray[np.uint16]:
-    """Integers of any type as uint16; ImageError if they do not fit."""
+    """Convert integers of any type to uint16; raise ImageError if they do not fit."""
     low, high = int(values.min()), int(values.max())
     if low < 0 or high > 65535:
         raise ImageError(f"{name}: its values, {low} to {high}, are beyond 16 bits")
@@ -207,7 +207,7 @@ def _from_array(array: NDArray[np.generic], name: str, max_pixels: int) -> Photo
 
 
 def as_bytes(array: NDArray[np.generic], name: str) -> NDArray[np.uint8]:
-    """Numbers of any type, in the ranges that `read_image` accepts, as bytes; ImageError if they are out of range."""
+    """Convert numbers of any type, in the ranges of `read_image`, to bytes; raise ImageError outside them."""
     kind = array.dtype.kind
     if array.dtype == np.uint8:
         return np.ascontiguousarray(array, dtype=np.uint8)
