@@ -101,6 +101,9 @@ def prose_of(name: str, text: str) -> str:
     if name.endswith(".js") and name.startswith("dgrl/"):
         return prose_of_script(text)
     if name.endswith(".html"):
+        text = re.sub(
+            r"\{% block style %\}.*?\{% endblock %\}|\{#.*?#\}|\{%.*?%\}|\{\{.*?\}\}", "\n\n", text, flags=re.DOTALL
+        )
         return re.sub(r"<script.*?</script>|<style.*?</style>|<[^>]+>", "\n\n", text, flags=re.DOTALL)
     return prose_of_python(text) if name.endswith(".py") and name.startswith("dgrl/") else ""
 
