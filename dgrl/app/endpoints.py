@@ -28,7 +28,8 @@ from dgrl.app.results import (
 )
 from dgrl.app.runs import AS_TRAINED, View
 from dgrl.app.served import picture_file, served_file
-from dgrl.attribution.attribute import Attribution
+from dgrl.attribution import answer as questions
+from dgrl.attribution.answer import Explanation
 from dgrl.evaluation import metrics
 from dgrl.evaluation.metrics import Measured
 from dgrl.figures import KINDS, SALIENCY, SIGNED, layer, svg
@@ -231,16 +232,16 @@ class Endpoints:
     def attribute(
         self,
         photo: Path,
-        target: str = why.PIXEL,
+        target: str = questions.PIXEL,
         x: float | None = None,
         y: float | None = None,
-        step: int = why.LAST,
+        step: int = questions.LAST,
         refined: bool = False,
         level: str = "conv4",
         method: str = "grad_cam",
         baseline: str = "blurred",
         block: str = "",
-        block_step: int = why.LAST,
+        block_step: int = questions.LAST,
         checkpoint: str | None = None,
         steps: int = AS_TRAINED,
         session: str | None = None,
@@ -266,7 +267,7 @@ class Endpoints:
             The attribution over the photo, a PNG, red for and blue against; what it says in numbers and words:
             occlusion's 8 × 8 cells, the top row first, are `cells`.
         """
-        choice = why.Choice(target, x, y, step, refined, level, method, baseline, block, block_step)
+        choice = questions.Choice(target, x, y, step, refined, level, method, baseline, block, block_step)
         for news in self.explained(self.requests.read(photo, checkpoint, steps), choice, session):
             if isinstance(news, float):
                 yield news
@@ -275,8 +276,8 @@ class Endpoints:
                 yield Path(drawn), numbers
 
     def explained(
-        self, asked: PassRequest, choice: why.Choice, session: str | None
-    ) -> Iterator[float | tuple[View, Attribution]]:
+        self, asked: PassRequest, choice: questions.Choice, session: str | None
+    ) -> Iterator[float | tuple[View, Explanation]]:
         """Compute an explanation; yield the shares that are done, then the pass and its attribution.
 
         Raises:
@@ -286,8 +287,9 @@ class Endpoints:
         chosen = choice.x is not None or choice.y is not None
         x, y = checked_point(view, choice.x, choice.y) if chosen else surest(view)
         try:
-            for news in self.explain(asked.checkpoint, view.trace.photo, why.question(view, choice, x, y)):
-                yield (view, news) if isinstance(news, Attribution) else news
+            question = questions.question_of(view.trace, choice, x, y)
+            for news in self.explain(asked.checkpoint, view.trace.photo, question):
+                yield (view, news) if isinstance(news, Explanation) else news
         except (ValueError, FloatingPointError) as error:
             raise refused_argument(error, "This cannot be explained") from error
 

@@ -6,9 +6,9 @@ from typing import Any
 import gradio as gr
 from gradio.events import api
 
-from dgrl.app import why
 from dgrl.app.endpoints import Endpoints
 from dgrl.app.gradio_api import gradio_function
+from dgrl.attribution import answer as questions
 from dgrl.attribution.methods import BLOCKS
 from dgrl.attribution.question import BASELINES, METHODS
 from dgrl.edits import MAX_STEPS, edits_schema
@@ -90,7 +90,7 @@ def argument_schemas(checkpoints: Sequence[str]) -> dict[str, dict[str, Any]]:
         "altered_steps": steps,
         "x": place,
         "y": place,
-        "target": one_of(why.PIXEL, why.OBJECT, why.CELL),
+        "target": one_of(questions.PIXEL, questions.OBJECT, questions.CELL),
         "level": one_of(*LEVELS),
         "method": one_of(*METHODS),
         "baseline": one_of(*BASELINES),

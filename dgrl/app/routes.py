@@ -14,7 +14,6 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.responses import FileResponse, JSONResponse, Response
 
-from dgrl.app import why
 from dgrl.app.endpoints import Endpoints
 from dgrl.app.files import visitor_files
 from dgrl.app.jobs import Jobs, session_of
@@ -22,6 +21,7 @@ from dgrl.app.photos import EXAMPLE, Photos
 from dgrl.app.refusals import PHOTO_GONE, Refused
 from dgrl.app.requests import PassRequest, checked_point
 from dgrl.app.results import cutout_file, facts, map_file, pixel_numbers
+from dgrl.attribution import answer as questions
 from dgrl.bundle import bundle
 from dgrl.figures.attribution import attribution_layer
 
@@ -101,24 +101,24 @@ class Routes:
         """Explain a number: `{request, question}`; answer lines of JSON: {progress}, at last {result} or {error}."""
         body = await body_of(request)
         question = body.get("question")
-        fields = why.Choice.__dataclass_fields__
+        fields = questions.Choice.__dataclass_fields__
         if not isinstance(question, dict) or not set(question) <= set(fields):
             raise Refused(f"A question has these fields: {', '.join(fields)}.", "No such question")
-        choice = why.Choice(**question)
+        choice = questions.Choice(**question)
         return await self.jobs.stream(request, "explain", self.lines(body, choice, session_of(request)), LINES_TYPE)
 
-    def lines(self, body: dict[str, Any], choice: why.Choice, session: str) -> Iterator[bytes]:
+    def lines(self, body: dict[str, Any], choice: questions.Choice, session: str) -> Iterator[bytes]:
         """Yield an explanation's progress and result as lines of JSON."""
         for news in self.endpoints.explained(self.asked(body, session), choice, session):
             if isinstance(news, float):
                 yield line({"progress": news})
                 continue
-            view, attribution = news
-            drawn = attribution_layer(attribution)
+            view, explanation = news
+            drawn = attribution_layer(explanation.attribution)
             height, width = drawn.values.shape
             values = base64.b64encode(drawn.values.astype("<f4").tobytes()).decode()
             shown = {"values": values, "width": width, "height": height, "limit": drawn.limit, "label": drawn.label}
-            yield line({"result": shown | why.numbers(view, attribution, drawn)})
+            yield line({"result": shown | questions.numbers(view.trace, explanation, drawn)})
 
     async def measure(self, request: Request) -> Response:
         """Measure a pass against a mask: `{request, mask, stretch}`, `mask` an uploaded photo's reference."""

@@ -48,7 +48,7 @@ def attribution_layer(attribution: Attribution) -> AttributionLayer:
     neighbourhood (Gaussian, a hundredth of the side) is drawn. Grad-CAM has no units: it is drawn as shares of its
     strongest place.
     """
-    unit = "weight" if isinstance(attribution.target, CellTarget) else "log-odds"
+    unit = "attention" if isinstance(attribution.target, CellTarget) else "evidence (log-odds)"
     values = attribution.square
     if attribution.method == "integrated_gradients":
         smooth = blurred(torch.from_numpy(values)[None], SMOOTHING * len(values))
@@ -57,8 +57,8 @@ def attribution_layer(attribution: Attribution) -> AttributionLayer:
         # A few pixels beyond the scale, so that the others show.
         return AttributionLayer(values, float(np.quantile(np.abs(values), 0.998)) or largest(values), label)
     if attribution.method == "occlusion":
-        return AttributionLayer(values, largest(values), f"{unit} lost when a window there hides the photo")
-    return AttributionLayer(values / largest(values), 1.0, "share of the strongest place")
+        return AttributionLayer(values, largest(values), f"{unit} lost when this part is blurred")
+    return AttributionLayer(values / largest(values), 1.0, "share of the strongest part")
 
 
 def attributions(photo: RGB, found: Sequence[Attribution], titles: Sequence[str] | None = None) -> Figure:

@@ -13,8 +13,8 @@ from PIL import Image
 from dgrl import DGRL, Trace
 from dgrl.app.passes import Passes
 from dgrl.app.runs import AS_TRAINED, View
-from dgrl.app.why import words
 from dgrl.attribution import methods
+from dgrl.attribution.answer import percent, words
 from dgrl.attribution.attribute import Attribution, attribute
 from dgrl.attribution.question import CellTarget, ObjectTarget, PixelTarget, Target
 from dgrl.figures.attribution import attribution_layer, attributions
@@ -65,10 +65,10 @@ def test_the_endpoint_explains_what_the_library_explains(
     assert numbers["object_share"] == pytest.approx(found.mean(), abs=0.01)
     assert numbers["completeness_error"] is None
     assert f"is {expected.value:.2f}" in numbers["words"]
-    assert f"{numbers['share_inside']:.0%} of what speaks for it" in numbers["words"]
+    assert f"{percent(numbers['share_inside'])} of what speaks for it" in numbers["words"]
     assert Image.open(picture).size == (800, 480)
     assert Image.open(picture).format == "PNG"
-    assert numbers["scale"] == {"low": -1, "high": 1, "label": "share of the strongest place"}
+    assert numbers["scale"] == {"low": -1, "high": 1, "label": "share of the strongest part"}
 
 
 @pytest.mark.usefixtures("quick")
@@ -93,7 +93,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "outside": ({"x": 200}, "columns 0 to 199 and rows 0 to 119"),
     "no column": ({"x": None}, "columns 0 to 199 and rows 0 to 119"),
     "later step": ({"step": 4}, "There is no time step 4: this pass has t = 0 to 2."),
-    "block's later step": ({"step": 0, "block_step": 1}, "The target is of time step 0"),
+    "block's later step": ({"step": 0, "block_step": 1}, "The target is at time step 0"),
     "block above": ({"target": "cell", "level": "conv3", "block": "conv5"}, "no influence on conv3's weight map"),
     "no weight maps": ({"checkpoint": "other", "target": "cell"}, "no such weight map"),
 }
