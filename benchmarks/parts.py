@@ -18,12 +18,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from benchmarks.timing import table
+from dgrl.attribution.attribute import attribute
 from dgrl.commands.common import load_model
 from dgrl.data.names import find_names, read_names
 from dgrl.data.pairs import Pair, find_pairs
 from dgrl.evaluation.metrics import contour_band
 from dgrl.experiments import BY_KEY, EXPERIMENTS, Passes, Sizes, Spread
-from dgrl.experiments.effects import Numbers
+from dgrl.experiments.effects import Numbers, explained_cell
 from dgrl.images import as_float, read_image, to_tensor
 from dgrl.model import DGRL
 from dgrl.network.rln import LEVELS, RLNStep
@@ -198,7 +199,10 @@ def measure_experiments(model: DGRL, pairs: Sequence[Pair], refine: bool) -> dic
         photo, *objects = side_by_side(left, right, model.config.rln_size)
         for painted, other in (objects, objects[::-1]):
             look(Passes(model, photo, painted, other), painting=True)
-    return {key: {name: Spread.of([n[name] for n in of]) for name in of[0]} for key, of in found.items()}
+    return {
+        key: {name: Spread.of([n[name] for n in of], keep=name == "effect") for name in of[0]}
+        for key, of in found.items()
+    }
 
 
 def side_by_side(left: Pair, right: Pair, size: int) -> tuple[NDArray[np.uint8], NDArray[np.bool_], NDArray[np.bool_]]:
@@ -239,9 +243,7 @@ def print_tables(model: DGRL, pairs: Sequence[Pair], refine: bool, data: str = "
     for experiment in EXPERIMENTS:
         if experiment.key in experiments:
             passes = experiment.passes(model)
-            pixel = experiment.pinned(passes)
-            place = {} if pixel is None else {"x": float(pixel[0]), "y": float(pixel[1])}
-            photos[experiment.key] = (experiment.measure(passes) or {}) | place
+            photos[experiment.key] = (experiment.measure(passes) or {}) | experiment.place(passes)
     rows = [
         [
             BY_KEY[key].title,
@@ -253,7 +255,14 @@ def print_tables(model: DGRL, pairs: Sequence[Pair], refine: bool, data: str = "
     print("\n" + table(["experiment", "its photo", "a quarter has less", "median", "a quarter has more"], rows))
     print(f"\n{len(pairs)} pictures; mean absolute error, maps not stretched")
     rounded = {name: {kind: round(float(value), 4) for kind, value in of.items()} for name, of in times.items()}
-    return Sizes(data, experiments, photos, rounded)
+    return Sizes(data, experiments, photos, rounded, explained_cells(model) if experiments else [])
+
+
+def explained_cells(model: DGRL) -> list[list[float]]:
+    """Return Occlusion's cells for the attention cell that the experiment "cell" explains."""
+    experiment = BY_KEY["cell"]
+    found = attribute(model, experiment.path, explained_cell(experiment.passes(model)), "occlusion")
+    return [[round(float(value), 5) for value in row] for row in found.cells] if found.cells is not None else []
 
 
 def quartiles(spread: Spread) -> tuple[float, float, float]:

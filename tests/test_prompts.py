@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from dgrl import DGRL, prompts
 from dgrl.checkpoint import SHIPPED_WEIGHTS
 from dgrl.edits import read_edits
-from dgrl.experiments.links import written_edits
+from dgrl.experiments.tour import written_edits
 from dgrl.files import EXAMPLES
 from dgrl.prompts import box_prompt, mask_prompt, part_at
 from dgrl.taps import EVERY, Edit, flatten_map
@@ -194,7 +194,7 @@ def test_without_attended_feedback_every_step_is_prompted(photo: NDArray[np.uint
     for level in ("conv3", "conv4", "conv5"):
         np.testing.assert_array_equal(maps(trace)[level], maps(trace, 2)[level])
     assert np.abs(published.detect(photo, box=BOX) - published.detect(photo)).max() > 0.01
-    with pytest.raises(ValueError, match="no words"):
+    with pytest.raises(ValueError, match="cannot express"):
         list(written_edits(box_prompt(0, 0, 1, 0.5, t=EVERY)))
 
 

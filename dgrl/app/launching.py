@@ -14,7 +14,7 @@ from dgrl.app.files import visitor_files
 from dgrl.app.server import AppServer, build
 from dgrl.checkpoint import SHIPPED_WEIGHTS, default_weights
 from dgrl.experiments import sizes_of
-from dgrl.experiments.links import offered
+from dgrl.experiments.tour import tour
 from dgrl.model import DGRL
 from dgrl.running.device import choose_device, rewrite_for_inference
 from dgrl.running.memory import keep_freed_memory
@@ -60,7 +60,7 @@ def load(names: Sequence[str], device: str = "auto") -> dict[str, DGRL]:
 
 def app_of(names: Sequence[str]) -> AppServer:
     """Build the app that offers these checkpoints."""
-    return build(load(names), experiments=offered(sizes_of(names[0])))
+    return build(load(names), experiments=tour(sizes_of(names[0])))
 
 
 def launch(

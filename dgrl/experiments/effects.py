@@ -12,6 +12,7 @@ from dgrl.attribution.question import CellTarget
 from dgrl.experiments.passes import UNTOUCHED, Passes, Places, Setting, resized, share_inside
 from dgrl.images import read_image
 from dgrl.network.layers import resize
+from dgrl.prompts import box_prompt
 from dgrl.taps import (
     EVERY,
     LEVELS,
@@ -107,6 +108,27 @@ def obeying(passes: Passes) -> Numbers | None:
     if passes.painted is None:
         return None
     before, after = on_objects(passes, UNTOUCHED), on_objects(passes, painted_at(passes.painted))
+    if before is None or after is None:
+        return None
+    return {
+        "effect": (after[0] - after[1]) - (before[0] - before[1]),
+        "painted": after[0],
+        "other": after[1],
+        "painted_before": before[0],
+        "other_before": before[1],
+    }
+
+
+def pointing(passes: Passes) -> Numbers | None:
+    """Measure how much the map rises on the object in a box, over the other one, when look 1 attends to that box."""
+    if passes.painted is None or not passes.painted.any():
+        return None
+    rows, columns = np.nonzero(passes.painted)
+    height, width = passes.painted.shape
+    box = columns.min() / width, rows.min() / height, (columns.max() + 1) / width, (rows.max() + 1) / height
+    left, top, right, bottom = (float(side) for side in box)
+    boxed = Setting((box_prompt(left, top, right, bottom),), name="box")
+    before, after = on_objects(passes, UNTOUCHED), on_objects(passes, boxed)
     if before is None or after is None:
         return None
     return {

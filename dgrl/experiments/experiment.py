@@ -1,10 +1,10 @@
-"""One experiment as data: what is done to which photo, what to look at, what to ask, and how its effect is measured."""
+"""One experiment as data: what is changed on which photo, what is asked, how its effect is shown and measured."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -18,6 +18,10 @@ from dgrl.trace import Trace
 
 GRID = 120
 """Rows and columns of a painting."""
+ZOOM = 0.2
+"""Side of the part of the photo that is zoomed to, as a share of the photo's sides."""
+LAST = 99
+"""As the step of a frame: the last one."""
 
 
 @dataclass(frozen=True)
@@ -36,46 +40,72 @@ class Ellipse:
         inside: Places = ((x - self.x) / self.radius_x) ** 2 + ((y - self.y) / self.radius_y) ** 2 < 1
         return inside
 
+    @property
+    def box(self) -> tuple[float, float, float, float]:
+        """x0, y0, x1, y1 of the box around it, in shares of the photo."""
+        x0, x1 = max(self.x - self.radius_x, 0), min(self.x + self.radius_x, 1)
+        y0, y1 = max(self.y - self.radius_y, 0), min(self.y + self.radius_y, 1)
+        return tuple(round(value, 4) for value in (x0, y0, x1, y1))  # type: ignore[return-value]
+
 
 @dataclass(frozen=True)
 class Unit:
-    """How an effect is told: times `scale`, with so many decimals and a word behind."""
+    """How an effect is written: times `scale`, with so many decimals and a word behind it."""
 
     word: str
     scale: float = 100
     decimals: int = 1
 
     def told(self, value: float) -> str:
-        """ "+12.0 points", say."""
+        """Write a value, for example "+12.0 percentage points"."""
         return f"{value * self.scale:+.{self.decimals}f} {self.word}"
 
 
 POINTS = Unit("percentage points")
 PERCENT = Unit("%", decimals=0)
-PIXELS = Unit("px", 1, 2)
+PIXELS = Unit("pixels", 1, 2)
 
 
 @dataclass(frozen=True)
-class View:
-    """Where the explorer begins, in the words of its `state.js`.
+class Frame:
+    """One of several pictures side by side on the stage.
 
     Attributes:
-        map: "prediction", "conv3" …
-        step: the time step; None for the last.
-        arrangement: of two passes: "beside", "wipe" or "difference".
-        pixel: whether the pixel that BRN changed most is pinned.
+        map: "prediction", "conv3" …, see `dgrl.page`.
+        title: what stands below it.
+        step: time step; `LAST` for the last.
+        slot: 0 for the first pass, 1 for the second.
+    """
+
+    map: str
+    title: str
+    step: int = LAST
+    slot: int = 0
+
+
+@dataclass(frozen=True)
+class Show:
+    """How the stage shows an experiment's effect.
+
+    Attributes:
+        map: the map of both passes, where there are no frames.
+        arrangement: of two pictures: "beside", "wipe", "difference" or "alternate".
+        frames: pictures side by side instead.
+        pixel: pin the pixel that BRN changed most.
+        zoom: to the part of the photo where BRN changes most.
+        arrows: along the outline, where kernels take their values from.
+        kernel: the pixel's window, kernel and sums.
+        own: what "on my photo" offers: nothing, the same on that photo, a brush, or a box.
     """
 
     map: str = "prediction"
-    step: int | None = None
     arrangement: str = "beside"
+    frames: tuple[Frame, ...] = ()
     pixel: bool = False
-
-    def state(self, trace: Trace, pixel: tuple[int, int] | None) -> dict[str, Any]:
-        """The same as the explorer's state, for a pass and the pixel that is pinned."""
-        state: dict[str, Any] = {"map": self.map, "arrangement": self.arrangement}
-        state["step"] = len(trace.steps) - 1 if self.step is None else self.step
-        return state if pixel is None else state | {"x": pixel[0], "y": pixel[1], "pinned": True}
+    zoom: bool = False
+    arrows: bool = False
+    kernel: bool = False
+    own: Literal["none", "photo", "brush", "box"] = "photo"
 
 
 @dataclass(frozen=True)
@@ -84,21 +114,21 @@ class Experiment:
 
     Attributes:
         key: its name in links.
-        title: in a few words.
+        title: a few words.
         photo: an example photograph, by its stem.
-        question: what to ask before it is run.
-        choices: the answers to choose from: the effect is there, it is too small to see, it is the other way round.
-        story: what the paper says, or what one would think.
-        told: what happened, a sentence with the effect's numbers in braces.
+        question: what to ask before the effect is shown.
+        choices: the answers to choose from: the effect is there, it is too small to see, it is reversed.
+        story: what the paper says, or what one would expect.
+        told: what happened, one sentence with the effect's numbers in braces.
         measure: the effect's numbers on a picture; "effect" is its size.
         unit: of that size.
         least: from which size on the effect counts as there.
-        first, second: the passes to set beside each other; the second may be none.
-        view: where the explorer begins.
-        painted, other: for those that paint, where, and the object that is not painted.
-        cell: whether the heaviest cell of conv5 is explained (by Occlusion).
-        refines: whether its effect is BRN's.
-        variants: of the table of parts, what else to tell, by what it is called there.
+        first, second: the passes to set beside each other; there may be no second.
+        show: how the stage shows the effect.
+        painted, other: for those that choose an object, where it is, and where the other one is.
+        cell: explain the coarse attention cell with the largest weight, by Occlusion.
+        refines: the effect is BRN's.
+        variants: rows of the table of parts that the answer quotes.
     """
 
     key: str
@@ -113,7 +143,7 @@ class Experiment:
     least: float
     first: Setting = UNTOUCHED
     second: Setting | None = None
-    view: View = field(default_factory=View)
+    show: Show = field(default_factory=Show)
     painted: Ellipse | None = None
     other: Ellipse | None = None
     cell: bool = False
@@ -126,53 +156,75 @@ class Experiment:
         return EXAMPLES / f"{self.photo}.jpg"
 
     def passes(self, model: DGRL) -> Passes:
-        """The passes over its photo."""
+        """Return the passes over its photo."""
         painted, other = (None if ellipse is None else ellipse.places for ellipse in (self.painted, self.other))
         return Passes(model, self.path, painted, other)
 
     def traces(self, passes: Passes) -> list[Trace]:
-        """The one or two whole passes that are shown."""
+        """Return the one or two passes that are shown."""
         return [passes.whole(setting) for setting in (self.first, self.second) if setting is not None]
 
-    def pinned(self, passes: Passes) -> tuple[int, int] | None:
-        """The photo's pixel (x, y) to look at, if any: the one that BRN changed most, or the explained cell's."""
+    def place(self, passes: Passes) -> Numbers:
+        """Return where to look, in numbers: the pinned pixel "x", "y", and the zoom's corner "zoom_x", "zoom_y"."""
+        found: Numbers = {}
         if self.cell:
             cell, trace = explained_cell(passes), passes.localised()
             rows, columns = trace.steps[-1].weight_maps[cell.level].shape
-            return pixel_at(cell.column / (columns - 1), cell.row / (rows - 1), trace.photo.shape)  # corners aligned
-        if not self.view.pixel:
-            return None
-        changed = passes.whole(self.first).most_changed(count=1)[0]
-        return changed.x, changed.y
+            x, y = pixel_at(cell.column / (columns - 1), cell.row / (rows - 1), trace.photo.shape)  # corners aligned
+            found |= {"x": float(x), "y": float(y)}
+        if self.show.pixel:
+            changed = passes.whole(self.first).most_changed(count=1)[0]
+            found |= {"x": float(changed.x), "y": float(changed.y)}
+        if self.show.zoom:
+            found |= zoom_of(passes.whole(), found)
+        return found
 
     def verdict(self, effect: float) -> int:
-        """Which of the choices an effect of this size makes right."""
+        """Return which of the choices an effect of this size makes right."""
         return 1 if abs(effect) < self.least else 0 if effect > 0 else 2
 
     def happened(self, numbers: Numbers) -> str:
-        """What happened on a picture, with its numbers."""
+        """Say what happened on a picture, with its numbers."""
         return self.told.format(**numbers)
 
-    def answer(self, here: Numbers, sizes: Sizes | None) -> str:
-        """Which choice is right, what happened, how large that is here and over a data set, and what one may think."""
-        right = self.choices[self.verdict(here["effect"])]
-        told = f"{right[0].upper()}{right[1:]}. {self.happened(here)} {self.size(here, sizes)}"
-        return f"{told} {self.story}"
-
     def size(self, here: Numbers, sizes: Sizes | None) -> str:
-        """How large the effect is here and over a data set, and whether it is what the story says, in words."""
+        """Say how large the effect is here and over a data set, and whether that is what one would expect."""
         told = f"Here {self.unit.told(here['effect'])}"
         if sizes is None or self.key not in sizes.experiments:
             return f"{told}. With this checkpoint it was not measured over a data set."
         over = sizes.experiments[self.key]["effect"]
-        spread = f"half of them between {self.unit.told(over.low)} and {self.unit.told(over.high)}"
-        told += f"; the median of {over.pictures} pictures of {sizes.data} is {self.unit.told(over.median)}, {spread}."
+        told += f"; the median of {over.pictures} pictures of {sizes.data} is {self.unit.told(over.median)}."
         usual, this = self.verdict(over.median), self.verdict(here["effect"])
         if usual:
-            told += f" So on most pictures it is not as the story has it: {self.choices[usual]}."
+            told += f" On most pictures it is different: {self.choices[usual]}."
         if this != usual:
             told += f" This photo is an exception: {self.choices[this]}."
-        costs = [f"{name}: {sizes.variants[name]['error']:.2f}" for name in self.variants if name in sizes.variants]
-        if costs:
-            told += f" Against true masks, in times of the usual error: {'; '.join(costs)}."
+        costs = [(name, sizes.variants[name]["error"] - 1) for name in self.variants if name in sizes.variants]
+        told += "".join(f" Against true masks ({name}), the error {changes(share)}." for name, share in costs)
         return told
+
+
+def changes(share: float) -> str:
+    """Write a change of the error in words: "rises by 31 %"."""
+    return f"{'rises' if share >= 0 else 'falls'} by {abs(share):.0%}".replace("%", " %")
+
+
+def zoom_of(trace: Trace, near: Numbers) -> Numbers:
+    """Return the corner of a part of the photo, ZOOM wide and high: around a pixel, or where BRN changes most."""
+    height, width = trace.photo.shape[:2]
+    if "x" in near:
+        middle = (near["x"] + 0.5) / width, (near["y"] + 0.5) / height
+    else:
+        changed = np.abs(trace.refined - trace.prior)
+        side = max(1, round(ZOOM * len(changed)))
+        sums = np.pad(changed.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
+        windows = sums[side:, side:] - sums[:-side, side:] - sums[side:, :-side] + sums[:-side, :-side]
+        row, column = np.unravel_index(int(windows.argmax()), windows.shape)
+        middle = (column + side / 2) / len(changed), (row + side / 2) / len(changed)
+    x, y = (float(np.clip(value - ZOOM / 2, 0, 1 - ZOOM)) for value in middle)
+    return {"zoom_x": round(x, 4), "zoom_y": round(y, 4)}
+
+
+def as_scene(values: dict[str, Any]) -> dict[str, Any]:
+    """Leave out what is None: the page has its own defaults."""
+    return {key: value for key, value in values.items() if value is not None}

@@ -1,76 +1,79 @@
-"""The ten experiments, for app, notebooks, documentation and web page alike."""
+"""The experiments of the tour, for page, notebooks and documentation alike."""
 
 from dgrl.experiments import effects
 from dgrl.experiments.effects import FLAT, MEAN_KERNEL, MORE, painted_at
-from dgrl.experiments.experiment import PERCENT, PIXELS, POINTS, Ellipse, Experiment, View
+from dgrl.experiments.experiment import LAST, PERCENT, PIXELS, POINTS, Ellipse, Experiment, Frame, Show
 from dgrl.experiments.passes import UNTOUCHED, Setting
+from dgrl.prompts import box_prompt
 
 KITTEN = Ellipse(0.21, 0.59, 0.19, 0.27)
 CUP = Ellipse(0.74, 0.48, 0.22, 0.42)
 OSPREY = Ellipse(0.24, 0.55, 0.09, 0.36)
 RACCOON = Ellipse(0.77, 0.42, 0.22, 0.42)
+LOOKS = 3
 
 EXPERIMENTS = (
     Experiment(
         key="narrowing",
-        title="Attention narrows from step to step",
+        title="Attention narrows from look to look",
         photo="otters",
-        question="The network looks three times at the same photo. Where does its attention go from look to look?",
-        choices=(
-            "more of it lies on the object at the last look",
-            "it stays where it was",
-            "less of it lies on the object at the last look",
-        ),
-        story="Each step is told what the step before saw, so it should know better where to look.",
-        told="At t = 0 {first:.0%} of the three weight maps' mass lies on what is found, at the last step {last:.0%}.",
+        question="The network looks three times at the same photo. Where does its attention go?",
+        choices=("more of it goes to the object", "it stays where it was", "less of it goes to the object"),
+        story="Each look knows what the look before attended to, so it can attend better.",
+        told="At look 1, {first:.0%} of all attention lies on the object; at the last look, {last:.0%}.",
         measure=effects.narrowing,
         unit=POINTS,
         least=0.03,
-        view=View("conv4", step=0),
+        show=Show(frames=tuple(Frame("conv4", f"look {step + 1}", step) for step in range(LOOKS))),
     ),
     Experiment(
         key="levels",
-        title="Each level looks with its own eyes",
+        title="Fine, medium and coarse attention",
         photo="raccoon",
-        question="Three weight maps, from finer and from coarser features. Do conv3 and conv5 look at the same places?",
-        choices=("no, each looks elsewhere", "yes, their maps are alike", "their maps are each other's opposite"),
-        story="Fine levels see edges and texture, coarse ones whole things.",
-        told="Half of the attention lies on {conv3:.0%} of the cells at conv3, {conv4:.0%} at conv4 and {conv5:.0%} at "
-        "conv5; one less the correlation of conv3's and conv5's maps is {effect:.2f}.",
+        question="Attention is computed from fine, medium and coarse features. Do the three look at the same places?",
+        choices=("no, each looks elsewhere", "yes, they are alike", "they are each other's opposite"),
+        story="Fine features show edges and texture, coarse ones whole things.",
+        told="Half of the attention lies on {conv3:.0%} of the fine cells, {conv4:.0%} of the medium and {conv5:.0%} "
+        "of the coarse ones. One minus the correlation of fine and coarse is {effect:.2f}.",
         measure=effects.levels_differ,
         unit=PERCENT,
         least=0.2,
-        view=View("conv3"),
+        show=Show(frames=(Frame("conv3", "fine"), Frame("conv4", "medium"), Frame("conv5", "coarse"))),
     ),
     Experiment(
         key="flat",
         title="Without attention",
         photo="spices",
-        question="Let every weight map weigh all places alike. What becomes of the object?",
+        question="Let attention be the same everywhere. What happens to the object?",
         choices=("it fades: attention held it", "hardly anything", "it stands out more"),
-        story="Attention is there to favour the object over its surroundings (section 3.2).",
-        told="On the object the map falls by {effect:.1%}, outside of it the map changes by {outside:+.1%}.",
+        story="Attention is there to favour the object over its surroundings (section 3.2 of the paper).",
+        told="On the object the prediction falls by {effect:.1%}; elsewhere it changes by {outside:+.1%}.",
         measure=effects.flattening,
         unit=POINTS,
         least=0.01,
         second=FLAT,
         variants=("weight maps flat, all",),
-        view=View(arrangement="difference"),
+        show=Show(
+            frames=(Frame("prediction", "with attention"), Frame("prediction", "without attention", slot=1)),
+        ),
     ),
     Experiment(
         key="paint",
         title="Paint another object",
         photo="kitten-and-coffee",
-        question="Two photos side by side. Paint all weight maps over the kitten: what does the network find?",
-        choices=("what is painted, and less of the other", "the same as before", "less of what is painted"),
+        question="Two photos side by side. We paint all attention over the kitten. What does the network find?",
+        choices=("the kitten, and not the cup", "the same as before", "less of the kitten"),
         story="If attention decides, the network finds what it is told to look at.",
-        told="On what is painted the map goes from {painted_before:.2f} to {painted:.2f}, on the other object from "
+        told="On the kitten the prediction goes from {painted_before:.2f} to {painted:.2f}, on the cup from "
         "{other_before:.2f} to {other:.2f}.",
         measure=effects.obeying,
         unit=POINTS,
         least=0.1,
         second=painted_at(KITTEN.places),
-        view=View("prediction"),
+        show=Show(
+            frames=(Frame("result", "as it is"), Frame("result", "attention painted on the kitten", slot=1)),
+            own="brush",
+        ),
         painted=KITTEN,
         other=CUP,
     ),
@@ -78,106 +81,140 @@ EXPERIMENTS = (
         key="remember",
         title="Paint the first look only",
         photo="osprey-and-raccoon",
-        question="Paint only the first look's maps, over the osprey. Do the later looks go on with it, and do they "
-        "still when all feedback is cut?",
+        question="We paint the attention of look 1 only, over the bird. Do the later looks go on with it? And if the "
+        "memory between looks is cut?",
         choices=(
-            "they go on with it, and forget it when the feedback is cut",
-            "feedback makes no difference",
-            "cutting the feedback helps them",
+            "they go on with it, and forget it when memory is cut",
+            "memory makes no difference",
+            "cutting the memory helps them",
         ),
-        story="What one step saw is all that the next is told; without feedback each look is the first.",
-        told="With feedback the last map is {painted:.2f} on what was painted and {other:.2f} on the other object; "
-        "without, {painted_cut:.2f} and {other_cut:.2f}.",
+        story="What one look attended to is all that the next one is told. Without memory, each look is the first.",
+        told="With memory the last prediction is {painted:.2f} on the bird and {other:.2f} on the raccoon; with memory "
+        "cut, {painted_cut:.2f} and {other_cut:.2f}.",
         measure=effects.remembering,
         unit=POINTS,
         least=0.1,
         first=painted_at(OSPREY.places, 0),
         second=painted_at(OSPREY.places, 0, cut=True),
         variants=("feedback cut, all",),
+        show=Show(frames=(Frame("result", "with memory"), Frame("result", "memory cut", slot=1)), own="brush"),
         painted=OSPREY,
         other=RACCOON,
     ),
     Experiment(
         key="more-steps",
-        title="More steps than trained",
+        title="More looks than trained",
         photo="wren",
-        question=f"The network was trained with three looks. Give it {MORE} more: does its map still change?",
-        choices=("yes", "hardly: it has settled", "the map changes back"),
-        story="A recurrent network may go on for as long as one likes; whether it settles is another matter.",
-        told="In the steps beyond those trained the map changes by {effect:.1%} on average; in the last trained step "
-        "it changed by {last:.1%}.",
+        question=f"The network was trained with three looks. We give it {MORE} more. Does its prediction still change?",
+        choices=("yes", "hardly: it has settled", "it changes back"),
+        story="A recurrent network can go on for as long as one likes; whether it settles is another question.",
+        told="In the additional looks the prediction changes by {effect:.1%} on average; in the last trained look it "
+        "changed by {last:.1%}.",
         measure=effects.going_on,
         unit=POINTS,
         least=0.01,
-        second=Setting(steps=2 + MORE, name=f"{MORE} steps more"),
+        first=Setting(steps=2 + MORE, name=f"{MORE} looks more"),
         variants=("T = 0", "T = 1", "T = 3", "T = 4"),
-        view=View(arrangement="difference"),
+        show=Show(frames=tuple(Frame("prediction", f"look {step + 1}", step) for step in range(LOOKS + MORE))),
     ),
     Experiment(
         key="pixel",
         title="One pixel, worked out",
         photo="coffee",
-        question="BRN recomputes each pixel from its neighbours with a kernel of its own. By how much does it change "
-        "the pixel that it changes most?",
+        question="Sharpening (BRN) computes each pixel anew from its neighbours, with a kernel of its own. By how much "
+        "does it change the pixel that it changes most?",
         choices=("so much that it changes sides", "less than that", "not at all"),
-        story="refined = sigmoid(Σ v·s − Σ v·(1 − s)): all numbers of that sum are on the screen.",
+        story="BRN receives a map rounded to 0 or 1, so a pixel whose neighbours disagree can change sides. The value "
+        "is σ(F − B) with F = Σ v · s and B = Σ v · (1 − s); all numbers of both sums are on the right.",
         told="The pixel goes from {prior:.3f} to {refined:.3f}.",
         measure=effects.one_pixel,
         unit=POINTS,
         least=0.5,
-        view=View(pixel=True),
+        show=Show(
+            frames=(Frame("photo", "photo"), Frame("prior", "received"), Frame("refined", "sharpened")),
+            pixel=True,
+            zoom=True,
+            kernel=True,
+        ),
         refines=True,
     ),
     Experiment(
         key="leaning",
-        title="From where boundary pixels draw",
+        title="Which side edge pixels copy from",
         photo="kitten",
-        question="A pixel on an edge has the object on one side only. From which side does its kernel draw?",
+        question="A pixel on an outline has the object on one side only. From which side does its kernel copy?",
         choices=("more from its own side", "from both alike", "more from the other side"),
-        story="A pixel should draw from neighbours of its own side, not across the edge.",
-        told="Along edges kernels draw from {effect:+.2f} px deeper in their own side, on average. Their centres of "
-        "mass lie {edge:.2f} px from their pixels there, and {elsewhere:.2f} px elsewhere (medians).",
+        story="A pixel should take its value from neighbours on its own side, not across the outline.",
+        told="Along the outline kernels lean {effect:+.2f} pixels towards their own side. Their centres of mass lie "
+        "{edge:.2f} pixels from their pixel there, and {elsewhere:.2f} pixels elsewhere (medians).",
         measure=effects.leaning,
         unit=PIXELS,
         least=0.05,
-        view=View(pixel=True),
+        show=Show(map="photo", zoom=True, arrows=True),
         refines=True,
     ),
     Experiment(
         key="kernels",
-        title="Without BRN, with one mean kernel, with BRN",
+        title="What sharpening adds",
         photo="osprey",
-        question="Does the outline follow the photo's edges better with BRN, and does one mean kernel do as well?",
-        choices=("the outline follows edges better", "hardly any difference", "the outline follows edges less"),
-        story="BRN is there for the boundary; did one kernel do as well, seven convolutions were too many.",
-        told="Against RLN's map the photo's contrast along the outline is {effect:+.0%} with BRN and "
-        "{mean_kernel:+.0%} with the mean of all kernels.",
+        question="Does the outline follow the photo's edges better with sharpening? And would one average kernel do?",
+        choices=("it follows edges better", "hardly any difference", "it follows edges less"),
+        story="If one kernel did as well, seven convolutions would be too many.",
+        told="Against no sharpening, the photo's contrast along the outline is {effect:+.0%} with one kernel per pixel "
+        "and {mean_kernel:+.0%} with one average kernel.",
         measure=effects.refining,
         unit=PERCENT,
         least=0.05,
-        first=MEAN_KERNEL,
-        second=UNTOUCHED,
+        second=MEAN_KERNEL,
         refines=True,
         variants=("one mean kernel", "no BRN"),
-        view=View("refined", arrangement="wipe"),
+        show=Show(
+            frames=(
+                Frame("prior", "no sharpening"),
+                Frame("refined", "one average kernel", slot=1),
+                Frame("refined", "one kernel per pixel"),
+            ),
+            zoom=True,
+        ),
     ),
     Experiment(
         key="cell",
-        title="Which pixels made this attention",
+        title="What caused this attention?",
         photo="otters",
-        question="One cell of conv5's last map has the largest weight. Blur the object away, then all the rest: which "
-        "makes the weight fall?",
-        choices=("blurring the object", "neither", "blurring the object makes the weight rise"),
+        question="One coarse cell of the last look has the most attention. We blur the object, then everything else. "
+        "Which makes that attention fall?",
+        choices=("blurring the object", "neither", "blurring the object makes it rise"),
         story="If attention sees the object, it must come from the object's pixels.",
-        told="With the object blurred away the weight falls by {effect:.0%}; with all the rest blurred away by "
+        told="With the object blurred, the attention falls by {effect:.0%}; with everything else blurred, by "
         "{rest:.0%}.",
         measure=effects.hiding,
         unit=PERCENT,
         least=0.1,
-        view=View("conv5"),
+        show=Show(
+            frames=(Frame("conv5", "coarse attention, last look"), Frame("explanation", "what caused it")), own="none"
+        ),
         cell=True,
+    ),
+    Experiment(
+        key="point",
+        title="Point at an object",
+        photo="kitten-and-coffee",
+        question="Two objects. We drag a box around the kitten, and look 1 attends to it. What does the network find?",
+        choices=("the kitten alone", "both, as before", "the cup alone"),
+        story="Attention decides and memory keeps it, so a box is enough to say which object is meant.",
+        told="On the kitten the prediction is {painted:.2f} (before {painted_before:.2f}), on the cup {other:.2f} "
+        "(before {other_before:.2f}).",
+        measure=effects.pointing,
+        unit=POINTS,
+        least=0.1,
+        second=Setting((box_prompt(*KITTEN.box),), name="box around the kitten"),
+        show=Show(frames=(Frame("result", "no box"), Frame("result", "box around the kitten", slot=1)), own="box"),
+        painted=KITTEN,
+        other=CUP,
     ),
 )
 """In the order of a lecture."""
 
 BY_KEY = {experiment.key: experiment for experiment in EXPERIMENTS}
+
+__all__ = ["BY_KEY", "EXPERIMENTS", "LAST", "UNTOUCHED"]

@@ -1,19 +1,21 @@
-"""An experiment as a self-contained page: the question, the explorer with the passes, and what happened."""
+"""An experiment as a self-contained page: the question, both passes, and what happened."""
 
+from typing import Any
+
+from dgrl.bundle import bundle
 from dgrl.experiments.experiment import Experiment
 from dgrl.experiments.sizes import Sizes
-from dgrl.explorer.bundle import bundle
-from dgrl.explorer.page import page
-from dgrl.explorer.report import found
+from dgrl.experiments.tour import scene
 from dgrl.model import DGRL
+from dgrl.page.inlining import StoredPass, stored_page
 
 
 def experiment_page(model: DGRL, experiment: Experiment, sizes: Sizes | None = None) -> str:
-    """HTML that works from a disk, offline: the network has run, and nothing else is needed.
+    """Return HTML that works from a disk, offline: the passes are in it.
 
     Args:
         model: the network.
-        experiment: what to do.
+        experiment: what to show.
         sizes: how large effects are over a data set, with this network.
 
     Raises:
@@ -23,19 +25,22 @@ def experiment_page(model: DGRL, experiment: Experiment, sizes: Sizes | None = N
     numbers = experiment.measure(passes)
     if numbers is None:
         raise ValueError(f"on {experiment.photo}.jpg this network finds nothing to measure {experiment.key} on")
-    traces = experiment.traces(passes)
-    settings = [setting for setting in (experiment.first, experiment.second) if setting is not None]
-    names = (settings[0].name, settings[-1].name) if len(settings) == 2 else ("first", "second")
-    return page(
-        [bundle(trace, title=experiment.photo, found=found(trace)) for trace in traces],
+    shown = scene(experiment, numbers | experiment.place(passes))
+    requests: list[dict[str, Any]] = shown.pop("slots")
+    shown["frames"] = [one for one in shown.get("frames", ()) if one["map"] != "explanation"] or None
+    stored = [
+        StoredPass(bundle(trace, experiment.photo), trained=model.config.steps, **request)
+        for trace, request in zip(experiment.traces(passes), requests, strict=True)
+    ]
+    return stored_page(
+        stored,
         experiment.title,
-        names,
-        experiment.view.state(traces[0], experiment.pinned(passes)),
+        shown,
         "experiment",
         question=experiment.question,
         choices=experiment.choices,
         happened=experiment.happened(numbers),
         size=experiment.size(numbers, sizes),
         story=experiment.story,
-        described=f"Two passes: {names[0]}, and {names[1]}." if len(settings) == 2 else "",
+        described="",
     )

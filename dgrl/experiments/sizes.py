@@ -20,20 +20,22 @@ class Spread:
         median: half of the pictures have less.
         low, high: the middle half of the pictures lies between these.
         pictures: how many gave a number.
+        values: the numbers themselves, for a dot plot; of "effect" only.
     """
 
     median: float
     low: float
     high: float
     pictures: int
+    values: tuple[float, ...] = ()
 
     @classmethod
-    def of(cls, values: Sequence[float]) -> "Spread":
-        """The spread of one value per picture; ValueError if there is none."""
+    def of(cls, values: Sequence[float], keep: bool = False) -> "Spread":
+        """Return the spread of one value per picture, with the values if `keep`; ValueError if there is none."""
         if not len(values):
             raise ValueError("a spread needs values")
         low, median, high = (round(float(value), 5) for value in np.percentile(values, (25, 50, 75)))
-        return cls(median, low, high, len(values))
+        return cls(median, low, high, len(values), tuple(round(float(value), 4) for value in values) if keep else ())
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,7 @@ class Sizes:
     experiments: dict[str, dict[str, Spread]]
     photos: dict[str, dict[str, float]]
     variants: dict[str, dict[str, float]] = field(default_factory=dict)
+    cells: list[list[float]] = field(default_factory=list)
 
     def save(self, path: Path) -> None:
         """Write it as JSON."""
@@ -66,7 +69,10 @@ class Sizes:
             if read.pop("format") != FORMAT:
                 raise ValueError("another format")
             read["experiments"] = {
-                key: {name: Spread(**spread) for name, spread in numbers.items()}
+                key: {
+                    name: Spread(**spread | {"values": tuple(spread.get("values", ()))})
+                    for name, spread in numbers.items()
+                }
                 for key, numbers in read["experiments"].items()
             }
             return cls(**read)

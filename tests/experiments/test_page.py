@@ -1,6 +1,7 @@
-"""An experiment as a page: its question before the explorer, its numbers, and both passes."""
+"""An experiment as a page: its question, its numbers, and both passes."""
 
 import dataclasses
+import json
 import re
 
 import numpy as np
@@ -21,12 +22,14 @@ def network():
 def test_a_page_asks_shows_and_tells(network, key, passes):
     experiment = BY_KEY[key]
     html = experiment_page(network, experiment)
-    assert len(re.findall(r'<script type="text/plain" class="bundle">', html)) == passes
-    host = html.index('id="explorer-host"')
+    content = json.loads(re.search(r'id="content">(.*?)</script>', html, re.DOTALL)[1])
+    assert len(content["stored"]) == passes
+    assert [one["request"]["photo"] for one in content["stored"]] == [experiment.photo] * passes
+    host = html.index('id="app"')
     assert html.index(experiment.question.split("?")[0].replace("'", "&#39;")) < host
     numbers = experiment.measure(experiment.passes(network))
     assert experiment.unit.told(numbers["effect"]) in html
-    assert ('"pinned": true' in html) == (key == "pixel")
+    assert ("x" in content["scene"]) == (key == "pixel")
     assert "https://" not in re.sub(r"<script.*?</script>", "", html, flags=re.DOTALL)
 
 
@@ -39,10 +42,11 @@ def test_without_a_number_there_is_no_page(network):
 def test_the_pixel_of_the_explained_cell_lies_in_that_cell(network):
     experiment = BY_KEY["cell"]
     passes = experiment.passes(network)
-    x, y = experiment.pinned(passes)
+    place = experiment.place(passes)
     trace = passes.localised()
     weights = trace.steps[-1].weight_maps["conv5"]
     height, width = trace.photo.shape[:2]
     rows, columns = weights.shape
-    row, column = round(y / (height - 1) * (rows - 1)), round(x / (width - 1) * (columns - 1))
+    row = round(place["y"] / (height - 1) * (rows - 1))
+    column = round(place["x"] / (width - 1) * (columns - 1))
     assert weights[row, column] == np.max(weights)

@@ -1,0 +1,151 @@
+"""The experiments as the page's tour needs them: words, what Show does to the scene, and the effect's sizes."""
+
+import fnmatch
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from dgrl.data.masks import HALF
+from dgrl.edit_fields import LONGEST_MASK, write_mask
+from dgrl.experiments.experiment import ZOOM, Experiment, as_scene
+from dgrl.experiments.listed import EXPERIMENTS
+from dgrl.experiments.passes import Setting
+from dgrl.experiments.sizes import Sizes
+from dgrl.prompts import SHARE, BoxPrompt, MaskPrompt
+from dgrl.taps import BLOCKS, COEFFICIENTS, EVERY, LEVELS, Edit, Mean, Paint, Scale, feedback_name, weight_map_name
+
+CELL_QUESTION = {"target": "cell", "method": "occlusion", "level": "conv5", "refined": False}
+"""What the view Why asks after the experiment about attention's causes."""
+
+
+def tour(sizes: Sizes | None, experiments: Sequence[Experiment] = EXPERIMENTS) -> list[dict[str, Any]]:
+    """Describe the experiments to the page (`Experiment` in `dgrl/page/state/scene.js`).
+
+    Args:
+        sizes: what was measured with the checkpoint; without it the answers have no numbers.
+        experiments: in the order of the tour.
+    """
+    return [described(experiment, sizes) for experiment in experiments]
+
+
+def described(experiment: Experiment, sizes: Sizes | None) -> dict[str, Any]:
+    """Describe one experiment."""
+    here = {} if sizes is None else sizes.photos.get(experiment.key, {})
+    over = None if sizes is None else sizes.experiments.get(experiment.key, {}).get("effect")
+    scale = experiment.unit.scale
+    measured = over is not None and bool(over.values)
+    return {
+        "key": experiment.key,
+        "title": experiment.title,
+        "question": experiment.question,
+        "choices": list(experiment.choices),
+        "right": experiment.verdict(here["effect"]) if here else 0,
+        "answer": answer(experiment, sizes),
+        "show": scene(experiment, here),
+        "sizes": {
+            "unit": experiment.unit.word,
+            "here": here["effect"] * scale if here else None,
+            "values": [value * scale for value in over.values] if over is not None else [],
+            "data": sizes.data if sizes is not None else "",
+        }
+        if measured
+        else None,
+        "own": experiment.show.own,
+        "explanation": explanation(sizes) if experiment.cell else None,
+    }
+
+
+def answer(experiment: Experiment, sizes: Sizes | None) -> str:
+    """Return what happened, with the numbers of the checkpoint's own table, and what one would expect."""
+    here = None if sizes is None else sizes.photos.get(experiment.key)
+    if here is None:
+        return f"{experiment.story} With this checkpoint the effect was not measured."
+    return f"{experiment.happened(here)} {experiment.size(here, sizes)} {experiment.story}"
+
+
+def scene(experiment: Experiment, here: dict[str, float]) -> dict[str, Any]:
+    """Return what Show changes in the page's scene. `here` has the places that were measured on the photo."""
+    show = experiment.show
+    slots = [request(experiment, experiment.first)]
+    if experiment.second is not None:
+        slots.append(request(experiment, experiment.second))
+    frames = [{"slot": one.slot, "map": one.map, "step": one.step, "title": one.title} for one in show.frames]
+    pixel = {"x": int(here["x"]), "y": int(here["y"]), "pinned": True} if "x" in here else {}
+    zoomed = show.zoom and "zoom_x" in here
+    zoom = {"x": here["zoom_x"], "y": here["zoom_y"], "width": ZOOM, "height": ZOOM} if zoomed else None
+    return as_scene(
+        {
+            "slots": slots,
+            "map": show.map,
+            "arrangement": show.arrangement,
+            "frames": frames or None,
+            "zoom": zoom,
+            "arrows": show.arrows or None,
+            "kernel": show.kernel,
+            "question": CELL_QUESTION if experiment.cell else None,
+        }
+        | pixel
+    )
+
+
+def request(experiment: Experiment, setting: Setting) -> dict[str, Any]:
+    """Return a setting as the page's request for a pass; the page fills in the checkpoint."""
+    written = [one for edit in setting.edits for one in written_edits(edit)]
+    return {"photo": experiment.photo, "steps": setting.steps, "edits": written}
+
+
+def written_edits(edit: Edit) -> Iterator[dict[str, Any]]:
+    """Yield an edit as links write it, one for each level or block that it applies to (`dgrl.explorer.edits`).
+
+    Raises:
+        ValueError: links cannot express it.
+    """
+    change = edit.change
+    if isinstance(change, Mean) and edit.tap == COEFFICIENTS:
+        yield {"kind": "kernels", "to": "mean"}
+        return
+    if isinstance(change, BoxPrompt | MaskPrompt) and edit.tap == weight_map_name(EVERY, 0):
+        yield written_prompt(change)
+        return
+    part, named = (BLOCKS, feedback_name) if isinstance(change, Scale) else (LEVELS, weight_map_name)
+    step = edit.tap.split(".")[1].removeprefix("t")
+    at: dict[str, Any] = {} if step == EVERY else {"at": int(step)}
+    for name in part:
+        if not fnmatch.fnmatchcase(named(name, step), edit.tap):
+            continue
+        if isinstance(change, Scale):
+            yield {"kind": "feedback", "block": name, "factor": change.factor} | at
+        elif isinstance(change, Paint):
+            grey = np.frombuffer(change.grey, np.uint8).reshape(change.height, change.width)
+            yield {"kind": "paint", "level": name, "strength": change.strength, "mask": write_mask(grey > 127)} | at
+        elif change == 1.0:
+            yield {"kind": "flatten", "level": name} | at
+        else:
+            raise ValueError(f"links cannot express the edit of {edit.tap}")
+
+
+def written_prompt(prompt: BoxPrompt | MaskPrompt) -> dict[str, Any]:
+    """Return a prompt as links write it; a mask is reduced to the size that a link can hold."""
+    share = {} if prompt.share == SHARE else {"share": prompt.share}
+    if isinstance(prompt, BoxPrompt):
+        return {"kind": "prompt", "box": [prompt.left, prompt.top, prompt.right, prompt.bottom]} | share
+    grey = Image.fromarray(np.frombuffer(prompt.grey, np.uint8).reshape(prompt.height, prompt.width))
+    size = min(prompt.width, LONGEST_MASK), min(prompt.height, LONGEST_MASK)
+    return {"kind": "prompt", "mask": write_mask(np.asarray(grey.resize(size, Image.Resampling.BOX)) > HALF)} | share
+
+
+def explanation(sizes: Sizes | None) -> dict[str, Any] | None:
+    """Return Occlusion's cells for the experiment about attention's causes, as they were measured."""
+    cells = [] if sizes is None else sizes.cells
+    if not cells:
+        return None
+    limit = max(abs(value) for row in cells for value in row) or 1.0
+    return {
+        "values": [value for row in cells for value in row],
+        "width": len(cells[0]),
+        "height": len(cells),
+        "limit": limit,
+        "label": "How much the attention falls when this part is blurred",
+    }

@@ -1,0 +1,80 @@
+"""What the tour shows means the very passes that the experiments measure."""
+
+import json
+
+import pytest
+import torch
+
+from dgrl.checkpoint import SHIPPED_WEIGHTS
+from dgrl.edits import read_edits
+from dgrl.experiments import EXPERIMENTS, Sizes, Spread, sizes_of
+from dgrl.experiments.effects import FLAT, MEAN_KERNEL
+from dgrl.experiments.passes import Setting
+from dgrl.experiments.tour import described, scene, tour, written_edits
+from dgrl.page.vocabulary import vocabulary
+from dgrl.taps import BLOCKS, LEVELS, Edit, Recorder, feedback_name, weight_map_name
+
+SIZES = sizes_of(SHIPPED_WEIGHTS)
+
+
+def same_effect(setting: Setting, edits: tuple[Edit, ...]) -> bool:
+    """Whether the edits do to every tap what the setting's do: each names its taps in its own way."""
+    torch.manual_seed(0)
+    names = [weight_map_name(level, t) for level in LEVELS for t in range(5)]
+    names += [feedback_name(block, t) for block in BLOCKS for t in range(1, 5)]
+    recorders = Recorder(setting.edits), Recorder(edits)
+    for name in [*names, "brn.coefficients", "brn.refined"]:
+        value = torch.rand(1, 25, 12, 12) if name == "brn.coefficients" else torch.rand(1, 1, 12, 12) + 0.1
+        one, other = (recorder(name, value.clone()) for recorder in recorders)
+        if not torch.allclose(one, other, atol=1e-5):
+            return False
+    return True
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS, ids=lambda experiment: experiment.key)
+def test_show_means_the_passes_of_the_experiment(experiment):
+    shown = scene(experiment, {})
+    settings = [setting for setting in (experiment.first, experiment.second) if setting is not None]
+    assert len(shown["slots"]) == len(settings)
+    for request, setting in zip(shown["slots"], settings, strict=True):
+        assert request["photo"] == experiment.photo
+        assert request["steps"] == setting.steps
+        assert same_effect(setting, read_edits(request["edits"]))
+    maps = {one["name"] for one in vocabulary()["maps"]} | {"explanation"}
+    for frame in shown.get("frames", []):
+        assert frame["map"] in maps
+        assert frame["slot"] < len(settings)
+    assert json.loads(json.dumps(shown)) == shown
+
+
+def test_each_kind_of_edit_can_be_written_and_others_are_refused():
+    assert [one["level"] for edit in FLAT.edits for one in written_edits(edit)] == list(LEVELS)
+    assert list(written_edits(MEAN_KERNEL.edits[0])) == [{"kind": "kernels", "to": "mean"}]
+    with pytest.raises(ValueError, match="cannot express"):
+        list(written_edits(Edit("rln.t*.conv4.weight_map", 2.0)))
+
+
+def test_answers_have_numbers_where_they_were_measured():
+    for one in tour(None):
+        assert "was not measured" in one["answer"]
+        assert "x" not in one["show"]
+        assert one["sizes"] is None
+    spread = {"effect": Spread.of([0.6, 0.7, 0.8], keep=True)}
+    here = {"effect": 0.75, "prior": 0, "refined": 0.75, "x": 3, "y": 7, "zoom_x": 0.1, "zoom_y": 0.2}
+    sizes = Sizes("DATA", {"pixel": spread}, {"pixel": here})
+    one = next(one for one in tour(sizes) if one["key"] == "pixel")
+    assert "+75.0 percentage points" in one["answer"]
+    assert "3 pictures of DATA" in one["answer"]
+    assert one["sizes"] == {"unit": "percentage points", "here": 75.0, "values": [60.0, 70.0, 80.0], "data": "DATA"}
+    assert (one["show"]["x"], one["show"]["y"], one["show"]["pinned"]) == (3, 7, True)
+    assert one["show"]["zoom"] == {"x": 0.1, "y": 0.2, "width": 0.2, "height": 0.2}
+
+
+@pytest.mark.skipif(SIZES is None, reason="the weights come without parts.json")
+@pytest.mark.parametrize("experiment", EXPERIMENTS, ids=lambda experiment: experiment.key)
+def test_the_shipped_table_has_what_the_tour_shows(experiment):
+    one = described(experiment, SIZES)
+    assert one["right"] == experiment.verdict(SIZES.photos[experiment.key]["effect"])
+    assert len(one["sizes"]["values"]) >= 30
+    assert ("zoom" in one["show"]) == experiment.show.zoom
+    assert (one["explanation"] is not None) == experiment.cell
