@@ -19,9 +19,9 @@ from dgrl import DGRL, DGRLConfig
 from dgrl.attribution.attribute import attribute
 from dgrl.attribution.question import Method, ObjectTarget
 from dgrl.checkpoint import default_weights
-from dgrl.explorer.report import write_report
 from dgrl.files import EXAMPLES
 from dgrl.images import read_image
+from dgrl.report import write_report
 from dgrl.running.device import choose_device, rewrite_for_inference
 from dgrl.running.memory import keep_freed_memory
 from dgrl.running.precision import set_precision

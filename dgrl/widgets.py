@@ -1,11 +1,15 @@
-"""The notebook explorer: one pass, or two side by side, under the hand, in JupyterLab, Notebook 7, VS Code and Colab.
+"""The page in a notebook's output: JupyterLab, Notebook 7, VS Code and Colab, by anywidget.
 
-It is the explorer of the app and of the reports (`dgrl.explorer`), shown by anywidget. Where no widget can run (GitHub,
-nbviewer) the notebook shows `Explorer.figure` instead.
+Given traces, it shows them. Given a network and a photo, it also computes: what can be changed, compared and explained
+in the app can be changed, compared and explained here. Where no widget can run (GitHub, nbviewer) the notebook shows
+`Explorer.figure` instead.
 """
 
 # ruff: noqa: E402
 import base64
+import io
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from dgrl.extras import require
@@ -13,71 +17,205 @@ from dgrl.extras import require
 require("notebook", "anywidget")
 
 import anywidget
+import numpy as np
 import traitlets
 from matplotlib.figure import Figure
+from PIL import Image
 
 from dgrl import figures
-from dgrl.explorer import bundle
-from dgrl.explorer.assets import notebook_script, style
-from dgrl.explorer.report import found
+from dgrl.bundle import bundle
+from dgrl.edits import read_edits
+from dgrl.files import EXAMPLES
+from dgrl.images import Picture, read_image, to_grey
+from dgrl.images.cutouts import cut_out
+from dgrl.images.reading import read_photo
+from dgrl.model import DGRL
+from dgrl.page.inlining import StoredPass, notebook_module, style
 from dgrl.trace import Trace
 
-HEIGHT = "660px"
+HEIGHT = "760px"
+NAME = "DGRL"
+THUMBNAIL = 160
+PARTS = {"rln": ("photo", "rln"), "brn": ("brn",), "kernels": ("kernels",)}
+METHODS = ("occlusion", "integrated_gradients", "grad_cam")
 
 
-def explore(first: Trace, second: Trace | None = None, names: tuple[str, str] = ("first", "second")) -> "Explorer":
-    """Look into a pass: choose time step, map and opacity; point at a pixel for its kernel and arithmetic.
+def explore(
+    first: Trace | Picture,
+    second: Trace | None = None,
+    names: tuple[str, str] = ("first", "second"),
+    model: DGRL | None = None,
+) -> "Explorer":
+    """Show a pass, or two beside each other, with every map, every kernel and the arithmetic of every pixel.
 
     Args:
-        first: the pass.
-        second: another pass to set beside it, of another picture or another checkpoint. The same controls move both:
-            a pixel of the first photo stands for the second's pixel at the same share of width and height.
-        names: what stands above the two passes.
+        first: a trace; with `model` it may be a photo.
+        second: another trace to set beside it, of another photo or another checkpoint. One marker moves on both.
+        names: what the two are called.
+        model: a network. With it the widget can change, compare and explain, as the app does.
 
     Raises:
-        ValueError: the two names are the same.
+        ValueError: the two names are equal, or `first` is a photo and there is no `model`.
+        ImageError: the photo cannot be read.
     """
-    if second is None:
-        return Explorer([first], names)
-    if names[0] == names[1]:
+    if second is not None and names[0] == names[1]:
         raise ValueError(f"two passes need two names, not {names[0]!r} twice")
-    return Explorer([first, second], names)
+    if not isinstance(first, Trace):
+        if model is None:
+            raise ValueError("to explore a photo give the network too: explore(photo, model=model)")
+        name = Path(first).stem if isinstance(first, str | Path) else names[0]
+        return Explorer([model.trace(first)], (name, names[1]), model)
+    return Explorer([first] if second is None else [first, second], names, model)
 
 
 class Explorer(anywidget.AnyWidget):
-    """The widget. It begins at the pixel that BRN changed most.
+    """The widget.
 
     Attributes:
-        state: what is shown, e.g. `{"map": "conv4", "step": 1, "x": 20, "y": 30}`; what a person chooses is found here,
-            and what is assigned is shown. `explorer/script/state.js` lists its parts.
-        traces: the passes.
+        scene: what is shown, for example `{"map": "conv4", "step": 1, "x": 20, "y": 30}`. What a person chooses is
+            found here, and what is assigned is shown. `dgrl/page/state/scene.js` lists the fields.
+        traces: the passes that it was made with.
+        model: the network that computes for it, or None.
     """
 
-    _esm = notebook_script()
-    _css = f"{style()}\n.dgrl-explorer {{ --dgrl-height: {HEIGHT}; }}"
+    _esm = notebook_module()
+    _css = f"{style()}\n.dgrl.in-notebook {{ height: {HEIGHT}; }}"
     first = traitlets.Bytes().tag(sync=True)
     second = traitlets.Bytes().tag(sync=True)
-    names = traitlets.List(traitlets.Unicode()).tag(sync=True)
-    state = traitlets.Dict().tag(sync=True)
+    requests: Any = traitlets.List().tag(sync=True)
+    scene = traitlets.Dict().tag(sync=True)
+    offer = traitlets.Dict().tag(sync=True)
+    capabilities = traitlets.Dict().tag(sync=True)
+    live = traitlets.Bool().tag(sync=True)
 
-    def __init__(self, traces: list[Trace], names: tuple[str, str]) -> None:
-        bundles = [bundle(trace, found=found(trace)) for trace in traces]
-        most_changed = traces[0].most_changed(count=1)[0]
-        state = {"x": most_changed.x, "y": most_changed.y, "pinned": True}
-        super().__init__(first=bundles[0], second=b"".join(bundles[1:]), names=list(names), state=state)
-        self.traces = traces
+    def __init__(self, traces: list[Trace], names: tuple[str, str], model: DGRL | None = None) -> None:
+        bundles = [bundle(trace, name) for trace, name in zip(traces, names, strict=False)]
+        changed = traces[0].most_changed(count=1)[0]
+        trained = model.config.steps if model is not None else len(traces[0].steps) - 1
+        stored = [
+            StoredPass(data, name, NAME, trained, None if len(trace.steps) - 1 == trained else len(trace.steps) - 1)
+            for data, name, trace in zip(bundles, names, traces, strict=False)
+        ]
+        self.traces, self.model = traces, model
+        self._photos: dict[str, Picture] = {name: trace.photo for name, trace in zip(names, traces, strict=False)}
+        if model is not None:
+            self._photos |= {path.stem: path for path in sorted(EXAMPLES.glob("*.jpg")) if path.stem not in names}
+        self._traced: dict[str, Trace] = {}
+        super().__init__(
+            first=bundles[0],
+            second=b"".join(bundles[1:]),
+            requests=[{"request": one.request(), "trained": one.trained} for one in stored],
+            scene={"x": changed.x, "y": changed.y, "pinned": True},
+            offer=self._offered() if model is not None else {},
+            capabilities=capabilities(model),
+            live=model is not None,
+        )
         self.on_msg(self._answer)
 
     def figure(self) -> Figure:
-        """Draw the passes as a figure, for places without widgets."""
+        """Return the passes as a figure, for where no widget can run."""
         if len(self.traces) == 1:
             return figures.overview(self.traces[0])
-        return figures.comparison(dict(zip(self.names, self.traces, strict=True)))
+        names = [one["request"]["photo"] for one in self.requests]
+        return figures.comparison(dict(zip(names, self.traces, strict=True)))
 
-    def _answer(self, _: Any, asked: dict[str, int], __: Any) -> None:
-        """Send the pixel's coefficients with all their digits."""
-        pixel = self.traces[asked["slot"]].pixel(asked["x"], asked["y"])
-        self.send({**asked, "coefficients": pixel.coefficients.ravel().tolist()})
+    def _offered(self) -> dict[str, Any]:
+        assert self.model is not None
+        return {
+            "photos": [described(name, photo) for name, photo in self._photos.items()],
+            "checkpoints": [{"name": NAME, "steps": self.model.config.steps}],
+            "experiments": [],
+            "version": "",
+        }
+
+    def _answer(self, _: Any, asked: dict[str, Any], buffers: list[Any]) -> None:
+        """Answer one call of the page's engine (`page/engines/kernel.js`)."""
+        calls: Mapping[str, Callable[..., None]] = {
+            "photo": self._add_photo,
+            "pass": self._pass,
+            "pixel": self._pixel,
+            "explain": self._explain,
+            "measure": self._measure,
+            "file": self._file,
+        }
+        try:
+            calls[asked["call"]](asked, [bytes(buffer) for buffer in buffers or ()])
+        except (ValueError, FloatingPointError, ImportError, KeyError) as error:
+            self.send({"id": asked["id"], "error": f"{str(error)[:1].upper()}{str(error)[1:]}."})
+
+    def _trace(self, request: Mapping[str, Any]) -> Trace:
+        """Return a request's pass; the last few are kept."""
+        assert self.model is not None
+        key = repr(sorted(request.items()))
+        if key not in self._traced:
+            edits = read_edits(request["edits"], lambda fields: self._trace({**request, "edits": [], **fields}))
+            photo = self._photos[request["photo"]]
+            self._traced[key] = self.model.trace(photo, request["steps"], edits)
+            while len(self._traced) > 4:
+                self._traced.pop(next(iter(self._traced)))
+        return self._traced[key]
+
+    def _add_photo(self, asked: Mapping[str, Any], buffers: list[bytes]) -> None:
+        name = asked["name"]
+        self._photos[name] = read_image(io.BytesIO(buffers[0]))
+        self.send({"id": asked["id"], "photo": {**described(name, self._photos[name]), "example": False}})
+
+    def _pass(self, asked: Mapping[str, Any], _: list[bytes]) -> None:
+        trace, parts = self._trace(asked["request"]), list(PARTS)
+        for part in parts[: parts.index(asked["until"]) + 1]:
+            data = bundle(trace, asked["request"]["photo"], parts=PARTS[part])
+            self.send({"id": asked["id"], "part": part}, [data])
+        self.send({"id": asked["id"], "done": True})
+
+    def _pixel(self, asked: Mapping[str, Any], _: list[bytes]) -> None:
+        pixel = self._trace(asked["request"]).pixel(asked["x"], asked["y"])
+        self.send({"id": asked["id"], "coefficients": pixel.coefficients.ravel().tolist()})
+
+    def _explain(self, asked: Mapping[str, Any], _: list[bytes]) -> None:
+        require("explain", "captum")
+        from dgrl.attribution.answer import Choice, explanation_in_batches, numbers, question_of
+        from dgrl.figures.attribution import attribution_layer
+
+        assert self.model is not None
+        trace, choice = self._trace(asked["request"]), Choice(**asked["question"])
+        question = question_of(trace, choice, int(choice.x or 0), int(choice.y or 0))
+        batches = explanation_in_batches(self.model, trace.photo, question)
+        while True:
+            try:
+                self.send({"id": asked["id"], "progress": next(batches)})
+            except StopIteration as done:
+                explanation = done.value
+                break
+        drawn = attribution_layer(explanation.attribution)
+        height, width = drawn.values.shape
+        told = numbers(trace, explanation, drawn) | {"limit": drawn.limit, "label": drawn.label}
+        content = {"id": asked["id"], "width": width, "height": height, **told}
+        self.send(content, [np.ascontiguousarray(drawn.values, np.float32).tobytes()])
+
+    def _measure(self, asked: Mapping[str, Any], buffers: list[bytes]) -> None:
+        from dgrl.data.masks import read_mask
+        from dgrl.evaluation.metrics import measure
+
+        trace, truth = self._trace(asked["request"]), read_mask(io.BytesIO(buffers[0]))
+        if truth.shape != trace.saliency.shape:
+            raise ValueError(f"the mask has {truth.shape[1]}×{truth.shape[0]} pixels; it must have the photo's size")
+        maps = {f"t{step.t}": trace.sized(step.t) for step in trace.steps} | {"refined": trace.saliency}
+        scores = {
+            name: measure(np.asarray(to_grey(values)), truth, asked["stretch"]).results()
+            for name, values in maps.items()
+        }
+        self.send({"id": asked["id"], "scores": scores})
+
+    def _file(self, asked: Mapping[str, Any], _: list[bytes]) -> None:
+        trace = self._trace(asked["request"])
+        if asked["kind"] == "map":
+            picture = to_grey(trace.saliency)
+        else:
+            photo = self._photos[asked["request"]["photo"]]
+            picture = cut_out(read_photo(photo), trace.saliency)
+        file = io.BytesIO()
+        picture.save(file, "png")
+        self.send({"id": asked["id"]}, [file.getvalue()])
 
     def _repr_mimebundle_(self, **settings: Any) -> tuple[dict[Any, Any], dict[Any, Any]]:
         own = super()._repr_mimebundle_(**settings)
@@ -86,3 +224,25 @@ class Explorer(anywidget.AnyWidget):
         picture = base64.b64encode(figures.jpeg(self.figure())).decode()
         text = "Explorer of a pass: run this notebook to use it"
         return {"application/vnd.jupyter.widget-view+json": view, "image/jpeg": picture, "text/plain": text}, metadata
+
+
+def described(name: str, photo: Picture) -> dict[str, Any]:
+    """Describe a photo to the page, with a thumbnail in the description itself."""
+    small = Image.fromarray(figures.shrink(read_image(photo), THUMBNAIL))
+    file = io.BytesIO()
+    small.save(file, "jpeg", quality=80)
+    address = f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}"
+    return {"name": name, "example": True, "thumbnail": address, "url": address, "mask": None}
+
+
+def capabilities(model: DGRL | None) -> dict[str, Any]:
+    """Return what the page can do with a network, or with stored passes alone."""
+    there = model is not None
+    return {
+        "passes": there,
+        "upload": there,
+        "methods": list(METHODS) if there else [],
+        "measure": there,
+        "report": False,
+        "survey": False,
+    }

@@ -8,7 +8,7 @@ from pathlib import Path
 from dgrl import __version__
 from dgrl.app.files import visitor_files
 from dgrl.app.runs import View
-from dgrl.explorer.report import write_report
+from dgrl.report import write_report
 
 PACKED = frozenset({".png", ".npz"})  # packed in themselves
 

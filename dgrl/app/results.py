@@ -12,12 +12,12 @@ from dgrl.app.refusals import refused_picture
 from dgrl.app.runs import View
 from dgrl.edits import write_mask
 from dgrl.evaluation.comparison import compare
-from dgrl.explorer.report import found
 from dgrl.figures import colour, resize_map
 from dgrl.images import RGB, ImageError, read_photo, to_grey
 from dgrl.images.cutouts import cut_out
 from dgrl.images.marking import marked_png
 from dgrl.places import inside
+from dgrl.report import found
 from dgrl.trace import PixelTrace
 
 

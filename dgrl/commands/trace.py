@@ -25,8 +25,8 @@ def trace(
     """
     from dgrl import __version__, images
     from dgrl.checkpoint import default_weights
-    from dgrl.explorer.report import write_numbers, write_report
     from dgrl.extras import how_to_install, missing_packages
+    from dgrl.report import write_numbers, write_report
 
     try:
         picture = images.read_image(photo)

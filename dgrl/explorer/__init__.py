@@ -1,20 +1,20 @@
-"""The live explorer: one pass, or two, under the hand. It draws from a bundle and asks no server for anything.
+"""Names of version 2 that moved. They work until version 4."""
 
-| file | what it is |
-|---|---|
-| `bundle` | a trace as one block of bytes: a JSON header, then arrays; `docs/bundle.md` is the format |
-| `packing` | how the arrays are made small |
-| `script/` | the explorer itself, plain ES modules; `mount` in `explorer.js` is the door |
-| `explorer.css` | its style sheet |
-| `assets` | both as text, the script as one module |
-| `page` | a self-contained page; its templates stand in `dgrl/templates` |
-| `report` | such a page with words, and everything else that is known of a pass, in a folder |
+import warnings
+from typing import Any
 
-The notebook's door is `dgrl.widgets.explore`.
-"""
 
-from dgrl.explorer.assets import script, style
-from dgrl.explorer.bundle import bundle
-from dgrl.explorer.page import page
+def __getattr__(name: str) -> Any:
+    """Return what a name of version 2 stands for now."""
+    if name == "bundle":
+        from dgrl.bundle import bundle as moved
 
-__all__ = ["bundle", "page", "script", "style"]
+        new = "dgrl.bundle.bundle"
+    elif name == "page":
+        from dgrl.page.inlining import stored_page as moved  # type: ignore[assignment]
+
+        new = "dgrl.page.inlining.stored_page"
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    warnings.warn(f"dgrl.explorer.{name} is now {new}", DeprecationWarning, stacklevel=2)
+    return moved

@@ -1,7 +1,7 @@
 // Loads the page's modules from text, where there is no server to load them from: a report is one file, and a notebook
 // has none. Each module becomes an address of its own, and imports are pointed to these.
 
-const IMPORT = /(from\s+|import\s*\(\s*|import\s+)"(\.[^"]+)"/g;
+const IMPORT = /\bfrom "(\.[^"]+)";/g;
 
 /**
  * @param {Record<string, string>} sources texts by path, e.g. "state/store.js"
@@ -18,9 +18,9 @@ export async function loadInline(sources, entry) {
     if (known) return known;
     const text = sources[path];
     if (text === undefined) throw new Error(`There is no module ${path}.`);
-    const base = new URL(path, "http://page/");
-    const linked = text.replace(IMPORT, (_, before, other) => {
-      return `${before}"${addressOf(new URL(other, base).pathname.slice(1))}"`;
+    const base = new URL(path, "page:///");
+    const linked = text.replace(IMPORT, (_, other) => {
+      return `from "${addressOf(new URL(other, base).pathname.slice(1))}";`;
     });
     const address = URL.createObjectURL(new Blob([linked], { type: "text/javascript" }));
     addresses.set(path, address);

@@ -12,7 +12,15 @@ from markupsafe import Markup
 from dgrl.page import FOLDER
 from dgrl.templates import render
 
-SERVED_ONLY = ("main.js", "engines/server.js", "engines/browser.js", "engines/worker/", "survey/")
+SERVED_ONLY = (
+    "main.js",
+    "engines/server.js",
+    "engines/space.js",
+    "engines/streams.js",
+    "engines/browser.js",
+    "engines/worker/",
+    "survey/",
+)
 """Modules that need a server."""
 
 
@@ -46,12 +54,28 @@ class StoredPass:
         }
 
 
+def all_sources() -> dict[str, str]:
+    """Return the text of every module, by its path below `dgrl/page`."""
+    paths = sorted(FOLDER.rglob("*.js"))
+    return {path.relative_to(FOLDER).as_posix(): path.read_text(encoding="utf-8") for path in paths}
+
+
 @cache
 def sources() -> dict[str, str]:
     """Return the text of every module that needs no server, by its path below `dgrl/page`."""
-    paths = sorted(path for path in FOLDER.rglob("*.js"))
-    texts = {path.relative_to(FOLDER).as_posix(): path for path in paths}
-    return {name: path.read_text(encoding="utf-8") for name, path in texts.items() if not name.startswith(SERVED_ONLY)}
+    return {name: text for name, text in all_sources().items() if not name.startswith(SERVED_ONLY)}
+
+
+@cache
+def survey_sources() -> dict[str, str]:
+    """Return the text of the survey's modules."""
+    return {name: text for name, text in all_sources().items() if name.startswith("survey/")}
+
+
+@cache
+def loader() -> str:
+    """Return the function `loadInline`, for a script that loads modules from text."""
+    return sources()["inline.js"].replace("export async function", "async function")
 
 
 @cache
@@ -63,10 +87,9 @@ def style() -> str:
 @cache
 def notebook_module() -> str:
     """Return one ES module as anywidget needs it: its default export has `render`."""
-    loader = sources()["inline.js"].replace("export async function", "async function")
     return "\n".join(
         [
-            loader,
+            loader(),
             f"const SOURCES = {json.dumps(sources())};",
             'const page = loadInline(SOURCES, "notebook.js");',
             "export default { render: async (place) => (await page).render(place) };",
@@ -105,7 +128,7 @@ def stored_page(
         title=title,
         content={"stored": stored, "scene": dict(scene or {})},
         sources=sources(),
-        loader=Markup(sources()["inline.js"].replace("export async function", "async function")),
+        loader=Markup(loader()),
         style=Markup(style()),
         **words,
     )

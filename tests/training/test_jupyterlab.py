@@ -12,8 +12,8 @@ from playwright.sync_api import Browser, Page, expect
 
 from dgrl import DGRL
 from dgrl.training.runs import is_running, read_state, start_run, stop_run
-from tests.explorer.test_jupyterlab import PATIENCE, run_the_cell, served, wait_for_kernel, write_notebook
 from tests.helpers.networks import TRAINED, write_pairs
+from tests.test_jupyterlab import PATIENCE, run_the_cell, served, wait_for_kernel, write_notebook
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 QUICK = {"size": 64, "batch_size": 2, "max_updates": 60, "workers": 0, "validate_every": 4, "checkpoint_every": 4}

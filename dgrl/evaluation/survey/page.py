@@ -6,15 +6,16 @@ from pathlib import Path
 from markupsafe import Markup
 
 from dgrl.evaluation.survey.table import Survey
-from dgrl.explorer.assets import joined
+from dgrl.page.inlining import loader, survey_sources
 from dgrl.templates import render
 
 HERE = Path(__file__).parents[2] / "page" / "survey"
 
 
 def script() -> str:
-    """The view as one ES module that exports `mountSurvey`."""
-    return joined(HERE / "survey.js") + "export { mountSurvey };\n"
+    """Return the script that loads the view: it defines `mountSurvey`."""
+    sources = json.dumps(survey_sources()).replace("<", "\\u003c")  # "</script>" would end the script
+    return f'{loader()}\nconst {{ mountSurvey }} = await loadInline({sources}, "survey/survey.js");\n'
 
 
 def style() -> str:

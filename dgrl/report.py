@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dgrl import figures
-from dgrl.explorer.bundle import bundle
-from dgrl.explorer.page import page
+from dgrl.bundle import bundle
 from dgrl.extras import require
 from dgrl.images import RGB, Photo, to_grey
 from dgrl.images.cutouts import cut_out
 from dgrl.images.marking import save_marked
+from dgrl.page.inlining import StoredPass, stored_page
 from dgrl.places import carried
 from dgrl.trace import SMALLEST_OBJECT, PixelTrace, Trace
 
@@ -60,7 +60,7 @@ def write_report(trace: Trace, folder: Path, facts: Mapping[str, str]) -> None:
         stale.unlink()
     # Matplotlib keeps one processor busy; compressing goes on beside it.
     with ThreadPoolExecutor() as pool:
-        packed = pool.submit(bundle, trace, titled(facts), found(trace))
+        packed = pool.submit(bundle, trace, titled(facts))
         numbers = pool.submit(write_numbers, trace, folder, report=True)
         drawn = draw_figures(trace)
         for name, png in drawn.items():
@@ -121,10 +121,12 @@ def report_html(
     for pixel in pixels:
         ringed = figures.mark(ringed, *carried(pixel.x, pixel.y, trace.photo.shape, photo.shape))
     title = titled(facts)
-    return page(
-        [packed or bundle(trace, title, found(trace))],
+    steps = len(trace.steps) - 1
+    stored = StoredPass(packed or bundle(trace, title), title, facts.get("checkpoint", "DGRL"), trained=steps)
+    return stored_page(
+        [stored],
         title=f"{title}: how DGRL found it",
-        state={"x": pixels[0].x, "y": pixels[0].y},
+        scene={"x": pixels[0].x, "y": pixels[0].y, "pinned": True},
         template="report",
         found=found(trace),
         photo=_picture(Image.fromarray(ringed), "The photo, with rings around the pixels of section 5"),
@@ -183,19 +185,20 @@ def map_pictures(trace: Trace) -> dict[str, RGB]:
 
 
 def found(trace: Trace) -> str:
-    """What the map says, in a sentence or two."""
+    """Say what the map found, in two or three sentences."""
     height, width = trace.saliency.shape
     rows, columns = np.nonzero(trace.found())
     if not len(rows):
         return (
-            f"No object stands out in this photo of {width}×{height} pixels: less than {SMALLEST_OBJECT:.1%} of it is "
-            f"salient with a probability above one half; the highest is {trace.saliency.max():.2f}."
+            f"No object stands out in this photo of {width} × {height} pixels: less than {SMALLEST_OBJECT:.1%} of it "
+            f"is salient with a probability above one half. The highest probability is {trace.saliency.max():.2f}."
         )
     change = np.abs(trace.refined - trace.prior).mean()
+    share = f"{len(rows) / trace.saliency.size:.0%}".replace("%", " %")
     return (
-        f"{len(rows) / trace.saliency.size:.1%} of this photo of {width}×{height} pixels is salient with a probability "
-        f"above one half. These pixels lie in columns {columns.min()} to {columns.max()} and rows {rows.min()} to "
-        f"{rows.max()}. Refinement changed the map by {change:.4f} on average."
+        f"The object covers {share} of the photo ({width} × {height} pixels), from column {columns.min()} to "
+        f"{columns.max()} and from row {rows.min()} to {rows.max()}. "
+        f"Sharpening changed the map by {change:.4f} on average."
     )
 
 
