@@ -29,6 +29,7 @@ LONGEST = 1280
 """The photo in the bundle is at most this long; pixels are still counted in the photo's own size."""
 KERNEL_UNIT = 2.0**-10
 SUM_UNIT = 1e-4
+MAP_UNIT = 2.0**-10
 LARGEST_STEP = 2**23
 """float32 holds whole multiples up to this one."""
 PIECE = 2**20
@@ -48,25 +49,27 @@ def bundle(
     title: str = "",
     kernels: Literal["rounded", "exact"] = "rounded",
     parts: Collection[str] = PARTS,
+    maps: Literal["rounded", "exact"] = "exact",
 ) -> bytes:
     """Write what the page shows of a pass.
 
-    Maps are exact float32. BRN's coefficients are rounded to multiples of 1/1024, which is enough for 2 decimals. The
-    sums over a pixel's neighbours are computed before that, and their 4 decimals are exact.
+    Maps are exact float32 by default. BRN's coefficients are rounded to multiples of 1/1024, which is enough for 2
+    decimals. The sums over a pixel's neighbours are computed before that, and their 4 decimals are exact.
 
     Args:
         trace: the pass; if BRN has not run, none of its parts is written.
         title: what the photo is called.
         kernels: "exact" stores the coefficients as float32, in some 20 MB instead of 6.
         parts: which of `PARTS` to write; a page that shows a pass early asks for the large ones later.
+        maps: "rounded" stores saliency maps in multiples of 1/1024, in about a tenth of the bytes.
     """
     steps, whole = trace.steps, trace.whole
     levels = list(steps[0].weight_maps)
     data: dict[str, Packed] = {"photo": _photo(trace)} if "photo" in parts else {}
     if "rln" in parts:
-        data |= _localised(trace)
+        data |= _localised(trace, maps)
     if "brn" in parts and whole:
-        data |= {f"brn.round{k}": pack_words(values) for k, values in enumerate(trace.propagated)}
+        data |= {f"brn.round{k}": _pack_map(values, maps) for k, values in enumerate(trace.propagated)}
     decimals = {"coefficients": 6, "sums": 4}
     if "kernels" in parts and whole and kernels == "exact":
         data["brn.coefficients"] = pack_words(trace.coefficients)
@@ -156,12 +159,17 @@ def _photo(trace: Trace) -> Packed:
     return Packed(file.getvalue(), {"coding": "file", "type": f"image/{kind}", "shape": [shown.height, shown.width]})
 
 
-def _localised(trace: Trace) -> dict[str, Packed]:
-    named: dict[str, NDArray[np.float32]] = {}
+def _localised(trace: Trace, maps: Literal["rounded", "exact"]) -> dict[str, Packed]:
+    data: dict[str, Packed] = {}
     for step in trace.steps:
-        named |= {f"rln.t{step.t}.{level}.weight_map": values for level, values in step.weight_maps.items()}
-        named[f"rln.t{step.t}.saliency"] = step.saliency
-    return {name: pack_words(values) for name, values in named.items()}
+        data |= {f"rln.t{step.t}.{level}.weight_map": pack_words(values) for level, values in step.weight_maps.items()}
+        data[f"rln.t{step.t}.saliency"] = _pack_map(step.saliency, maps)
+    return data
+
+
+def _pack_map(values: NDArray[np.float32], maps: Literal["rounded", "exact"]) -> Packed:
+    """Pack a saliency map (H, W); rounded ones have the shape (1, H, W)."""
+    return pack_words(values) if maps == "exact" else pack_steps(values[None], MAP_UNIT, 2)
 
 
 def _limits(trace: Trace, levels: Collection[str]) -> dict[str, float]:

@@ -1,10 +1,12 @@
-"""Builds the static page: `python -m web.build [--weights W] [--out FOLDER] [--exact]`; `make web` calls it.
+"""Build the static page: `python -m web.build [--weights W] [--out FOLDER] [--exact]`; `make web` calls it.
 
-The folder then holds everything that the page asks for: its own files (`web/page`), the explorer of `dgrl/explorer`,
-onnxruntime-web from `node_modules`, the checkpoint as graphs and weights, the example photos, and licences.
+The folder holds everything that the page asks for: the modules of `dgrl/page` that the browser engine needs,
+onnxruntime-web from `node_modules`, the checkpoint as graphs and weights, example photos with their stored passes,
+a service worker, and licences.
 """
 
 import argparse
+import gzip
 import hashlib
 import json
 import re
@@ -12,87 +14,76 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import dgrl.explorer
-from dgrl import DGRL
+from markupsafe import Markup
+from PIL import Image
+
+from dgrl import DGRL, __version__
+from dgrl.bundle import bundle
 from dgrl.checkpoint import CARD_FILE, default_weights
 from dgrl.experiments import sizes_of
-from dgrl.experiments.links import offered
-from dgrl.explorer.bundle import COLOURS, SUM_DECIMALS, palette_of
+from dgrl.experiments.tour import tour
 from dgrl.files import EXAMPLES
-from dgrl.trace import FOUND, SMALLEST_OBJECT
+from dgrl.page import FOLDER
 from web.graphs import config_for_page, saved, write_graphs
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
-EXPLORER = Path(dgrl.explorer.__file__).parent
-APP = EXPLORER.parent / "app"
 RUNTIME = ROOT / "node_modules" / "onnxruntime-web"
-RUNTIME_FILES = (
-    "ort.wasm.min.mjs",
-    "ort-wasm-simd-threaded.mjs",
-    "ort-wasm-simd-threaded.wasm",
-    "ort.webgpu.min.mjs",
-    "ort-wasm-simd-threaded.asyncify.mjs",
-    "ort-wasm-simd-threaded.asyncify.wasm",
-)
-LATER = ("ort.webgpu.min.mjs", "asyncify")
-"""Of the runtime, what is loaded and kept only where there is a GPU."""
-PHOTOS = (".jpg", ".png")
-MOVED = {
-    "../../dgrl/explorer/script/": "./explorer/",
-    "../../explorer/script/": "./explorer/",
-    "../../dgrl/app/script/": "./app/",
+RUNTIMES = {
+    "wasm": ("ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm"),
+    "webgpu": ("ort.webgpu.min.mjs", "ort-wasm-simd-threaded.asyncify.mjs", "ort-wasm-simd-threaded.asyncify.wasm"),
 }
-SHARED = (
-    "script/altering.js",
-    "script/experiments.js",
-    "script/explaining.js",
-    "script/links.js",
-    "script/storing.js",
-    "script/undoing.js",
-    "app.css",
+"""Files of onnxruntime-web by backend; the last of each is compressed."""
+ENTRIES = ("main.js", "engines/browser.js", "engines/worker/worker.js")
+"""Modules of `dgrl/page` that the page starts with; what they import is copied too."""
+OWN = ("start.js", "isolate.js", "sw.js")
+PHOTOS = (".jpg", ".png")
+STORED = ("astronaut", "otters")
+"""Photos whose passes are stored: the first one that the page shows, and the one of the tour's first experiment."""
+THUMBNAIL = 160
+POLICY = (
+    "default-src 'self'; script-src 'self' 'wasm-unsafe-eval' blob:; worker-src 'self' blob:; "
+    "style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; media-src 'self' blob:; object-src 'none'; "
+    "form-action 'none'; base-uri 'none'"
 )
-"""Of the app: its panels Alter, with what undoes it, and Why; experiments, links, what a reload keeps, looks."""
+"""The page's content security policy: it can ask nobody but its own site."""
+IMPORT = re.compile(r'^(?:import|export)\s(?:[^"]*?\sfrom\s+)?"(\.[^"]+)"', re.MULTILINE)
 
 
 def build(out: Path, weights: str, exact: bool = False) -> dict[str, Any]:
-    """Fill `out`, which is emptied first; returns the manifest.
+    """Fill `out`, which is emptied first, and return the manifest.
 
     Args:
         out: the folder.
         weights: the checkpoint.
         exact: keep the weights in float32; else they are stored in half precision.
+
+    Raises:
+        SystemExit: onnxruntime-web is not installed, or the page could not run the checkpoint.
     """
     if not RUNTIME.is_dir():
-        raise SystemExit("onnxruntime-web is not there: npm ci")
+        raise SystemExit("onnxruntime-web is not installed: npm ci")
     model = DGRL.from_pretrained(weights)
     about = config_for_page(model)
     if out.exists():
         shutil.rmtree(out)
-    shutil.copytree(HERE / "page", out)
-    shutil.copytree(EXPLORER / "script", out / "explorer")
-    (out / "app").mkdir()
-    for name in SHARED:
-        shutil.copy(APP / name, out / "app")
-    for script in [*out.glob("*.js"), *(out / "app").glob("*.js")]:  # in the repository they stand elsewhere
-        text = script.read_text(encoding="utf-8")
-        for there, here in MOVED.items():
-            text = text.replace(there, here if script.parent == out else f".{here}")
-        script.write_text(text, encoding="utf-8")
-    shutil.copy(EXPLORER / "explorer.css", out / "explorer")
-    copy_runtime(out / "ort")
-    (out / "model").mkdir()
+    (out / "model").mkdir(parents=True)
+    copy_page(out)
+    for name in OWN:
+        script = (HERE / name).read_text(encoding="utf-8")
+        (out / name).write_text(script.replace('"../dgrl/page/', '"./'), encoding="utf-8")
+    wasm = copy_runtime(out / "ort")
     graphs = write_graphs(model, out / "model", half=not exact)
+    network = sum(compress(file) for file in list((out / "model").iterdir()))
     manifest = {
         "name": Path(weights).name,
         "config": about,
         "graphs": graphs,
-        "colours": {kind: palette_of(name) for kind, name in COLOURS.items()},
-        "decimals": {"coefficients": 6, "sums": SUM_DECIMALS},
-        "found": {"above": FOUND, "least": SMALLEST_OBJECT},
-        "photos": copy_photos(out / "photos"),
-        "experiments": offered(sizes_of(weights)),
-        "version": dgrl.__version__,
+        "wasm": wasm,
+        "download": {backend: network + (out / file).stat().st_size for backend, file in wasm.items()},
+        "photos": copy_photos(out, model),
+        "experiments": tour(sizes_of(weights)),
+        "version": __version__,
     }
     saved(manifest, out / "manifest.json")
     copy_licences(out / "licences", Path(weights))
@@ -101,29 +92,99 @@ def build(out: Path, weights: str, exact: bool = False) -> dict[str, Any]:
     return manifest
 
 
-def copy_runtime(folder: Path) -> None:
-    """The files of onnxruntime-web that the page loads."""
-    folder.mkdir()
-    for name in RUNTIME_FILES:
-        text = RUNTIME / "dist" / name
-        if name.endswith(".mjs"):  # its map of the source is not there
-            script = re.sub(r"\n//# sourceMappingURL=.*", "", text.read_text(encoding="utf-8"))
-            (folder / name).write_text(script, encoding="utf-8")
-        else:
-            shutil.copy(text, folder)
+def modules(*entries: str) -> list[str]:
+    """Return the paths of modules and of everything that they import, below `dgrl/page`."""
+    found: dict[str, None] = {}
+    waiting = list(entries)
+    while waiting:
+        name = waiting.pop()
+        if name in found:
+            continue
+        found[name] = None
+        path = FOLDER / name
+        for imported in IMPORT.findall(path.read_text(encoding="utf-8")):
+            waiting.append((path.parent / imported).resolve().relative_to(FOLDER.resolve()).as_posix())
+    return sorted(found)
 
 
-def copy_photos(folder: Path) -> list[str]:
-    """The example photographs, and their names."""
+def copy_page(out: Path) -> None:
+    """Copy the modules and the style sheet, and write `index.html` with the engine and the content security policy."""
+    for name in (*modules(*ENTRIES), "page.css"):
+        (out / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(FOLDER / name, out / name)
+    preload = [f"./{name}" for name in modules(*ENTRIES[:2])]
+    settings = json.dumps({"engine": "browser", "preload": preload})
+    head = Markup(
+        '<script type="application/json" id="settings">{}</script>\n<link rel="preload" href="./manifest.json" '
+        'as="fetch" crossorigin>\n</head>'
+    ).format(Markup(settings))
+    policy = Markup('<meta charset="utf-8">\n<meta http-equiv="Content-Security-Policy" content="{}">').format(
+        Markup(POLICY)
+    )
+    text = (FOLDER / "index.html").read_text(encoding="utf-8")
+    text = text.replace('<meta charset="utf-8">', policy, 1).replace("</head>", head, 1)
+    (out / "index.html").write_text(text.replace("./main.js", "./start.js"), encoding="utf-8")
+
+
+def copy_runtime(folder: Path) -> dict[str, str]:
+    """Copy onnxruntime-web, its WebAssembly compressed, and return the latter's file by backend."""
     folder.mkdir()
-    photos = sorted(path for path in EXAMPLES.iterdir() if path.suffix in PHOTOS)
-    for photo in photos:
-        shutil.copy(photo, folder)
-    return [photo.name for photo in photos]
+    packed: dict[str, str] = {}
+    for backend, files in RUNTIMES.items():
+        *scripts, binary = files
+        for name in scripts:  # the map of the source, which the last line names, is not there
+            script = (RUNTIME / "dist" / name).read_text(encoding="utf-8")
+            (folder / name).write_text(re.sub(r"\n//# sourceMappingURL=.*", "", script), encoding="utf-8")
+        compress(Path(shutil.copy(RUNTIME / "dist" / binary, folder)))
+        packed[backend] = f"ort/{binary}.gz"
+    return packed
+
+
+def compress(file: Path) -> int:
+    """Replace a file by `FILE.gz`, which the page unpacks itself, and return its bytes."""
+    data = gzip.compress(file.read_bytes(), mtime=0)
+    file.with_name(f"{file.name}.gz").write_bytes(data)
+    file.unlink()
+    return len(data)
+
+
+def copy_photos(out: Path, model: DGRL) -> list[dict[str, Any]]:
+    """Copy the example photos and their masks, make thumbnails and stored passes, and describe them to the page."""
+    for folder in ("photos/masks", "thumbnails", "stored"):
+        (out / folder).mkdir(parents=True)
+    described = []
+    for photo in sorted(path for path in EXAMPLES.iterdir() if path.suffix in PHOTOS):
+        file = Path(shutil.copy(photo, out / "photos"))
+        thumbnail = out / "thumbnails" / f"{photo.stem}.jpg"
+        with Image.open(photo) as picture:
+            small = picture.convert("RGB")
+        small.thumbnail((THUMBNAIL, THUMBNAIL))
+        small.save(thumbnail, quality=80)
+        mask = EXAMPLES / "masks" / f"{photo.stem}.png"
+        own_mask = Path(shutil.copy(mask, out / "photos" / "masks")) if mask.is_file() else None
+        stored = None
+        if photo.stem in STORED:
+            stored = out / "stored" / f"{photo.stem}.bundle"
+            stored.write_bytes(bundle(model.trace(photo), photo.stem, parts=("rln", "brn"), maps="rounded"))
+        described.append(
+            {
+                "name": photo.stem,
+                "file": address(file, out),
+                "thumbnail": address(thumbnail, out),
+                "mask": address(own_mask, out),
+                "stored": address(stored, out),
+            }
+        )
+    return described
+
+
+def address(path: Path | None, out: Path) -> str | None:
+    """Return a file's address as the page asks for it."""
+    return None if path is None else path.relative_to(out).as_posix()
 
 
 def copy_licences(folder: Path, weights: Path) -> None:
-    """What the page is made of, and under which licences: its own, the runtime's, the photos', the weights'."""
+    """Copy the licences of the page, the runtime, the photos and the weights."""
     folder.mkdir()
     package = json.loads((RUNTIME / "package.json").read_text(encoding="utf-8"))
     shutil.copy(ROOT / "LICENSE", folder / "DGRL.txt")
@@ -132,7 +193,7 @@ def copy_licences(folder: Path, weights: Path) -> None:
     if (weights / CARD_FILE).is_file():
         shutil.copy(weights / CARD_FILE, folder / "weights.md")
     lines = [
-        "DGRL (page, explorer): Apache-2.0, DGRL.txt",
+        "DGRL (the page): Apache-2.0, DGRL.txt",
         f"onnxruntime-web {package['version']} ({package['license']}): onnxruntime-web.txt",
         "Example photographs: photos.md",
         "Weights: weights.md",
@@ -141,7 +202,7 @@ def copy_licences(folder: Path, weights: Path) -> None:
 
 
 def write_front_matter(out: Path) -> None:
-    """What makes the folder a static Space of Hugging Face, isolated, so that WebAssembly may use threads."""
+    """Write what makes the folder a static Space of Hugging Face, isolated, so that WebAssembly may use threads."""
     settings = {
         "title": "DGRL in the browser",
         "emoji": "🔦",
@@ -163,32 +224,39 @@ def write_front_matter(out: Path) -> None:
 
 
 def write_service_worker(out: Path) -> None:
-    """Fill in what is to be kept for working offline, and a name that changes with any of it."""
-    kept: dict[str, int] = {}
+    """Fill in the files to keep for working offline, and a version that changes with any of them."""
+    kept = ["./"]
     digest = hashlib.sha256()
+    later = {f"ort/{name}" for name in RUNTIMES["webgpu"]} | {f"ort/{RUNTIMES['webgpu'][-1]}.gz"}
     for path in sorted(path for path in out.rglob("*") if path.is_file()):
         name = path.relative_to(out).as_posix()
         digest.update(name.encode() + path.read_bytes())
-        if name != "sw.js" and not any(part in name for part in LATER):
-            kept[name] = path.stat().st_size
+        if name != "sw.js" and name not in later:
+            kept.append(name)
     script = (out / "sw.js").read_text(encoding="utf-8")
-    script = script.replace("/* KEPT */ {}", json.dumps({"./": kept["index.html"], **kept}, indent=2))
+    script = script.replace("/* KEPT */ []", json.dumps(kept, indent=2))
     script = script.replace("/* VERSION */", digest.hexdigest()[:16])
     (out / "sw.js").write_text(script, encoding="utf-8")
 
 
 def main() -> None:
-    """Build, and say what was built."""
+    """Build the page and print its size."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--weights", help="checkpoint folder; by default the one that ships")
     parser.add_argument("--out", type=Path, default=HERE / "dist")
     parser.add_argument("--exact", action="store_true", help="weights in float32: twice as large")
     arguments = parser.parse_args()
-    build(arguments.out, arguments.weights or default_weights(), arguments.exact)
-    sizes = {path.relative_to(arguments.out).as_posix(): path.stat().st_size for path in arguments.out.rglob("*.*")}
-    first = sum(size for name, size in sizes.items() if not any(part in name for part in LATER))
-    print(f"{arguments.out}: {sum(sizes.values()) / 1e6:.1f} MB, of which a first visit loads {first / 1e6:.1f} MB")
+    manifest = build(arguments.out, arguments.weights or default_weights(), arguments.exact)
+    first, whole = first_view(arguments.out, manifest), manifest["download"]["wasm"]
+    print(f"{arguments.out}: the first view needs {first / 1e6:.2f} MB, the network {whole / 1e6:.1f} MB more")
     print(f"try it: python -m http.server -d {arguments.out}")
+
+
+def first_view(out: Path, manifest: dict[str, Any]) -> int:
+    """Return the bytes that the page loads before it shows its first photo with its stored pass."""
+    photo = manifest["photos"][0]
+    names = ["index.html", *OWN, *modules(*ENTRIES[:2]), "page.css", "manifest.json"]
+    return sum((out / name).stat().st_size for name in [*names, photo["file"], photo["thumbnail"], photo["stored"]])
 
 
 if __name__ == "__main__":

@@ -169,7 +169,8 @@ def test_the_scatter_shows_a_picture_and_opens_it(show: Open) -> None:
         """async () => {
           const table = JSON.parse(document.getElementById("table").textContent);
           window.opened = [];
-          const source = [...document.querySelectorAll("script[type=module]")][0].textContent.split("const table =")[0];
+          const text = [...document.querySelectorAll("script[type=module]")][0].textContent;
+          const source = `${text.split("const table =")[0]}export { mountSurvey };`;
           const address = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
           const { mountSurvey } = await import(address);
           mountSurvey(document.getElementById("survey"), table, { onOpen: (name) => window.opened.push(name) });

@@ -1,4 +1,4 @@
-"""The page, built and served; a browser that notes what it asks for."""
+"""The static page, built and served; a browser that notes what goes wrong in it."""
 
 import functools
 import shutil
@@ -7,21 +7,45 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
 
 from dgrl import DGRL
+from dgrl.checkpoint import SHIPPED_WEIGHTS
 from tests.helpers.networks import TINY, draw_photo, filled
 
 SMALL = replace(TINY, backbone="test_resnet", feedback="attended", steps=1)
 Visit = Callable[..., Page]
+STARTED = "() => !!window.dgrl"
+KEPT = """async (count) => {
+  for (let kept = 0; kept < count; ) {
+    await new Promise((done) => setTimeout(done, 100));
+    const [name] = await caches.keys();
+    kept = name ? (await (await caches.open(name)).keys()).length : 0;
+  }
+}"""
+"""Resolves when the service worker keeps so many files."""
 
 
 class Quiet(SimpleHTTPRequestHandler):
+    """Serves a folder without a word; a site's files may be held back until a test lets them go."""
+
+    held: tuple[str, ...] = ()
+    free = threading.Event()
+    asked: list[str] = []  # noqa: RUF012
+
     def log_message(self, *_: object) -> None:
-        pass
+        """Say nothing."""
+
+    def do_GET(self) -> None:
+        """Answer, once the file is no longer held back."""
+        self.asked.append(self.path)
+        if self.path.endswith(self.held):
+            self.free.wait(60)
+        super().do_GET()
 
 
 class Site:
@@ -29,25 +53,33 @@ class Site:
 
     Attributes:
         url: its address; localhost counts as safe, so that service workers work.
+        free: set it to let go of files whose names end with one of `held`.
+        asked: paths of the files that were asked for.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, held: tuple[str, ...] = ()) -> None:
         self.folder = folder
-        self.server = ThreadingHTTPServer(("localhost", 0), functools.partial(Quiet, directory=str(folder)))
+        self.free = threading.Event()
+        self.asked: list[str] = []
+        handler = type("Handler", (Quiet,), {"held": held, "free": self.free, "asked": self.asked})
+        self.server = ThreadingHTTPServer(("localhost", 0), functools.partial(handler, directory=str(folder)))
         self.url = f"http://localhost:{self.server.server_port}/"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     def stop(self) -> None:
+        """Go away."""
+        self.free.set()
         self.server.shutdown()
         self.server.server_close()
 
 
-def built(folder: Path, weights: Path, exact: bool) -> Path:
+def built(folder: Path, weights: Path | str, exact: bool) -> Path:
+    """Build the page of a checkpoint."""
     pytest.importorskip("onnxscript", reason="the extra export is not installed")
     from web import build
 
     if not build.RUNTIME.is_dir():
-        pytest.skip("onnxruntime-web is not there: npm ci")
+        pytest.skip("onnxruntime-web is not installed: npm ci")
     build.build(folder, str(weights), exact)
     return folder
 
@@ -66,6 +98,12 @@ def small_page(small_network: tuple[DGRL, Path], tmp_path_factory: pytest.TempPa
     return built(tmp_path_factory.mktemp("page") / "dist", small_network[1], exact=True)
 
 
+@pytest.fixture(scope="session")
+def shipped_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of the network that ships, as `make web` builds it."""
+    return built(tmp_path_factory.mktemp("shipped") / "dist", SHIPPED_WEIGHTS, exact=False)
+
+
 @pytest.fixture
 def site(small_page: Path) -> Iterator[Site]:
     served = Site(small_page)
@@ -75,26 +113,31 @@ def site(small_page: Path) -> Iterator[Site]:
 
 @pytest.fixture
 def png(tmp_path: Path) -> Path:
-    path = tmp_path / "photo.png"
+    """A drawn photo of 120×90 pixels."""
+    path = tmp_path / "drawn.png"
     Image.fromarray(draw_photo(90, 120)[0]).save(path)
     return path
 
 
 @pytest.fixture
 def visit(browser: Browser) -> Iterator[Visit]:
-    """Opens the page and waits until it has looked at its first photo; fails where it says an error."""
+    """Open the page and wait until it has computed its first pass; fail where it reports an error."""
     contexts: list[BrowserContext] = []
     trouble: list[str] = []
 
-    def opened(site: Site, address: str = "", width: int = 1280, height: int = 720, scheme: str = "light") -> Page:
-        size = {"width": width, "height": height}
-        context = browser.new_context(viewport=size, has_touch=width < 500, color_scheme=scheme)
+    def opened(
+        site: Site, address: str = "", size: tuple[int, int] = (1280, 720), scheme: str = "light", ready: bool = True
+    ) -> Page:
+        view: Any = {"width": size[0], "height": size[1]}
+        context = browser.new_context(viewport=view, has_touch=size[0] < 500, color_scheme=scheme)  # type: ignore[arg-type]
         contexts.append(context)
         page = context.new_page()
         page.on("pageerror", lambda error: trouble.append(str(error)))
-        page.on("console", lambda said: trouble.append(said.text) if is_trouble(said) else None)
+        page.on("console", lambda said: trouble.append(f"{said.text} {said.location}") if is_trouble(said) else None)
         page.goto(site.url + address)
-        wait(page)
+        page.wait_for_function(STARTED)
+        if ready:
+            wait(page)
         return page
 
     yield opened
@@ -104,22 +147,30 @@ def visit(browser: Browser) -> Iterator[Visit]:
 
 
 def is_trouble(said: ConsoleMessage) -> bool:
-    """An error, but for that of a test which tries to send something."""
+    """Whether it is an error, other than that of a test which tries to send something."""
     return said.type == "error" and "Content Security Policy" not in said.text
 
 
 def wait(page: Page) -> None:
-    """Until the pass of the first photo is there."""
-    page.wait_for_selector("html[data-ready=yes]", timeout=240_000)
+    """Wait until the page has started and nothing is being computed."""
+    page.wait_for_function(STARTED, timeout=60_000)
+    page.evaluate("window.dgrl.idle()")
 
 
-def shows(page: Page, slot: int, title: str) -> None:
-    """Wait until a slot of the stage has the whole pass of a photo."""
-    has = f"window.dgrl.passes[{slot}]?.header.title === '{title}' && window.dgrl.passes[{slot}].arrays['brn.round1']"
-    page.wait_for_function(f"() => !!({has})")
+def values(page: Page) -> list[dict[str, Any]]:
+    """Return what the stage shows."""
+    shown: list[dict[str, Any]] = page.evaluate("window.dgrl.values()")
+    return shown
+
+
+def upload(page: Page, photo: Path) -> None:
+    """Give the page a photo by its dialog."""
+    page.get_by_test_id("photos").click()
+    page.get_by_test_id("upload").set_input_files(photo)
+    page.wait_for_function(f"() => window.dgrl.scene().slots[0].photo === '{photo.stem}'")
 
 
 def copied(folder: Path, to: Path) -> Path:
-    """A page that a test may take away."""
+    """Return a copy of a page that a test may change."""
     shutil.copytree(folder, to)
     return to

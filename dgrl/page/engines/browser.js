@@ -7,7 +7,7 @@ import { cellOf, nearestCell } from "../numbers/places.js";
 import { scoresOf } from "../numbers/scores.js";
 import { toSize } from "../numbers/sizing.js";
 import vocabulary from "../vocabulary.js";
-import { readBundle } from "./bundle.js";
+import { readParts } from "./bundle.js";
 import { cutOut } from "./cutout.js";
 import { EngineError } from "./engine.js";
 import { readPhoto } from "./pixels.js";
@@ -29,10 +29,15 @@ import { explanationWords, shareInside, spreadCells } from "./worker/words.js";
  * @property {{name: string, file: string, thumbnail: string, mask: string | null, stored: string | null}[]} photos
  * @property {import("../state/scene.js").Experiment[]} experiments
  * @property {Record<string, number>} download bytes by backend
+ * @property {Record<string, string>} wasm compressed file by backend
  * @property {string} version
  */
 
+/** @typedef {(loaded: number, total: number, seconds?: number) => void} OnProgress */
+
 const LEVELS = vocabulary.levels.map(({ name }) => name);
+/** Passes that the engine keeps; one has some 30 MB. */
+const KEPT = 3;
 const NOT_HERE = "This needs the app or the library: the page in the browser alone cannot compute it.";
 
 /** @implements {Engine} */
@@ -52,8 +57,16 @@ export class BrowserEngine {
     /** @type {Map<number, {resolve: (value: any) => void, reject: (error: Error) => void, tell: (message: any) => void}>} */
     this.waiting = new Map();
     this.asked = 0;
+    /** @type {Promise<Worker> | null} */
+    this.starting = null;
+    /** @type {OnProgress} */
+    this.onProgress = () => {};
     /** Photos that the worker has. @type {string[]} */
     this.sentPhotos = [];
+    /** The last passes by their requests. @type {Map<string, Pass>} */
+    this.recent = new Map();
+    /** Whether the network has been loaded. */
+    this.running = false;
   }
 
   /** @type {Engine["start"]} */
@@ -64,8 +77,8 @@ export class BrowserEngine {
     const { photos, experiments, version, name, config } = this.manifest;
     for (const photo of photos) if (photo.stored) this.stored.set(photo.name, this.at(photo.stored));
     this.files = new Map(photos.map((photo) => [photo.name, this.at(photo.file)]));
-    this.ready = this.launch((loaded, total) => onProgress?.(loaded, total));
-    this.ready.catch(() => {});
+    this.onProgress = onProgress ?? (() => {});
+    this.onProgress(0, this.manifest.download.wasm ?? 1);
     return {
       photos: photos.map((photo) => ({
         name: photo.name,
@@ -85,36 +98,54 @@ export class BrowserEngine {
     return new URL(name, this.base).href;
   }
 
-  /**
-   * Start the worker: WebGPU where there is an adapter, else WebAssembly. `?engine=wasm` asks for the latter.
-   * @param {(loaded: number, total: number) => void} onProgress
-   */
-  async launch(onProgress) {
+  /** The worker, once it has the network. The first who asks starts it. */
+  network() {
+    this.starting ??= this.launch();
+    return this.starting;
+  }
+
+  /** Start the worker: WebGPU where there is an adapter, else WebAssembly. `?engine=wasm` asks for the latter. */
+  async launch() {
     const wasm = new URLSearchParams(location.search).get("engine") === "wasm";
     const gpu = /** @type {any} */ (navigator).gpu;
     const adapter = wasm ? null : await gpu?.requestAdapter().catch(() => null);
-    if (!adapter) return this.launchOn("wasm", onProgress);
-    return this.launchOn("webgpu", onProgress).catch((error) => {
-      console.warn(`WebGPU failed (${error}); WebAssembly takes over.`);
-      return this.launchOn("wasm", onProgress);
-    });
+    try {
+      if (!adapter) return await this.launchOn("wasm");
+      return await this.launchOn("webgpu").catch((error) => {
+        console.warn(`WebGPU failed (${error}); WebAssembly takes over.`);
+        return this.launchOn("wasm");
+      });
+    } catch (error) {
+      this.starting = null; // the next request tries again
+      throw error;
+    }
   }
 
   /**
    * @param {"webgpu" | "wasm"} backend
-   * @param {(loaded: number, total: number) => void} onProgress
    * @returns {Promise<Worker>}
    */
-  launchOn(backend, onProgress) {
+  launchOn(backend) {
     const worker = new Worker(new URL("./worker/worker.js", import.meta.url), { type: "module" });
+    const began = performance.now();
     return new Promise((resolve, reject) => {
+      const failed = (/** @type {string} */ reason, lost = true) => {
+        worker.terminate();
+        reject(new EngineError(lost ? "offline" : "refused", `The network could not be loaded: ${reason}`));
+      };
       worker.addEventListener("message", ({ data }) => {
-        if (data.kind === "ready") resolve(worker);
-        else if (data.kind === "loading") onProgress(data.loaded, data.total);
-        else if (data.kind === "failed" && data.id === undefined) reject(new Error(data.reason));
+        if (data.kind === "ready") {
+          this.onProgress(1, 1);
+          navigator.serviceWorker?.controller?.postMessage("keep");
+          resolve(worker);
+        } else if (data.kind === "loading") {
+          const loaded = Math.min(data.loaded, data.total);
+          const seconds = (performance.now() - began) / 1000;
+          this.onProgress(loaded, data.total, (seconds * (data.total - loaded)) / loaded);
+        } else if (data.kind === "failed" && data.id === undefined) failed(data.reason, data.lost);
         else this.hear(data);
       });
-      worker.addEventListener("error", (event) => reject(new Error(event.message || "the worker cannot be loaded")));
+      worker.addEventListener("error", (event) => failed(event.message || "the worker cannot be loaded"));
       worker.postMessage({ kind: "start", backend, base: this.base, manifest: this.manifest });
     });
   }
@@ -144,6 +175,7 @@ export class BrowserEngine {
     if (!url) throw new EngineError("photo-gone", `The photo “${name}” is not here any more.`);
     const read = fetch(url).then(async (response) => readPhoto(await response.blob(), name));
     this.pixels.set(name, read);
+    read.catch(() => this.pixels.delete(name));
     return read;
   }
 
@@ -161,15 +193,20 @@ export class BrowserEngine {
 
   /** @type {Engine["pass"]} */
   async pass(request, { until = "kernels", onPart, signal } = {}) {
-    const steps = request.steps ?? this.manifest?.config.steps;
-    const stored = request.edits.length || request.steps !== null ? undefined : this.stored.get(request.photo);
-    if (stored) {
-      const pass = await readBundle(await (await fetch(stored, { signal })).arrayBuffer());
-      onPart?.(pass, "brn");
+    const key = JSON.stringify(request);
+    const known = this.recent.get(key);
+    if (known) {
+      onPart?.(known, "kernels");
+      return known;
     }
-    const [worker, photo] = await Promise.all([this.ready, this.pixelsOf(request.photo)]);
+    const steps = request.steps ?? this.manifest?.config.steps;
+    const photo = await this.pixelsOf(request.photo);
+    const stored = onPart && !this.running && (await this.storedPass(request, photo, signal));
+    if (stored) onPart(stored, "brn");
+    const worker = await this.network();
+    this.running = true;
     signal?.throwIfAborted();
-    this.send(/** @type {Worker} */ (worker), photo);
+    this.send(worker, photo);
     const passOf = (/** @type {any} */ arrays) => this.passOf(photo, arrays, steps);
     /** @type {Record<string, Float32Array>} */
     let localised = {};
@@ -178,7 +215,6 @@ export class BrowserEngine {
       if (!stored) onPart?.(passOf(arrays), "rln");
     };
     const run = {
-      slot: JSON.stringify(request),
       photo: photo.key,
       steps,
       inputs: inputsOf(request.edits, steps, this.grids ?? {}),
@@ -187,8 +223,34 @@ export class BrowserEngine {
     };
     const { arrays } = await this.ask("run", { run }, { signal, tell: told });
     const pass = passOf({ ...localised, ...arrays });
+    if (until !== "rln") this.remember(key, pass);
     onPart?.(pass, "kernels");
     return pass;
+  }
+
+  /**
+   * Keep a pass for what is asked of it next: files, scores, explanations.
+   * @param {string} key
+   * @param {Pass} pass
+   */
+  remember(key, pass) {
+    this.recent.set(key, pass);
+    const [oldest] = this.recent.keys();
+    if (this.recent.size > KEPT && oldest) this.recent.delete(oldest);
+  }
+
+  /**
+   * The stored pass of an example, which stands in for the computed one while the network is loading.
+   * @param {Request} request
+   * @param {Pixels} photo
+   * @param {AbortSignal} [signal]
+   * @returns {Promise<Pass | null>}
+   */
+  async storedPass({ photo: name, edits, steps }, { bitmap }, signal) {
+    const url = this.stored.get(name);
+    if (!url || edits.length || (steps ?? this.manifest?.config.steps) !== this.manifest?.config.steps) return null;
+    const { header, arrays } = await readParts(await (await fetch(url, { signal })).arrayBuffer());
+    return { header, photo: bitmap, arrays };
   }
 
   /**
@@ -220,7 +282,7 @@ export class BrowserEngine {
    * @returns {Promise<any>}
    */
   async ask(kind, content, { signal, tell }) {
-    const worker = /** @type {Worker} */ (await this.ready);
+    const worker = await this.network();
     this.asked += 1;
     const id = this.asked;
     const named = Object.fromEntries(Object.entries(content).map(([name, value]) => [name, { ...value, id }]));
@@ -306,6 +368,6 @@ export class BrowserEngine {
   /** @type {Engine["file"]} */
   async file(request, kind, signal) {
     const [pass, photo] = await Promise.all([this.pass(request, { signal }), this.pixelsOf(request.photo)]);
-    return cutOut(photo.image, finalMap(pass), kind);
+    return cutOut(photo, finalMap(pass), kind);
   }
 }

@@ -1,5 +1,6 @@
 // The saliency map or the cut-out as a PNG in the photo's size.
 
+import { foreground } from "../numbers/foreground.js";
 import { crc32 } from "../numbers/zip.js";
 
 /** Marks our files, so that they are never taken for photos: dgrl.images.marking writes and reads the same. */
@@ -7,22 +8,50 @@ const KEYWORD = "Software";
 const VALUE = "DGRL saliency";
 
 /**
- * @param {ImageData} photo
+ * @param {import("./pixels.js").Photo} photo
  * @param {Float32Array} saliency (height, width) of the photo's size
  * @param {"map" | "cutout"} kind
  * @returns {Promise<Blob>}
  */
 export async function cutOut(photo, saliency, kind) {
-  const { width, height } = photo;
-  const image = new ImageData(width, height);
-  saliency.forEach((value, i) => {
-    const grey = Math.round(255 * value);
-    const [red, green, blue] = kind === "map" ? [grey, grey, grey] : photo.data.subarray(4 * i, 4 * i + 3);
-    image.data.set([red ?? 0, green ?? 0, blue ?? 0, kind === "map" ? 255 : grey], 4 * i);
-  });
+  const { width, height } = photo.image;
+  const greys = Uint8ClampedArray.from(saliency, (value) => Math.fround(255 * value));
+  const image = kind === "map" ? greyPicture(greys, width, height) : cutPicture(photo, greys);
   const canvas = new OffscreenCanvas(width, height);
   canvas.getContext("2d")?.putImageData(image, 0, 0);
   return marked(await canvas.convertToBlob({ type: "image/png" }));
+}
+
+/**
+ * @param {Uint8ClampedArray} greys
+ * @param {number} width
+ * @param {number} height
+ */
+function greyPicture(greys, width, height) {
+  const image = new ImageData(width, height);
+  greys.forEach((grey, i) => {
+    image.data.set([grey, grey, grey, 255], 4 * i);
+  });
+  return image;
+}
+
+/**
+ * The object on transparency (dgrl.images.cut_out). A transparent photo keeps its colours, and stays as transparent.
+ * @param {import("./pixels.js").Photo} photo
+ * @param {Uint8ClampedArray} greys
+ */
+function cutPicture({ image, transparent }, greys) {
+  const { width, height } = image;
+  const source = (transparent ?? image).data;
+  const seen = new Uint8ClampedArray(3 * greys.length);
+  for (let i = 0; i < greys.length; i++) seen.set(source.subarray(4 * i, 4 * i + 3), 3 * i);
+  const colours = transparent ? seen : foreground(seen, greys, width, height);
+  const result = new ImageData(width, height);
+  for (let i = 0; i < greys.length; i++) {
+    result.data.set(colours.subarray(3 * i, 3 * i + 3), 4 * i);
+    result.data[4 * i + 3] = Math.min(greys[i], source[4 * i + 3]);
+  }
+  return result;
 }
 
 /**

@@ -55,9 +55,8 @@
  * @property {string} words
  * @property {number} deletion area under the curve
  * @property {number} insertion
- * @property {number} random_deletion the same with the parts in random order
- * @property {number} random_insertion
- * @property {number | null} sensitivity correlation with the explanation of a randomised network
+ * @property {number} random the same with the parts in random order
+ * @property {number} sensitivity correlation with the explanation of a randomised network; near 0 is good
  * @property {{deletion: number[], insertion: number[]}} curves
  */
 
@@ -79,7 +78,8 @@
  * @typedef {Object} Engine
  * @property {"server" | "browser" | "kernel" | "stored"} kind
  * @property {Capabilities} capabilities known once `start` has resolved
- * @property {(onProgress?: (loaded: number, total: number) => void) => Promise<Start>} start bytes, where it has to load
+ * @property {(onProgress?: (loaded: number, total: number, seconds?: number) => void) => Promise<Start>} start
+ *   `onProgress` is told bytes, and the seconds that are left, where the engine has to load
  * @property {{add(blob: Blob, name: string, signal?: AbortSignal): Promise<Photo>}} photos
  * @property {(request: Request, options?: PassOptions) => Promise<Pass>} pass
  * @property {(request: Request, x: number, y: number, signal?: AbortSignal) => Promise<number[] | null>} pixel the n²

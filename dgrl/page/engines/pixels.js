@@ -6,6 +6,7 @@
  * @property {string} name
  * @property {ImageData} image in its own size, opaque
  * @property {ImageBitmap} bitmap the same, for drawing
+ * @property {ImageData | null} transparent the photo before it was laid on a ground; null if it was opaque
  */
 
 const MOST_PIXELS = 50e6;
@@ -39,32 +40,35 @@ export async function readPhoto(blob, name) {
 }
 
 /**
- * @param {ImageBitmap | HTMLVideoElement} source
+ * @param {ImageBitmap} source
  * @param {string} name
- * @param {number} [width]
- * @param {number} [height]
  * @returns {Promise<Photo>}
  */
-export async function photoOf(source, name, width = source.width, height = source.height) {
+async function photoOf(source, name) {
+  const { width, height } = source;
   const canvas = new OffscreenCanvas(width, height);
   const context = /** @type {OffscreenCanvasRenderingContext2D} */ (
     canvas.getContext("2d", { willReadFrequently: true, colorSpace: "srgb" })
   );
   context.drawImage(source, 0, 0);
   const image = context.getImageData(0, 0, width, height);
-  layOnGround(image);
+  const transparent = isOpaque(image) ? null : context.getImageData(0, 0, width, height);
+  if (transparent) layOnGround(image);
   made += 1;
-  return { key: `${name} ${made}`, name, image, bitmap: await createImageBitmap(image) };
+  return { key: `${name} ${made}`, name, image, bitmap: await createImageBitmap(image), transparent };
+}
+
+/** @param {ImageData} image */
+function isOpaque({ data }) {
+  for (let i = 3; i < data.length; i += 4) if (data[i] !== 255) return false;
+  return true;
 }
 
 /**
  * A transparent picture laid on the ground on which it is seen.
  * @param {ImageData} image is changed
  */
-export function layOnGround({ data, width, height }) {
-  let opaque = true;
-  for (let i = 3; i < data.length && opaque; i += 4) opaque = data[i] === 255;
-  if (opaque) return;
+function layOnGround({ data, width, height }) {
   const [down, right] = [height, width].map((side) => Math.max(Math.floor(side / SAMPLE), 1));
   const seen = GROUNDS.map((ground) => {
     let amount = 0;

@@ -30,12 +30,13 @@ export function scoresOf({ header, arrays }, mask, stretch) {
  * @param {boolean} stretch
  */
 export function score(saliency, truth, stretch) {
-  const bytes = Uint8Array.from(saliency, (value) => Math.round(255 * value));
+  // Rounded as NumPy does it: float32, halves to the even byte.
+  const bytes = Uint8ClampedArray.from(saliency, (value) => Math.fround(255 * value));
   let [low, high] = [255, 0];
   for (const value of bytes) [low, high] = [Math.min(low, value), Math.max(high, value)];
   const scale =
     stretch && high > low
-      ? (/** @type {number} */ value) => (value - low) / (high - low)
+      ? (/** @type {number} */ value) => (value / 255 - low / 255) / (high / 255 - low / 255)
       : (/** @type {number} */ value) => value / 255;
   const inside = new Float64Array(THRESHOLDS);
   const all = new Float64Array(THRESHOLDS);

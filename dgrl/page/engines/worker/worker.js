@@ -1,5 +1,5 @@
-// The network, in a worker beside the page: onnxruntime-web runs RLN step by step, then BRN. A newer request of the same
-// kind replaces an older one. An explanation takes many passes and waits for all others.
+// The network, in a worker beside the page: onnxruntime-web runs RLN step by step, then BRN, one request after the other.
+// An explanation takes many passes and waits for all others; a newer one replaces an older one.
 
 import { square } from "../../numbers/sizing.js";
 import vocabulary from "../../vocabulary.js";
@@ -32,7 +32,6 @@ import { occlude } from "./occlude.js";
 /**
  * @typedef {Object} Run
  * @property {number} id
- * @property {string} slot a newer run of the same slot takes an older one's place
  * @property {string} photo which
  * @property {number} steps T
  * @property {Inputs} inputs those that are not given have their defaults
@@ -70,27 +69,43 @@ let manifest;
 const photos = new Map();
 /** @type {Map<string, Step>} */
 const kept = new Map();
-/** @type {Map<string, Run>} */
+/** @type {Map<number, Run>} */
 const waiting = new Map();
+/** The run that is being computed, until it is stopped. @type {number | null} */
+let current = null;
 /** @type {Explanation | null} the newest; an older one ends where it is */
 let asked = null;
 let busy = false;
 
 self.addEventListener("message", ({ data }) => {
   const { kind } = data;
-  if (kind === "start") start(data).catch((error) => self.postMessage({ kind: "failed", reason: String(error) }));
+  if (kind === "start") start(data).catch(cannotStart);
   else if (kind === "photo") addPhoto(data);
   else if (kind === "forget") photos.delete(data.key);
   else if (kind === "run") {
-    const before = waiting.get(data.run.slot);
-    if (before) self.postMessage({ kind: "dropped", id: before.id });
-    waiting.set(data.run.slot, data.run);
+    waiting.set(data.run.id, data.run);
     work();
   } else if (kind === "explain") {
+    if (asked) self.postMessage({ kind: "dropped", id: asked.id });
     asked = data.explanation;
     work();
-  } else if (kind === "stop" && asked?.id === data.id) asked = null;
+  } else if (kind === "stop") stop(data.id);
 });
+
+/** @param {number} id of a run or an explanation */
+function stop(id) {
+  waiting.delete(id);
+  if (current === id) current = null;
+  if (asked?.id === id) asked = null;
+}
+
+/** A file of the site could not be loaded. */
+class LostError extends Error {}
+
+/** @param {unknown} error */
+function cannotStart(error) {
+  self.postMessage({ kind: "failed", reason: messageOf(error), lost: error instanceof LostError });
+}
 
 /**
  * Load the runtime and the graphs.
@@ -111,10 +126,10 @@ async function start({ backend, base, manifest: given }) {
     self.postMessage({ kind: "loading", loaded, total });
   };
   const wasm = manifest.wasm[backend];
-  ort.env.wasm.wasmBinary = (await fetched(here(wasm), progress, wasm.endsWith(".gz"))).buffer;
-  const data = await fetched(here("model/weights.bin"), progress);
+  ort.env.wasm.wasmBinary = (await unpacked(here(wasm), progress)).buffer;
+  const data = await unpacked(here("model/weights.bin.gz"), progress);
   for (const name of Object.keys(manifest.graphs)) {
-    const graph = await fetched(here(`model/${name}.onnx`), progress);
+    const graph = await unpacked(here(`model/${name}.onnx.gz`), progress);
     sessions[name] = await ort.InferenceSession.create(graph, {
       executionProviders: backend === "webgpu" ? ["webgpu", "wasm"] : ["wasm"],
       externalData: [{ path: "weights.bin", data }],
@@ -125,14 +140,15 @@ async function start({ backend, base, manifest: given }) {
 }
 
 /**
- * A file's bytes, told as they arrive.
+ * A compressed file's content; its bytes are told as they arrive.
  * @param {string} address
  * @param {(bytes: number) => void} progress
- * @param {boolean} [packed] gzip
  */
-async function fetched(address, progress, packed = false) {
-  const response = await fetch(address);
-  if (!response.ok || !response.body) throw new Error(`${address}: ${response.status}`);
+async function unpacked(address, progress) {
+  const response = await fetch(address).catch((error) => {
+    throw new LostError(`${address}: ${messageOf(error)}`);
+  });
+  if (!response.ok || !response.body) throw new LostError(`${address}: ${response.status}`);
   const counted = response.body.pipeThrough(
     new TransformStream({
       transform(chunk, controller) {
@@ -142,8 +158,11 @@ async function fetched(address, progress, packed = false) {
     }),
   );
   // A server may unpack a .gz by itself; its two first bytes tell.
-  const bytes = new Uint8Array(await new Response(counted).arrayBuffer());
-  if (!packed || bytes[0] !== 0x1f || bytes[1] !== 0x8b) return bytes;
+  const whole = await new Response(counted).arrayBuffer().catch((error) => {
+    throw new LostError(`${address}: ${messageOf(error)}`);
+  });
+  const bytes = new Uint8Array(whole);
+  if (bytes[0] !== 0x1f || bytes[1] !== 0x8b) return bytes;
   const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
   return new Uint8Array(await new Response(stream).arrayBuffer());
 }
@@ -181,12 +200,13 @@ async function work() {
   busy = false;
 }
 
-/** Run what waits, one after the other, the newest request of each slot. */
+/** Run what waits, one after the other. */
 async function runWaiting() {
   for (let next = take(); next; next = take()) {
     const { id } = next;
+    current = id;
     try {
-      if (!(await pass(next))) self.postMessage({ kind: "dropped", id });
+      await pass(next);
     } catch (error) {
       self.postMessage({ kind: "failed", id, reason: messageOf(error) });
     }
@@ -194,9 +214,8 @@ async function runWaiting() {
 }
 
 function take() {
-  const [slot] = waiting.keys();
-  const run = slot === undefined ? undefined : waiting.get(slot);
-  if (slot !== undefined) waiting.delete(slot);
+  const [run] = waiting.values();
+  if (run) waiting.delete(run.id);
   return run;
 }
 
@@ -209,7 +228,7 @@ const breathe = () =>
   });
 
 /**
- * One pass; false if a newer one of the same slot has come meanwhile.
+ * One pass, until it is stopped.
  * @param {Run} run
  */
 async function pass(run) {
@@ -223,7 +242,7 @@ async function pass(run) {
   let step;
   for (let t = 0; t <= run.steps; t++) {
     await breathe();
-    if (waiting.has(run.slot)) return false;
+    if (current !== run.id) return;
     key += ` ${alteredAt(run.inputs, `rln.t${t}.`)}`;
     const before = step;
     step = kept.get(key) ?? (await stepOf(run, t, photo.rln, before));
@@ -234,14 +253,16 @@ async function pass(run) {
   }
   const seconds = (performance.now() - began) / 1000;
   self.postMessage({ kind: "localised", id: run.id, arrays, seconds });
-  if (run.until === "rln") return true;
+  if (run.until === "rln") {
+    self.postMessage({ kind: "refined", id: run.id, arrays: {}, seconds });
+    return;
+  }
   await breathe();
-  if (waiting.has(run.slot)) return false;
+  if (current !== run.id) return;
   const refined = await refine(run, photo.brn, /** @type {Float32Array} */ (arrays[`rln.t${run.steps}.saliency`]));
   const buffers = Object.values(refined).map((values) => values.buffer);
   const whole = { kind: "refined", id: run.id, arrays: refined, seconds: (performance.now() - began) / 1000 };
   self.postMessage(whole, { transfer: buffers });
-  return true;
 }
 
 /**

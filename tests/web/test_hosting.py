@@ -1,0 +1,125 @@
+"""Wherever the static page is put: offline, on a sub-path, in a frame, in two tabs, with nothing kept, nothing sent."""
+
+import json
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser
+
+from tests.web.conftest import KEPT, STARTED, Site, Visit, copied, upload, values, wait
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+
+def kept_files(folder: Path) -> int:
+    """Return how many files the service worker keeps."""
+    text = (folder / "sw.js").read_text("utf-8").partition("const KEPT = ")[2].partition(";")[0]
+    return len(json.loads(text))
+
+
+def test_it_works_without_a_network_at_the_second_visit(small_page: Path, visit: Visit, tmp_path: Path) -> None:
+    """Everything is kept then, and the page isolated, so that it may use threads."""
+    site = Site(copied(small_page, tmp_path / "dist"))
+    page = visit(site)
+    assert page.evaluate("window.crossOriginIsolated")
+    page.evaluate(KEPT, kept_files(site.folder))
+    site.stop()
+    page.context.set_offline(True)
+    page.reload()
+    wait(page)
+    assert values(page)[0]["numbers"] is not None
+    page.get_by_test_id("photos").click()
+    page.get_by_test_id("photo-raccoon").click()
+    wait(page)
+    assert json.loads(values(page)[0]["key"])[0] == "raccoon"
+    assert values(page)[0]["ready"]
+
+
+def test_nothing_is_sent(site: Site, visit: Visit, png: Path) -> None:
+    """Once it is kept, nothing is asked of the site; and nobody else can be asked."""
+    page = visit(site)
+    page.evaluate(KEPT, kept_files(site.folder))
+    site.asked.clear()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    upload(page, png)
+    wait(page)
+    page.get_by_test_id("view-change").click()
+    page.get_by_test_id("flatten-all").click()
+    wait(page)
+    page.get_by_test_id("save").click()
+    with page.expect_download():
+        page.get_by_test_id("save-cutout").click()
+    assert set(site.asked) <= {"/sw.js"}, "the browser alone looks for a newer service worker"
+    assert [one for one in asked if not one.startswith(("blob:", site.url))] == []
+    assert page.evaluate("fetch('https://example.org').then(() => 'sent', () => 'refused')") == "refused"
+
+
+def test_it_works_below_a_path(small_page: Path, visit: Visit, tmp_path: Path) -> None:
+    copied(small_page, tmp_path / "root" / "some" / "path")
+    site = Site(tmp_path / "root")
+    page = visit(site, "some/path/")
+    assert page.evaluate("window.crossOriginIsolated")
+    assert values(page)[0]["numbers"] is not None
+    site.stop()
+
+
+@pytest.mark.parametrize("trouble", ["no room", "forbidden", "no storage"])
+def test_it_works_where_nothing_can_be_kept(small_page: Path, browser: Browser, tmp_path: Path, trouble: str) -> None:
+    """A browser without room for the page, one without service workers, and one that blocks storage."""
+    site = Site(copied(small_page, tmp_path / "dist"))
+    if trouble == "no room":
+        (tmp_path / "dist" / "photos" / "coffee.jpg").unlink()  # keeping all fails in the same way
+    context = browser.new_context(service_workers="block" if trouble == "forbidden" else "allow")
+    page = context.new_page()
+    if trouble == "no storage":
+        page.add_init_script("Object.defineProperty(window, 'sessionStorage', { get() { throw new Error('denied') } })")
+    page.goto(site.url)
+    wait(page)
+    assert page.evaluate("window.crossOriginIsolated") == (trouble == "no room")
+    assert values(page)[0]["numbers"] is not None
+    context.close()
+    site.stop()
+
+
+def test_it_works_in_a_frame_of_another_site(site: Site, browser: Browser, tmp_path: Path) -> None:
+    (tmp_path / "index.html").write_text(f'<iframe src="{site.url}" width="1200" height="700"></iframe>', "utf-8")
+    around = Site(tmp_path)
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(around.url.replace("localhost", "127.0.0.1"))
+    frame = page.frame(url=site.url)
+    assert frame is not None
+    frame.wait_for_function(STARTED, timeout=60_000)
+    frame.evaluate("window.dgrl.idle()")
+    assert frame.evaluate("window.dgrl.values()[0].numbers") is not None
+    context.close()
+    around.stop()
+
+
+def test_two_tabs_work_at_once(site: Site, visit: Visit, png: Path) -> None:
+    page = visit(site)
+    other = page.context.new_page()
+    other.goto(site.url)
+    upload(page, png)
+    wait(other)
+    wait(page)
+    assert [json.loads(values(one)[0]["key"])[0] for one in (page, other)] == ["drawn", "astronaut"]
+    assert all(values(one)[0]["ready"] for one in (page, other))
+
+
+def test_a_lost_site_is_said_and_recovered_from(small_page: Path, browser: Browser, tmp_path: Path) -> None:
+    site = Site(copied(small_page, tmp_path / "dist"))
+    graph = tmp_path / "dist" / "model" / "step0.onnx.gz"
+    data = graph.read_bytes()
+    graph.unlink()
+    context = browser.new_context(service_workers="block")
+    page = context.new_page()
+    page.goto(site.url)
+    page.wait_for_function(STARTED)
+    page.get_by_test_id("notice").filter(has_text="does not answer").wait_for()
+    graph.write_bytes(data)
+    wait(page)
+    assert values(page)[0]["numbers"] is not None
+    context.close()
+    site.stop()

@@ -1,0 +1,154 @@
+"""The static page computes what the library computes, whatever is changed."""
+
+import base64
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from playwright.sync_api import Page
+from torch.nn import functional as F
+
+from dgrl import DGRL, Trace
+from dgrl.checkpoint import SHIPPED_WEIGHTS
+from dgrl.edits import read_edits, write_mask
+from dgrl.experiments import sizes_of
+from dgrl.experiments.tour import tour
+from dgrl.files import EXAMPLES
+from tests.web.conftest import Site, Visit, values, wait
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+PASS = """async ([bytes, edits, steps]) => {
+  const { engine } = window.dgrl.loader;
+  const here = (name) => import(new URL(name, document.baseURI).href);
+  const [{ inputsOf }, { readPhoto }] = [await here("engines/worker/inputs.js"), await here("engines/pixels.js")];
+  const encoded = (values) => new Promise((done) => {
+    const reader = new FileReader();
+    reader.onload = () => done(reader.result.split(",")[1]);
+    reader.readAsDataURL(new Blob([values]));
+  });
+  const binary = Uint8Array.from(atob(bytes), (letter) => letter.charCodeAt(0));
+  const photo = await readPhoto(new Blob([binary]), "test");
+  engine.send(await engine.network(), photo);
+  let localised = {};
+  const run = { photo: photo.key, steps, inputs: inputsOf(edits, steps, engine.grids), until: "brn", all: true };
+  const { arrays } = await engine.ask("run", { run }, { tell: (message) => { localised = message.arrays; } });
+  const whole = { ...localised, ...arrays };
+  const names = Object.keys(whole);
+  const texts = await Promise.all(names.map((name) => encoded(whole[name])));
+  return Object.fromEntries(names.map((name, i) => [name, texts[i]]));
+}"""
+"""Every array of a pass over a file, as the page's engine computes it."""
+
+MASK = write_mask(np.arange(60).reshape(6, 10) % 10 > 5)
+OTHER_MASK = write_mask(np.arange(60).reshape(6, 10) < 25)
+EDITS: dict[str, list[dict[str, object]]] = {
+    "nothing": [],
+    "flat maps, one at one step": [
+        {"kind": "flatten", "level": "conv3", "at": 1},
+        {"kind": "flatten", "level": "conv5"},
+    ],
+    "feedback": [
+        {"kind": "feedback", "block": "conv5", "factor": 0},
+        {"kind": "feedback", "block": "conv3", "factor": 1.5, "at": 1},
+    ],
+    "paint at the first step": [{"kind": "paint", "level": "conv4", "strength": 4, "mask": MASK, "at": 0}],
+    "paint twice, and on a flat map": [
+        {"kind": "paint", "level": "conv3", "strength": 4, "mask": MASK},
+        {"kind": "paint", "level": "conv3", "strength": 0, "mask": OTHER_MASK, "at": 0},
+        {"kind": "paint", "level": "conv5", "strength": 3, "mask": OTHER_MASK},
+        {"kind": "flatten", "level": "conv5"},
+    ],
+    "a mean kernel": [{"kind": "kernels", "to": "mean"}],
+    "identity kernels": [{"kind": "kernels", "to": "identity"}],
+    "no refinement": [{"kind": "unrefined"}],
+    "a box": [{"kind": "prompt", "box": [0.1, 0.2, 0.55, 0.7]}],
+    "a click's mask": [{"kind": "prompt", "mask": OTHER_MASK}],
+}
+
+
+def in_the_page(page: Page, file: Path, edits: list[dict[str, object]], steps: int) -> dict[str, np.ndarray]:
+    given = page.evaluate(PASS, [base64.b64encode(file.read_bytes()).decode(), edits, steps])
+    return {name: np.frombuffer(base64.b64decode(text), np.float32) for name, text in given.items()}
+
+
+def differences_of(network: DGRL, given: dict[str, np.ndarray], trace: Trace) -> dict[str, float]:
+    """Return the largest difference of each tap, absolute.
+
+    A binary prior rounds a probability of one half up here and down there; where it did, and as far as BRN sees from
+    there, nothing is compared.
+    """
+    names = {"brn.prior": "brn.round0", "brn.refined": f"brn.round{network.config.propagations}"}
+    theirs = {name: batched(values) for name, values in trace.taps.items()}
+    ours = {name: given[names.get(name, name)].reshape(values.shape) for name, values in theirs.items()}
+    flipped = np.abs(ours["brn.prior"] - theirs["brn.prior"]) > 0.5
+    assert flipped.sum() <= 5
+    reach = network.brn.reach + 1
+    unlike = F.max_pool2d(torch.from_numpy(flipped).float(), 2 * reach + 1, 1, reach).bool().numpy()
+    return {
+        name: float(np.abs(np.where(unlike, 0, ours[name] - values)).max())
+        if name.startswith("brn.")
+        else float(np.abs(ours[name] - values).max())
+        for name, values in theirs.items()
+    }
+
+
+def batched(values: np.ndarray) -> np.ndarray:
+    return values[None, None] if values.ndim == 2 else values[None]
+
+
+def test_changed_passes_are_the_library_s(
+    small_network: tuple[DGRL, Path], site: Site, visit: Visit, png: Path
+) -> None:
+    """With three time steps: one more than was trained."""
+    page = visit(site)
+    for name, edits in EDITS.items():
+        given = in_the_page(page, png, edits, steps=2)
+        trace = small_network[0].trace(png, steps=2, edits=read_edits(edits))
+        found = differences_of(small_network[0], given, trace)
+        assert max(found.values()) < 2e-3, (name, found)
+
+
+def test_the_shipped_network_s_taps_and_its_tour(shipped_page: Path, visit: Visit) -> None:
+    """Half-precision weights are those that ship; the tour's experiments show the library's numbers, by clicks."""
+    network = DGRL.from_pretrained()
+    site = Site(shipped_page)
+    page = visit(site)
+    photo = EXAMPLES / "coffee.jpg"
+    trace = network.trace(photo)
+    given = in_the_page(page, photo, [], network.config.steps)
+    found = differences_of(network, given, trace)
+    assert max(found.values()) < 2e-3, found
+    for t, step in enumerate(trace.steps):
+        assert np.abs(given[f"rln.t{t}.saliency"] - step.saliency.ravel()).max() < 0.01
+    page.get_by_test_id("take-tour").click()
+    for experiment in tour(sizes_of(SHIPPED_WEIGHTS)):
+        if experiment["key"] not in ("narrowing", "remember", "kernels", "point"):
+            continue
+        page.get_by_test_id(f"tour-{experiment['key']}").click()
+        page.get_by_test_id("tour-show").click()
+        wait(page)
+        slots = experiment["show"]["slots"]
+        for shown in values(page):
+            asked = slots[shown["slot"]]
+            own = network.trace(
+                EXAMPLES / f"{asked['photo']}.jpg", steps=asked["steps"], edits=read_edits(asked["edits"])
+            )
+            step = own.steps[min(shown["step"], len(own.steps) - 1)]
+            maps = {"prediction": step.saliency, "result": own.refined, "refined": own.refined, "prior": own.prior}
+            expected = maps.get(shown["map"], step.weight_maps.get(shown["map"]))
+            assert shown["ready"], experiment["key"]
+            if expected is not None:
+                assert abs(shown["mean"] - float(expected.mean())) < 2e-3, (experiment["key"], shown)
+    site.stop()
+
+
+def test_all_that_is_loaded_stays_below_22_megabytes(shipped_page: Path) -> None:
+    from web.build import first_view
+
+    manifest = json.loads((shipped_page / "manifest.json").read_text("utf-8"))
+    first = first_view(shipped_page, manifest)
+    assert first < 1e6
+    assert first + manifest["download"]["wasm"] < 22e6

@@ -1,0 +1,77 @@
+// Keeps the site's files for working without a network, and isolates the page, so that WebAssembly may use threads.
+
+const VERSION = "dgrl-/* VERSION */";
+/** Every file, filled in by web/build.py. @type {string[]} */
+const KEPT = /* KEPT */ [];
+const ISOLATION = {
+  "Cross-Origin-Opener-Policy": "same-origin",
+  "Cross-Origin-Embedder-Policy": "require-corp",
+  "Cross-Origin-Resource-Policy": "cross-origin",
+};
+
+/** @typedef {Event & {waitUntil(promise: Promise<unknown>): void}} Lasting */
+/** @typedef {Lasting & {request: Request, respondWith(response: Promise<Response>): void}} Asking */
+
+/** The worker's own side of the browser. */
+const worker = /** @type {any} */ (self);
+
+self.addEventListener("install", (event) => /** @type {Lasting} */ (event).waitUntil(install()));
+self.addEventListener("activate", (event) => /** @type {Lasting} */ (event).waitUntil(activate()));
+self.addEventListener("message", (event) => {
+  if (event.data === "keep") /** @type {Lasting} */ (/** @type {Event} */ (event)).waitUntil(keepAll());
+});
+self.addEventListener("fetch", (event) => {
+  const asking = /** @type {Asking} */ (event);
+  const own = new URL(asking.request.url).origin === self.location.origin;
+  if (asking.request.method === "GET" && own) asking.respondWith(answer(asking));
+});
+
+/** A first visit need not wait for files. A new version replaces an old one only when all its files are there. */
+async function install() {
+  const others = (await caches.keys()).filter((name) => name.startsWith("dgrl-") && name !== VERSION);
+  if (others.length) await keep();
+  await worker.skipWaiting();
+}
+
+async function activate() {
+  for (const name of await caches.keys()) {
+    if (name.startsWith("dgrl-") && name !== VERSION) await caches.delete(name);
+  }
+  await worker.clients.claim();
+}
+
+/** Load what has not been asked for yet. */
+async function keep() {
+  const cache = await caches.open(VERSION);
+  for (const name of KEPT) {
+    const request = new Request(name, { cache: "no-cache" });
+    if (!(await cache.match(request))) await cache.add(request);
+  }
+}
+
+/** Keep everything, and tell the pages whether there was room for it. */
+async function keepAll() {
+  const whole = await keep().then(
+    () => true,
+    () => false,
+  );
+  for (const client of await worker.clients.matchAll()) client.postMessage({ kind: "kept", whole });
+}
+
+/**
+ * Answer with the kept file, else with the site's, which is kept while it is passed on.
+ * @param {Asking} asking
+ */
+async function answer(asking) {
+  const { request } = asking;
+  const cache = await caches.open(VERSION);
+  let response = await cache.match(request, { ignoreSearch: true });
+  if (!response) {
+    response = await fetch(request);
+    // There may be no room.
+    if (response.status === 200) asking.waitUntil(cache.put(request, response.clone()).catch(() => {}));
+  }
+  const headers = new Headers(response.headers);
+  for (const [name, value] of Object.entries(ISOLATION)) headers.set(name, value);
+  return new Response(response.body, { status: response.status, statusText: response.statusText, headers });
+}
