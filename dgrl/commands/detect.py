@@ -319,6 +319,7 @@ def targets_of(
 def check_file(out: Path, photos: list[Path], format: str | None) -> None:
     """BadParameter unless `out` can be the file of the one photo."""
     from dgrl.commands.results import FORMATS
+    from dgrl.images.marking import is_marked
 
     kind = FORMATS.get(out.suffix.lower()[1:])
     if kind is None:
@@ -330,3 +331,6 @@ def check_file(out: Path, photos: list[Path], format: str | None) -> None:
         raise typer.BadParameter(f"{out} is one file, for {len(photos)} photos; name a folder", param_hint="--out")
     if any(photo.resolve() == out.resolve() for photo in photos):
         raise typer.BadParameter(f"{out} is the photo itself", param_hint="--out")
+    if out.is_file() and not is_marked(out):
+        said = f"{out} is there already and is not a map of dgrl; name another file"
+        raise typer.BadParameter(said, param_hint="--out")

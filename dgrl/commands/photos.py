@@ -177,7 +177,7 @@ def name_maps(
 
 def cutout_path(map_path: Path) -> Path:
     """Where the cut-out goes that belongs to a map."""
-    return map_path.with_name(f"{map_path.stem}_cutout{map_path.suffix}")
+    return map_path.with_name(f"{map_path.stem}_cutout{map_path.suffix.lower()}")
 
 
 def _clashing(maps: dict[Path, Path], taken: Collection[str]) -> list[Path]:

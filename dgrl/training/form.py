@@ -17,7 +17,6 @@ def control(name: str, kind: Any, setting: Setting, value: Any) -> widgets.Widge
     common = {
         "description": name.replace("_", " "),
         "tooltip": setting.meaning,
-        "description_tooltip": setting.meaning,
         "style": LABELLED,
         "layout": WIDE,
     }

@@ -9,8 +9,8 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image
 
+from dgrl.edits import read_edits, read_mask, write_mask
 from dgrl.evaluation.comparison import compare
-from dgrl.explorer.edits import read_edits, read_mask, write_mask
 from dgrl.prompts import box_prompt, mask_prompt
 from dgrl.taps import (
     before_refinement,
@@ -105,7 +105,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "level": ([{"kind": "flatten", "level": "conv9"}], "Level is one of conv3, conv4, conv5"),
     "block": ([{"kind": "feedback", "block": 3}], "Block is one of conv2"),
     "step": ([{"kind": "flatten", "level": "conv3", "at": "1"}], "At is a time step"),
-    "later step": ([{"kind": "flatten", "level": "conv3", "at": 4}], "No tap named"),
+    "later step": ([{"kind": "flatten", "level": "conv3", "at": 4}], "(?i)this pass has no tap"),
     "factor": ([{"kind": "feedback", "block": "conv3", "factor": 1e9}], "Factor is from 0 to 10"),
     "not finite": ([{"kind": "feedback", "block": "conv3", "factor": "NaN"}], "Factor is a number"),
     "no mask": ([{"kind": "paint", "level": "conv3"}], "A mask begins with its size"),

@@ -231,13 +231,14 @@ def test_out_may_be_a_file_for_one_photo(dgrl, here):
     assert files(here / "masks") == ["mine.PNG", "mine_cutout.png"]
     for arguments, reason in (
         (("a.jpg", "b.jpg", "-o", "x.png"), "for 2 photos"),
-        (("a.jpg", "-o", "x.jpg"), "PNG"),
-        (("a.jpg", "-o", "b.jpg"), "PNG"),
+        (("a.jpg", "-o", "b.jpg"), "is there already and is not a map"),
     ):
         code, _, err = dgrl("detect", *arguments)
         assert code == 1
         assert len(err) == 1
         assert reason in err[0]
+    assert dgrl("detect", "a.jpg", "-o", "x.jpg")[0] == 0
+    assert dgrl("detect", "a.jpg", "-o", "x.jpg")[0] == 0, "a map of an earlier run is replaced"
     Path("plain").write_text("a file")
     assert dgrl("detect", "a.jpg", "-o", "plain")[0] == 1
     assert Path("plain").read_text() == "a file"
@@ -245,6 +246,8 @@ def test_out_may_be_a_file_for_one_photo(dgrl, here):
 
 def test_a_folder_that_cannot_be_made(dgrl, here):
     photo(here / "a.jpg")
+    assert dgrl("detect", "a.jpg", "-o", "x.jpg")[0] == 0
+    assert dgrl("detect", "a.jpg", "-o", "x.jpg")[0] == 0, "a map of an earlier run is replaced"
     Path("plain").write_text("a file")
     code, _, err = dgrl("detect", "a.jpg", "-o", "plain/inner")
     assert code == 1
@@ -332,7 +335,7 @@ def test_verbose_shows_where_an_error_comes_from(dgrl, here):
 def test_an_interruption_is_no_traceback(dgrl, here, monkeypatch):
     photo(here / "a.jpg")
 
-    def interrupt(*_):
+    def interrupt(*_, **__):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(DGRL, "detect", interrupt)
@@ -346,7 +349,7 @@ def test_progress_on_a_terminal(dgrl, here, monkeypatch):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     code, out, err = dgrl("detect", "a.jpg", "bad.jpg", "b.jpg", "missing.jpg")
     assert code == 2
-    assert out[-1] == "2 of 3 maps are in saliency"
+    assert out[-1] == "2 of 3 photos are done; the results are in saliency"
     assert any("3/3" in line for line in err)
     assert any("bad.jpg: the file is empty" in line for line in err)
 

@@ -38,9 +38,8 @@ def main(pictures: Path, out: Path) -> None:
         for updates in (3, 5):
             torch.manual_seed(1)
             model = DGRL(TRAINED)
-            train(
-                model, pairs, out / stage, dataclasses.replace(config, max_updates=updates, schedule="constant"), True
-            )
+            settings = dataclasses.replace(config, max_updates=updates, schedule="constant")
+            train(model, pairs, out / stage, settings, resume=updates == 5)
 
 
 if __name__ == "__main__":

@@ -93,8 +93,8 @@ def test_propagate_batched_and_not():
         ((7, 9), (16, 7, 9), "16 coefficients"),
         ((7, 9), (25, 9, 7), "differ in size"),
         ((1, 1, 7, 9), (1, 25, 7, 8), "differ in size"),
-        ((2, 2, 7, 9), (2, 25, 7, 9), "go together"),
-        ((2, 1, 7, 9), (3, 25, 7, 9), "go together"),
+        ((2, 2, 7, 9), (2, 25, 7, 9), "do not match"),
+        ((2, 1, 7, 9), (3, 25, 7, 9), "do not match"),
     ],
 )
 def test_propagate_refuses_shapes_that_do_not_go_together(saliency, coefficients, said):
