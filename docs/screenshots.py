@@ -1,48 +1,49 @@
-"""Take the README's pictures of the app: `python docs/screenshots.py`. Needs Debian's chromium."""
+"""The pictures of README and documentation: the page as it opens, one step of the tour, and a changed pass."""
 
-import io
+import os
 import shutil
+import tempfile
 from pathlib import Path
 
-from PIL import Image
+os.environ["GRADIO_TEMP_DIR"] = tempfile.mkdtemp(prefix="dgrl-pictures-")
+
 from playwright.sync_api import Page, sync_playwright
 
-from dgrl.app import build, checkpoints, load
+from dgrl.app import app_of, checkpoints
 
 FOLDER = Path(__file__).parent / "images"
-WIDTH, HEIGHT, SAVED_WIDTH = 1280, 720, 960
-PATIENCE = 600_000
+SIZE = {"width": 1280, "height": 720}
+PICTURES = {
+    "explore": [],
+    "tour": ["take-tour", "tour-remember", "tour-show"],
+    "change": ["view-change", "flatten-all"],
+}
+"""Clicks from the page as it opens, by the picture's name."""
+OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
 
-def shoot(page: Page, name: str) -> None:
-    """Save what is seen, small enough for a README."""
-    page.wait_for_selector(".dgrl-app[data-first=whole]:not([data-busy])")
-    page.wait_for_timeout(1000)
-    picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
-    picture.thumbnail((SAVED_WIDTH, picture.height))
-    palette = picture.quantize(256, method=Image.Quantize.MAXCOVERAGE)
-    picture.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG).save(FOLDER / f"{name}.png", optimize=True)
+def take(page: Page, address: str) -> None:
+    """Take every picture."""
+    for name, clicks in PICTURES.items():
+        page.goto(address)
+        page.wait_for_function("window.dgrl?.scene")
+        for click in clicks:
+            page.evaluate("window.dgrl.idle()")
+            page.get_by_test_id(click).click()
+        page.evaluate("window.dgrl.idle()")
+        page.mouse.move(2, 2)
+        page.wait_for_timeout(3000)  # the maps come in one after the other, once
+        page.screenshot(path=FOLDER / f"{name}.png")
+        print(FOLDER / f"{name}.png")
 
 
 def main() -> None:
-    """Show an example in the views that the README shows."""
-    app = build(load(checkpoints()[:1]))
-    _, url, _ = app.launch(prevent_thread_lock=True, quiet=True)
-    FOLDER.mkdir(exist_ok=True)
+    """Serve the app and take its pictures."""
+    _, url, _ = app_of(checkpoints()[:1]).launch(prevent_thread_lock=True, quiet=True)
     with sync_playwright() as playwright:
-        options = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=options)
-        page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT})
-        page.set_default_timeout(PATIENCE)
-        page.goto(f"{url}?__theme=light&tab=explore&example=raccoon&map=conv4&t=1&x=436&y=231")
-        shoot(page, "explore")
-        page.get_by_role("tab", name="Alter").click()
-        page.get_by_role("button", name="All flat").click()
-        page.wait_for_selector(".effect table")
-        page.evaluate("dgrl.explorer().set({ map: 'refined' })")
-        shoot(page, "alter")
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=OPTIONS)
+        take(browser.new_page(viewport=SIZE), url)
         browser.close()
-    app.close()
 
 
 if __name__ == "__main__":

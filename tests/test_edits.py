@@ -10,8 +10,8 @@ import pytest
 from numpy.typing import NDArray
 
 from dgrl import DGRL, Edit, Trace
+from dgrl.edits import read_edits
 from dgrl.evaluation.comparison import Reading, compare
-from dgrl.explorer.edits import read_edits
 from dgrl.taps import (
     before_refinement,
     flatten_map,

@@ -8,6 +8,12 @@ import { session } from "./state/storage.js";
 
 const OWN = "dgrl-own-photos";
 
+/**
+ * Whether a photo of one's own is still there after a reload.
+ * @param {import("./engines/engine.js").Photo} photo
+ */
+const isLasting = ({ example, url }) => !example && !url.startsWith("blob:");
+
 /** @param {{engine: string, [setting: string]: any}} settings @returns {Promise<Engine>} */
 async function engineOf(settings) {
   if (settings.engine === "browser") return new (await import("./engines/browser.js")).BrowserEngine(settings);
@@ -26,8 +32,7 @@ async function main() {
       }
       followAddress(store);
       store.subscribe((state, before) => {
-        if (state.photos !== before.photos)
-          session.write(OWN, state.photos.filter(({ example }) => !example).slice(-20));
+        if (state.photos !== before.photos) session.write(OWN, state.photos.filter(isLasting).slice(-20));
       });
     },
   });

@@ -26,6 +26,8 @@ import { createStore } from "./state/store.js";
  * @typedef {import("./state/scene.js").State} State
  */
 
+/** Bytes after which the time that is left can be told. */
+const MEASURABLE = 500_000;
 const SENTENCE = "DGRL finds the object that stands out in a photo, and shows how it was found.";
 
 /**
@@ -38,8 +40,10 @@ export async function mountPage(root, engine, { begin } = {}) {
   const store = createStore();
   root.classList.add("dgrl");
   root.dataset.engine = engine.kind;
-  const offer = await engine.start((loaded, total) => store.dispatch({ type: "loading", loading: { loaded, total } }));
-  store.dispatch({ type: "started", offer: { ...offer, capabilities: engine.capabilities, loading: null } });
+  const offer = await engine.start((loaded, total, seconds) =>
+    store.dispatch({ type: "loading", loading: loaded < total ? { loaded, total, seconds } : null }),
+  );
+  store.dispatch({ type: "started", offer: { ...offer, capabilities: engine.capabilities } });
   const { photos, checkpoints } = store.state;
   const { scene } = store.state;
   const slots = [{ ...scene.slots[0], photo: photos[0]?.name ?? "", checkpoint: checkpoints[0]?.name ?? "" }, null];
@@ -188,6 +192,13 @@ function makeIntro(store, picker) {
   return { element };
 }
 
+/** @param {{loaded: number, total: number, seconds?: number}} loading */
+function loadingWords({ loaded, total, seconds }) {
+  const megabytes = (/** @type {number} */ bytes) => (bytes / 1e6).toFixed(1);
+  const rest = seconds === undefined || loaded < MEASURABLE ? "" : `, about ${Math.max(1, Math.round(seconds))} s left`;
+  return `Loading the network: ${megabytes(loaded)} of ${megabytes(total)} MB${rest}`;
+}
+
 /** What the page has to say, and whether its server is there. @param {Store} store */
 function makeNotice(store) {
   const text = make("span", {});
@@ -195,10 +206,7 @@ function makeNotice(store) {
   const element = make("div", { class: "notice", role: "alert", "data-testid": "notice" }, text, close);
   const draw = () => {
     const { notice, online, loading } = store.state;
-    const megabytes = (/** @type {number} */ bytes) => (bytes / 1e6).toFixed(1);
-    const waiting = loading
-      ? `Loading the network: ${megabytes(loading.loaded)} of ${megabytes(loading.total)} MB`
-      : "";
+    const waiting = loading ? loadingWords(loading) : "";
     const lost = online ? "" : "The server does not answer. This page tries again every two seconds.";
     write(text, lost || notice?.text || waiting);
     element.hidden = !text.textContent;

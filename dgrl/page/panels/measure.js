@@ -26,7 +26,7 @@ export function mountMeasure(element, store, { loader }) {
   const hint = make("p", {});
   const shown = make("img", { class: "mask", alt: "The ground-truth mask" });
   const said = make("p", { role: "status" });
-  const table = make("table", { class: "values", "data-testid": "scores" });
+  const table = make("table", { class: "values", tabindex: 0, "data-testid": "scores" });
   const files = make("p", { class: "row" });
   element.append(
     make("header", {}, make("h2", {}, "Measure")),

@@ -29,8 +29,9 @@ export function mountSave(store, loader) {
     make("div", { class: "menu" }, cutout, map, picture, zip, said),
   );
   closeOutside(element);
-  store.subscribe(({ capabilities }) => {
+  store.subscribe(({ capabilities, loading }) => {
     zip.hidden = !capabilities.report;
+    cutout.disabled = map.disabled = !!loading;
   });
 
   const request = () => {

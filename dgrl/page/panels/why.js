@@ -84,7 +84,7 @@ export function mountWhy(element, store, { loader }) {
     );
     const answer = state.answers[explanationKey(state)];
     const running = !!answer && !answer.result && !answer.error;
-    explain.disabled = running || !asked || !!answer?.result;
+    explain.disabled = running || !asked || !!answer?.result || !!state.loading;
     stopping.hidden = progress.hidden = !running;
     progress.value = answer?.progress ?? 0;
     write(words, answer?.result?.words ?? answer?.error ?? "");
@@ -109,17 +109,16 @@ function faithfulness(found) {
   const row = (/** @type {string} */ name, /** @type {string} */ text) =>
     make("tr", {}, make("th", { scope: "row" }, name), make("td", {}, text));
   const two = (/** @type {number} */ value) => value.toFixed(2);
-  const sensitivity =
-    found.sensitivity === null ? [] : [row("same for a randomised network (near 0 is good)", two(found.sensitivity))];
   return [
     make("h3", {}, "Is this explanation true?"),
     make("p", {}, found.words),
     make(
       "table",
       { class: "values" },
-      row("deletion (lower is better; in random order)", `${two(found.deletion)} (${two(found.random_deletion)})`),
-      row("insertion (higher is better; in random order)", `${two(found.insertion)} (${two(found.random_insertion)})`),
-      ...sensitivity,
+      row("deletion (lower than in random order is good)", two(found.deletion)),
+      row("insertion (higher than in random order is good)", two(found.insertion)),
+      row("in random order", two(found.random)),
+      row("correlation with a randomised network (near 0 is good)", two(found.sensitivity)),
     ),
     curves(found.curves),
   ];

@@ -20,7 +20,7 @@ const images = new Map();
 export function makeFrame() {
   const canvas = make("canvas", { class: "picture", "aria-hidden": "true" });
   const overlay = make("canvas", { class: "overlay", "aria-hidden": "true" });
-  const waiting = make("p", { class: "waiting", hidden: true });
+  const waiting = make("p", { class: "pending", hidden: true });
   const title = make("span", { class: "title" });
   const note = make("span", { class: "note" });
   const value = make("output", { class: "value", "aria-live": "off" });

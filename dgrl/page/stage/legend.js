@@ -49,7 +49,9 @@ export function makeLegend(store) {
       const { map, scale: end, opacity: strength } = store.state.scene;
       const plain = !layer || (map === "result" && !store.state.scene.frames);
       element.classList.toggle("empty", plain);
-      scale.element.hidden = layer?.colours !== "signed";
+      const own =
+        store.state.scene.view === "why" || store.state.scene.frames?.some((frame) => frame.map === "explanation");
+      scale.element.hidden = layer?.colours !== "signed" || !!own;
       scale.set(String(end));
       opacity.value = String(strength);
       if (!layer) return;

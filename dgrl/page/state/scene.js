@@ -127,7 +127,8 @@
  * @property {boolean} online false while the server does not answer
  * @property {string[]} running keys of what is being computed
  * @property {{text: string, kind: "info" | "error"} | null} notice
- * @property {{loaded: number, total: number} | null} loading of the network, in the static page
+ * @property {{loaded: number, total: number, seconds?: number} | null} loading of the network in the static page: bytes,
+ *   and the seconds that are left
  */
 
 export const VIEWS = /** @type {const} */ (["tour", "explore", "change", "compare", "why", "measure", "batch"]);
@@ -228,8 +229,11 @@ export function passIn(state, slot) {
 export function framesOf(state) {
   const { scene } = state;
   const slots = shownSlots(scene);
-  const inView = scene.frames?.filter(({ slot }) => slots[slot]);
-  if (inView?.length) return inView;
+  const inView = (scene.frames ?? []).flatMap((frame) => {
+    const request = slots[frame.slot];
+    return request ? [{ ...frame, step: stepOf(state, request, frame.step) }] : [];
+  });
+  if (inView.length) return inView;
   const names = slotNames(state);
   return /** @type {(0 | 1)[]} */ ([0, 1]).flatMap((slot) => {
     const request = slots[slot];

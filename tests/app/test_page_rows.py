@@ -1,0 +1,363 @@
+"""What the page of version 2 got wrong, row by row (numbers are those of the table in the issue), on the page of 3.0.
+
+Every test clicks from the page as it opens, through the hooks that the page offers for tests: `data-testid` and
+`window.dgrl`. On a page without `window.dgrl.dispatch` they are skipped.
+"""
+
+import base64
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("playwright")
+from PIL import Image
+from playwright.sync_api import Browser, BrowserContext, Frame, Page, expect
+
+from dgrl import DGRL, Trace
+from dgrl.app import build
+from dgrl.checkpoint import SHIPPED_WEIGHTS
+from dgrl.edits import read_edits
+from dgrl.experiments import sizes_of
+from dgrl.experiments.tour import tour
+from dgrl.files import EXAMPLES
+from tests.helpers.networks import draw_photo
+from tests.web.conftest import Site
+
+pytestmark = pytest.mark.browser
+CARDS = tour(sizes_of(SHIPPED_WEIGHTS))
+READY = "() => !!window.dgrl?.scene"
+DROP = """([selector, files]) => {
+  const data = new DataTransfer();
+  for (const { name, bytes } of files) {
+    const content = Uint8Array.from(atob(bytes), (letter) => letter.charCodeAt(0));
+    data.items.add(new File([content], name, { type: "image/png" }));
+  }
+  for (const kind of ["dragover", "drop"]) document.querySelector(selector).dispatchEvent(
+    new DragEvent(kind, { dataTransfer: data, bubbles: true, cancelable: true }));
+}"""
+
+Window = Page | Frame
+
+
+class Server:
+    """The app on one port, which can be stopped and started again."""
+
+    def __init__(self, network: DGRL) -> None:
+        self.network = network
+        self.port: int | None = None
+        self.start()
+
+    def start(self) -> None:
+        self.app = build({"tiny": self.network}, precision="fp32", experiments=CARDS)
+        launched = self.app.launch(prevent_thread_lock=True, quiet=True, server_port=self.port)
+        self.url = launched[1]
+        self.port = int(re.findall(r":(\d+)", self.url)[-1])
+
+    def stop(self) -> None:
+        self.app.get_blocks().close()
+
+
+@pytest.fixture(scope="module")
+def server(network: DGRL) -> Iterator[Server]:
+    started = Server(network)
+    yield started
+    started.stop()
+
+
+@pytest.fixture
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    opened = browser.new_context(viewport={"width": 1280, "height": 720})
+    opened.set_default_timeout(30_000)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def page(context: BrowserContext, server: Server) -> Page:
+    return open_page(context, server.url)
+
+
+def open_page(context: BrowserContext, url: str) -> Page:
+    page = context.new_page()
+    page.goto(url)
+    page.wait_for_function(READY)
+    if not page.evaluate("typeof window.dgrl.dispatch === 'function'"):
+        pytest.skip("the page offers no hooks for tests")
+    idle(page)
+    return page
+
+
+def idle(page: Window) -> None:
+    page.wait_for_function(READY)
+    page.evaluate("window.dgrl.idle()")
+
+
+def click(page: Window, name: str) -> None:
+    page.get_by_test_id(name).click()
+    idle(page)
+
+
+def scene(page: Window) -> dict[str, Any]:
+    found: dict[str, Any] = page.evaluate("window.dgrl.scene()")
+    return found
+
+
+def show_experiment(page: Window, key: str) -> None:
+    click(page, "view-tour")
+    click(page, f"tour-{key}")
+    click(page, "tour-show")
+
+
+def choose_photo(page: Window, name: str) -> None:
+    page.get_by_test_id("photos").click()
+    click(page, f"photo-{name}")
+
+
+def choose_steps(page: Window, steps: int) -> None:
+    page.get_by_test_id("looks").get_by_role("radio").nth(steps).check(force=True)
+    idle(page)
+
+
+def drawn(page: Window) -> list[dict[str, Any]]:
+    """The pictures on the stage: slot, map, step and the map's mean."""
+    found: list[dict[str, Any]] = page.evaluate("window.dgrl.values()")
+    assert found, "nothing is on the stage"
+    assert all(one["ready"] for one in found), found
+    return found
+
+
+def mean_of(trace: Trace, map: str, step: int) -> float:
+    maps = {"prior": trace.prior, "refined": trace.refined, "result": trace.refined}
+    values = maps.get(map)
+    if values is None:
+        values = trace.steps[step].weight_maps[map] if map.startswith("conv") else trace.steps[step].saliency
+    return float(values.mean())
+
+
+def check_stage(page: Window, network: DGRL) -> None:
+    """What is drawn in each slot is the pass of that slot's request."""
+    slots = scene(page)["slots"]
+    for one in drawn(page):
+        request = slots[one["slot"]]
+        trace = network.trace(
+            EXAMPLES / f"{request['photo']}.jpg", steps=request["steps"], edits=read_edits(request["edits"])
+        )
+        if one["map"] not in ("photo", "change", "refinement"):
+            assert one["mean"] == pytest.approx(mean_of(trace, one["map"], one["step"]), abs=2e-3), one
+
+
+def drop(page: Page, selector: str, files: dict[str, Path]) -> None:
+    packed = [{"name": name, "bytes": base64.b64encode(file.read_bytes()).decode()} for name, file in files.items()]
+    page.evaluate(DROP, [selector, packed])
+    idle(page)
+
+
+@pytest.fixture
+def pairs(tmp_path: Path) -> dict[str, Path]:
+    """Five photos, and the mask of the first."""
+    files = {}
+    for seed in range(5):
+        photo, mask = draw_photo(60, 80, seed=seed)
+        files[f"p{seed}.png"] = tmp_path / f"p{seed}.png"
+        Image.fromarray(photo).save(files[f"p{seed}.png"])
+        if not seed:
+            files["p0_mask.png"] = tmp_path / "p0_mask.png"
+            Image.fromarray(mask).save(files["p0_mask.png"])
+    return files
+
+
+def flatten_all(page: Window) -> None:
+    click(page, "view-change")
+    for level in ("conv3", "conv4", "conv5"):
+        click(page, f"flatten-{level}")
+
+
+@pytest.mark.parametrize("change", [lambda page: show_experiment(page, "flat"), flatten_all], ids=["tour", "hand"])
+def test_row_1_another_photo_takes_the_same_edits(page: Page, network: DGRL, change: Callable[[Page], None]) -> None:
+    change(page)
+    before = scene(page)["slots"]
+    choose_photo(page, "kitten")
+    slots = scene(page)["slots"]
+    assert [slot["photo"] for slot in slots] == ["kitten", "kitten"]
+    assert [slot["edits"] for slot in slots] == [slot["edits"] for slot in before]
+    check_stage(page, network)
+
+
+def test_row_2_painting_leaves_the_original_as_it_is(page: Page, network: DGRL) -> None:
+    click(page, "view-change")
+    page.evaluate("window.dgrl.dispatch({ type: 'select', map: 'conv4', step: 2 })")
+    page.get_by_test_id("tool-brush").check(force=True)
+    idle(page)
+    canvas = page.locator(".stage canvas").first.bounding_box()
+    assert canvas is not None
+    x, y = canvas["x"] + 0.6 * canvas["width"], canvas["y"] + 0.4 * canvas["height"]
+    page.mouse.move(x, y)
+    before = drawn(page)[0]["value"]
+    page.mouse.down()
+    page.mouse.move(x + 3, y)
+    assert page.evaluate("window.dgrl.values()[0].value") == before, "while the second pass is on its way"
+    page.mouse.up()
+    idle(page)
+    assert [drawn(page)[0]["value"], len(drawn(page))] == [before, 2]
+    click(page, "undo")
+    assert drawn(page)[0]["value"] == before
+    click(page, "view-explore")
+    page.evaluate("window.dgrl.dispatch({ type: 'select', map: 'conv4', step: 2 })")
+    assert drawn(page)[0]["value"] == before
+
+
+def test_row_3_the_experiment_on_kernels_shows_maps_after_brn(page: Page, network: DGRL) -> None:
+    show_experiment(page, "kernels")
+    after = [one for one in drawn(page) if one["map"] in ("refined", "result")]
+    assert {one["slot"] for one in after} == {0, 1}
+    assert abs(after[0]["mean"] - after[1]["mean"]) > 1e-4
+    check_stage(page, network)
+
+
+def test_row_4_the_experiment_on_a_cell_is_explained(page: Page) -> None:
+    show_experiment(page, "cell")
+    assert scene(page)["question"]["target"] == "cell"
+    click(page, "view-why")
+    click(page, "explain")
+    expect(page.get_by_test_id("explanation")).to_contain_text(re.compile(r"coarse attention .* at look 3"))
+
+
+def test_row_5_no_further_look_counts_for_both_passes(page: Page, network: DGRL) -> None:
+    flatten_all(page)
+    choose_steps(page, 0)
+    assert [slot["steps"] for slot in scene(page)["slots"]] == [0, 0]
+    assert {one["step"] for one in drawn(page)} == {0}
+    check_stage(page, network)
+
+
+def test_row_6_more_looks_open_the_same_way_every_time(page: Page, network: DGRL) -> None:
+    seen = []
+    for before in ("narrowing", "flat", "kernels"):
+        show_experiment(page, before)
+        show_experiment(page, "more-steps")
+        seen.append([(one["slot"], one["map"], one["step"], one["label"]) for one in drawn(page)])
+        assert 4 in {one["step"] for one in drawn(page)}
+        for one in drawn(page):
+            told = re.search(r"t = (\d)", one["label"])
+            assert told is None or int(told[1]) == one["step"], one
+    assert seen[0] == seen[1] == seen[2]
+    check_stage(page, network)
+
+
+def test_row_7_a_frame_of_another_site_may_not_store(
+    context: BrowserContext, server: Server, network: DGRL, tmp_path: Path, page: Page
+) -> None:
+    page.close()
+    assert server.url.startswith("http://127.0.0.1:"), "the same site as the page around it"
+    (tmp_path / "index.html").write_text(f"<iframe src='{server.url}' style='width: 1260px; height: 700px'></iframe>")
+    site = Site(tmp_path)
+    outer = context.new_page()
+    outer.goto(site.url)
+    inner = outer.frames[1]
+    inner.wait_for_load_state()
+    assert not inner.evaluate("(() => { try { return !!window.sessionStorage } catch { return false } })()")
+    idle(inner)
+    choose_photo(inner, "kitten")
+    check_stage(inner, network)
+    site.stop()
+
+
+def test_row_8_three_tabs_work(context: BrowserContext, server: Server, page: Page, network: DGRL) -> None:
+    tabs = [page, *(open_page(context, server.url) for _ in range(2))]
+    for tab in tabs:
+        tab.bring_to_front()
+        flatten_all(tab)
+        check_stage(tab, network)
+
+
+def test_row_9_a_lost_server_is_said_and_comes_back(context: BrowserContext, network: DGRL) -> None:
+    server = Server(network)
+    try:
+        page = open_page(context, server.url)
+        server.stop()
+        page.get_by_test_id("view-change").click()
+        page.get_by_test_id("flatten-conv4").click()
+        expect(page.get_by_test_id("notice")).to_contain_text("does not answer")
+        server.start()
+        expect(page.get_by_test_id("notice")).to_be_hidden(timeout=20_000)
+        idle(page)
+        check_stage(page, network)
+        choose_photo(page, "kitten")
+        check_stage(page, network)
+    finally:
+        server.stop()
+
+
+def batch_of(page: Page) -> list[dict[str, Any]]:
+    read = "window.dgrl.store.state.batch.map(({ file, mask }) => ({ name: file?.name, mask: mask?.name ?? null }))"
+    found: list[dict[str, Any]] = page.evaluate(read)
+    return [one for one in found if one["name"]]
+
+
+def test_row_10_a_pair_that_is_added_twice_keeps_its_masks(page: Page, pairs: dict[str, Path]) -> None:
+    click(page, "view-batch")
+    for _ in range(2):
+        page.set_input_files("[data-testid=batch-files]", [pairs["p0.png"], pairs["p0_mask.png"]])
+        idle(page)
+    assert batch_of(page) == [{"name": "p0.png", "mask": "p0_mask.png"}] * 2
+
+
+def test_row_11_one_look_has_no_memory_to_cut(page: Page) -> None:
+    click(page, "view-change")
+    choose_steps(page, 0)
+    button = page.get_by_test_id("feedback-all")
+    if button.is_enabled():
+        button.click()
+        idle(page)
+    expect(page.get_by_text("nothing to cut")).to_be_visible()
+    expect(page.get_by_test_id("notice")).to_be_hidden()
+
+
+def test_row_12_five_photos_that_are_dropped_on_batch_are_five(page: Page, pairs: dict[str, Path]) -> None:
+    click(page, "view-batch")
+    drop(page, ".batch", {name: file for name, file in pairs.items() if "mask" not in name})
+    assert len(batch_of(page)) == 5
+
+
+def test_row_12_a_mask_that_is_dropped_on_measure_is_a_mask(page: Page, tmp_path: Path) -> None:
+    click(page, "view-measure")
+    photo = scene(page)["slots"][0]["photo"]
+    with Image.open(EXAMPLES / f"{photo}.jpg") as picture:
+        mask = np.zeros(picture.size[::-1], np.uint8)
+    mask[: len(mask) // 2] = 255
+    Image.fromarray(mask).save(tmp_path / "mask.png")
+    drop(page, ".measure", {"mask.png": tmp_path / "mask.png"})
+    assert scene(page)["slots"][0]["photo"] == photo
+    expect(page.get_by_test_id("scores")).to_be_visible()
+
+
+def test_row_12_a_mask_without_its_photo_is_named(page: Page, pairs: dict[str, Path]) -> None:
+    click(page, "view-batch")
+    page.set_input_files("[data-testid=batch-files]", [pairs["p1.png"], pairs["p0_mask.png"]])
+    expect(page.get_by_test_id("notice")).to_contain_text("p0_mask.png")
+
+
+def test_row_12_back_goes_to_the_previous_view(page: Page) -> None:
+    for view in ("change", "why"):
+        click(page, f"view-{view}")
+    for view in ("change", "explore"):
+        page.go_back()
+        idle(page)
+        assert scene(page)["view"] == view
+
+
+def test_row_13_identical_clicks_are_one_step_of_undo(page: Page) -> None:
+    click(page, "view-change")
+    before = scene(page)["slots"]
+    for _ in range(10):
+        page.get_by_test_id("kernels-mean").check(force=True)
+        page.get_by_test_id("kernels-mean").dispatch_event("change")
+    idle(page)
+    assert scene(page)["slots"] != before
+    click(page, "undo")
+    assert scene(page)["slots"] == before
+    expect(page.get_by_test_id("undo")).to_be_disabled()
