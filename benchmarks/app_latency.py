@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from gradio_client import Client, handle_file
-from playwright.sync_api import Browser, Page, Response, sync_playwright
+from playwright.sync_api import Browser, Page, Request, sync_playwright
 
 from benchmarks.timing import table
 from dgrl.files import EXAMPLES
@@ -30,20 +30,19 @@ PLACES = 20
 PHOTOS = sorted(EXAMPLES.glob("*.jpg"))[:5]
 WANTED = {
     "app start": 6.0,
-    "page opened to the computed example": 3.0,
+    "page opened to the computed example": 1.2,
     "hover to numbers": 0.05,
     "photo given to RLN's map": 0.5,
     "photo given to BRN's result": 4.0,
-    "alteration to RLN's map": 1.0,
-    "alteration to BRN's result": 1.0,
-    "tab switch": 0.5,
+    "change to RLN's map": 1.0,
+    "change to BRN's result": 1.0,
+    "view switch": 0.5,
 }
 Times = Mapping[str, Sequence[float]]
-SLOT = "dgrl.explorer()?.parts.app.slots"
 # From the event of the pointer until the browser has drawn the frame in which the numbers stand.
 HOVER = """async ([across, down]) => {
-  const frame = () => new Promise(requestAnimationFrame), stage = document.querySelector(".frame");
-  const box = stage.getBoundingClientRect(), heading = document.querySelector(".panel h2");
+  const frame = () => new Promise(requestAnimationFrame), stage = document.querySelector(".stage .pictures");
+  const box = stage.getBoundingClientRect(), heading = document.querySelector(".pixel h3");
   const at = { clientX: box.left + across * box.width, clientY: box.top + down * box.height };
   const before = heading.textContent, start = performance.now();
   stage.dispatchEvent(new PointerEvent("pointermove", { bubbles: true, pointerType: "mouse", ...at }));
@@ -53,12 +52,17 @@ HOVER = """async ([across, down]) => {
   }
   return (performance.now() - start) / 1000;
 }"""
-TAB = """async (name) => {
+VIEW = """async (name) => {
   const frame = () => new Promise(requestAnimationFrame), start = performance.now();
-  [...document.querySelectorAll("[role=tab]")].find((tab) => tab.textContent === name).click();
+  document.querySelector(`[data-testid=view-${name}]`).click();
   await frame();
   await frame();
   return (performance.now() - start) / 1000;
+}"""
+VIEWS = ("explore", "change", "compare", "why", "measure")
+ARRIVED = """([slot, part]) => {
+  const shown = window.dgrl.values().find((one) => one.slot === slot);
+  return shown ? window.dgrl.store.state.passes[shown.key]?.parts.includes(part) : false;
 }"""
 
 
@@ -117,8 +121,8 @@ def in_the_browser(url: str, chromium: str) -> tuple[Times, list[float]]:
         opened = [seconds(lambda: open_page(browser, url).close()) for _ in range(3)]
         page = open_page(browser, url)
         came: list[int] = []
-        page.on("response", lambda answer: came.append(size(answer)) if answer.url.endswith(".bundle") else None)
-        page.wait_for_selector(".dgrl-app[data-first=whole]")
+        page.on("requestfinished", lambda asked: came.append(size(asked)) if asked.url.endswith("/pass") else None)
+        page.evaluate("dgrl.idle()")
         places = [0.1 + 0.8 * i / PLACES for i in range(PLACES)]
         hovers = [page.evaluate(HOVER, [at, 1 - at]) for at in places]
         localised, refined, megabytes = [], [], []
@@ -126,43 +130,41 @@ def in_the_browser(url: str, chromium: str) -> tuple[Times, list[float]]:
             came.clear()
             given = {"name": f"given {photo.name}", "mimeType": "image/jpeg", "buffer": photo.read_bytes() + b"\0"}
             start = time.perf_counter()
-            page.set_input_files("#photo-file", given)  # not the example: nobody has given these bytes yet
-            page.wait_for_function(f"{SLOT}[0].pass.header.title === 'given {photo.stem}'")
+            page.set_input_files("[data-testid=upload]", given)  # not the example: nobody has given these bytes yet
+            page.wait_for_function(f"dgrl.scene().slots[0].photo === 'given {photo.stem}'")
+            page.wait_for_function(ARRIVED, arg=[0, "rln"])
             localised.append(time.perf_counter() - start)
-            page.wait_for_function(f"{SLOT}[0].pass.arrays['brn.round1']")
+            page.wait_for_function(ARRIVED, arg=[0, "brn"])
             refined.append(time.perf_counter() - start)
-            page.wait_for_function(f"{SLOT}[0].pass.arrays['brn.coefficients']")
+            page.evaluate("dgrl.idle()")
             megabytes.append(sum(came) / 1e6)
-        page.get_by_role("tab", name="Alter").click()
+        page.get_by_test_id("view-change").click()
         first, last = [], []
-        for name in ("Make conv3’s", "Make conv4’s", "Make conv5’s", "Paint the found object on conv4’s"):
-            edits = page.evaluate("dgrl.scene().second?.edits.length ?? 0")
+        for button in ("flatten-conv3", "flatten-conv4", "flatten-conv5", "object-conv4"):
             start = time.perf_counter()
-            page.get_by_role("button", name=name).click()
-            page.wait_for_function(f"dgrl.scene().second?.edits.length === {edits + 1}")
-            page.wait_for_function(f"!{SLOT}[1]?.pass.arrays['brn.round1'] && {SLOT}[1]")
+            page.get_by_test_id(button).click()
+            page.wait_for_function(ARRIVED, arg=[1, "rln"])
             first.append(time.perf_counter() - start)
-            page.wait_for_function(f"{SLOT}[1].pass.arrays['brn.round1']")
+            page.wait_for_function(ARRIVED, arg=[1, "brn"])
             last.append(time.perf_counter() - start)
-            page.wait_for_function(f"{SLOT}[1].pass.arrays['brn.coefficients']")
-        tabs = page.get_by_role("tab").all_inner_texts()
-        switches = [page.evaluate(TAB, name) for _ in range(2) for name in tabs]
+            page.evaluate("dgrl.idle()")
+        switches = [page.evaluate(VIEW, name) for _ in range(2) for name in VIEWS]
         browser.close()
     times = {
         "page opened to the computed example": opened,
         "hover to numbers": hovers,
         "photo given to RLN's map": localised,
         "photo given to BRN's result": refined,
-        "alteration to RLN's map": first,
-        "alteration to BRN's result": last,
-        "tab switch": switches,
+        "change to RLN's map": first,
+        "change to BRN's result": last,
+        "view switch": switches,
     }
     return times, megabytes
 
 
-def size(answer: Response) -> int:
-    """The bytes of an answer's content."""
-    return int(answer.headers.get("content-length", 0))
+def size(asked: Request) -> int:
+    """Return the bytes of the answer to a request."""
+    return asked.sizes()["responseBodySize"]
 
 
 def open_page(browser: Browser, url: str) -> Page:
@@ -170,7 +172,8 @@ def open_page(browser: Browser, url: str) -> Page:
     page = browser.new_page(viewport={"width": 1280, "height": 720})
     page.set_default_timeout(120_000)
     page.goto(url)
-    page.wait_for_function(f"window.dgrl?.explorer() && {SLOT}[0]?.pass.arrays['brn.round1']")
+    page.wait_for_function("window.dgrl?.scene")
+    page.wait_for_function(ARRIVED, arg=[0, "brn"])
     return page
 
 
