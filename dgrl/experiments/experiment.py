@@ -187,6 +187,10 @@ class Experiment:
         """Say what happened on a picture, with its numbers."""
         return self.told.format(**numbers)
 
+    def answer(self, here: Numbers, sizes: Sizes | None) -> str:
+        """Say what happened, how large that is here and over a data set, and what one would expect."""
+        return f"{self.happened(here)} {self.size(here, sizes)} {self.story}"
+
     def size(self, here: Numbers, sizes: Sizes | None) -> str:
         """Say how large the effect is here and over a data set, and whether that is what one would expect."""
         told = f"Here {self.unit.told(here['effect'])}"

@@ -62,7 +62,7 @@ def answer(experiment: Experiment, sizes: Sizes | None) -> str:
     here = None if sizes is None else sizes.photos.get(experiment.key)
     if here is None:
         return f"{experiment.story} With this checkpoint the effect was not measured."
-    return f"{experiment.happened(here)} {experiment.size(here, sizes)} {experiment.story}"
+    return experiment.answer(here, sizes)
 
 
 def scene(experiment: Experiment, here: dict[str, float]) -> dict[str, Any]:
