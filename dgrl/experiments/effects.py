@@ -103,11 +103,9 @@ def on_objects(passes: Passes, setting: Setting) -> tuple[float, float] | None:
     return painted, other
 
 
-def obeying(passes: Passes) -> Numbers | None:
-    """How much the map rises on the painted object, over the other one, when all maps look there."""
-    if passes.painted is None:
-        return None
-    before, after = on_objects(passes, UNTOUCHED), on_objects(passes, painted_at(passes.painted))
+def chosen_over_other(passes: Passes, setting: Setting) -> Numbers | None:
+    """Measure how much a setting raises the map on the chosen object, over the other one."""
+    before, after = on_objects(passes, UNTOUCHED), on_objects(passes, setting)
     if before is None or after is None:
         return None
     return {
@@ -117,6 +115,13 @@ def obeying(passes: Passes) -> Numbers | None:
         "painted_before": before[0],
         "other_before": before[1],
     }
+
+
+def obeying(passes: Passes) -> Numbers | None:
+    """How much the map rises on the painted object, over the other one, when all maps look there."""
+    if passes.painted is None:
+        return None
+    return chosen_over_other(passes, painted_at(passes.painted))
 
 
 def pointing(passes: Passes) -> Numbers | None:
@@ -127,17 +132,7 @@ def pointing(passes: Passes) -> Numbers | None:
     height, width = passes.painted.shape
     box = columns.min() / width, rows.min() / height, (columns.max() + 1) / width, (rows.max() + 1) / height
     left, top, right, bottom = (float(side) for side in box)
-    boxed = Setting((box_prompt(left, top, right, bottom),), name="box")
-    before, after = on_objects(passes, UNTOUCHED), on_objects(passes, boxed)
-    if before is None or after is None:
-        return None
-    return {
-        "effect": (after[0] - after[1]) - (before[0] - before[1]),
-        "painted": after[0],
-        "other": after[1],
-        "painted_before": before[0],
-        "other_before": before[1],
-    }
+    return chosen_over_other(passes, Setting((box_prompt(left, top, right, bottom),), name="box"))
 
 
 def remembering(passes: Passes) -> Numbers | None:
