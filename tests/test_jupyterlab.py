@@ -17,13 +17,15 @@ import nbformat
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from dgrl import Trace
+from dgrl import DGRL, Trace
+from tests.helpers.networks import TINY, draw_photo, filled
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 expect.set_options(timeout=30_000)
 PORT = 7940  # or the next one that is free
 PATIENCE = 240_000  # a kernel that imports PyTorch on a busy machine
-NOTEBOOK = """from dgrl import Trace
+NOTEBOOK = """from dgrl import DGRL, Trace
+from tests.helpers.networks import TINY, draw_photo, filled
 from dgrl.widgets import explore
 
 trace = Trace.load("trace.npz")
@@ -41,12 +43,17 @@ def widgets_folder() -> Path:
     return Path(package.locate()).resolve().parents[2]
 
 
+@pytest.fixture(scope="module")
+def trace() -> Trace:
+    return filled(DGRL(TINY)).trace(draw_photo(120, 200)[0])
+
+
 @pytest.fixture
-def lab(tmp_path: Path, traces: dict[str, Trace]) -> Iterator[str]:
+def lab(tmp_path: Path, trace: Trace) -> Iterator[str]:
     """The address of a JupyterLab without token whose only notebook explores a saved trace."""
     folder = tmp_path / "notebooks"
     folder.mkdir()
-    traces["wide"].save(folder / "trace.npz")
+    trace.save(folder / "trace.npz")
     write_notebook(folder / "explore.ipynb", NOTEBOOK)
     with served(folder, tmp_path) as address:
         yield address
@@ -129,34 +136,33 @@ def run_the_cell(page: Page) -> None:
         page.wait_for_timeout(2000)
 
 
-def test_the_explorer_in_jupyterlab(browser: Browser, lab: str, traces: dict[str, Trace]) -> None:
-    trace = traces["wide"]
-    page = browser.new_page(viewport={"width": 1280, "height": 1100})
+def test_the_explorer_in_jupyterlab(browser: Browser, lab: str, trace: Trace) -> None:
+    page = browser.new_page(viewport={"width": 1400, "height": 1100})
     page.set_default_timeout(PATIENCE)
     page.goto(f"{lab}/doc/tree/explore.ipynb")
     wait_for_kernel(page, lab)
     run_the_cell(page)
-    explorer = page.locator(".dgrl-explorer")
+    explorer = page.locator(".dgrl")
     expect(explorer).to_be_visible(timeout=PATIENCE)
     most_changed = trace.most_changed(count=1)[0]
     expect(explorer.get_by_role("heading", name=f"Pixel {most_changed.x}, {most_changed.y}")).to_be_visible()
 
     # Another map.
-    thumbnail = explorer.get_by_role("button", name="conv4 at t = 1")
-    thumbnail.click()
-    expect(thumbnail).to_have_attribute("aria-pressed", "true")
+    cell = explorer.locator(".cell[data-map=conv4][data-step='1']")
+    cell.click()
+    expect(cell).to_have_attribute("aria-pressed", "true")
 
-    # A click on the picture: that pixel's numbers, and from the kernel all digits of its coefficients.
-    frame = explorer.locator(".frame").first
+    # A click on the picture: that pixel's numbers, and its kernel.
+    frame = explorer.locator(".stage .pictures").first
     box = frame.bounding_box()
     assert box is not None
     frame.click(position={"x": box["width"] * 0.375, "y": box["height"] * 0.75})
-    heading = explorer.get_by_role("heading", name=re.compile(r"Pixel 7[456], 4[456]"))  # it may miss by a pixel
+    heading = explorer.get_by_role("heading", name=re.compile(r"Pixel 7[456], (89|9[01])"))  # it may miss by a pixel
     expect(heading).to_be_visible()
     pixel = trace.pixel(*(int(number) for number in re.findall(r"\d+", heading.inner_text())))
-    cells = explorer.locator("[data-grid=coefficients] td")
-    expect(cells.first).to_have_attribute("title", re.compile(r"\d"))
-    assert [float(cell.get_attribute("title") or "nan") for cell in cells.all()] == pixel.coefficients.ravel().tolist()
+    explorer.get_by_test_id("kernel-open").click()
     expect(explorer.locator("[data-line=refined]")).to_have_text(f"{pixel.refined:.4f}")
-    expect(explorer.locator("[data-line=foreground]")).to_have_text(f"{pixel.foreground:.4f}")
+    expect(explorer.locator("[data-line=foreground]")).to_have_text(f"{pixel.foreground:.4f}".replace("-", "−"))
+    shown = [float(one.inner_text().replace("−", "-")) for one in explorer.get_by_test_id("kernel").locator("td").all()]
+    assert shown == pytest.approx(pixel.coefficients.ravel().tolist(), abs=6e-3)
     page.close()

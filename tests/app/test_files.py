@@ -178,7 +178,7 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
 def of_visitors() -> set[Path]:
     """The files that are not the app's own."""
     visitors = visitor_files()
-    own = {Path(name) for name, file in visitors._files.items() if file.kept}
+    own = {Path(name) for name, file in list(visitors._files.items()) if file.kept}
     # os.walk bears folders that go while it looks, which rglob does not.
     there = (Path(folder, name) for folder, _, names in os.walk(visitors.folder) for name in names)
     return set(there) - own
