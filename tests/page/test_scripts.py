@@ -3,15 +3,29 @@
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from dgrl.page import vocabulary
 from tests.page.node import node
 
+HERE = Path(__file__).parent
+RANDOM = HERE / "model.test.js"
+"""Needs fast-check, which `npm ci` installs."""
 
-def test_the_tests_in_javascript_pass() -> None:
-    tests = sorted(Path(__file__).parent.glob("*.test.js"))
+
+def run_in_node(tests: list[Path]) -> None:
     assert tests
     done = subprocess.run([node(), "--test", *map(str, tests)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_tests_in_javascript_pass() -> None:
+    run_in_node(sorted(path for path in HERE.glob("*.test.js") if path != RANDOM))
+
+
+@pytest.mark.skipif(not (HERE.parents[1] / "node_modules/fast-check").exists(), reason="fast-check: npm ci")
+def test_random_sequences_of_actions_hold_the_invariants() -> None:
+    run_in_node([RANDOM])
 
 
 def test_the_vocabulary_is_up_to_date() -> None:
