@@ -10,6 +10,7 @@ under the click. Where the unprompted map shows nothing there, the mask is a dis
 a little, is the next mask, three times.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -44,8 +45,20 @@ ROUNDS = 3
 """Number of times that a disc's result becomes the next prompt."""
 
 
+class _Prompt(ABC):
+    """A function of a `weights` edit that puts the same map in place of each weight map of a batch."""
+
+    def __call__(self, weights: Tensor) -> Tensor:
+        """Return the map that replaces `weights` (B, 1, h, w)."""
+        return self.weights(weights.shape[-2], weights.shape[-1]).to(weights.device, weights.dtype).expand_as(weights)
+
+    @abstractmethod
+    def weights(self, height: int, width: int) -> Tensor:
+        """Return the map (height, width), with mean 1."""
+
+
 @dataclass(frozen=True)
-class BoxPrompt:
+class BoxPrompt(_Prompt):
     """Weight maps that look at a box; edges are shares of the photo's width and height. See `box_prompt`."""
 
     left: float
@@ -53,10 +66,6 @@ class BoxPrompt:
     right: float
     bottom: float
     share: float = SHARE
-
-    def __call__(self, weights: Tensor) -> Tensor:
-        """Return the map that replaces `weights` (B, 1, h, w)."""
-        return self.weights(weights.shape[-2], weights.shape[-1]).to(weights.device, weights.dtype).expand_as(weights)
 
     def weights(self, height: int, width: int) -> Tensor:
         """Return the map (height, width), with mean 1."""
@@ -66,17 +75,13 @@ class BoxPrompt:
 
 
 @dataclass(frozen=True)
-class MaskPrompt:
+class MaskPrompt(_Prompt):
     """Weight maps that look at a mask; `grey` holds its rows, one byte per pixel. See `mask_prompt`."""
 
     height: int
     width: int
     grey: bytes
     share: float = SHARE
-
-    def __call__(self, weights: Tensor) -> Tensor:
-        """Return the map that replaces `weights` (B, 1, h, w)."""
-        return self.weights(weights.shape[-2], weights.shape[-1]).to(weights.device, weights.dtype).expand_as(weights)
 
     def weights(self, height: int, width: int) -> Tensor:
         """Return the map (height, width), with mean 1."""

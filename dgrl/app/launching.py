@@ -1,4 +1,4 @@
-"""Starts the app: finds checkpoints, loads them, serves until it is told to stop."""
+"""Starts the app: finds checkpoints, loads them, serves until it is stopped."""
 
 import importlib.util
 import os

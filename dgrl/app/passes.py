@@ -150,13 +150,13 @@ class Passes:
                 del self._entries[other]
 
     def _hold(self, entry: _Entry, visitor: str | None) -> None:
-        """Keep a pass for a visitor, who may hold only so many. Whoever calls this has the lock."""
+        """Keep a pass for a visitor, who may hold only so many. The caller must hold the lock."""
         if visitor is not None and visitor in self._present and visitor not in entry.visitors:
             entry.visitors.add(visitor)
             self._let_go(visitor, keep=MOST_PER_VISITOR)
 
     def _let_go(self, visitor: str, keep: int) -> None:
-        """Drop what only this visitor holds, but for the `keep` most recently used. Whoever calls this has the lock."""
+        """Drop what only this visitor holds, but for the `keep` most recently used. The caller must hold the lock."""
         held = [key for key, entry in self._entries.items() if visitor in entry.visitors]
         for key in held[: max(len(held) - keep, 0)]:
             visitors = self._entries[key].visitors

@@ -11,7 +11,7 @@ class Refused(Exception):  # noqa: N818 (it is an answer, not a fault)
     """A request that cannot be met.
 
     Attributes:
-        sentence: what a person is told.
+        sentence: the message that the visitor reads.
         title: two to four words above the sentence.
         kind: REFUSED; PHOTO_GONE where sending the photo again helps; BUSY where waiting helps.
         status: HTTP status of the answer.

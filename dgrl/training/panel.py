@@ -201,7 +201,7 @@ class TrainingPanel(widgets.VBox):  # type: ignore[misc]
         return TrainingConfig(**self.form.values())
 
     def arguments(self) -> list[str]:
-        """What `dgrl train` is told."""
+        """Return the arguments for `dgrl train`."""
         images, masks = self._folders()
         self.config()  # a setting outside its range is said here, not by the process
         stage = self.form.controls["stage"].value

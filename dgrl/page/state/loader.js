@@ -62,7 +62,7 @@ export class Loader {
     this.update();
   }
 
-  /** Ask for what is missing, stop what is no longer shown. While something is dragged, wait until it rests. */
+  /** Request results that are missing and cancel those no longer shown. During a drag, wait until it ends. */
   update() {
     const rest = REST - (Date.now() - this.draggedAt);
     if (rest > 0) {
