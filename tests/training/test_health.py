@@ -4,7 +4,6 @@ import dataclasses
 
 import pytest
 import torch
-from accelerate.state import AcceleratorState
 
 from dgrl import DGRL
 from dgrl.data.pairs import DataError, Pair
@@ -16,12 +15,6 @@ from dgrl.training.rates import RateTest, find_rate
 from tests.helpers.networks import TRAINED, write_pairs
 
 QUICK = TrainingConfig(batch_size=2, size=64, workers=0, max_updates=12, checkpoint_every=1)
-
-
-@pytest.fixture(autouse=True)
-def _fresh_accelerate():
-    yield
-    AcceleratorState._reset_state(reset_partial_state=True)
 
 
 @pytest.fixture

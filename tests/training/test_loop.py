@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from accelerate.state import AcceleratorState
 from PIL import Image
 
 from dgrl import DGRL
@@ -25,13 +24,6 @@ from tests.helpers.networks import TRAINED as NETWORK
 from tests.helpers.networks import write_pairs
 
 QUICK = TrainingConfig(batch_size=4, size=64, crop=32, workers=0, max_updates=6, checkpoint_every=2)
-
-
-@pytest.fixture(autouse=True)
-def _fresh_accelerate():
-    """Accelerate keeps device and precision for the whole process, as if it trained once in its life."""
-    yield
-    AcceleratorState._reset_state(reset_partial_state=True)
 
 
 @pytest.fixture(scope="module")

@@ -4,18 +4,11 @@ import subprocess
 import sys
 
 import pytest
-from accelerate.state import AcceleratorState
 
 import dgrl
 from dgrl import DGRL, TrainingConfig, evaluate, find_pairs, train
 from dgrl.training.config import preset
 from tests.helpers.networks import TRAINED, write_pairs
-
-
-@pytest.fixture(autouse=True)
-def _fresh_accelerate():
-    yield
-    AcceleratorState._reset_state(reset_partial_state=True)
 
 
 def test_trained_and_measured_with_public_names_and_plain_strings(tmp_path):
