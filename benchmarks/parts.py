@@ -280,6 +280,17 @@ def of_kind(values: Sequence[float], usual: Sequence[float]) -> tuple[str, str]:
     return f"{np.mean(values):.4f}", f"{np.mean(values) / np.mean(usual):.2f}"
 
 
+def chosen_pairs(data: Path, only: Path | None, count: int) -> list[Pair]:
+    """Find the pairs under `data` whose stems the list `only` names; of these `count`, evenly spaced, or all for 0."""
+    pairs = find_pairs(data / "image", data / "mask")
+    if only:
+        kept, _ = find_names(read_names([only]), {pair.stem for pair in pairs})
+        pairs = [pair for pair in pairs if pair.stem in kept]
+    if count:
+        pairs = pairs[:: max(1, len(pairs) // count)][:count]
+    return pairs
+
+
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -290,12 +301,7 @@ def main() -> None:
     parser.add_argument("--no-refine", action="store_true", help="measure RLN's last map: quicker")
     parser.add_argument("--json", type=Path, help="write what the experiments quote, e.g. to parts.json of the weights")
     options = parser.parse_args()
-    pairs = find_pairs(options.data / "image", options.data / "mask")
-    if options.only:
-        kept, _ = find_names(read_names([options.only]), {pair.stem for pair in pairs})
-        pairs = [pair for pair in pairs if pair.stem in kept]
-    if options.count:
-        pairs = pairs[:: max(1, len(pairs) // options.count)][: options.count]
+    pairs = chosen_pairs(options.data, options.only, options.count)
     model, _ = load_model(options.weights, precision="fp32")
     print()  # ends the line that says what it runs on
     sizes = print_tables(model, pairs, refine=not options.no_refine, data=options.data.name)

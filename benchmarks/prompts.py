@@ -17,11 +17,10 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-from benchmarks.parts import side_by_side
+from benchmarks.parts import chosen_pairs, side_by_side
 from benchmarks.timing import table
 from dgrl.commands.common import load_model
-from dgrl.data.names import find_names, read_names
-from dgrl.data.pairs import Pair, find_pairs
+from dgrl.data.pairs import Pair
 from dgrl.images import RGB, read_image
 from dgrl.model import DGRL
 from dgrl.prompts import part_at
@@ -135,12 +134,7 @@ def main() -> None:
     parser.add_argument("--only", type=Path, help="list of stems")
     parser.add_argument("--count", type=int, default=100, help="how many pictures, evenly spaced; 0 for all")
     options = parser.parse_args()
-    pairs = find_pairs(options.data / "image", options.data / "mask")
-    if options.only:
-        kept, _ = find_names(read_names([options.only]), {pair.stem for pair in pairs})
-        pairs = [pair for pair in pairs if pair.stem in kept]
-    if options.count:
-        pairs = pairs[:: max(1, len(pairs) // options.count)][: options.count]
+    pairs = chosen_pairs(options.data, options.only, options.count)
     model, _ = load_model(options.weights, precision="fp32")
     size = model.config.rln_size
     rows = []
