@@ -46,6 +46,8 @@ RECIPE = TrainingConfig(
 )
 EMA_DECAY = 0.998
 CHECKPOINT_SECONDS = 120.0
+MOST_SKIPPED = 20
+"""Updates in a row whose gradient is not finite, after which a run ends."""
 
 app = typer.Typer(help=__doc__, pretty_exceptions_enable=False)
 
@@ -107,7 +109,7 @@ def train_packed(
         sizes: sides of the batches, multiples of 32.
 
     Raises:
-        TrainingError: the loss is not finite. The last checkpoint stays.
+        TrainingError: the loss is not finite, or `MOST_SKIPPED` gradients in a row were not. The last checkpoint stays.
     """
     out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(config.seed)
@@ -115,17 +117,22 @@ def train_packed(
     optimiser = make_optimiser(stage, config)
     average = copy.deepcopy(model.rln)
     start = saved = time.monotonic()
+    skipped = in_a_row = 0
     with (out / "log.jsonl").open("a", encoding="utf-8") as log:
         for number, chosen in enumerate(orders(len(images), config.batch_size), start=1):
             passed = (time.monotonic() - start) / seconds if seconds else 1.0
             share = min(1.0, max(passed, number / max_updates if max_updates else 0.0))
-            loss = update(stage, optimiser, share, batch_of(images, masks, chosen, config, sizes))
+            loss, done = update(stage, optimiser, share, batch_of(images, masks, chosen, config, sizes))
             follow(average, model.rln)
+            skipped, in_a_row = skipped + (not done), 0 if done else in_a_row + 1
+            if in_a_row == MOST_SKIPPED:
+                raise TrainingError(f"{in_a_row} updates in a row were skipped: their gradients are not finite")
             now = time.monotonic()
             if number % 20 == 0 or number == max_updates:
                 if not math.isfinite(value := float(loss)):
                     raise TrainingError(f"the loss is {value} at update {number}; lower the learning rate")
-                log.write(json.dumps({"update": number, "seconds": round(now - start, 1), "loss": value}) + "\n")
+                entry = {"update": number, "seconds": round(now - start, 1), "loss": value, "skipped": skipped}
+                log.write(json.dumps(entry) + "\n")
                 log.flush()
             if now - saved > CHECKPOINT_SECONDS:
                 saved = now
@@ -179,8 +186,16 @@ def follow(average: torch.nn.Module, trained: torch.nn.Module) -> None:
         kept.lerp_(now, 1 - EMA_DECAY)
 
 
-def update(stage: TrainingStage, optimiser: torch.optim.Optimizer, share: float, batch: tuple[Tensor, ...]) -> Tensor:
-    """Make one update at the learning rate for the `share` of the time that has passed; return the loss."""
+def update(
+    stage: TrainingStage, optimiser: torch.optim.Optimizer, share: float, batch: tuple[Tensor, ...]
+) -> tuple[Tensor, bool]:
+    """Make one update at the learning rate for the `share` of the time that has passed.
+
+    Returns:
+        The loss, and whether the update was made. It is skipped if the gradient is not finite: one batch that overflows
+        in half precision must not end the run. On a CPU, pictures below 96x96 pixels are such batches: there oneDNN's
+        bfloat16 gradient of a 7x7 filter on 2x2 positions reads memory that nothing has written (PyTorch 2.14).
+    """
     factor = 0.5 * (1 + math.cos(math.pi * share)) * min(1.0, share / max(stage.config.warm_up, 1e-6) + 0.05)
     for group in optimiser.param_groups:
         group["lr"] = group["peak"] * factor
@@ -191,9 +206,10 @@ def update(stage: TrainingStage, optimiser: torch.optim.Optimizer, share: float,
     optimiser.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
     norm = torch.nn.utils.clip_grad_norm_(stage.parameters(), stage.config.clip or math.inf)
-    if torch.isfinite(norm):  # one batch that overflows in half precision must not end a run that has no second try
+    finite = bool(torch.isfinite(norm))
+    if finite:
         optimiser.step()
-    return loss.detach()
+    return loss.detach(), finite
 
 
 if __name__ == "__main__":

@@ -21,5 +21,5 @@ def launch(module: str, *arguments: object, processes: int = 1) -> str:
         timeout=300,
         check=False,
     )
-    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.returncode == 0, done.stderr  # all of it: the process that failed first speaks before the launcher
     return done.stdout

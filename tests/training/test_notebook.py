@@ -13,7 +13,6 @@ from tests.helpers.launching import launch
 from tests.helpers.networks import TRAINED, write_pairs
 
 
-@pytest.mark.slow  # two more processes beside the parallel tests: one of them ended without a reason once
 def test_two_processes_train_as_one_does(tmp_path, capsys):
     write_pairs(tmp_path / "drawn", 9)
     main(tmp_path / "drawn", tmp_path / "one")
