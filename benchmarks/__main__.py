@@ -1,9 +1,9 @@
-"""Measures everything anew and prints it: `python -m benchmarks [SECTION …] [--write]`.
+"""Run the benchmarks and print their tables: `python -m benchmarks [SECTION …] [--write]`.
 
-With names only those sections are measured. `--write` also puts what they print on the page `benchmarks/README.md`; the
-other sections stay as they are. Two sections need a data set and are measured alone: `python -m benchmarks parts DATA
-[--count N …]`, which with `--write` also replaces `parts.json` beside the weights that ship, and `python -m benchmarks
-prompts DATA [--count N …]`.
+Without names, every section is measured. `--write` also puts the tables of the measured sections on the page
+`benchmarks/README.md`. Two sections need a data set and run alone: `python -m benchmarks parts DATA [--count N …]`,
+which with `--write` also replaces `parts.json` beside the shipped weights, and `python -m benchmarks prompts DATA
+[--count N …]`.
 """
 
 import argparse
@@ -29,16 +29,16 @@ SECTIONS = {
     "matting": "benchmarks.matting",
     "gpu": "benchmarks.gpu",
 }
-"""What is run for each section of the page, between its marks."""
+"""Module that measures each section of the page."""
 ASKED_FOR = {"gpu"}
-"""Sections that are measured only when they are named: not every machine can."""
+"""Sections that run only when they are named, because they need special hardware."""
 PARTS = "parts"
 WITH_DATA = (PARTS, "prompts")
 WRITE = "--write"
 
 
 def replaced(page: str, section: str, text: str) -> str:
-    """The page with what a command printed in place of what stood between the section's marks."""
+    """Return the page with `text` between the section's marks."""
     start, end = f"<!-- {section} -->", f"<!-- end of {section} -->"
     pattern = re.compile(f"{re.escape(start)}.*?{re.escape(end)}", re.DOTALL)
     if not pattern.search(page):
@@ -47,7 +47,7 @@ def replaced(page: str, section: str, text: str) -> str:
 
 
 def measure(section: str, write: bool, *arguments: str) -> None:
-    """Run a section's command and print what it prints; with `write` put it on the page too."""
+    """Run a section's module and print its output; with `write`, also put the output on the page."""
     print(f"{section} …", flush=True)
     command = [sys.executable, "-m", SECTIONS.get(section, f"benchmarks.{section}"), *arguments]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
@@ -57,7 +57,7 @@ def measure(section: str, write: bool, *arguments: str) -> None:
 
 
 def main() -> None:
-    """Run the sections' commands one after the other."""
+    """Run the requested sections one after the other."""
     words = [word for word in sys.argv[1:] if word != WRITE]
     write = len(words) < len(sys.argv) - 1
     if words and words[0] in WITH_DATA:

@@ -1,8 +1,8 @@
-"""What each part of DGRL adds: `python -m benchmarks.ablations DUTS-TR RUNS [--train NAME …]`.
+"""Measure what each part of DGRL adds: `python -m benchmarks.ablations DUTS-TR RUNS [--train NAME …]`.
 
 Trains small networks that differ in one thing each, with the same budget, measures them on the 400 validation pictures
 of DUTS-TR (`validation_DUTS-TR.txt` beside the shipped weights), and prints Markdown tables. DUTS-TR holds `image` and
-`mask`; each run goes to a folder of RUNS. What is there already is not done again, and what was interrupted is resumed.
+`mask`; each run goes to a folder of RUNS. Finished runs are skipped and interrupted ones are resumed.
 """
 
 import argparse
@@ -38,11 +38,11 @@ RLN_RUNS = {
     "few-crops-0.6": ("T = 0, the same 320, crops keep 60 %", "--steps 0 --only FEW --smallest-crop 0.6"),
     "few-no-augmentation": ("T = 0, the same 320, no augmentation", "--steps 0 --only FEW --no-augment"),
 }
-"""Trainings of RLN from ImageNet weights: label and what differs from the first."""
+"""Trainings of RLN from ImageNet weights: label, and the options that differ from the first."""
 
 FEW = UPDATES * PICTURES // 10
-"""Pictures of a training that sees each ten times, as a long one does. FEW in a recipe stands for the list of them,
-SOURCES for that of the pictures that BRN's crops come from."""
+"""Number of pictures that this budget shows ten times each. In a recipe, FEW stands for the list of these pictures and
+SOURCES for the list of pictures from which BRN's crops are cut."""
 
 CROPS_UPDATES, CROPS_SOURCES = 1500, 1000
 BRN = f"""--stage brn --init {SHIPPED_WEIGHTS.name} --new-brn --stored-maps --only SOURCES --batch-size 2 --crop 112
@@ -60,7 +60,7 @@ BRN_RUNS = {
 
 
 def main() -> None:
-    """Train what is missing, measure it, print the tables."""
+    """Train the missing runs, measure them and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, metavar="DUTS-TR")
     parser.add_argument("runs", type=Path, metavar="RUNS")
@@ -81,7 +81,7 @@ def main() -> None:
 
 
 def list_some(data: Path, runs: Path, count: int) -> Path:
-    """A file with the stems of `count` pictures, spread evenly over the names of those to train with."""
+    """Write the stems of `count` training pictures, evenly spaced over their names, and return the file."""
     names = sorted({path.stem for path in (data / "image").iterdir()} - set(read_names([VALIDATION])))
     target = runs / f"{count}.txt"
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -90,7 +90,7 @@ def list_some(data: Path, runs: Path, count: int) -> Path:
 
 
 def train(data: Path, run: Path, recipe: list[str]) -> None:
-    """The network of a run; nothing if it is there."""
+    """Train or resume a run, unless it is finished."""
     if (run / "model.safetensors").is_file():
         return
     if any(run.glob("checkpoints/*")):
@@ -100,7 +100,7 @@ def train(data: Path, run: Path, recipe: list[str]) -> None:
 
 
 def measure(data: Path, run: Path, refine: bool) -> None:
-    """`validation.json` of a run; nothing if it is there."""
+    """Write `validation.json` of a run, unless it exists."""
     target = run / "validation.json"
     if not target.is_file():
         refinement = "--refine" if refine else "--no-refine"
@@ -108,23 +108,23 @@ def measure(data: Path, run: Path, refine: bool) -> None:
 
 
 def pairs(data: Path) -> list[str | Path]:
-    """The options that name pictures and masks."""
+    """Return the options that name pictures and masks."""
     return ["--images", data / "image", "--masks", data / "mask"]
 
 
 def dgrl(*arguments: str | Path) -> None:
-    """A command of DGRL; ends this program if it fails."""
+    """Run a command of DGRL; if it fails, end this program."""
     subprocess.run([sys.executable, "-m", "dgrl", *map(str, arguments)], check=True, stdout=sys.stderr)
 
 
 def measured(runs: Path, names: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """What `measure` wrote, of the runs that are finished."""
+    """Return the finished runs' `validation.json`, by name."""
     files = {name: runs / name / "validation.json" for name in names}
     return {name: json.loads(file.read_text("utf-8")) for name, file in files.items() if file.is_file()}
 
 
 def rln_table(runs: Path) -> str:
-    """RLN's variants: scores of the first and the last time step, and where the last one's weight maps look."""
+    """Return the table of RLN's variants: scores of the first and last step, and weight-map mass on the object."""
     title = f"RLN from ImageNet weights, {UPDATES} updates of {PICTURES} pictures at {SIDE}², 400 validation pictures"
     columns = [
         "variant",
@@ -147,7 +147,7 @@ def rln_table(runs: Path) -> str:
 
 
 def brn_table(runs: Path) -> str:
-    """BRN's variants, and the map that all of them refine."""
+    """Return the table of BRN's variants, with the map that all of them refine."""
     title = f"BRN, {CROPS_UPDATES} updates of 6 crops, on the maps of {SHIPPED_WEIGHTS.name}; 400 validation pictures"
     columns = ["MAE", "maxF", "S", "boundaryF"]
     scores: dict[str, Any] = {}

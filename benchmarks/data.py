@@ -1,7 +1,7 @@
-"""How fast one worker loads pictures with the training's augmentation: `python -m benchmarks.data [IMAGES MASKS]`.
+"""Measure how fast one worker loads training pictures: `python -m benchmarks.data [IMAGES MASKS]`.
 
-Prints Markdown tables, the second of how many cores a given rate needs.
-Without folders it draws pictures of DUTS's size itself, as JPEG, with masks as PNG.
+Pictures are augmented as in training. Prints Markdown tables; the second one says how many cores a given rate needs.
+Without folders it draws pictures of DUTS's size, as JPEG with PNG masks.
 """
 
 import math
@@ -24,11 +24,11 @@ DRAWN = (300, 400)  # height and width of most pictures of DUTS-TR
 SIZES = (256, 384)
 BATCH = 16
 RATES = (100, 200, 400, 800, 1600)
-"""Pictures per second that a training may ask for."""
+"""Pictures per second that a training may need."""
 
 
 def draw(folder: Path) -> list[Pair]:
-    """Smooth noise with an ellipse on it: as hard to decode as a photo."""
+    """Draw smooth noise with an ellipse on it, which is as hard to decode as a photo."""
     random = np.random.RandomState(0)
     height, width = DRAWN
     y, x = np.mgrid[:height, :width]
@@ -45,17 +45,17 @@ def draw(folder: Path) -> list[Pair]:
 
 
 def measure(pairs: list[Pair], size: int) -> tuple[float, float]:
-    """Pictures per second of one worker process, and per second of one processor's time."""
+    """Return pictures per second of one worker process, and per second of processor time."""
     data = SaliencyData(pairs, augmentation(size))
     start = time.process_time()
     for index in range(len(data)):
         data[index]
-    own = len(data) / (time.process_time() - start)
+    rate_per_core = len(data) / (time.process_time() - start)
     batches = iter(DataLoader(data, BATCH, num_workers=1))
-    next(batches)  # the worker has started
+    next(batches)  # wait until the worker has started
     start = time.perf_counter()
     count = sum(len(images) for images, _ in batches)
-    return count / (time.perf_counter() - start), own
+    return count / (time.perf_counter() - start), rate_per_core
 
 
 def main(folders: Sequence[str] = ()) -> None:
@@ -68,13 +68,13 @@ def main(folders: Sequence[str] = ()) -> None:
         rows = [[str(size), *(f"{speed:.0f}" for speed in both)] for size, both in speeds.items()]
         print(table(["size", "pictures/s", "pictures per second of processor time"], rows), end="\n\n")
         print(table(["cores to feed", *(f"{rate} pictures/s" for rate in RATES)], [
-            [f"at {size}", *(str(cores(rate, own)) for rate in RATES)] for size, (_, own) in speeds.items()
+            [f"at {size}", *(str(cores(rate, per_core)) for rate in RATES)] for size, (_, per_core) in speeds.items()
         ]))  # fmt: skip
 
 
-def cores(rate: float, own: float) -> int:
-    """How many cores feed `rate` pictures per second if one second of a core reads `own`."""
-    return math.ceil(rate / own)
+def cores(rate: float, rate_per_core: float) -> int:
+    """Return how many cores read `rate` pictures per second if one core reads `rate_per_core`."""
+    return math.ceil(rate / rate_per_core)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""What the `finetune` preset gains and costs: `python -m benchmarks.finetune DATA [--kind PREFIX …] [--weights W]`.
+"""Measure what the `finetune` preset gains and costs: `python -m benchmarks.finetune DATA [--kind PREFIX …]`.
 
-DATA holds `image` and `mask`. A kind is the pictures whose names begin so, or "drawn" (`dgrl.data.drawn`). Of each kind
-some are trained on and others measured; so are pictures of DATA of other kinds. Prints a Markdown table: by how much
-the error of every map changes.
+DATA holds `image` and `mask`. A kind is all pictures whose names start with a prefix, or "drawn" (`dgrl.data.drawn`).
+Some pictures of each kind are for training; others of the kind, and pictures of other kinds, are for measuring. Prints
+a Markdown table: by how much the error of every map changes.
 """
 
 import argparse
@@ -23,10 +23,10 @@ from dgrl.training.loop import train
 DRAWN = "drawn"
 
 
-def split(pairs: list[Pair], count: int, kept: int, seed: int) -> tuple[list[Pair], list[Pair]]:
-    """Pairs to train with and others to measure by, drawn at random."""
+def split(pairs: list[Pair], count: int, held_out: int, seed: int) -> tuple[list[Pair], list[Pair]]:
+    """Draw pairs to train with and other pairs to measure on."""
     order = np.random.RandomState(seed).permutation(len(pairs))
-    return [pairs[i] for i in order[:count]], [pairs[i] for i in order[count : count + kept]]
+    return [pairs[i] for i in order[:count]], [pairs[i] for i in order[count : count + held_out]]
 
 
 def main() -> None:
@@ -35,30 +35,32 @@ def main() -> None:
     parser.add_argument("data", type=Path, metavar="DATA")
     parser.add_argument("--kind", nargs="+", default=[DRAWN], help='beginnings of names, or "drawn"')
     parser.add_argument("--pictures", type=int, nargs="+", default=[20, 50], help="how many to train with")
-    parser.add_argument("--kept", type=int, default=30, help="how many of the kind to measure by")
+    parser.add_argument("--held-out", type=int, default=30, help="how many of the kind to measure by")
     parser.add_argument("--elsewhere", type=Path, help="list of names of other pictures; by default those of no kind")
-    parser.add_argument("--others", type=int, default=60, help="how many of these, evenly spaced")
+    parser.add_argument("--elsewhere-count", type=int, default=60, help="how many of these, evenly spaced")
     parser.add_argument("--weights", help="folder of weights; default: shipped")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     all_pairs = find_pairs(options.data / "image", options.data / "mask")
     stems = {pair.stem for pair in all_pairs}
-    named = find_names(read_names([options.elsewhere]), stems)[0] if options.elsewhere else stems
-    others = [pair for pair in all_pairs if pair.stem in named and not pair.stem.startswith(tuple(options.kind))]
-    others = others[:: max(1, len(others) // options.others)][: options.others]
+    chosen_stems = find_names(read_names([options.elsewhere]), stems)[0] if options.elsewhere else stems
+    elsewhere = [
+        pair for pair in all_pairs if pair.stem in chosen_stems and not pair.stem.startswith(tuple(options.kind))
+    ]
+    elsewhere = elsewhere[:: max(1, len(elsewhere) // options.elsewhere_count)][: options.elsewhere_count]
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         for kind in options.kind:
-            most = max(options.pictures) + options.kept
-            own = [pair for pair in all_pairs if pair.stem.startswith(kind) and pair not in others]
-            own = drawn_discs(Path(folder) / DRAWN, most) if kind == DRAWN else own
+            most = max(options.pictures) + options.held_out
+            of_kind = [pair for pair in all_pairs if pair.stem.startswith(kind) and pair not in elsewhere]
+            of_kind = drawn_discs(Path(folder) / DRAWN, most) if kind == DRAWN else of_kind
             for count in options.pictures:
-                training, kept = split(own, count, options.kept, options.seed)
+                training, held_out = split(of_kind, count, options.held_out, options.seed)
                 model, _ = load_model(options.weights, precision="fp32")
-                before = [errors(model, pairs) for pairs in (kept, others)]
+                before = [errors(model, pairs) for pairs in (held_out, elsewhere)]
                 recipe = preset("finetune", "rln", seed=options.seed, workers=0)
                 train(model, training, Path(folder) / f"{kind}-{count}", recipe)
-                after = [errors(model, pairs) for pairs in (kept, others)]
+                after = [errors(model, pairs) for pairs in (held_out, elsewhere)]
                 for where, was, now in zip(("held out", "elsewhere"), before, after, strict=True):
                     changes = [f"{was[kind]:.4f} → {now[kind]:.4f} ({percent(was[kind], now[kind])})" for kind in was]
                     rows.append([kind, str(count), where, *changes])

@@ -1,7 +1,7 @@
-"""What is found where there is no salient object: `python -m benchmarks.flat [WEIGHTS]`. Prints a Markdown table.
+"""Measure what is found where there is no salient object: `python -m benchmarks.flat [WEIGHTS]`, a Markdown table.
 
-Plain colours, gradients, noise and skies are made here; so are pages of text, in other faces, words and layouts than
-those that training draws (`dgrl.data.text_pages`). Textures and two scanned pages come from scikit-image.
+Plain colours, gradients, noise and skies are made here. So are pages of text, with other typefaces, words and layouts
+than the ones that training draws (`dgrl.data.text_pages`). Textures and two scanned pages come from scikit-image.
 """
 
 import argparse
@@ -22,20 +22,20 @@ from dgrl.trace import found_in
 HEIGHT, WIDTH = 240, 320
 COLOURS = {"white": (255, 255, 255), "black": (0, 0, 0), "grey": (128, 128, 128), "red": (200, 30, 30)}
 SLOPES = {"noon": ((70, 120, 210), (190, 210, 240)), "dusk": ((250, 180, 120), (90, 60, 110))}
-"""Colours at the top and at the bottom."""
+"""Colours at the top and at the bottom of each gradient."""
 SKY = ((90, 140, 220), (255, 255, 255))
 PHOTOS = ("page", "text", "brick", "grass", "gravel")
 FACES = {"sans": None, "roman": "cmr10.ttf", "typewriter": "cmtt10.ttf"}
-"""Files in `FONTS`; None is Pillow's own face."""
+"""Files in `FONTS`; None is Pillow's default typeface."""
 TEXT = (
-    "We hold that a picture is looked at twice. First the eye finds what stands out, wherever it may be; then it runs "
+    "We hold that a picture is looked at twice. First the eye finds what stands out, in any place; then it runs "
     "along the edge of what it has found, and only there asks which side a point belongs to. A page has no such thing: "
-    "each line is as good as the next, and whoever reads it has to begin somewhere. "
+    "each line is as good as the next, and a reader has to begin somewhere. "
 )
 
 
 def flat_pictures() -> Iterator[tuple[str, RGB]]:
-    """(kind, picture) of each; the same ones every time."""
+    """Yield (kind, picture); the pictures are the same in every run."""
     random = np.random.default_rng(0)
     for name, colour in COLOURS.items():
         yield f"plain {name}", np.full((HEIGHT, WIDTH, 3), colour, np.uint8)
@@ -56,12 +56,12 @@ def flat_pictures() -> Iterator[tuple[str, RGB]]:
 
 
 def blend(first: tuple[int, int, int], last: tuple[int, int, int], share: NDArray[np.float64]) -> RGB:
-    """From the `first` colour to the `last` where `share` (H, W) goes from 0 to 1."""
+    """Blend from the `first` colour to the `last` as `share` (H, W) goes from 0 to 1."""
     return (np.array(first) * (1 - share[..., None]) + np.array(last) * share[..., None]).round().astype(np.uint8)
 
 
 def clouds(random: np.random.Generator) -> NDArray[np.float64]:
-    """Noise (H, W) from 0 to 1 whose amplitude falls with the frequency to the power of 1.5, as that of clouds does."""
+    """Return noise (H, W) from 0 to 1; its amplitude falls with frequency to the power of 1.5, like that of clouds."""
     frequency = np.hypot(np.fft.fftfreq(HEIGHT)[:, None], np.fft.fftfreq(WIDTH))
     frequency[0, 0] = 1
     cloudy = np.fft.ifft2(np.fft.fft2(random.normal(size=(HEIGHT, WIDTH))) / frequency**1.5).real
@@ -69,7 +69,7 @@ def clouds(random: np.random.Generator) -> NDArray[np.float64]:
 
 
 def page(face: str, letters: int, width: int, height: int, columns: int, paper: int, ink: int) -> RGB:
-    """A page of text in `columns`, ragged at the right, every tenth line the end of a paragraph."""
+    """Draw a page of text in `columns`, ragged at the right; every tenth line ends a paragraph."""
     file = FACES[face]
     font = ImageFont.truetype(str(FONTS / file), letters) if file else ImageFont.load_default(letters)
     sheet = Image.new("RGB", (width, height), (paper,) * 3)
@@ -88,7 +88,7 @@ def page(face: str, letters: int, width: int, height: int, columns: int, paper: 
 
 
 def main() -> None:
-    """Print the table."""
+    """Measure and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("weights", nargs="?", help="folder of weights; default: shipped")
     model, _ = load_model(parser.parse_args().weights)
@@ -96,8 +96,8 @@ def main() -> None:
     for kind, picture in flat_pictures():
         saliency = model.detect(picture)
         rows.append([kind, f"{saliency.mean():.3f}", f"{saliency.max():.2f}", f"{found_in(saliency).mean():.1%}"])
-    print()  # ends the line that says what it runs on
-    print(table(["picture", "mean of the map", "its largest value", "of it found salient"], rows))
+    print()  # end the line that names the device
+    print(table(["picture", "mean of the map", "its largest value", "share found salient"], rows))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Whether a folder takes longer than its pictures' computation: `python -m benchmarks.folder [COUNT]`.
+"""Measure whether a folder takes longer than the network alone: `python -m benchmarks.folder [COUNT]`.
 
-Runs `dgrl detect` on a folder of COUNT (1,000) drawn photos with cut-outs, and the same network on one photo that is in
-memory already. Prints both times, and how the memory of the process grew from the hundredth photo to the last.
+Runs `dgrl detect` with cut-outs on a folder of COUNT (1,000) drawn photos, and the same network on one photo in memory.
+Prints both times, and how the memory of the process grew from the hundredth photo to the last.
 """
 
 import subprocess
@@ -20,12 +20,12 @@ from dgrl.images import read_image, to_tensor
 
 HEIGHT, WIDTH = 480, 640
 SETTLED = 100
-"""By this photo what is allocated once has been."""
-WANTED_RATE, WANTED_SHARE = "≥ 5", "≥ 90%"
+"""Number of photos after which all lasting memory has been allocated."""
+GOAL_RATE, GOAL_SHARE = "≥ 5", "≥ 90%"
 
 
 def draw(folder: Path, count: int) -> None:
-    """Photos that differ: smooth noise with a bright ellipse."""
+    """Draw different photos: smooth noise with a bright ellipse."""
     random = np.random.default_rng(0)
     y, x = np.mgrid[:HEIGHT, :WIDTH]
     for index in range(count):
@@ -37,20 +37,20 @@ def draw(folder: Path, count: int) -> None:
 
 
 def run(folder: Path, count: int) -> tuple[float, list[float]]:
-    """Seconds from the first map to the last, and the memory after each map, of one command over the folder."""
+    """Run one command over the folder; return the seconds from the first map to the last, and the memory after each."""
     command = [sys.executable, "-m", "dgrl", "detect", str(folder), "-o", str(folder / "out"), "--cutout"]
-    held: list[float] = []
+    memory: list[float] = []
     begin = 0.0
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         for line in process.stdout:
             if " -> " in line:
                 begin = begin or time.perf_counter()
-                held.append(held_memory(process.pid))
-        taken = time.perf_counter() - begin
-    if len(held) != count:
-        raise SystemExit(f"{len(held)} maps instead of {count}")
-    return taken, held
+                memory.append(held_memory(process.pid))
+        elapsed = time.perf_counter() - begin
+    if len(memory) != count:
+        raise SystemExit(f"{len(memory)} maps instead of {count}")
+    return elapsed, memory
 
 
 def main() -> None:
@@ -58,24 +58,24 @@ def main() -> None:
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
     with tempfile.TemporaryDirectory() as folder:
         draw(Path(folder), count)
-        taken, held = run(Path(folder), count)
+        elapsed, memory = run(Path(folder), count)
         photo = to_tensor(read_image(Path(folder) / "00000.jpg"))
     model, _ = load_model(None)
     with torch.inference_mode():
         alone = seconds(lambda: model(photo), repeats=15)
     settled = min(SETTLED, count // 2)
-    slope = np.polyfit(range(settled, count), held[settled:], 1)[0] * 1000
-    each = taken / (count - 1)
+    slope = np.polyfit(range(settled, count), memory[settled:], 1)[0] * 1000
+    each = elapsed / (count - 1)
     rows = [
         ["photos", f"{count} of {WIDTH}×{HEIGHT}", "–"],
-        ["the network alone, s for each", f"{alone:.3f}", "–"],
-        ["the command, s for each", f"{each:.3f}", "–"],
-        ["the command, photos/s", f"{1 / each:.1f}", WANTED_RATE],
-        ["as many as the network alone", f"{alone / each:.0%}", WANTED_SHARE],
-        [f"memory after {settled} photos, and at the end, MB", f"{held[settled - 1]:.0f}, {held[-1]:.0f}", "–"],
+        ["the network alone, s per photo", f"{alone:.3f}", "–"],
+        ["the command, s per photo", f"{each:.3f}", "–"],
+        ["the command, photos/s", f"{1 / each:.1f}", GOAL_RATE],
+        ["share of the speed of the network alone", f"{alone / each:.0%}", GOAL_SHARE],
+        [f"memory after {settled} photos and at the end, MB", f"{memory[settled - 1]:.0f}, {memory[-1]:.0f}", "–"],
         ["growth for 1,000 photos, MB", f"{slope:.1f}", "–"],
     ]
-    print(f"\n{table(['dgrl detect', 'reached', 'wanted'], rows)}")  # after what `load_model` says
+    print(f"\n{table(['dgrl detect', 'reached', 'goal'], rows)}")  # after the messages of `load_model`
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""How fast one GPU trains ResNet-50 as published (384², T = 2), and what feeds it: `python -m benchmarks.gpu`.
+"""Measure how fast one GPU trains ResNet-50 as published (384², T = 2), and how fast pictures are read.
 
-Prints the tables that `make gpu` writes to the page. On a CPU (`--device cpu`) it shows that it works, smaller.
+`python -m benchmarks.gpu` prints the tables that `make gpu` writes to the page. `--device cpu` runs a smaller test.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from dgrl.training.loop import fastest
 
 BATCHES = (16, 32, 64)
 COMPILED = (16, 32)
-"""Of these batches also compiled: that takes a minute or two each."""
+"""Batch sizes that are also measured compiled: each takes a minute or two."""
 
 
 def main() -> None:

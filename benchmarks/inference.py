@@ -1,8 +1,8 @@
-"""How fast RLN and BRN are, beside what else could run them: `python -m benchmarks.inference`. Prints Markdown tables.
+"""Measure how fast RLN and BRN are, beside other engines: `python -m benchmarks.inference`. Prints Markdown tables.
 
-Each line is measured in a process of its own, one after the other, on all processors: this package in float32 and bf16,
-the same modules as PyTorch runs them by default, and OpenCV on the published layers (where it is installed). All are
-measured in one run, so that the ratios hold whatever the machine.
+Each row is measured in its own process, one after the other, on all processors: this package in float32 and bf16, the
+same modules as PyTorch runs them by default, and OpenCV on the published layers (if it is installed). One run measures
+all of them, so the ratios hold on any machine.
 """
 
 import argparse
@@ -30,20 +30,20 @@ NETWORKS = {"published": "ResNet-50 as published", "lite": "dgrl-lite"}
 ENGINES = ("float32", "bf16", "plain", "opencv")
 BATCHES = (1, 4, 16)
 DTYPES = {"float32": torch.float32, "bf16": torch.bfloat16}
-WANTED = {"float32": 1.4, "bf16": 3.0}
+GOALS = {"float32": 1.4, "bf16": 3.0}
 """How many times as fast as OpenCV the published network should be."""
 KINDS = {"convolution": "convolutions", "upsample": "resizing", "copy": "copies and casts"}
-"""PyTorch operators by what is in their names."""
+"""Kinds of PyTorch operators, by a word in their names."""
 
 
 def load(network: str) -> DGRL:
-    """The published network with random numbers, or the shipped one."""
+    """Return the published network with random weights, or the shipped one."""
     torch.manual_seed(0)
     return DGRL(DGRLConfig.published()).eval() if network == "published" else DGRL.from_pretrained(default_weights())
 
 
 def measure(network: str, engine: str) -> dict[str, Any]:
-    """Seconds of RLN and BRN on one picture, their arithmetic, pictures/s of batches, and peak memory in MB."""
+    """Measure seconds of RLN and BRN on one picture, their operations, pictures/s of batches, and peak memory in MB."""
     if engine == "opencv":
         return measure_opencv()
     model, device = load(network), choose_device()
@@ -57,36 +57,36 @@ def measure(network: str, engine: str) -> dict[str, Any]:
     rewrite_for_inference(model, device)
     set_precision(model, "bf16" if engine == "bf16" else "fp32")
     with torch.inference_mode():
-        found = times(model, rln_images, brn_images, saliency)
-        found["flops"] = [flops(model.rln, rln_images), flops(model.brn, brn_images, saliency)]
+        measured = times(model, rln_images, brn_images, saliency)
+        measured["flops"] = [flops(model.rln, rln_images), flops(model.brn, brn_images, saliency)]
         photos = torch.randint(256, (max(BATCHES), 3, 480, 640), dtype=torch.uint8, device=device)
-        found["profile"] = profiled(lambda: (model.localise(rln_images), model.brn(brn_images, saliency)))
-        found["memory"] = peak_memory()
-        found["batches"] = [size / seconds(lambda s=size: model(photos[:s]), repeats=2) for size in BATCHES]
-    return found
+        measured["profile"] = profiled(lambda: (model.localise(rln_images), model.brn(brn_images, saliency)))
+        measured["memory"] = peak_memory()
+        measured["batches"] = [size / seconds(lambda s=size: model(photos[:s]), repeats=2) for size in BATCHES]
+    return measured
 
 
 def inputs(model: DGRL, device: torch.device) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """What RLN and BRN take for one photo."""
+    """Return the inputs of RLN and BRN for one photo, and a saliency map."""
     rln_images, brn_images = (torch.rand(1, 3, side, side) for side in (model.config.rln_size, model.config.brn_size))
     return rln_images.to(device), brn_images.to(device), torch.rand_like(brn_images[:, :1]).to(device)
 
 
 def times(model: DGRL, rln_images: torch.Tensor, brn_images: torch.Tensor, saliency: torch.Tensor) -> dict[str, Any]:
-    """Seconds of RLN and BRN, as the network runs them."""
+    """Time RLN and BRN, as the network runs them."""
     rln, brn = (seconds(work) for work in (lambda: model.localise(rln_images), lambda: model.brn(brn_images, saliency)))
     return {"rln": rln, "brn": brn}
 
 
 def flops(module: nn.Module, *arguments: torch.Tensor) -> int:
-    """Floating-point operations of one pass; a multiplication with its addition counts as two."""
+    """Count floating-point operations of one pass; a multiplication with its addition counts as two."""
     with FlopCounterMode(display=False) as counter:
         module(*arguments)
     return counter.get_total_flops()
 
 
 def profiled(work: Callable[[], object]) -> dict[str, float]:
-    """Share of the time that each kind of operator takes."""
+    """Return each kind of operator's share of the time."""
     with torch.profiler.profile() as profile:
         work()
     shares = dict.fromkeys([*KINDS.values(), "all else"], 0.0)
@@ -98,14 +98,14 @@ def profiled(work: Callable[[], object]) -> dict[str, float]:
 
 
 def measure_opencv() -> dict[str, Any]:
-    """The published layers in OpenCV's Caffe engine, with all its optimisations."""
+    """Measure the published layers in OpenCV's Caffe engine, with all its optimisations."""
     import cv2
     import numpy as np
 
     from tests.helpers.caffe_files import open_opencv, write_model
     from tests.helpers.caffe_network import COPIES, Sizes, brn_network, rln_network
 
-    found = {}
+    measured = {}
     with tempfile.TemporaryDirectory() as folder:
         for name, layers, output, shapes in (
             ("rln", rln_network(Sizes()), "prob-net3", {f"data{copy}": (1, 3, 384, 384) for copy in COPIES}),
@@ -116,25 +116,25 @@ def measure_opencv() -> dict[str, Any]:
             net = open_opencv(path, layers, shapes)
             for key, shape in shapes.items():
                 net.setInput(np.random.default_rng(0).uniform(0, 1, shape).astype(np.float32), key)
-            found[name] = seconds(lambda net=net, output=output: net.forward(output))
-    return found | {"version": cv2.__version__}
+            measured[name] = seconds(lambda net=net, output=output: net.forward(output))
+    return measured | {"version": cv2.__version__}
 
 
 def report(results: dict[tuple[str, str], dict[str, Any]], rates: dict[str, float]) -> str:
-    """The tables."""
+    """Return the tables."""
     opencv = results.get(("published", "opencv"))
     lines, batches = [], []
-    for (network, engine), found in results.items():
-        total = found["rln"] + found["brn"]
-        line = [NETWORKS[network], engine, *(f"{found[name]:.2f}" for name in ("rln", "brn"))]
+    for (network, engine), measured in results.items():
+        total = measured["rln"] + measured["brn"]
+        line = [NETWORKS[network], engine, *(f"{measured[name]:.2f}" for name in ("rln", "brn"))]
         plain = results[network, "plain"]
         line.append(f"{(plain['rln'] + plain['brn']) / total:.1f}")
         line.append(f"{(opencv['rln'] + opencv['brn']) / total:.1f}" if opencv and network == "published" else "–")
-        line += shares(found, engine, rates)
-        line.append(f"{found['memory']:.0f}" if "memory" in found else "–")
+        line += shares(measured, engine, rates)
+        line.append(f"{measured['memory']:.0f}" if "memory" in measured else "–")
         lines.append(line)
-        if "batches" in found:
-            batches.append([NETWORKS[network], engine, *(f"{speed:.2f}" for speed in found["batches"])])
+        if "batches" in measured:
+            batches.append([NETWORKS[network], engine, *(f"{speed:.2f}" for speed in measured["batches"])])
     columns = ["network", "engine", "RLN, s", "BRN, s", "times plain", "times OpenCV"]
     columns += ["RLN, share of matrix rate", "BRN, share", "peak memory, MB"]
     headings = ["photos/s", "engine", *(f"batch of {size}" for size in BATCHES)]
@@ -142,39 +142,43 @@ def report(results: dict[tuple[str, str], dict[str, Any]], rates: dict[str, floa
 
 
 def profiles(results: dict[tuple[str, str], dict[str, Any]]) -> str:
-    """Where the time of RLN and BRN together goes."""
+    """Return the table of what RLN and BRN together spend their time on."""
     rows = [
-        [NETWORKS[network], engine, *(f"{share:.0%}" for share in found["profile"].values())]
-        for (network, engine), found in results.items()
-        if "profile" in found
+        [NETWORKS[network], engine, *(f"{share:.0%}" for share in measured["profile"].values())]
+        for (network, engine), measured in results.items()
+        if "profile" in measured
     ]
     return table(["share of the time", "engine", *KINDS.values(), "all else"], rows)
 
 
 def limits(results: dict[tuple[str, str], dict[str, Any]], rates: dict[str, float]) -> str:
-    """The published network beside OpenCV: what was wanted, what is reached, what the matrix rate would allow."""
+    """Compare the published network with OpenCV: goal, result, and what the matrix rate would allow."""
     opencv = results.get(("published", "opencv"))
     rows = []
-    for engine, wanted in WANTED.items():
-        found = results.get(("published", engine))
-        if opencv and found:
-            theirs = opencv["rln"] + opencv["brn"]
-            reached, most = theirs / (found["rln"] + found["brn"]), theirs * rates[engine] / sum(found["flops"])
-            rows.append([engine, f"{wanted:.1f}", f"{reached:.2f}", f"{most:.2f}"])
-    return table(["times OpenCV", "wanted", "reached", "if all ran at the matrix rate"], rows)
+    for engine, goal in GOALS.items():
+        measured = results.get(("published", engine))
+        if opencv and measured:
+            opencv_seconds = opencv["rln"] + opencv["brn"]
+            reached, possible = (
+                opencv_seconds / (measured["rln"] + measured["brn"]),
+                opencv_seconds * rates[engine] / sum(measured["flops"]),
+            )
+            rows.append([engine, f"{goal:.1f}", f"{reached:.2f}", f"{possible:.2f}"])
+    return table(["times OpenCV", "goal", "reached", "if all ran at the matrix rate"], rows)
 
 
-def shares(found: dict[str, Any], engine: str, rates: dict[str, float]) -> list[str]:
-    """Which part of the machine's own rate RLN and BRN reach; under bf16 both kinds of arithmetic may occur in RLN."""
-    if "flops" not in found:
+def shares(measured: dict[str, Any], engine: str, rates: dict[str, float]) -> list[str]:
+    """Return RLN's and BRN's shares of the machine's rate; under bf16, RLN may compute in both precisions."""
+    if "flops" not in measured:
         return ["–", "–"]
     return [
-        f"{count / found[name] / rates[engine]:.0%}" for count, name in zip(found["flops"], ("rln", "brn"), strict=True)
+        f"{count / measured[name] / rates[engine]:.0%}"
+        for count, name in zip(measured["flops"], ("rln", "brn"), strict=True)
     ]
 
 
 def main() -> None:
-    """Measure everything, or one line of it as JSON (`--only NETWORK ENGINE`)."""
+    """Measure everything, or print one row as JSON (`--only NETWORK ENGINE`)."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs=2, metavar=("NETWORK", "ENGINE"))
     only = parser.parse_args().only

@@ -1,8 +1,8 @@
-"""What each part of the network does: `python -m benchmarks.parts DATA [--weights W] [--only LIST] [--count N]`.
+"""Measure the parts of the network: `python -m benchmarks.parts DATA [--weights W] [--only LIST] [--count N]`.
 
-DATA holds `image` and `mask`. Parts are taken away or altered one at a time, and the error of the result is measured,
-in the whole picture and within 3 pixels of the true contour. The effects of the ten experiments (`dgrl.experiments`)
-are measured on the same pictures. Prints Markdown tables; `--json FILE` writes what the experiments quote.
+DATA holds `image` and `mask`. Parts are removed or changed one at a time, and the error of the result is measured, in
+the whole picture and within 3 pixels of the true contour. The effects of the ten experiments (`dgrl.experiments`) are
+measured on the same pictures. Prints Markdown tables; `--json FILE` writes the numbers that the experiments quote.
 """
 
 import argparse
@@ -33,16 +33,16 @@ from dgrl.training.losses import mask_as_map
 
 BLOCKS = ("conv2", "conv3", "conv4", "conv5")
 LONGEST = 4
-"""The largest T that is tried."""
+"""The largest T that is measured."""
 SPREAD = 0.1
-"""Share of the mass of a given map that lies evenly over the picture."""
+"""Share of a prescribed map's mass that is spread evenly over the picture."""
 EDGE = 0.1, 0.9
-"""Kernels are looked at where RLN's map lies between these."""
+"""Only kernels where RLN's map lies between these values are measured."""
 
 
 @dataclass(frozen=True)
 class Variant:
-    """A pass that differs from the usual one; `refine` off takes RLN's last map as the result."""
+    """A pass with edits or another T; without `refine`, RLN's last map is the result."""
 
     name: str
     edits: tuple[Edit, ...] = ()
@@ -52,14 +52,14 @@ class Variant:
 
 @dataclass
 class Errors:
-    """Mean absolute errors of one variant, a value per picture."""
+    """Mean absolute errors of one variant, one value per picture."""
 
     whole: list[float] = field(default_factory=list)
     edge: list[float] = field(default_factory=list)
 
 
 def variants() -> Iterator[Variant]:
-    """The usual pass first."""
+    """Yield the variants, the unchanged pass first."""
     yield Variant("as it is")
     for level in LEVELS:
         yield Variant(f"weight maps flat, {level}", (flatten_map(level),))
@@ -74,19 +74,21 @@ def variants() -> Iterator[Variant]:
     yield Variant("no BRN", refine=False)
 
 
-Made = dict[tuple[Edit, ...], list[RLNStep]]
-"""RLN's steps over one picture by the edits of RLN: what alters BRN, or T alone, needs no pass of its own."""
+TracedSteps = dict[tuple[Edit, ...], list[RLNStep]]
+"""RLN's steps over one picture, by RLN's edits. Edits of BRN, and another T, use the same steps."""
 
 
 @torch.inference_mode()
-def result(model: DGRL, images: Tensor, variant: Variant, refine: bool, made: Made) -> NDArray[np.float32]:
-    """The last map of a pass over images (1, 3, H, W), in their size."""
+def result(
+    model: DGRL, images: Tensor, variant: Variant, refine: bool, traced_steps: TracedSteps
+) -> NDArray[np.float32]:
+    """Return the last map of a pass over images (1, 3, H, W), in their size."""
     height, width = images.shape[-2:]
     edits = tuple(edit for edit in variant.edits if edit.tap.startswith("rln."))
-    if edits not in made:
+    if edits not in traced_steps:
         with listening(Recorder(edits)):
-            made[edits] = model.localise(images, None if edits else LONGEST).steps
-    saliency = made[edits][model.config.steps if variant.steps is None else variant.steps].saliency
+            traced_steps[edits] = model.localise(images, None if edits else LONGEST).steps
+    saliency = traced_steps[edits][model.config.steps if variant.steps is None else variant.steps].saliency
     if refine and variant.refine:
         with listening(Recorder([edit for edit in variant.edits if edit not in edits])):
             return model.sizing.refined(model.refine(images, saliency).refined, height, width)[0, 0].numpy()
@@ -94,33 +96,33 @@ def result(model: DGRL, images: Tensor, variant: Variant, refine: bool, made: Ma
 
 
 def measure_variants(model: DGRL, pairs: Sequence[Pair], refine: bool) -> dict[str, Errors]:
-    """Errors by variant. With no BRN nothing is refined, and what alters BRN is left out."""
+    """Measure errors by variant. Without `refine`, variants that edit BRN are left out."""
     errors: dict[str, Errors] = {}
     for pair in pairs:
         images, truth = to_tensor(read_image(pair.image)), pair.truth()
         band = contour_band(truth)
-        made: Made = {}
+        traced_steps: TracedSteps = {}
         for variant in variants():
             if not refine and any(edit.tap.startswith("brn") for edit in variant.edits):
                 continue
-            difference = np.abs(result(model, images, variant, refine, made) - truth)
-            of_variant = errors.setdefault(variant.name, Errors())
-            of_variant.whole.append(float(difference.mean()))
-            of_variant.edge.append(float(difference[band].mean()) if band.any() else 0.0)
+            difference = np.abs(result(model, images, variant, refine, traced_steps) - truth)
+            variant_errors = errors.setdefault(variant.name, Errors())
+            variant_errors.whole.append(float(difference.mean()))
+            variant_errors.edge.append(float(difference[band].mean()) if band.any() else 0.0)
     return errors
 
 
 @dataclass
 class Selectivity:
-    """Mean saliency of RLN's last map on the named and on the other object, a value per picture."""
+    """Mean saliency of RLN's last map on the chosen and on the other object, one value per picture."""
 
-    named: list[float] = field(default_factory=list)
+    chosen: list[float] = field(default_factory=list)
     other: list[float] = field(default_factory=list)
 
 
 @torch.inference_mode()
 def measure_selectivity(model: DGRL, pairs: Sequence[Pair]) -> dict[str, Selectivity]:
-    """What is found in two photos side by side when CWM's maps look at the object of one of them."""
+    """Measure what is found in two photos side by side when CWM's maps attend to the object of one of them."""
     size = model.config.rln_size
     cut = scale_feedback("*", 0.0)
     found: dict[str, Selectivity] = {}
@@ -128,33 +130,37 @@ def measure_selectivity(model: DGRL, pairs: Sequence[Pair]) -> dict[str, Selecti
         images = torch.cat([at_half(to_tensor(read_image(pair.image)), size) for pair in (left, right)], 3)
         masks = [at_half(torch.from_numpy(pair.truth())[None, None].float(), size) > 0.5 for pair in (left, right)]
         sides = [F.pad(mask, pad) for mask, pad in zip(masks, ([0, size // 2], [size // 2, 0]), strict=True)]
-        for named, other in (sides, sides[::-1]):
-            if not (named.any() and other.any()):
+        for chosen, other in (sides, sides[::-1]):
+            if not (chosen.any() and other.any()):
                 continue
-            every, first = (given_map(named.float(), steps) for steps in ("*", "0"))
-            ways = {"no map given": (), "the maps of every step": (every,), "those of t = 0 alone": (first,)}
-            ways["those of t = 0, all feedback cut"] = (first, cut)
-            for way, edits in ways.items():
+            every, first = (prescribed_map(chosen.float(), steps) for steps in ("*", "0"))
+            settings = {
+                "maps unchanged": (),
+                "maps prescribed at every step": (every,),
+                "maps prescribed at t = 0": (first,),
+            }
+            settings["the same, all feedback cut"] = (first, cut)
+            for setting, edits in settings.items():
                 with listening(Recorder(edits)):
                     saliency = model.rln(images).saliency
-                of_way = found.setdefault(way, Selectivity())
-                of_way.named.append(float(saliency[named].mean()))
-                of_way.other.append(float(saliency[other].mean()))
+                selectivity = found.setdefault(setting, Selectivity())
+                selectivity.chosen.append(float(saliency[chosen].mean()))
+                selectivity.other.append(float(saliency[other].mean()))
     return found
 
 
 def at_half(maps: Tensor, size: int) -> Tensor:
-    """(1, C, H, W) as the left or right half of a square of side `size`."""
+    """Resize (1, C, H, W) to the left or right half of a square of side `size`."""
     return F.interpolate(as_float(maps), (size, size // 2), mode="bilinear", antialias=True)
 
 
-def given_map(mask: Tensor, steps: str) -> Edit:
-    """Gives every level's map at `steps` ("*" for all) the object of a mask (1, 1, S, S) to look at."""
+def prescribed_map(mask: Tensor, steps: str) -> Edit:
+    """Return the edit that makes every level's map at `steps` ("*" for all) attend to a mask (1, 1, S, S)."""
     return Edit(f"rln.t{steps}.conv*.weight_map", lambda weights: mask_as_map(mask, weights.shape[-2:], SPREAD))
 
 
 def measure_maps(model: DGRL, pairs: Sequence[Pair]) -> list[list[str]]:
-    """Rows: level, and the mean correlation of its map with that of the step before, for each step."""
+    """Return rows: level, and the mean correlation of its map with the previous step's, for each step."""
     correlations: dict[tuple[str, int], list[float]] = {}
     with torch.inference_mode():
         for pair in pairs:
@@ -170,7 +176,7 @@ def measure_maps(model: DGRL, pairs: Sequence[Pair]) -> list[list[str]]:
 
 
 def first_moments(model: DGRL, pairs: Sequence[Pair]) -> float:
-    """Median over pixels near the edge of how far, in pixels, a kernel's centre of mass lies from its pixel."""
+    """Return the median distance in pixels, near edges, from a pixel to its kernel's centre of mass."""
     moments = []
     for pair in pairs:
         trace = model.trace(pair.image)
@@ -183,10 +189,10 @@ def first_moments(model: DGRL, pairs: Sequence[Pair]) -> float:
 
 
 def measure_experiments(model: DGRL, pairs: Sequence[Pair], refine: bool) -> dict[str, dict[str, Spread]]:
-    """The numbers of each experiment over the pictures; those that paint are measured on two photos side by side."""
+    """Measure the experiments' numbers over the pictures; two photos side by side for those that choose an object."""
     found: dict[str, list[Numbers]] = {}
 
-    def look(passes: Passes, painting: bool) -> None:
+    def measure_picture(passes: Passes, painting: bool) -> None:
         for experiment in EXPERIMENTS:
             if (experiment.painted is not None) == painting and (refine or not experiment.refines):
                 numbers = experiment.measure(passes)
@@ -194,19 +200,19 @@ def measure_experiments(model: DGRL, pairs: Sequence[Pair], refine: bool) -> dic
                     found.setdefault(experiment.key, []).append(numbers)
 
     for pair in pairs:
-        look(Passes(model, pair.image), painting=False)
+        measure_picture(Passes(model, pair.image), painting=False)
     for left, right in itertools.pairwise(pairs):
         photo, *objects = side_by_side(left, right, model.config.rln_size)
         for painted, other in (objects, objects[::-1]):
-            look(Passes(model, photo, painted, other), painting=True)
+            measure_picture(Passes(model, photo, painted, other), painting=True)
     return {
-        key: {name: Spread.of([n[name] for n in of], keep=name == "effect") for name in of[0]}
-        for key, of in found.items()
+        key: {name: Spread.of([n[name] for n in values], keep=name == "effect") for name in values[0]}
+        for key, values in found.items()
     }
 
 
 def side_by_side(left: Pair, right: Pair, size: int) -> tuple[NDArray[np.uint8], NDArray[np.bool_], NDArray[np.bool_]]:
-    """Two photos as the halves of a square (size, size, 3), and the object of each in it (size, size)."""
+    """Return two photos as the halves of a square (size, size, 3), and the object of each in it (size, size)."""
     halves = [at_half(to_tensor(read_image(pair.image)), size) for pair in (left, right)]
     photo = (torch.cat(halves, 3)[0].permute(1, 2, 0) * 255).round().byte().numpy()
     masks = [
@@ -217,7 +223,7 @@ def side_by_side(left: Pair, right: Pair, size: int) -> tuple[NDArray[np.uint8],
 
 
 def print_tables(model: DGRL, pairs: Sequence[Pair], refine: bool, data: str = "") -> Sizes:
-    """Everything, as Markdown; and what the experiments quote of it."""
+    """Print everything as Markdown; return the numbers that the experiments quote."""
     errors = measure_variants(model, pairs, refine)
     usual = next(iter(errors.values()))
     times = {
@@ -225,14 +231,19 @@ def print_tables(model: DGRL, pairs: Sequence[Pair], refine: bool, data: str = "
         for name, e in errors.items()
     }
     rows = [
-        [name, *itertools.chain(*(of_kind(one, base) for one, base in ((e.whole, usual.whole), (e.edge, usual.edge))))]
+        [
+            name,
+            *itertools.chain(
+                *(error_cells(values, base) for values, base in ((e.whole, usual.whole), (e.edge, usual.edge)))
+            ),
+        ]
         for name, e in errors.items()
     ]
     print(table(["variant", "error", "times", "error at the edge", "times"], rows))
     if model.config.context:
         found = measure_selectivity(model, pairs)
-        rows = [[way, f"{np.mean(s.named):.2f}", f"{np.mean(s.other):.2f}"] for way, s in found.items()]
-        print("\n" + table(["two photos side by side", "named object", "other object"], rows))
+        rows = [[setting, f"{np.mean(s.chosen):.2f}", f"{np.mean(s.other):.2f}"] for setting, s in found.items()]
+        print("\n" + table(["two photos side by side", "chosen object", "other object"], rows))
         steps = [f"t = {t}" for t in range(1, model.config.steps + 1)]
         print("\n" + table(["correlation with the step before", *steps], measure_maps(model, pairs)))
     if refine:
@@ -247,14 +258,14 @@ def print_tables(model: DGRL, pairs: Sequence[Pair], refine: bool, data: str = "
     rows = [
         [
             BY_KEY[key].title,
-            told(key, photos[key].get("effect")),
-            *(told(key, value) for value in quartiles(of["effect"])),
+            written(key, photos[key].get("effect")),
+            *(written(key, value) for value in quartiles(spreads["effect"])),
         ]
-        for key, of in experiments.items()
+        for key, spreads in experiments.items()
     ]
-    print("\n" + table(["experiment", "its photo", "a quarter has less", "median", "a quarter has more"], rows))
+    print("\n" + table(["experiment", "its photo", "lower quartile", "median", "upper quartile"], rows))
     print(f"\n{len(pairs)} pictures; mean absolute error, maps not stretched")
-    rounded = {name: {kind: round(float(value), 4) for kind, value in of.items()} for name, of in times.items()}
+    rounded = {name: {kind: round(float(value), 4) for kind, value in ratios.items()} for name, ratios in times.items()}
     return Sizes(data, experiments, photos, rounded, explained_cells(model) if experiments else [])
 
 
@@ -266,22 +277,22 @@ def explained_cells(model: DGRL) -> list[list[float]]:
 
 
 def quartiles(spread: Spread) -> tuple[float, float, float]:
-    """A quarter, a half, three quarters of the pictures have less."""
+    """Return what a quarter, a half and three quarters of the pictures stay below."""
     return spread.low, spread.median, spread.high
 
 
-def told(key: str, effect: float | None) -> str:
-    """An experiment's effect in its unit; a dash where there is none."""
+def written(key: str, effect: float | None) -> str:
+    """Return an experiment's effect in its unit, or a dash if there is none."""
     return "–" if effect is None else BY_KEY[key].unit.told(effect)
 
 
-def of_kind(values: Sequence[float], usual: Sequence[float]) -> tuple[str, str]:
-    """Mean error, and how many times the usual one it is."""
+def error_cells(values: Sequence[float], usual: Sequence[float]) -> tuple[str, str]:
+    """Return the mean error, and its ratio to the unchanged pass's error, as two table cells."""
     return f"{np.mean(values):.4f}", f"{np.mean(values) / np.mean(usual):.2f}"
 
 
 def chosen_pairs(data: Path, only: Path | None, count: int) -> list[Pair]:
-    """Find the pairs under `data` whose stems the list `only` names; of these `count`, evenly spaced, or all for 0."""
+    """Find the pairs under `data` whose stems are in the list `only`; return `count` evenly spaced ones (0: all)."""
     pairs = find_pairs(data / "image", data / "mask")
     if only:
         kept, _ = find_names(read_names([only]), {pair.stem for pair in pairs})
@@ -292,7 +303,7 @@ def chosen_pairs(data: Path, only: Path | None, count: int) -> list[Pair]:
 
 
 def main() -> None:
-    """Print the tables."""
+    """Measure and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, metavar="DATA")
     parser.add_argument("--weights", help="folder of weights; default: shipped")
@@ -303,7 +314,7 @@ def main() -> None:
     options = parser.parse_args()
     pairs = chosen_pairs(options.data, options.only, options.count)
     model, _ = load_model(options.weights, precision="fp32")
-    print()  # ends the line that says what it runs on
+    print()  # end the line that names the device
     sizes = print_tables(model, pairs, refine=not options.no_refine, data=options.data.name)
     if options.json:
         sizes.save(options.json)

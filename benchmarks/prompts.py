@@ -1,8 +1,8 @@
-"""Whether a prompt finds the object that is meant: `python -m benchmarks prompts DATA [--only LIST] [--count N]`.
+"""Measure whether prompts find the object that is meant: `python -m benchmarks prompts DATA [--only LIST] [--count N]`.
 
-DATA holds `image` and `mask`. Pictures of two objects are made of pairs: two photos side by side; and a photo on which
-the object of another one is pasted at a third of its size, which the network without a prompt often misses. Each object
-is asked for by its box, by a click on its innermost pixel, and by its mask. Prints a Markdown table.
+DATA holds `image` and `mask`. Pictures of two objects are composed from pairs: two photos side by side; and a photo
+with the object of another one pasted at a third of its size, which the network often misses without a prompt. The
+prompts are the object's box, a click on its innermost pixel, and its mask. Prints a Markdown table.
 """
 
 import argparse
@@ -26,17 +26,17 @@ from dgrl.model import DGRL
 from dgrl.prompts import part_at
 
 SMALL = 3
-"""By what the pasted object's width and height are divided."""
+"""Divisor of the pasted object's width and height."""
 LEAST_PIXELS = 100
-"""Objects of fewer pixels are left out."""
-WAYS = ("no prompt", "its box", "a click", "its mask")
+"""Smaller objects (in pixels) are left out."""
+PROMPTS = ("no prompt", "its box", "a click", "its mask")
 MISSED = "a click on a missed one"
 Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
 class Scene:
-    """A picture of two objects: (H, W, 3) uint8, and the masks (H, W) of the one that is meant and of the other."""
+    """A picture of two objects: (H, W, 3) uint8, the mask (H, W) of the object that is meant, and that of the other."""
 
     photo: RGB
     meant: Mask
@@ -45,26 +45,26 @@ class Scene:
 
 @dataclass
 class Found:
-    """Mean saliency on the object that is meant and on the other one, and mean absolute error, for each picture."""
+    """Mean saliency on the object that is meant and on the other one, and mean absolute error, per picture."""
 
     meant: list[float] = field(default_factory=list)
     other: list[float] = field(default_factory=list)
     error: list[float] = field(default_factory=list)
 
     def add(self, saliency: NDArray[np.float32], scene: Scene) -> None:
-        """Add what was found in one picture."""
+        """Add one picture's result."""
         self.meant.append(float(saliency[scene.meant].mean()))
         self.other.append(float(saliency[scene.other].mean()))
         self.error.append(float(np.abs(saliency - scene.meant).mean()))
 
     def row(self) -> list[str]:
-        """The means, and the number of pictures."""
+        """Return the means, and the number of pictures."""
         means = f"{np.mean(self.meant):.2f}", f"{np.mean(self.other):.2f}", f"{np.mean(self.error):.3f}"
         return [*means, str(len(self.error))]
 
 
 def halves(pairs: Sequence[Pair], size: int) -> Iterator[Scene]:
-    """Two photos side by side, either object meant."""
+    """Yield two photos side by side; each of the two objects is meant once."""
     for left, right in itertools.pairwise(pairs):
         photo, *objects = side_by_side(left, right, size)
         if min(mask.sum() for mask in objects) >= LEAST_PIXELS:
@@ -73,19 +73,19 @@ def halves(pairs: Sequence[Pair], size: int) -> Iterator[Scene]:
 
 
 def pasted(pairs: Sequence[Pair], size: int) -> Iterator[Scene]:
-    """A photo with another one's object, a third as wide and high, where it hides least of its own; it is meant."""
+    """Yield a photo with a small object of another one, which is meant, where it hides least of the first object."""
     for ground, source in itertools.pairwise(pairs):
-        photo, own = _square(ground, size)
+        photo, ground_object = _square(ground, size)
         colours, mask = _square(source, size // SMALL)
-        if mask.sum() < LEAST_PIXELS or own.sum() < LEAST_PIXELS:
+        if mask.sum() < LEAST_PIXELS or ground_object.sum() < LEAST_PIXELS:
             continue
-        top, left = _free_place(own, mask)
+        top, left = _free_place(ground_object, mask)
         window = np.s_[top : top + len(mask), left : left + len(mask)]
-        meant = np.zeros_like(own)
+        meant = np.zeros_like(ground_object)
         meant[window] = mask
         photo[window][mask] = colours[mask]
-        if (own & ~meant).sum() >= LEAST_PIXELS:
-            yield Scene(photo, meant, own & ~meant)
+        if (ground_object & ~meant).sum() >= LEAST_PIXELS:
+            yield Scene(photo, meant, ground_object & ~meant)
 
 
 def _square(pair: Pair, size: int) -> tuple[RGB, Mask]:
@@ -94,40 +94,40 @@ def _square(pair: Pair, size: int) -> tuple[RGB, Mask]:
     return np.array(photo), np.asarray(mask) > 127
 
 
-def _free_place(own: Mask, mask: Mask) -> tuple[int, int]:
-    """Row and column of a window of the mask's size that is farthest from the photo's own object."""
-    room = len(own) - len(mask)
-    distance = ndimage.distance_transform_edt(~own)
+def _free_place(ground_object: Mask, mask: Mask) -> tuple[int, int]:
+    """Return row and column of the window of the mask's size that is farthest from the photo's object."""
+    room = len(ground_object) - len(mask)
+    distance = ndimage.distance_transform_edt(~ground_object)
     places = [(top, left) for top in range(0, room + 1, room // 8) for left in range(0, room + 1, room // 8)]
     return max(places, key=lambda at: distance[at[0] : at[0] + len(mask), at[1] : at[1] + len(mask)][mask].min())
 
 
-def ways(scene: Scene) -> dict[str, dict[str, Any]]:
-    """What `DGRL.detect` is given, by the words for it."""
+def prompt_arguments(scene: Scene) -> dict[str, dict[str, Any]]:
+    """Return the arguments of `DGRL.detect` for each kind of prompt."""
     rows, columns = np.nonzero(scene.meant)
     inside = ndimage.distance_transform_edt(np.pad(scene.meant, 1))[1:-1, 1:-1]
     y, x = np.unravel_index(int(inside.argmax()), inside.shape)
     box = (int(columns.min()), int(rows.min()), int(columns.max()) + 1, int(rows.max()) + 1)
-    return dict(zip(WAYS, [{}, {"box": box}, {"point": (int(x), int(y))}, {"prompt": scene.meant}], strict=True))
+    return dict(zip(PROMPTS, [{}, {"box": box}, {"point": (int(x), int(y))}, {"prompt": scene.meant}], strict=True))
 
 
 def measure(model: DGRL, scenes: Iterator[Scene]) -> dict[str, Found]:
-    """What each way finds; and a click where nothing is found without a prompt."""
-    found = {way: Found() for way in (*WAYS, MISSED)}
+    """Measure each kind of prompt; also a click on objects that are not found without a prompt."""
+    found = {kind: Found() for kind in (*PROMPTS, MISSED)}
     for scene in scenes:
-        given = ways(scene)
+        prompts = prompt_arguments(scene)
         plain = model.trace_localised(scene.photo).steps[-1].saliency
-        missed = part_at(plain, *given["a click"]["point"], scene.photo.shape) is None
-        for way, prompt in given.items():
+        missed = part_at(plain, *prompts["a click"]["point"], scene.photo.shape) is None
+        for kind, prompt in prompts.items():
             saliency = model.detect(scene.photo, **prompt)
-            found[way].add(saliency, scene)
-            if way == "a click" and missed:
+            found[kind].add(saliency, scene)
+            if kind == "a click" and missed:
                 found[MISSED].add(saliency, scene)
-    return {way: of for way, of in found.items() if of.error}
+    return {kind: result for kind, result in found.items() if result.error}
 
 
 def main() -> None:
-    """Print the table."""
+    """Measure and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, metavar="DATA")
     parser.add_argument("--weights", help="folder of weights; default: shipped")
@@ -139,8 +139,8 @@ def main() -> None:
     size = model.config.rln_size
     rows = []
     for kind, scenes in (("side by side", halves), ("pasted at a third of its size", pasted)):
-        rows += [[kind, way, *of.row()] for way, of in measure(model, scenes(pairs, size)).items()]
-    print()  # ends the line that says what it runs on
+        rows += [[kind, kind, *of.row()] for kind, of in measure(model, scenes(pairs, size)).items()]
+    print()  # end the line that names the device
     print(table(["two objects", "prompt", "object meant", "other object", "error", "pictures"], rows))
 
 

@@ -1,8 +1,8 @@
-"""What a person waits for, beside what is wanted: `python -m benchmarks.speed`. Prints Markdown tables.
+"""Measure what a user waits for, beside the goals: `python -m benchmarks.speed`. Prints Markdown tables.
 
-Three networks in one run: the one that ships, the same with an untrained BRN of version 1.0's shape (what it computes
-costs the same as trained), and the published one with random numbers; beside the rate of one large matrix product. A
-time in GFLOP is what that product would do meanwhile: it compares machines, seconds do not.
+Three networks in one run: the shipped one, the same with an untrained BRN of version 1.0's shape (training does not
+change its speed), and the published one with random weights. Times are also given in GFLOP: the work that one large
+matrix product would do in that time, so that machines can be compared.
 """
 
 import platform
@@ -28,9 +28,9 @@ from dgrl.running.precision import set_precision
 from dgrl.taps import flatten_map
 
 PHOTO = EXAMPLES / "astronaut.jpg"
-WANTED = {
+GOALS = {
     "detect": "45 GFLOP",
-    "page of everything": "2 s",
+    "report of one pass": "2 s",
     "Integrated Gradients": "8 s",
     "Occlusion": "5 s",
 }
@@ -43,50 +43,50 @@ BRN_OF_1 = {
     "refinement_sees": "prior",
     "prior": "soft",
 }
-"""What dgrl-lite's BRN was in version 1.0. With new weights it takes the same time; RLN has hardly changed."""
+"""The shape of dgrl-lite's BRN in version 1.0."""
 
 
 def networks() -> dict[str, DGRL]:
-    """By name; ready for inference."""
+    """Return the networks by name, ready for inference."""
     shipped_one = DGRL.from_pretrained(default_weights())
     torch.manual_seed(0)
-    found = {
+    by_name = {
         f"ships ({brn_of(shipped_one)})": shipped_one,
         OLDER: shipped_one.with_new_brn(**BRN_OF_1).eval(),
         "ResNet-50 as published": DGRL(DGRLConfig.published()).eval(),
     }
     device = choose_device()
-    for network in found.values():
+    for network in by_name.values():
         rewrite_for_inference(network, device)
         set_precision(network, "fp32")
-    return found
+    return by_name
 
 
 def brn_of(model: DGRL) -> str:
-    """How large BRN is, in words."""
+    """Return the size of BRN in words."""
     return f"BRN of {sum(parameter.numel() for parameter in model.brn.parameters()):,} parameters"
 
 
 def works(model: DGRL, folder: Path) -> dict[str, Callable[[], object]]:
-    """What is timed with a network."""
+    """Return the functions to time with a network, by name."""
     photo = read_image(PHOTO)
     trace = model.trace(photo)
 
     def explained(method: Method) -> object:
         return attribute(model, photo, ObjectTarget(), method)
 
-    found: dict[str, Callable[[], object]] = {
+    timed_work: dict[str, Callable[[], object]] = {
         "detect": lambda: model.detect(photo),
         "RLN alone": lambda: model.trace_localised(photo),
         "BRN alone": lambda: model.trace_refined(trace),
         "trace": lambda: model.trace(photo),
-        "altered pass": lambda: model.trace(photo, edits=[flatten_map("conv4")]),
-        "page of everything": lambda: write_report(trace, folder, {"photo": PHOTO.name}),
+        "edited pass": lambda: model.trace(photo, edits=[flatten_map("conv4")]),
+        "report of one pass": lambda: write_report(trace, folder, {"photo": PHOTO.name}),
     }
     if trace.found().any():  # a random network finds nothing to explain
-        found["Integrated Gradients"] = lambda: explained("integrated_gradients")
-        found["Occlusion"] = lambda: explained("occlusion")
-    return found
+        timed_work["Integrated Gradients"] = lambda: explained("integrated_gradients")
+        timed_work["Occlusion"] = lambda: explained("occlusion")
+    return timed_work
 
 
 def main() -> None:
@@ -100,11 +100,11 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             for work, run in works(model, Path(folder)).items():
                 once = work in ("Integrated Gradients", "Occlusion")
-                taken = timed(run) if once else seconds(run, REPEATS)
+                elapsed = timed(run) if once else seconds(run, REPEATS)
                 rates.append(matrix_rate(device, torch.float32))
-                rate = min(rates[-2:])  # others may have come meanwhile
-                wanted = WANTED.get(work, "–") if "published" not in name else "–"
-                rows.append([name, work, f"{taken:.2f}", f"{taken * rate / 1e9:.0f}", wanted])
+                rate = min(rates[-2:])  # other programs may have slowed the machine meanwhile
+                goal = GOALS.get(work, "–") if "published" not in name else "–"
+                rows.append([name, work, f"{elapsed:.2f}", f"{elapsed * rate / 1e9:.0f}", goal])
         with torch.inference_mode():
             rln_images, brn_images, saliency = inputs(model, device)
             arithmetic = [flops(model.rln, rln_images), flops(model.brn, brn_images, saliency)]
@@ -112,13 +112,13 @@ def main() -> None:
     threads = torch.get_num_threads()
     print(f"{device}, {threads} threads of {platform.machine()}, torch {torch.__version__}, float32;")
     print(f"matrix product {min(rates) / 1e9:.0f} to {max(rates) / 1e9:.0f} GFLOP/s during the run.\n")
-    print(table(["network", "work", "seconds", "GFLOP of the machine's rate", "wanted at most"], rows))
+    print(table(["network", "work", "seconds", "GFLOP of the machine's rate", "goal, at most"], rows))
     print()
     print(table(["network", "RLN, GFLOP", "BRN, GFLOP"], cost))
 
 
 def timed(run: Callable[[], object]) -> float:
-    """Seconds of one run, without one to warm up."""
+    """Return the seconds of one run, without a run to warm up."""
     start = time.perf_counter()
     run()
     return time.perf_counter() - start

@@ -1,6 +1,6 @@
-"""How long it takes to start: `python -m benchmarks.start`. Prints a Markdown table.
+"""Measure how long DGRL takes to start: `python -m benchmarks.start`. Prints a Markdown table.
 
-Each is started once before it is measured, so that files are in memory.
+Each command runs once before it is measured, so that its files are in memory.
 """
 
 import statistics
@@ -20,14 +20,14 @@ HEAVY = ("gradio", "captum", "matplotlib", "torchvision", "timm", "torch._dynamo
 
 
 def command(*words: str) -> float:
-    """Seconds until a Python command has ended."""
+    """Return the seconds until a Python command has ended."""
     start = time.perf_counter()
     subprocess.run([sys.executable, *words], check=True, stdout=subprocess.DEVNULL)
     return time.perf_counter() - start
 
 
 def imported() -> list[str]:
-    """Which heavy packages `from dgrl import DGRL` brings along."""
+    """Return the heavy packages that `from dgrl import DGRL` imports."""
     code = f"import sys; from dgrl import DGRL; print(*(name for name in {HEAVY} if name in sys.modules))"
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
 
@@ -39,7 +39,7 @@ def main() -> None:
     works: dict[str, Callable[[], float]] = {
         "import torch": lambda: command("-c", "import torch"),
         "import torch, timm (and torchvision)": lambda: command("-c", "import torch, timm"),
-        "of it PyTorch's compiler": lambda: command("-c", "import torch._dynamo") - command("-c", "import torch"),
+        "of which PyTorch's compiler": lambda: command("-c", "import torch._dynamo") - command("-c", "import torch"),
         "import torch, timm, gradio": lambda: command("-c", "import torch, timm, gradio"),
         "import dgrl": lambda: command("-c", "import dgrl"),
         "from dgrl import DGRL": lambda: command("-c", "from dgrl import DGRL"),

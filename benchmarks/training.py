@@ -1,10 +1,10 @@
-"""How fast RLN trains: `python -m benchmarks.training [--backbone NAME] [--size S] [--batch-size B] …`.
+"""Measure how fast RLN trains: `python -m benchmarks.training [--backbone NAME] [--size S] [--batch-size B] …`.
 
-By default that of the shipped network on a CPU; for ResNet-50 on a GPU name it, and `--precision bf16`.
+The default is the shipped network on a CPU; for ResNet-50 on a GPU, pass its name and `--precision bf16`.
 
-Prints a Markdown table: pictures/s of forward pass, backward pass and update on pictures that are already in memory,
-the arithmetic that takes (the backward pass as twice the forward pass), and what share it is of the matrix product's
-rate on the same device in the same run.
+Prints a Markdown table: pictures/s of forward pass, backward pass and update on pictures in memory, the operations of
+an update (the backward pass counts as twice the forward pass), and the share of the matrix product's rate on the same
+device in the same run.
 """
 
 import argparse
@@ -25,7 +25,7 @@ COLUMNS = ("batch", "compiled", "pictures/s", "GFLOP per picture", "share of the
 
 
 def options(arguments: list[str] | None = None) -> argparse.Namespace:
-    """What the command line, or another's, asks for."""
+    """Parse the command line, or `arguments` of another benchmark."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--backbone", default="tf_efficientnet_lite0")
     parser.add_argument("--size", type=int, default=256)
@@ -37,15 +37,15 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
 
 
 def main() -> None:
-    """Measure what the command line names."""
-    asked = options()
-    device = choose_device(asked.device)
+    """Measure what the command line asks for."""
+    parsed = options()
+    device = choose_device(parsed.device)
     with fastest(device):
-        report(asked, device)
+        report(parsed, device)
 
 
 def report(options: argparse.Namespace, device: torch.device) -> None:
-    """The table."""
+    """Measure and print the table."""
     rate = matrix_rate(device, DTYPES[options.precision])
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU, {torch.get_num_threads()} threads"
     print(f"{options.backbone}, {options.size}×{options.size}, T = {options.steps}, {options.precision}, {name}")
@@ -59,12 +59,12 @@ def report(options: argparse.Namespace, device: torch.device) -> None:
 
 
 def row(options: argparse.Namespace, device: torch.device, rate: float, batch_size: int, compiled: bool) -> list[str]:
-    """One row of the table; it says so if the GPU's memory is too small."""
-    named = [str(batch_size), "yes" if compiled else "no"]
+    """Return one row of the table; it says so if the GPU's memory is too small."""
+    cells = [str(batch_size), "yes" if compiled else "no"]
     try:
-        return [*named, *measure(options, device, rate, batch_size, compiled)]
+        return [*cells, *measure(options, device, rate, batch_size, compiled)]
     except torch.cuda.OutOfMemoryError:
-        return [*named, "does not fit", *["–"] * (len(COLUMNS) - 3)]
+        return [*cells, "does not fit", *["–"] * (len(COLUMNS) - 3)]
     finally:
         if device.type == "cuda":
             torch.cuda.empty_cache()
@@ -73,7 +73,7 @@ def row(options: argparse.Namespace, device: torch.device, rate: float, batch_si
 def measure(
     options: argparse.Namespace, device: torch.device, rate: float, batch_size: int, compiled: bool
 ) -> list[str]:
-    """Speed, arithmetic, share of the matrix product's rate, and the device's memory."""
+    """Measure speed, operations, share of the matrix product's rate, and the device's memory."""
     config = TrainingConfig(size=options.size, steps=options.steps, precision=options.precision)
     model = DGRL(DGRLConfig(backbone=options.backbone, steps=options.steps)).to(device)
     stage = make_stage(model, config).train().to(memory_format=torch.channels_last)
@@ -92,20 +92,20 @@ def measure(
         scaler.update()
         optimiser.zero_grad()
 
-    # Of the forward pass alone: going back, PyTorch counts depthwise convolutions as if they mixed all channels.
+    # Count the forward pass only: in backward passes PyTorch counts depthwise convolutions as full ones.
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         stage(images, masks)
     if compiled:
         model.rln.compile()
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
-    taken = seconds(update)
+    elapsed = seconds(update)
     flops = 3 * counter.get_total_flops()
     memory = f"{torch.cuda.max_memory_allocated(device) / 1e9:.1f}" if device.type == "cuda" else "–"
     return [
-        f"{batch_size / taken:.1f}",
+        f"{batch_size / elapsed:.1f}",
         f"{flops / batch_size / 1e9:.0f}",
-        f"{flops / taken / rate:.0%}",
+        f"{flops / elapsed / rate:.0%}",
         memory,
     ]
 

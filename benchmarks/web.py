@@ -1,7 +1,7 @@
-"""How fast the static page is: `python -m benchmarks.web [DIST]`. Prints a Markdown table.
+"""Measure how fast the static page is: `python -m benchmarks.web [DIST]`. Prints a Markdown table.
 
-The page that `make web` built, in Debian's chromium without a GPU: WebAssembly, threads where the processors are.
-WebGPU needs a GPU and is not measured.
+Opens the page that `make web` built in Debian's chromium without a GPU: WebAssembly, with threads if there are several
+processors. WebGPU needs a GPU and is not measured.
 """
 
 import functools
@@ -23,16 +23,16 @@ DIST = Path(__file__).parents[1] / "web" / "dist"
 PATIENCE = 600_000
 SHOWN = "() => window.dgrl?.values().every(({ ready }) => ready)"
 COMPUTED = "() => window.dgrl?.values().every(({ numbers }) => numbers)"
-"""Kernels are not stored: they are there when the network has run."""
+"""Kernels are not stored with examples, so they are there only after the network has run."""
 KEPT = """() => new Promise((done) => {
   navigator.serviceWorker.addEventListener("message", ({ data }) => data.kind === "kept" && done());
   navigator.serviceWorker.controller.postMessage("keep");
 })"""
-"""Resolves when the service worker keeps every file."""
+"""Resolves when the service worker has cached every file."""
 PASS = """async ([photo, until, edits]) => {
   const { engine } = window.dgrl.loader;
   const request = (given) => ({ ...window.dgrl.scene().slots[0], photo, edits: given });
-  if (edits.length) await engine.pass(request([]), { until: "rln" });  // what both passes share is there then
+  if (edits.length) await engine.pass(request([]), { until: "rln" });  // compute what both passes share
   const start = performance.now();
   await engine.pass(request(edits), { until });
   return (performance.now() - start) / 1000;
@@ -45,22 +45,22 @@ WHY = """async (photo) => {
   await engine.explain(request, question, { signal: new AbortController().signal, onProgress: () => undefined });
   return (performance.now() - start) / 1000;
 }"""
-"""Occlusion of the object that a photo's last step found."""
+"""Occlusion of the object in a photo's last prediction."""
 LATE: list[dict[str, Any]] = [{"kind": "flatten", "level": "conv4", "at": 2}]
-"""An edit of the last step: what comes before it is kept."""
+"""An edit of the last step, so that cached results of earlier steps are used."""
 EVERY: list[dict[str, Any]] = [{"kind": "flatten", "level": "conv4"}]
 
 
 class Counting(SimpleHTTPRequestHandler):
-    """Counts the bytes that it gives."""
+    """Counts the bytes that it sends."""
 
     given = 0
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Write no log."""
 
     def copyfile(self, source: object, outputfile: object) -> None:
-        """Give a file."""
+        """Send a file."""
         data = source.read()  # type: ignore[attr-defined]
         Counting.given += len(data)
         outputfile.write(data)  # type: ignore[attr-defined]
@@ -68,7 +68,7 @@ class Counting(SimpleHTTPRequestHandler):
 
 @contextmanager
 def served(folder: Path) -> Iterator[str]:
-    """Serve a folder and give its address."""
+    """Serve a folder and yield its address."""
     server = ThreadingHTTPServer(("localhost", 0), functools.partial(Counting, directory=str(folder)))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://localhost:{server.server_port}/"

@@ -37,15 +37,15 @@ def test_without_brn_its_variants_are_left_out(network, pairs):
     assert errors["no BRN"].whole == errors["as it is"].whole
 
 
-def test_a_given_map_is_what_the_network_uses_and_cutting_feedback_forgets_it(network, pairs):
+def test_prescribed_maps_choose_the_object_and_cutting_feedback_makes_the_network_forget_them(network, pairs):
     found = parts.measure_selectivity(network, pairs)
-    assert {len(one.named) for one in found.values()} == {2 * (len(pairs) - 1)}
+    assert {len(result.chosen) for result in found.values()} == {2 * (len(pairs) - 1)}
     nothing, every, first, cut = found.values()
-    assert len({tuple(one.named) for one in (nothing, every, first)}) == 3
-    # With the feedback cut, the maps of t = 0 cannot reach the last step: which object they named makes no difference.
-    named, other = np.array(cut.named), np.array(cut.other)
-    np.testing.assert_allclose(named[0::2], other[1::2], atol=1e-6)
-    np.testing.assert_allclose(named[1::2], other[0::2], atol=1e-6)
+    assert len({tuple(result.chosen) for result in (nothing, every, first)}) == 3
+    # With the feedback cut, the maps of t = 0 cannot reach the last step: the object they chose makes no difference.
+    chosen, other = np.array(cut.chosen), np.array(cut.other)
+    np.testing.assert_allclose(chosen[0::2], other[1::2], atol=1e-6)
+    np.testing.assert_allclose(chosen[1::2], other[0::2], atol=1e-6)
 
 
 def test_the_tables_name_what_was_measured(network, pairs, capsys):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.matting import composed, edge_width, of_brn, shape
+from benchmarks.matting import at_brn_resolution, composed, edge_width, shape
 from dgrl.images import matting
 from dgrl.images.matting import matted, trimap_of
 
@@ -12,7 +12,7 @@ from dgrl.images.matting import matted, trimap_of
 @pytest.mark.parametrize("kind", ["disc", "hair", "holes"])
 def test_edges_come_nearer_to_the_truth(kind):
     alpha = shape(kind, 800, 600)
-    photo, saliency = composed(alpha, "tea", "lake"), of_brn(alpha)
+    photo, saliency = composed(alpha, "tea", "lake"), at_brn_resolution(alpha)
     after, band = matted(photo, saliency), trimap_of(saliency) == 0.5
     assert np.abs(after - alpha)[band].mean() < 0.5 * np.abs(saliency - alpha)[band].mean()
     assert edge_width(after) < edge_width(saliency)
@@ -22,7 +22,7 @@ def test_edges_come_nearer_to_the_truth(kind):
 
 def test_tiles_leave_no_seam(monkeypatch):
     alpha = shape("disc", 320, 240)
-    photo, saliency = composed(alpha, "tea", "lake"), of_brn(alpha)
+    photo, saliency = composed(alpha, "tea", "lake"), at_brn_resolution(alpha)
     whole = matted(photo, saliency)
     monkeypatch.setattr(matting, "TILE", 100)
     assert np.abs(matted(photo, saliency) - whole).mean() < 2e-3
@@ -47,7 +47,7 @@ def test_tiles_that_know_one_side_only(monkeypatch):
     """Where all that a tile is sure of is the object, its edge stays as it is."""
     monkeypatch.setattr(matting, "TILE", 30)
     alpha = shape("disc", 320, 240)
-    photo, saliency = composed(alpha, "tea", "lake"), np.maximum(of_brn(alpha), np.float32(0.4))
+    photo, saliency = composed(alpha, "tea", "lake"), np.maximum(at_brn_resolution(alpha), np.float32(0.4))
     after = matted(photo, saliency)
     assert np.abs(after - saliency)[trimap_of(saliency) == 0.5].max() < 1e-6
 
