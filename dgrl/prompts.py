@@ -11,7 +11,7 @@ a little, is the next mask, three times.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -22,6 +22,7 @@ from torch import Tensor
 
 from dgrl.data.masks import read_levels
 from dgrl.images import RGB, Picture
+from dgrl.network.config import DGRLConfig
 from dgrl.places import carried, contains, shares
 from dgrl.taps import EVERY, Edit, weight_map_name
 from dgrl.trace import FOUND
@@ -34,6 +35,8 @@ Box = tuple[float, float, float, float]
 Point = tuple[float, float]
 """Column and row of a pixel."""
 Mask = NDArray[np.bool_]
+Find = Callable[..., NDArray[np.float32]]
+"""Return RLN's last prediction (h, w) of a photo, with the edits that are given as arguments."""
 
 SHARE = 0.9
 """Share of a weight map's mass that a prompt puts on its area."""
@@ -151,19 +154,43 @@ def prompt_edits(
         ValueError: more than one prompt is given, it lies outside the photo or has no area, or the network has no
             weight maps.
     """
+
+    def find(*prompts: Edit) -> NDArray[np.float32]:
+        return model.trace_localised(photo, steps, [*prompts, *edits]).steps[-1].saliency
+
+    return resolved_prompt(model.config, photo.shape, find, box, point, prompt)
+
+
+def resolved_prompt(
+    config: DGRLConfig,
+    shape: tuple[int, ...],
+    find: Find,
+    box: Box | None = None,
+    point: Point | None = None,
+    prompt: Picture | None = None,
+) -> tuple[Edit, ...]:
+    """Return the edits that stand for a prompt of a photo of this shape (H, W, …), as `prompt_edits` does.
+
+    Args:
+        config: of the network.
+        shape: the photo's.
+        find: runs RLN; a click needs it.
+        box, point, prompt: see `prompt_edits`.
+    """
     given = [name for name, value in (("box", box), ("point", point), ("prompt", prompt)) if value is not None]
     if not given:
         return ()
     if len(given) > 1:
         raise ValueError(f"a pass takes one prompt: give {' or '.join(given)}, not both")
-    if not model.config.context:
+    if not config.context:
         raise ValueError("this network has no weight maps (context is off), so it takes no prompt")
+    t = _prompted_steps(config)
     if box is not None:
-        return (box_prompt(*box_shares(box, photo.shape), t=_steps_of(model)),)
+        return (box_prompt(*box_shares(box, shape), t=t),)
     if prompt is None:
         assert point is not None
-        prompt = _resolved(model, photo, point, steps, edits)
-    return (mask_prompt(prompt, t=_steps_of(model)),)
+        prompt = _clicked(find, point, shape, t)
+    return (mask_prompt(prompt, t=t),)
 
 
 def box_shares(box: Box, shape: tuple[int, ...]) -> Box:
@@ -220,24 +247,20 @@ def grown(mask: Mask) -> Mask:
     return wider
 
 
-def _steps_of(model: "DGRL") -> int | str:
+def _prompted_steps(config: DGRLConfig) -> int | str:
     """Return the prompted time steps: t = 0, or all if the network's feedback does not carry attention onwards."""
-    return 0 if model.config.feedback == "attended" else EVERY
+    return 0 if config.feedback == "attended" else EVERY
 
 
-def _resolved(model: "DGRL", photo: RGB, point: Point, steps: int | None, edits: Sequence[Edit]) -> Mask:
+def _clicked(find: Find, point: Point, shape: tuple[int, ...], t: int | str) -> Mask:
     """Return the mask that a click selects."""
-
-    def found(*prompt: Edit) -> NDArray[np.float32]:
-        return model.trace_localised(photo, steps, [*prompt, *edits]).steps[-1].saliency
-
-    saliency = found()
-    part = part_at(saliency, *point, photo.shape)
+    saliency = find()
+    part = part_at(saliency, *point, shape)
     if part is not None:
         return part
-    mask = disc_at(*point, photo.shape, (saliency.shape[0], saliency.shape[1]))
+    mask = disc_at(*point, shape, (saliency.shape[0], saliency.shape[1]))
     for _ in range(ROUNDS):
-        result = found(mask_prompt(mask, t=_steps_of(model))) > FOUND
+        result = find(mask_prompt(mask, t=t)) > FOUND
         if not result.any():
             break
         mask = grown(result)

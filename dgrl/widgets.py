@@ -28,6 +28,7 @@ from dgrl.edits import read_edits
 from dgrl.files import EXAMPLES
 from dgrl.images import Picture, read_image, to_grey
 from dgrl.images.cutouts import cut_out
+from dgrl.images.matting import matted
 from dgrl.images.reading import read_photo
 from dgrl.model import DGRL
 from dgrl.page.inlining import StoredPass, notebook_module, style
@@ -208,11 +209,12 @@ class Explorer(anywidget.AnyWidget):
 
     def _file(self, asked: Mapping[str, Any], _: list[bytes]) -> None:
         trace = self._trace(asked["request"])
+        saliency = matted(trace.photo, trace.saliency) if asked.get("matting") else trace.saliency
         if asked["kind"] == "map":
-            picture = to_grey(trace.saliency)
+            picture = to_grey(saliency)
         else:
             photo = self._photos[asked["request"]["photo"]]
-            picture = cut_out(read_photo(photo), trace.saliency)
+            picture = cut_out(read_photo(photo), saliency)
         file = io.BytesIO()
         picture.save(file, "png")
         self.send({"id": asked["id"]}, [file.getvalue()])
@@ -245,4 +247,5 @@ def capabilities(model: DGRL | None) -> dict[str, Any]:
         "measure": there,
         "report": False,
         "survey": False,
+        "matting": there,
     }

@@ -17,6 +17,8 @@ from PIL import Image
 
 from dgrl import DGRL, Trace
 from dgrl.bundle import bundle
+from dgrl.images import to_grey
+from dgrl.images.matting import matted
 from dgrl.taps import flatten_map
 from dgrl.widgets import Explorer, explore
 from tests.helpers.networks import TINY, draw_photo, filled
@@ -119,6 +121,10 @@ def test_with_a_network_it_computes(network: DGRL, trace: Trace, monkeypatch: py
         [(_, [png])] = asked(explorer, monkeypatch, call="file", request=plain, kind=kind)
         with Image.open(io.BytesIO(png)) as image:
             assert (image.mode, image.size) == (mode, (200, 120))
+    assert explorer.capabilities["matting"]
+    [(_, [png])] = asked(explorer, monkeypatch, call="file", request=plain, kind="map", matting=True)
+    fine = np.asarray(to_grey(matted(trace.photo, trace.saliency)))
+    np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(png))), fine)
 
 
 def test_what_is_wrong_is_a_sentence(network: DGRL, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,6 +24,7 @@ from dgrl.app.results import (
     painted,
     pixel_numbers,
     rounded,
+    saliency_of,
     surest,
 )
 from dgrl.app.runs import AS_TRAINED, View
@@ -59,25 +60,32 @@ class Endpoints:
         checkpoint: str | None = None,
         steps: int = AS_TRAINED,
         cutout: bool = True,
+        box: list[float] | None = None,
+        point: list[float] | None = None,
+        matting: bool = False,
         session: str | None = None,
     ) -> tuple[Path, Path | None, dict[str, Any]]:
-        """Find the salient object of a photo.
+        """Find the salient object of a photo; with a box or a point, the object that is meant.
 
         Args:
             photo: the picture, any format that Pillow reads, or HEIC.
             checkpoint: one of the networks that the app offers; by default the first.
             steps: time steps after the first pass, 0 to 4; -1 for the number trained.
             cutout: also cut the object out, in the photo's own size; takes longer.
+            box: [left, top, right, bottom] around the object that is meant, in the photo's pixels.
+            point: [x, y], a pixel of the object that is meant, instead of a box.
+            matting: edges as fine as the photo's own (hair, thin lines); takes seconds longer.
 
         Returns:
             The saliency map as an 8-bit grey PNG of the photo's own size; the cut-out, a PNG with transparency and
             without the old background's colour at the edges; what was found, in words and numbers.
         """
-        asked = self.requests.read(photo, checkpoint, steps)
+        asked = self.requests.prompted(self.requests.read(photo, checkpoint, steps), box, point, session)
         view = self.requests.view(asked, session)
-        saliency = served_file(map_file(view), f"{photo.stem}.png")
-        cut = served_file(cutout_file(view, asked.photo), f"{photo.stem}_cutout.png") if cutout else None
-        return Path(saliency), Path(cut) if cut else None, facts(view)
+        saliency = saliency_of(view, matting)
+        map = served_file(map_file(saliency), f"{photo.stem}.png")
+        cut = served_file(cutout_file(saliency, asked.photo), f"{photo.stem}_cutout.png") if cutout else None
+        return Path(map), Path(cut) if cut else None, facts(view)
 
     def localise(
         self,

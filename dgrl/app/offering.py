@@ -88,6 +88,8 @@ def argument_schemas(checkpoints: Sequence[str]) -> dict[str, dict[str, Any]]:
         "checkpoint": one_of(*checkpoints),
         "steps": steps,
         "altered_steps": steps,
+        "box": numbers(4),
+        "point": numbers(2),
         "x": place,
         "y": place,
         "target": one_of(questions.PIXEL, questions.OBJECT, questions.CELL),
@@ -97,6 +99,11 @@ def argument_schemas(checkpoints: Sequence[str]) -> dict[str, dict[str, Any]]:
         "block": one_of("", *BLOCKS),
         "opacity": {"type": "number", "minimum": 0, "maximum": 1},
     }
+
+
+def numbers(count: int) -> dict[str, Any]:
+    """Return the JSON schema of a list of so many numbers."""
+    return {"type": "array", "items": {"type": "number"}, "minItems": count, "maxItems": count}
 
 
 def constant(value: Any) -> Callable[[], Any]:

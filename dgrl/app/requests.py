@@ -1,6 +1,6 @@
 """Read what is asked of the networks, check it, and run it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,12 +10,14 @@ from PIL import Image
 
 from dgrl.app.passes import MAX_PIXELS, Passes
 from dgrl.app.refusals import Refused, refused_argument, refused_picture
+from dgrl.app.results import picture_of
 from dgrl.app.runs import AS_TRAINED, View
 from dgrl.data.masks import read_mask
 from dgrl.edits import MAX_STEPS, read_edits
 from dgrl.images import MAX_PIXELS as LARGEST_MASK
 from dgrl.images import ImageError
 from dgrl.places import contains
+from dgrl.prompts import resolved_prompt
 from dgrl.taps import Edit
 from dgrl.trace import Trace
 
@@ -89,6 +91,33 @@ class Requests:
         except ValueError as error:
             raise refused_argument(error, BAD_EDIT) from error
 
+    def prompted(self, asked: PassRequest, box: Any, point: Any, session: str | None) -> PassRequest:
+        """Return a request for the same pass with a prompt, if there is one.
+
+        Args:
+            asked: the request.
+            box: [left, top, right, bottom] in the photo's pixels, or None.
+            point: [x, y] likewise, or None.
+            session: who asks.
+
+        Raises:
+            Refused: it is no box or point, lies outside the photo, or the network takes no prompt.
+        """
+        if box is None and point is None:
+            return asked
+
+        def find(*prompts: Edit) -> NDArray[np.float32]:
+            return self.localised(replace(asked, edits=(*prompts, *asked.edits)), session).trace.steps[-1].saliency
+
+        config = self.passes.networks.config(asked.checkpoint)
+        shape = picture_of(asked.photo).seen.shape
+        try:
+            numbers = pixels_of(box, "box", ("left", "top", "right", "bottom")), pixels_of(point, "point", ("x", "y"))
+            prompts = resolved_prompt(config, shape, find, *numbers)  # type: ignore[arg-type]
+        except ValueError as error:
+            raise refused_argument(error, "This prompt cannot be used") from error
+        return replace(asked, edits=(*prompts, *asked.edits))
+
     def view(self, asked: PassRequest, session: str | None) -> View:
         """Run a pass, or find it among the recent ones.
 
@@ -110,6 +139,20 @@ class Requests:
             raise Refused(str(error)) from error
         except ValueError as error:
             raise refused_argument(error, BAD_EDIT) from error
+
+
+def pixels_of(sent: Any, name: str, parts: Sequence[str]) -> tuple[float, ...] | None:
+    """Read places in the photo, a list of numbers; None if nothing was sent.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    if sent is None:
+        return None
+    numbers = sent if isinstance(sent, (list, tuple)) else ()
+    if len(numbers) != len(parts) or any(isinstance(one, bool) or not isinstance(one, (int, float)) for one in numbers):
+        raise ValueError(f"the prompt's {name} is a list of {len(parts)} numbers: {', '.join(parts)}, in pixels")
+    return tuple(map(float, numbers))
 
 
 def ground_truth(mask: str, view: View) -> NDArray[np.uint8]:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from dgrl.app.passes import MAX_PIXELS
@@ -13,9 +14,10 @@ from dgrl.app.runs import View
 from dgrl.edits import write_mask
 from dgrl.evaluation.comparison import compare
 from dgrl.figures import colour, resize_map
-from dgrl.images import RGB, ImageError, read_photo, to_grey
+from dgrl.images import RGB, ImageError, Photo, read_photo, to_grey
 from dgrl.images.cutouts import cut_out
 from dgrl.images.marking import marked_png
+from dgrl.images.matting import matted
 from dgrl.places import inside
 from dgrl.report import found
 from dgrl.trace import PixelTrace
@@ -57,18 +59,27 @@ def changes(view: View, altered: View, truth: Any = None) -> dict[str, Any]:
     }
 
 
-def map_file(view: View) -> bytes:
-    """Write the saliency map as an 8-bit grey PNG in the photo's size."""
-    return marked_png(to_grey(view.trace.saliency))
+def saliency_of(view: View, matting: bool = False) -> NDArray[np.float32]:
+    """Return the saliency map (H, W); with `matting`, with edges as fine as the photo's."""
+    return matted(view.trace.photo, view.trace.saliency) if matting else view.trace.saliency
 
 
-def cutout_file(view: View, photo: str) -> bytes:
-    """Cut the object out of `photo`, the file that the pass is of, as an RGBA PNG in the photo's size."""
+def map_file(saliency: NDArray[np.float32]) -> bytes:
+    """Write a saliency map as an 8-bit grey PNG in the photo's size."""
+    return marked_png(to_grey(saliency))
+
+
+def cutout_file(saliency: NDArray[np.float32], photo: str) -> bytes:
+    """Cut the object of this map out of the file `photo`, as an RGBA PNG in the photo's size."""
+    return marked_png(cut_out(picture_of(photo), saliency))
+
+
+def picture_of(photo: str) -> Photo:
+    """Read a file as for its pass, with its transparency."""
     try:
-        picture = read_photo(photo, MAX_PIXELS, reduce=True)  # as for the pass, with its transparency
+        return read_photo(photo, MAX_PIXELS, reduce=True)
     except ImageError as error:
         raise refused_picture(error, photo, "This picture cannot be used") from error
-    return marked_png(cut_out(picture, view.trace.saliency))
 
 
 def pixel_numbers(pixel: PixelTrace) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from dgrl.app.jobs import Jobs, session_of
 from dgrl.app.photos import EXAMPLE, Photos
 from dgrl.app.refusals import PHOTO_GONE, Refused
 from dgrl.app.requests import PassRequest, checked_point
-from dgrl.app.results import cutout_file, facts, map_file, pixel_numbers
+from dgrl.app.results import cutout_file, facts, map_file, pixel_numbers, saliency_of
 from dgrl.attribution import answer as questions
 from dgrl.bundle import bundle
 from dgrl.figures.attribution import attribution_layer
@@ -144,16 +144,16 @@ class Routes:
         return JSONResponse(named(packed))
 
     async def file(self, request: Request) -> Response:
-        """Answer a PNG in the photo's size: `{request, kind}`, kind "map" or "cutout"."""
+        """Answer a PNG in the photo's size: `{request, kind, matting}`, kind "map" or "cutout"."""
         body = await body_of(request)
-        session, kind = session_of(request), body.get("kind")
+        session, kind, matting = session_of(request), body.get("kind"), body.get("matting") is True
         if kind not in ("map", "cutout"):
             raise Refused("`kind` is map or cutout.", "No such file")
 
         def content() -> bytes:
             asked = self.asked(body, session)
-            view = self.endpoints.requests.view(asked, session)
-            return map_file(view) if kind == "map" else cutout_file(view, asked.photo)
+            saliency = saliency_of(self.endpoints.requests.view(asked, session), matting)
+            return map_file(saliency) if kind == "map" else cutout_file(saliency, asked.photo)
 
         return Response(await self.jobs.run(request, "file", content), media_type="image/png")
 

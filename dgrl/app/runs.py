@@ -10,6 +10,7 @@ from dgrl.app.zero_gpu import CALL_SECONDS, PASS_SECONDS, is_lent, on_gpu
 from dgrl.figures import fit
 from dgrl.images import RGB
 from dgrl.model import DGRL
+from dgrl.network.config import DGRLConfig
 from dgrl.running.precision import Precision, in_use, settle_precision
 from dgrl.taps import Edit
 from dgrl.trace import Trace
@@ -65,6 +66,10 @@ class Networks(Mapping[str, DGRL]):
 
     def __len__(self) -> int:
         return len(self._models)
+
+    def config(self, name: str) -> DGRLConfig:
+        """Settings of a network. It need not be on a GPU that is borrowed."""
+        return self._models[name].config
 
     def in_use(self, name: str) -> str:
         """Device and precision of a network that has been used, in words."""

@@ -112,6 +112,7 @@ export function picker(label, chosen) {
  */
 export function download(href, name) {
   const link = make("a", { href, download: name });
+  link.addEventListener("click", (event) => event.stopPropagation()); // else an open menu closes
   document.body.append(link);
   link.click();
   link.remove();

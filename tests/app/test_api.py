@@ -87,6 +87,45 @@ def test_the_cut_out_is_the_photo_with_the_map_as_transparency(
     assert Path(whole).name == "wide_cutout.png"
 
 
+@pytest.mark.parametrize("given", [{"box": [20, 10, 90, 80]}, {"point": [100, 60]}, {"point": [3, 110]}])
+def test_a_prompt_is_that_of_the_library(
+    client: Client, served: Served, photo_files: dict[str, Path], given: dict[str, list[int]]
+) -> None:
+    saliency, cut, found = call(client, "/detect", photo_files["wide"], **given)
+    expected = served.network.detect(photo_files["wide"], **{name: tuple(at) for name, at in given.items()})
+    assert np.abs(expected - served.network.detect(photo_files["wide"])).max() > 0.02
+    np.testing.assert_allclose(np.asarray(Image.open(saliency)) / 255, expected, atol=0.01)
+    np.testing.assert_allclose(np.asarray(Image.open(cut))[:, :, 3] / 255, expected, atol=0.01)
+    assert found["share"] == pytest.approx((expected > 0.5).mean(), abs=0.01)
+
+
+def test_matting_is_that_of_the_library(client: Client, served: Served, photo_files: dict[str, Path]) -> None:
+    photo = photo_files["wide"]
+    saliency, cut, _ = call(client, "/detect", photo, matting=True)
+    expected = np.asarray(to_grey(served.network.detect(photo, matting=True)), int)
+    assert np.abs(np.asarray(to_grey(served.network.detect(photo)), int) - expected).max() > 5
+    assert np.abs(np.asarray(Image.open(saliency), int) - expected).max() <= 2
+    np.testing.assert_array_equal(np.asarray(Image.open(cut))[:, :, 3], np.asarray(Image.open(saliency)))
+
+
+NOT_PROMPTS: dict[str, tuple[dict[str, Any], str]] = {
+    "both": ({"box": [0, 0, 9, 9], "point": [3, 3]}, "give box or point, not both"),
+    "three edges": ({"box": [0, 0, 9]}, "list of 4 numbers"),
+    "words": ({"point": ["a", "b"]}, "list of 2 numbers"),
+    "no list": ({"point": 3}, "list of 2 numbers"),
+    "no area": ({"box": [9, 9, 9, 20]}, "has no area"),
+    "outside": ({"point": [200, 5]}, "outside the photo of 200×120 pixels"),
+    "no weight maps": ({"box": [0, 0, 9, 9], "checkpoint": "other"}, "takes no prompt"),
+}
+
+
+@pytest.mark.parametrize("name", NOT_PROMPTS)
+def test_what_is_no_prompt_gets_one_clear_sentence(client: Client, photo_files: dict[str, Path], name: str) -> None:
+    given, said = NOT_PROMPTS[name]
+    with pytest.raises(AppError, match=said):
+        call(client, "/detect", photo_files["wide"], **given)
+
+
 def test_a_transparent_photo_stays_transparent(client: Client, tmp_path: Path) -> None:
     pixels = np.dstack([draw_photo(60, 80)[0], np.zeros((60, 80), np.uint8)])
     pixels[20:40, 20:60, 3] = 150

@@ -119,6 +119,7 @@ function started() {
     measure: true,
     report: true,
     survey: false,
+    matting: false,
   };
   const checkpoints = [
     { name: "small", steps: 2 },

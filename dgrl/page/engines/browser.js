@@ -48,7 +48,7 @@ export class BrowserEngine {
     this.kind = "browser";
     this.base = new URL(base, document.baseURI).href;
     const works = { passes: true, upload: true, measure: true };
-    this.capabilities = { ...works, methods: ["occlusion"], report: false, survey: false };
+    this.capabilities = { ...works, methods: ["occlusion"], report: false, survey: false, matting: false };
     this.photos = { add: (/** @type {Blob} */ blob, /** @type {string} */ name) => this.addPhoto(blob, name) };
     /** Photos by name: a promise of their pixels. @type {Map<string, Promise<Pixels>>} */
     this.pixels = new Map();
@@ -366,7 +366,7 @@ export class BrowserEngine {
   }
 
   /** @type {Engine["file"]} */
-  async file(request, kind, signal) {
+  async file(request, kind, { signal } = {}) {
     const [pass, photo] = await Promise.all([this.pass(request, { signal }), this.pixelsOf(request.photo)]);
     return cutOut(photo, finalMap(pass), kind);
   }

@@ -38,6 +38,7 @@
  * @property {boolean} measure
  * @property {boolean} report a zip file with every number and picture
  * @property {boolean} survey
+ * @property {boolean} matting files with edges as fine as the photo's own
  */
 
 /**
@@ -88,7 +89,8 @@
  *   => Promise<Explanation>} explain
  * @property {(request: Request, mask: Blob, options: {stretch: boolean, signal?: AbortSignal}) => Promise<Scores>} measure
  * @property {(request: Request, signal?: AbortSignal) => Promise<{url: string, name: string}>} report
- * @property {(request: Request, kind: "map" | "cutout", signal?: AbortSignal) => Promise<Blob>} file PNG in the photo's size
+ * @property {(request: Request, kind: "map" | "cutout", options?: {matting?: boolean, signal?: AbortSignal}) => Promise<Blob>} file PNG
+ *   in the photo's size
  */
 
 /** @typedef {"offline" | "photo-gone" | "refused" | "aborted"} ErrorKind */

@@ -141,8 +141,8 @@ export class KernelEngine {
   };
 
   /** @type {Engine["file"]} */
-  async file(request, kind, signal) {
-    const { buffer } = await this.ask("file", { request, kind }, { signal });
+  async file(request, kind, { matting = false, signal } = {}) {
+    const { buffer } = await this.ask("file", { request, kind, matting }, { signal });
     return new Blob([buffer], { type: "image/png" });
   }
 

@@ -39,6 +39,7 @@ export class ServerEngine {
       measure: true,
       report: true,
       survey: false,
+      matting: true,
     };
     this.photos = { add: this.add.bind(this) };
     /** @type {Map<string, string>} reference on the server, by name */
@@ -170,11 +171,11 @@ export class ServerEngine {
   /**
    * @param {Request} request
    * @param {"map" | "cutout"} kind
-   * @param {AbortSignal} [signal]
+   * @param {{matting?: boolean, signal?: AbortSignal}} [options]
    * @returns {Promise<Blob>}
    */
-  async file(request, kind, signal) {
-    return (await this.ask("file", request, { kind }, signal)).blob();
+  async file(request, kind, { matting = false, signal } = {}) {
+    return (await this.ask("file", request, { kind, matting }, signal)).blob();
   }
 
   /**

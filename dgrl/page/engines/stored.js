@@ -27,7 +27,15 @@ export class StoredEngine {
     /** @type {"stored"} */
     this.kind = "stored";
     this.stored = stored;
-    this.capabilities = { passes: false, upload: false, methods: [], measure: false, report: false, survey: false };
+    this.capabilities = {
+      passes: false,
+      upload: false,
+      methods: [],
+      measure: false,
+      report: false,
+      survey: false,
+      matting: false,
+    };
     this.photos = { add: async () => refuse() };
     /** @type {Map<Stored, Promise<Pass>>} */
     this.passes = new Map();

@@ -21,16 +21,27 @@ export function mountSave(store, loader) {
     title: "Every number and picture, and this page as one file",
   });
   const picture = button("This picture (PNG)", () => view(), { title: "What the stage shows now" });
+  const matting = make("input", { type: "checkbox", "data-testid": "save-matting" });
+  const fine = make(
+    "label",
+    {
+      class: "check",
+      title: "Solves for edges as fine as the photo’s own, such as hair and thin lines. Takes some seconds.",
+    },
+    matting,
+    " Fine edges",
+  );
   const said = make("p", { class: "quiet", role: "status" });
   const element = make(
     "details",
     { class: "save" },
     summary,
-    make("div", { class: "menu" }, cutout, map, picture, zip, said),
+    make("div", { class: "menu" }, cutout, map, fine, picture, zip, said),
   );
   closeOutside(element);
   store.subscribe(({ capabilities, loading }) => {
     zip.hidden = !capabilities.report;
+    fine.hidden = !capabilities.matting;
     cutout.disabled = map.disabled = !!loading;
   });
 
@@ -56,8 +67,9 @@ export function mountSave(store, loader) {
   /** @param {"map" | "cutout"} kind */
   function keep(kind) {
     const asked = request();
-    work("Making the file …", async () => {
-      const blob = await loader.engine.file(asked, kind);
+    const fineEdges = !fine.hidden && matting.checked;
+    work(fineEdges ? "Solving for the edges …" : "Making the file …", async () => {
+      const blob = await loader.engine.file(asked, kind, { matting: fineEdges });
       const url = URL.createObjectURL(blob);
       download(url, `${asked.photo}${kind === "cutout" ? "_cutout" : ""}.png`);
       setTimeout(() => URL.revokeObjectURL(url), 10_000);
