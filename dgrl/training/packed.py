@@ -3,11 +3,11 @@
     python -m dgrl.training.packed pack --images DIR --masks DIR [--without LIST] --out PACKED
     python -m dgrl.training.packed train PACKED --out RUN --minutes 9
 
-Pictures stay as bytes in the GPU's memory and are augmented there, so that no processor has to keep up. Batches have
-sizes from `SIZES`, time steps are all trained, weights are averaged, the learning rate follows a cosine over the time.
+Pictures stay as bytes in the GPU's memory and are augmented there, so that no processor has to keep up. Pages of text
+are drawn among them before the time begins. Batches have sizes from `SIZES`, time steps are all trained, weights are
+averaged, the learning rate follows a cosine over the time.
 """
 
-import copy
 import json
 import math
 import time
@@ -20,14 +20,17 @@ import torch
 import typer
 from torch import Tensor
 from torch.nn import functional as F
+from torchvision.transforms import v2
 
 from dgrl.commands.data import Images, Masks, Without, pairs_of
 from dgrl.data.augment_batch import augmented
 from dgrl.data.packed import pack, unpack
+from dgrl.data.text_pages import draw_page
 from dgrl.model import DGRL
+from dgrl.training.averaging import MovingAverage, averaged
 from dgrl.training.checkpoints import TrainingError
 from dgrl.training.config import TrainingConfig
-from dgrl.training.loop import make_optimiser
+from dgrl.training.loop import fastest, make_optimiser
 from dgrl.training.named import NOTHING, named
 from dgrl.training.stages import TrainingStage, make_stage
 
@@ -36,6 +39,7 @@ SIZES = (288, 320, 352, 384, 416)
 RECIPE = TrainingConfig(
     batch_size=48,
     named_share=0.4,
+    page_share=0.03,
     step_growth=3.0,
     attention_weight=0.15,
     attention_spread=0.3,
@@ -43,8 +47,8 @@ RECIPE = TrainingConfig(
     learning_rate=4e-4,
     backbone_learning_rate=1e-4,
     teacher_weight=0.3,
+    ema=0.998,
 )
-EMA_DECAY = 0.998
 CHECKPOINT_SECONDS = 120.0
 MOST_SKIPPED = 20
 """Updates in a row whose gradient is not finite, after which a run ends."""
@@ -80,7 +84,8 @@ def train_command(
     """Train RLN from a checkpoint until the time is over."""
     config = TrainingConfig(**(vars(RECIPE) | {"batch_size": batch_size, "teacher": teacher, "seed": seed}))
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    images, masks = unpack(packed, device)
+    torch.manual_seed(seed)
+    images, masks = with_pages(*unpack(packed, device), config.page_share)
     train_packed(DGRL.from_pretrained(weights), images, masks, out, config, 60 * minutes, max_updates)
 
 
@@ -115,15 +120,15 @@ def train_packed(
     torch.manual_seed(config.seed)
     stage = make_stage(model.to(images.device), config).to(memory_format=torch.channels_last)
     optimiser = make_optimiser(stage, config)
-    average = copy.deepcopy(model.rln)
+    average = MovingAverage(stage, config.ema)
     start = saved = time.monotonic()
     skipped = in_a_row = 0
-    with (out / "log.jsonl").open("a", encoding="utf-8") as log:
+    with (out / "log.jsonl").open("a", encoding="utf-8") as log, fastest(images.device):
         for number, chosen in enumerate(orders(len(images), config.batch_size), start=1):
             passed = (time.monotonic() - start) / seconds if seconds else 1.0
             share = min(1.0, max(passed, number / max_updates if max_updates else 0.0))
             loss, done = update(stage, optimiser, share, batch_of(images, masks, chosen, config, sizes))
-            follow(average, model.rln)
+            average.update()
             skipped, in_a_row = skipped + (not done), 0 if done else in_a_row + 1
             if in_a_row == MOST_SKIPPED:
                 raise TrainingError(f"{in_a_row} updates in a row were skipped: their gradients are not finite")
@@ -136,14 +141,30 @@ def train_packed(
                 log.flush()
             if now - saved > CHECKPOINT_SECONDS:
                 saved = now
-                snapshot = copy.deepcopy(model)
-                snapshot.rln.load_state_dict(average.state_dict())
-                snapshot.save_pretrained(out / "checkpoint")
+                with averaged(average):
+                    model.save_pretrained(out / "checkpoint")
             if now - start >= seconds or number == max_updates:
                 break
-    model.rln.load_state_dict(average.state_dict())
+    average.apply()
     model.save_pretrained(out)
     return model.eval()
+
+
+def with_pages(images: Tensor, masks: Tensor, share: float) -> tuple[Tensor, Tensor]:
+    """Return a data set with drawn pages of text at its end, whose masks are empty; without them they pass for objects.
+
+    Args:
+        images: (N, 3, S, S) uint8.
+        masks: (N, 1, S, S) uint8.
+        share: the pages' share of the result, below 1; the pages follow PyTorch's current random state.
+    """
+    count = round(len(images) * share / (1 - share))
+    if not count:
+        return images, masks
+    side = images.shape[-1]
+    pages = torch.stack([v2.functional.resize(draw_page(side), [side, side]) for _ in range(count)])
+    empty = masks.new_zeros(count, *masks.shape[1:])
+    return torch.cat([images, pages.to(images.device)]), torch.cat([masks, empty])
 
 
 def orders(count: int, batch_size: int) -> Iterator[Tensor]:
@@ -177,13 +198,6 @@ def another_of(pictures: Tensor, objects: Tensor, index: int) -> tuple[Tensor, T
     """Return a picture and its mask drawn at random from a batch, another one than `index` if there is any."""
     other = (index + 1 + int(torch.randint(max(1, len(pictures) - 1), ()))) % len(pictures)
     return pictures[other], objects[other]
-
-
-@torch.no_grad()
-def follow(average: torch.nn.Module, trained: torch.nn.Module) -> None:
-    """Move the averaged weights towards those after an update."""
-    for kept, now in zip(average.parameters(), trained.parameters(), strict=True):
-        kept.lerp_(now, 1 - EMA_DECAY)
 
 
 def update(

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,13 +13,14 @@ import pytest
 import torch
 
 from dgrl import DGRL
+from dgrl.checkpoint import SHIPPED_WEIGHTS
 from dgrl.data.augment_batch import augmented, crops
 from dgrl.data.packed import pack, unpack
 from dgrl.data.pairs import DataError
 from dgrl.training import packed
 from dgrl.training.checkpoints import TrainingError
 from dgrl.training.named import NOTHING
-from dgrl.training.packed import RECIPE, batch_of, orders, train_packed
+from dgrl.training.packed import RECIPE, batch_of, orders, train_packed, with_pages
 from tests.helpers.networks import TRAINED, disc, write_pairs
 
 ROOT = Path(__file__).parents[2]
@@ -89,6 +91,24 @@ def test_batches_hold_prompts_as_often_as_asked_at_a_drawn_size(shards):
     assert seen == {32, 64}
 
 
+def test_pages_of_text_join_the_pictures_and_never_hold_an_object(shards):
+    images, masks = unpack(shards[1], CPU)
+    torch.manual_seed(0)
+    more, shapes = with_pages(images, masks, 0.25)
+    assert len(more) == len(shapes) == 16
+    assert more.dtype == shapes.dtype == torch.uint8
+    torch.testing.assert_close(more[:12], images)
+    pages = more[12:].float()
+    assert pages.flatten(1).std(1).min() > 10, "words are on them"
+    assert not torch.equal(pages[0], pages[1])
+    assert not shapes[12:].any()
+    assert with_pages(images, masks, 0.0)[0] is images
+    config = packed.TrainingConfig(**(vars(RECIPE) | {"named_share": 1.0}))
+    _, wanted, given, _ = batch_of(more, shapes, torch.arange(12, 16), config, (64,))
+    assert not wanted.any(), "nor when another picture's object could be named"
+    assert (given == NOTHING).all()
+
+
 def test_ten_updates_change_rln_alone_and_leave_checkpoint_log_and_network(shards, monkeypatch, tmp_path):
     monkeypatch.setattr(packed, "CHECKPOINT_SECONDS", 0.0)
     images, masks = unpack(shards[1], CPU)
@@ -121,6 +141,22 @@ def test_training_ends_by_the_clock(shards, tmp_path):
     config = packed.TrainingConfig(**(vars(RECIPE) | {"batch_size": 4}))
     train_packed(DGRL(TRAINED), images, masks, tmp_path / "run", config, 0.5, sizes=(96,))
     assert (tmp_path / "run" / "model.safetensors").is_file()
+
+
+@pytest.mark.slow
+def test_the_script_leaves_out_what_chooses_the_recipe_and_what_checks_the_choice(tmp_path):
+    lists = [(SHIPPED_WEIGHTS / name).read_text().split() for name in ("validation_DUTS-TR.txt", "check_DUTS-TR.txt")]
+    assert [len(set(names)) for names in lists] == [400, 200]
+    kept_out = {stem for names in lists for stem in names}
+    assert len(kept_out) == 600, "no picture is in both"
+    pairs = write_pairs(tmp_path / "drawn", 3)
+    for stem in kept_out:
+        for path in (pairs[0].image, pairs[0].mask):
+            shutil.copy(path, path.with_stem(stem))
+    script = [ROOT / "scripts/train-on-gpu.sh", "pack", tmp_path / "drawn", tmp_path / "packed", "--side", "64"]
+    environment = os.environ | {"PYTHON": sys.executable, "PYTHONPATH": str(ROOT)}
+    subprocess.run(list(map(str, script)), check=True, env=environment, cwd=ROOT)
+    assert len(unpack(tmp_path / "packed", CPU)[0]) == 3
 
 
 @pytest.mark.slow
