@@ -1,14 +1,15 @@
-"""Measure the parts of the network: `python -m benchmarks.parts DATA [--weights W] [--only LIST] [--count N]`.
+"""Measure the parts of the network: `python -m benchmarks.parts [DATA] [--weights W] [--only LIST] [--count N]`.
 
 DATA holds `image` and `mask`. Parts are removed or changed one at a time, and the error of the result is measured, in
 the whole picture and within 3 pixels of the true contour. The effects of the ten experiments (`dgrl.experiments`) are
-measured on the same pictures. Prints Markdown tables; `--json FILE` writes the numbers that the experiments quote.
+measured on the same pictures. Prints Markdown tables; `--json FILE` writes the numbers that the experiments quote, and
+without DATA renews in FILE those that they measure on their own photos.
 """
 
 import argparse
 import itertools
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -250,11 +251,7 @@ def print_tables(model: DGRL, pairs: Sequence[Pair], refine: bool, data: str = "
         moment = first_moments(model, pairs)
         print(f"\nKernels' first moment where RLN's map is between {EDGE[0]} and {EDGE[1]}, median: {moment:.2f} px")
     experiments = measure_experiments(model, pairs, refine) if model.config.context else {}
-    photos: dict[str, Numbers] = {}
-    for experiment in EXPERIMENTS:
-        if experiment.key in experiments:
-            passes = experiment.passes(model)
-            photos[experiment.key] = (experiment.measure(passes) or {}) | experiment.place(passes)
+    photos = measure_photos(model, experiments)
     rows = [
         [
             BY_KEY[key].title,
@@ -267,6 +264,15 @@ def print_tables(model: DGRL, pairs: Sequence[Pair], refine: bool, data: str = "
     print(f"\n{len(pairs)} pictures; mean absolute error, maps not stretched")
     rounded = {name: {kind: round(float(value), 4) for kind, value in ratios.items()} for name, ratios in times.items()}
     return Sizes(data, experiments, photos, rounded, explained_cells(model) if experiments else [])
+
+
+def measure_photos(model: DGRL, keys: Iterable[str]) -> dict[str, Numbers]:
+    """Measure each experiment on its own photo, and find the place that it shows there."""
+    photos: dict[str, Numbers] = {}
+    for key in keys:
+        passes = BY_KEY[key].passes(model)
+        photos[key] = (BY_KEY[key].measure(passes) or {}) | BY_KEY[key].place(passes)
+    return photos
 
 
 def explained_cells(model: DGRL) -> list[list[float]]:
@@ -305,15 +311,22 @@ def chosen_pairs(data: Path, only: Path | None, count: int) -> list[Pair]:
 def main() -> None:
     """Measure and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", type=Path, metavar="DATA")
+    parser.add_argument("data", type=Path, metavar="DATA", nargs="?")
     parser.add_argument("--weights", help="folder of weights; default: shipped")
     parser.add_argument("--only", type=Path, help="list of stems")
     parser.add_argument("--count", type=int, default=100, help="how many pictures, evenly spaced; 0 for all")
     parser.add_argument("--no-refine", action="store_true", help="measure RLN's last map: quicker")
     parser.add_argument("--json", type=Path, help="write what the experiments quote, e.g. to parts.json of the weights")
     options = parser.parse_args()
-    pairs = chosen_pairs(options.data, options.only, options.count)
+    if options.data is None and options.json is None:
+        parser.error("give DATA, or --json FILE to renew the numbers of the experiments' photos")
     model, _ = load_model(options.weights, precision="fp32")
+    if options.data is None:
+        sizes = Sizes.load(options.json)
+        sizes = replace(sizes, photos=measure_photos(model, sizes.photos), cells=explained_cells(model))
+        sizes.save(options.json)
+        return
+    pairs = chosen_pairs(options.data, options.only, options.count)
     print()  # end the line that names the device
     sizes = print_tables(model, pairs, refine=not options.no_refine, data=options.data.name)
     if options.json:

@@ -85,6 +85,8 @@ def flattening(passes: Passes) -> Numbers | None:
     before, after = passes.last(), passes.last(FLAT)
     return {
         "effect": float((before - after)[found].mean()),
+        "object_before": float(before[found].mean()),
+        "object": float(after[found].mean()),
         "outside": float((after - before)[~found].mean()),
         "change": float(np.abs(after - before).mean()),
     }

@@ -128,7 +128,7 @@ class Experiment:
         painted, other: for those that choose an object, where it is, and where the other one is.
         cell: explain the coarse attention cell with the largest weight, by Occlusion.
         refines: the effect is BRN's.
-        variants: rows of the table of parts that the answer quotes.
+        variants: rows of the table of parts that the answer quotes, and what the answer calls them.
     """
 
     key: str
@@ -148,7 +148,7 @@ class Experiment:
     other: Ellipse | None = None
     cell: bool = False
     refines: bool = False
-    variants: tuple[str, ...] = ()
+    variants: tuple[tuple[str, str], ...] = ()
 
     @property
     def path(self) -> Path:
@@ -187,30 +187,32 @@ class Experiment:
         """Say what happened on a picture, with its numbers."""
         return self.told.format(**numbers)
 
-    def answer(self, here: Numbers, sizes: Sizes | None) -> str:
-        """Say what happened, how large that is here and over a data set, and what one would expect."""
-        return f"{self.happened(here)} {self.size(here, sizes)} {self.story}"
-
     def size(self, here: Numbers, sizes: Sizes | None) -> str:
-        """Say how large the effect is here and over a data set, and whether that is what one would expect."""
+        """Say how large the effect is here and over a data set, and what that leaves to say (`remarks`)."""
         told = f"Here {self.unit.told(here['effect'])}"
         if sizes is None or self.key not in sizes.experiments:
             return f"{told}. With this checkpoint it was not measured over a data set."
         over = sizes.experiments[self.key]["effect"]
         told += f"; the median of {over.pictures} pictures of {sizes.data} is {self.unit.told(over.median)}."
-        usual, this = self.verdict(over.median), self.verdict(here["effect"])
+        return " ".join([told, *self.remarks(here, sizes)])
+
+    def remarks(self, here: Numbers, sizes: Sizes) -> list[str]:
+        """Say whether the data set's pictures behave as expected and as this photo does, and what the part is worth."""
+        remarks = []
+        usual, this = self.verdict(sizes.experiments[self.key]["effect"].median), self.verdict(here["effect"])
         if usual:
-            told += f" On most pictures it is different: {self.choices[usual]}."
+            remarks.append(f"On most pictures it is different: {self.choices[usual]}.")
         if this != usual:
-            told += f" This photo is an exception: {self.choices[this]}."
-        costs = [(name, sizes.variants[name]["error"] - 1) for name in self.variants if name in sizes.variants]
-        told += "".join(f" Against true masks ({name}), the error {changes(share)}." for name, share in costs)
-        return told
+            remarks.append(f"This photo is an exception: {self.choices[this]}.")
+        costs = [f"{name} {changes(sizes.variants[row])}" for row, name in self.variants if row in sizes.variants]
+        if costs:
+            remarks.append(f"Error against true masks: {', '.join(costs)}.")
+        return remarks
 
 
-def changes(share: float) -> str:
-    """Write a change of the error in words: "rises by 31 %"."""
-    return f"{'rises' if share >= 0 else 'falls'} by {abs(share):.0%}".replace("%", " %")
+def changes(variant: dict[str, float]) -> str:
+    """Write the change of a variant's error: "+31 %"."""
+    return f"{round(100 * (variant['error'] - 1)) or 0:+d} %"
 
 
 def zoom_of(trace: Trace, near: Numbers) -> Numbers:

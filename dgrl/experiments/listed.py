@@ -16,11 +16,12 @@ EXPERIMENTS = (
     Experiment(
         key="narrowing",
         title="Attention narrows from look to look",
-        photo="otters",
+        photo="tulips",
         question="The network looks three times at the same photo. Where does its attention go?",
         choices=("more of it goes to the object", "it stays where it was", "less of it goes to the object"),
         story="Each look knows what the look before attended to, so it can attend better.",
-        told="At look 1, {first:.0%} of all attention lies on the object; at the last look, {last:.0%}.",
+        told="On average over the three levels, {first:.0%} of the attention lies on the object at look 1, and "
+        "{last:.0%} at the last look.",
         measure=effects.narrowing,
         unit=POINTS,
         least=0.03,
@@ -29,30 +30,32 @@ EXPERIMENTS = (
     Experiment(
         key="levels",
         title="Fine, medium and coarse attention",
-        photo="raccoon",
+        photo="dragonfly",
         question="Attention is computed from fine, medium and coarse features. Do the three look at the same places?",
-        choices=("no, each looks elsewhere", "yes, they are alike", "they are each other's opposite"),
-        story="Fine features show edges and texture, coarse ones whole things.",
+        choices=("only in part", "yes, they are alike", "no, they are opposites"),
+        story="Fine features show edges and texture, coarse ones whole objects. The effect is one minus the "
+        "correlation of the fine and the coarse map.",
         told="Half of the attention lies on {conv3:.0%} of the fine cells, {conv4:.0%} of the medium and {conv5:.0%} "
-        "of the coarse ones. One minus the correlation of fine and coarse is {effect:.2f}.",
+        "of the coarse ones.",
         measure=effects.levels_differ,
         unit=PERCENT,
-        least=0.2,
+        least=0.1,
         show=Show(frames=(Frame("conv3", "fine"), Frame("conv4", "medium"), Frame("conv5", "coarse"))),
     ),
     Experiment(
         key="flat",
         title="Without attention",
-        photo="spices",
+        photo="osprey",
         question="Let attention be the same everywhere. What happens to the object?",
         choices=("it fades: attention held it", "hardly anything", "it stands out more"),
         story="Attention is there to favour the object over its surroundings (section 3.2 of the paper).",
-        told="On the object the prediction falls by {effect:.1%}; elsewhere it changes by {outside:+.1%}.",
+        told="On the object the prediction goes from {object_before:.2f} to {object:.2f}; elsewhere it changes by "
+        "{outside:+.3f}.",
         measure=effects.flattening,
         unit=POINTS,
         least=0.01,
         second=FLAT,
-        variants=("weight maps flat, all",),
+        variants=(("weight maps flat, all", "without attention"),),
         show=Show(
             frames=(Frame("prediction", "with attention"), Frame("prediction", "without attention", slot=1)),
         ),
@@ -63,7 +66,7 @@ EXPERIMENTS = (
         photo="kitten-and-coffee",
         question="Two photos side by side. We paint all attention over the kitten. What does the network find?",
         choices=("the kitten, and not the cup", "the same as before", "less of the kitten"),
-        story="If attention decides, the network finds what it is told to look at.",
+        story="If attention decides, the network finds the object that it attends to.",
         told="On the kitten the prediction goes from {painted_before:.2f} to {painted:.2f}, on the cup from "
         "{other_before:.2f} to {other:.2f}.",
         measure=effects.obeying,
@@ -88,7 +91,7 @@ EXPERIMENTS = (
             "memory makes no difference",
             "cutting the memory helps them",
         ),
-        story="What one look attended to is all that the next one is told. Without memory, each look is the first.",
+        story="Memory passes what one look attended to on to the next. Without memory, each look is the first.",
         told="With memory the last prediction is {painted:.2f} on the bird and {other:.2f} on the raccoon; with memory "
         "cut, {painted_cut:.2f} and {other_cut:.2f}.",
         measure=effects.remembering,
@@ -96,7 +99,7 @@ EXPERIMENTS = (
         least=0.1,
         first=painted_at(OSPREY.places, 0),
         second=painted_at(OSPREY.places, 0, cut=True),
-        variants=("feedback cut, all",),
+        variants=(("feedback cut, all", "memory cut"),),
         show=Show(frames=(Frame("result", "with memory"), Frame("result", "memory cut", slot=1)), own="brush"),
         painted=OSPREY,
         other=RACCOON,
@@ -108,24 +111,23 @@ EXPERIMENTS = (
         question=f"The network was trained with three looks. We give it {MORE} more. Does its prediction still change?",
         choices=("yes", "hardly: it has settled", "it changes back"),
         story="A recurrent network can go on for as long as one likes; whether it settles is another question.",
-        told="In the additional looks the prediction changes by {effect:.1%} on average; in the last trained look it "
-        "changed by {last:.1%}.",
+        told="The additional looks change {effect:.1%} of the prediction, the last trained look {last:.1%}.",
         measure=effects.going_on,
         unit=POINTS,
         least=0.01,
         first=Setting(steps=2 + MORE, name=f"{MORE} looks more"),
-        variants=("T = 0", "T = 1", "T = 3", "T = 4"),
+        variants=(("T = 0", "1 look"), ("T = 1", "2 looks"), ("T = 3", "4 looks"), ("T = 4", "5 looks")),
         show=Show(frames=tuple(Frame("prediction", f"look {step + 1}", step) for step in range(LOOKS + MORE))),
     ),
     Experiment(
         key="pixel",
         title="One pixel, worked out",
         photo="coffee",
-        question="Sharpening (BRN) computes each pixel anew from its neighbours, with a kernel of its own. By how much "
+        question="Sharpening (BRN) computes each pixel from its neighbours, with one kernel per pixel. By how much "
         "does it change the pixel that it changes most?",
         choices=("so much that it changes sides", "less than that", "not at all"),
-        story="BRN receives a map rounded to 0 or 1, so a pixel whose neighbours disagree can change sides. The value "
-        "is σ(F − B) with F = Σ v · s and B = Σ v · (1 − s); all numbers of both sums are on the right.",
+        story="BRN receives a map rounded to 0 or 1. The new value is σ(F − B) with F = Σ v · s and B = Σ v · (1 − s); "
+        "all numbers of both sums are on the right.",
         told="The pixel goes from {prior:.3f} to {refined:.3f}.",
         measure=effects.one_pixel,
         unit=POINTS,
@@ -141,16 +143,16 @@ EXPERIMENTS = (
     Experiment(
         key="leaning",
         title="Which side edge pixels copy from",
-        photo="kitten",
+        photo="otters",
         question="A pixel on an outline has the object on one side only. From which side does its kernel copy?",
         choices=("more from its own side", "from both alike", "more from the other side"),
         story="A pixel should take its value from neighbours on its own side, not across the outline.",
-        told="Along the outline kernels lean {effect:+.2f} pixels towards their own side. Their centres of mass lie "
-        "{edge:.2f} pixels from their pixel there, and {elsewhere:.2f} pixels elsewhere (medians).",
+        told="Along the outline kernels lean {effect:.2f} pixels towards their own side. An arrow, drawn much "
+        "longer than it is, points to the centre of what its kernel copies.",
         measure=effects.leaning,
         unit=PIXELS,
         least=0.05,
-        show=Show(map="photo", zoom=True, arrows=True),
+        show=Show(map="result", zoom=True, arrows=True),
         refines=True,
     ),
     Experiment(
@@ -167,7 +169,7 @@ EXPERIMENTS = (
         least=0.05,
         second=MEAN_KERNEL,
         refines=True,
-        variants=("one mean kernel", "no BRN"),
+        variants=(("one mean kernel", "one average kernel"), ("no BRN", "no sharpening")),
         show=Show(
             frames=(
                 Frame("prior", "no sharpening"),
@@ -180,7 +182,7 @@ EXPERIMENTS = (
     Experiment(
         key="cell",
         title="What caused this attention?",
-        photo="otters",
+        photo="osprey",
         question="One coarse cell of the last look has the most attention. We blur the object, then everything else. "
         "Which makes that attention fall?",
         choices=("blurring the object", "neither", "blurring the object makes it rise"),
@@ -189,7 +191,7 @@ EXPERIMENTS = (
         "{rest:.0%}.",
         measure=effects.hiding,
         unit=PERCENT,
-        least=0.1,
+        least=0.05,
         show=Show(
             frames=(Frame("conv5", "coarse attention, last look"), Frame("explanation", "what caused it")), own="none"
         ),

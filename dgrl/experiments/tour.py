@@ -9,10 +9,11 @@ from PIL import Image
 
 from dgrl.data.masks import HALF
 from dgrl.edit_fields import LONGEST_MASK, write_mask
+from dgrl.experiments.effects import Numbers
 from dgrl.experiments.experiment import ZOOM, Experiment, as_scene
 from dgrl.experiments.listed import EXPERIMENTS
 from dgrl.experiments.passes import Setting
-from dgrl.experiments.sizes import Sizes
+from dgrl.experiments.sizes import Sizes, Spread
 from dgrl.prompts import SHARE, BoxPrompt, MaskPrompt
 from dgrl.taps import BLOCKS, COEFFICIENTS, EVERY, LEVELS, Edit, Mean, Paint, Scale, feedback_name, weight_map_name
 
@@ -34,35 +35,32 @@ def described(experiment: Experiment, sizes: Sizes | None) -> dict[str, Any]:
     """Describe one experiment."""
     here = {} if sizes is None else sizes.photos.get(experiment.key, {})
     over = None if sizes is None else sizes.experiments.get(experiment.key, {}).get("effect")
-    scale = experiment.unit.scale
-    measured = over is not None and bool(over.values)
     return {
         "key": experiment.key,
         "title": experiment.title,
         "question": experiment.question,
         "choices": list(experiment.choices),
         "right": experiment.verdict(here["effect"]) if here else 0,
-        "answer": answer(experiment, sizes),
+        "answer": experiment.happened(here) if here else "With this checkpoint the effect was not measured.",
+        "story": " ".join([experiment.story, *(experiment.remarks(here, sizes) if sizes and here and over else ())]),
         "show": scene(experiment, here),
-        "sizes": {
-            "unit": experiment.unit.word,
-            "here": here["effect"] * scale if here else None,
-            "values": [value * scale for value in over.values] if over is not None else [],
-            "data": sizes.data if sizes is not None else "",
-        }
-        if measured
-        else None,
+        "sizes": distribution(experiment, here, over, sizes.data) if sizes and over and over.values else None,
         "own": experiment.show.own,
         "explanation": explanation(sizes) if experiment.cell else None,
     }
 
 
-def answer(experiment: Experiment, sizes: Sizes | None) -> str:
-    """Return what happened, with the numbers of the checkpoint's own table, and what one would expect."""
-    here = None if sizes is None else sizes.photos.get(experiment.key)
-    if here is None:
-        return f"{experiment.story} With this checkpoint the effect was not measured."
-    return experiment.answer(here, sizes)
+def distribution(experiment: Experiment, here: Numbers, over: Spread, data: str) -> dict[str, Any]:
+    """Return the effect here and on every picture of the data set, for the page's dot plot."""
+    unit = experiment.unit
+    return {
+        "unit": unit.word,
+        "decimals": unit.decimals,
+        "here": here["effect"] * unit.scale if here else None,
+        "median": over.median * unit.scale,
+        "values": [value * unit.scale for value in over.values],
+        "data": data,
+    }
 
 
 def scene(experiment: Experiment, here: dict[str, float]) -> dict[str, Any]:

@@ -82,4 +82,4 @@ def test_every_experiment_says_how_large_its_effect_is_over_a_data_set():
         spread = SIZES.experiments[experiment.key]["effect"]
         assert spread.low <= spread.median <= spread.high
         assert spread.pictures >= 30
-        assert all(name in SIZES.variants for name in experiment.variants)
+        assert all(row in SIZES.variants for row, _ in experiment.variants)

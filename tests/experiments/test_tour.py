@@ -63,9 +63,9 @@ def test_answers_have_numbers_where_they_were_measured():
     here = {"effect": 0.75, "prior": 0, "refined": 0.75, "x": 3, "y": 7, "zoom_x": 0.1, "zoom_y": 0.2}
     sizes = Sizes("DATA", {"pixel": spread}, {"pixel": here})
     one = next(one for one in tour(sizes) if one["key"] == "pixel")
-    assert "+75.0 percentage points" in one["answer"]
-    assert "3 pictures of DATA" in one["answer"]
-    assert one["sizes"] == {"unit": "percentage points", "here": 75.0, "values": [60.0, 70.0, 80.0], "data": "DATA"}
+    assert one["answer"] == "The pixel goes from 0.000 to 0.750."
+    effects = {"here": 75.0, "median": 70.0, "values": [60.0, 70.0, 80.0]}
+    assert one["sizes"] == {"unit": "percentage points", "decimals": 1, "data": "DATA"} | effects
     assert (one["show"]["x"], one["show"]["y"], one["show"]["pinned"]) == (3, 7, True)
     assert one["show"]["zoom"] == {"x": 0.1, "y": 0.2, "width": 0.2, "height": 0.2}
 

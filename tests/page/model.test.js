@@ -28,6 +28,7 @@ const EXPERIMENTS = ["one", "two"].map((key, i) => ({
   choices: ["a", "b", "c"],
   right: i,
   answer: "",
+  story: "",
   show: {
     slots: [
       { photo: "dog", steps: i ? 4 : null, edits: [] },

@@ -7,7 +7,7 @@ import { outlineOf } from "./found.js";
 /** Arrows along a whole contour, and along the part of it that is zoomed to. */
 const COUNT = 40;
 /** An arrow is this many times as long as the distance between a pixel and its kernel's centre of mass. */
-const LENGTH = 6;
+const LENGTH = 40;
 
 /**
  * The centre of mass of a pixel's kernel, in pixels from the pixel: coefficients count by their size.
@@ -45,7 +45,7 @@ export function arrowsAlong(pass, zoom) {
     .flat()
     .filter(([x = 0, y = 0]) => x >= part.x && x <= part.x + part.width && y >= part.y && y <= part.y + part.height);
   const every = Math.max(1, Math.floor(points.length / COUNT));
-  const scale = LENGTH * Math.max(part.width, part.height, 0.2);
+  const scale = LENGTH * Math.max(part.width, part.height, 0.2); // as long on the screen, zoomed or not
   return points
     .filter((_, i) => i % every === 0)
     .map(([x = 0, y = 0]) => {

@@ -167,7 +167,7 @@ function makeKernel(store) {
   });
   const tabs = choice(
     "Shown",
-    GRIDS.map(([value, text]) => ({ value, text: text.replace(/^.* (?=[vs]$)/, "") })),
+    GRIDS.map(([value, text]) => ({ value, text: text.replace(/^[a-z’ ]+ (?=[vs]$)/, "") })),
     (value) => store.dispatch({ type: "set", changes: { window: value } }),
   );
   const caption = make("caption", {});

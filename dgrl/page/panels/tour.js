@@ -26,7 +26,8 @@ export function mountTour(element, store, { choosePhoto }) {
   const explore = button("Look closer", () => store.dispatch({ type: "view", view: "explore" }), {
     title: "Open this in Explore",
   });
-  const answer = make("p", { class: "answer", role: "status", "data-testid": "tour-answer" });
+  const answer = make("p", { class: "answer" });
+  const story = make("p", { class: "quiet" });
   const sizes = make("div", { class: "sizes" });
   const previous = button("‹ Back", () => go(-1), { "data-testid": "tour-previous" });
   const next = button("Next ›", () => go(1), { "data-testid": "tour-next" });
@@ -35,7 +36,12 @@ export function mountTour(element, store, { choosePhoto }) {
     make("div", { class: "tour-head" }, heading, steps, make("div", { class: "row" }, previous, count, next)),
     question,
     make("div", { class: "row" }, choices, show, own, explore),
-    make("div", { class: "outcome" }, answer, sizes),
+    make(
+      "div",
+      { class: "outcome" },
+      make("div", { role: "status", "data-testid": "tour-answer" }, answer, story),
+      sizes,
+    ),
   );
 
   /** @param {number} by */
@@ -76,23 +82,15 @@ export function mountTour(element, store, { choosePhoto }) {
     write(heading, `${index + 1}. ${experiment.title}`);
     write(count, `${index + 1} / ${experiments.length}`);
     write(question, experiment.question);
-    const order = shuffled(experiment);
-    fill(choices, [experiment.key], () => order.map((at) => choiceOf(store, experiment, at)));
-    [...choices.querySelectorAll("button")].forEach((one, i) => {
-      one.setAttribute("aria-pressed", String(order[i] === choice));
-      one.classList.toggle("right", shown && order[i] === experiment.right);
-      one.classList.toggle("wrong", shown && order[i] === choice && choice !== experiment.right);
-    });
+    drawChoices(store, choices, experiment);
     show.disabled = shown;
     own.hidden = experiment.own === "none" || !shown;
     explore.hidden = !shown;
     previous.disabled = index === 0;
     next.disabled = index === experiments.length - 1;
     next.classList.toggle("primary", shown);
-    const right = experiment.choices[experiment.right] ?? "";
-    const verdict =
-      choice === null ? `The answer: ${right}.` : choice === experiment.right ? "Right:" : `Not quite: ${right}.`;
-    write(answer, shown ? `${verdict} ${experiment.answer}` : "");
+    write(answer, shown ? `${verdictOn(experiment, choice)} ${experiment.answer}` : "");
+    write(story, shown ? experiment.story : "");
     fill(sizes, shown ? experiment.sizes : null, () => (shown && experiment.sizes ? [dotPlot(experiment.sizes)] : []));
   }
 
@@ -113,6 +111,31 @@ function stepOf(store, { key, title }, index) {
     {},
     button(String(index + 1), click, { title, "aria-label": `${index + 1}. ${title}`, "data-testid": `tour-${key}` }),
   );
+}
+
+/**
+ * @param {Store} store
+ * @param {HTMLElement} element
+ * @param {Experiment} experiment
+ */
+function drawChoices(store, element, experiment) {
+  const { choice, shown } = store.state.scene.tour;
+  const order = shuffled(experiment);
+  fill(element, [experiment.key], () => order.map((at) => choiceOf(store, experiment, at)));
+  [...element.querySelectorAll("button")].forEach((one, i) => {
+    one.setAttribute("aria-pressed", String(order[i] === choice));
+    one.classList.toggle("right", shown && order[i] === experiment.right);
+    one.classList.toggle("wrong", shown && order[i] === choice && choice !== experiment.right);
+  });
+}
+
+/**
+ * @param {Experiment} experiment
+ * @param {number | null} choice
+ */
+function verdictOn({ choices, right }, choice) {
+  if (choice === right) return "Right:";
+  return `${choice === null ? "The answer" : "Not quite"}: ${choices[right] ?? ""}.`;
 }
 
 /**
@@ -143,30 +166,32 @@ export function shuffled({ key, choices }) {
  * The effect here among the effects over a data set, a dot for each picture.
  * @param {NonNullable<Experiment["sizes"]>} sizes
  */
-function dotPlot({ unit, here, values, data }) {
+function dotPlot({ unit, decimals, here, median, values, data }) {
   const all = here === null ? values : [...values, here];
   const [low, high] = [Math.min(0, ...all), Math.max(0, ...all)];
   const place = (/** @type {number} */ value) => 10 + (280 * (value - low)) / (high - low || 1);
-  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-  svg.setAttribute("viewBox", "0 0 300 44");
-  svg.setAttribute("role", "img");
-  const sorted = [...values].sort((one, other) => one - other);
-  const median = sorted[Math.floor(sorted.length / 2)] ?? 0;
-  svg.setAttribute(
-    "aria-label",
-    `Effect here ${here?.toFixed(1) ?? "unknown"} ${unit}; median of ${values.length} pictures ${median.toFixed(1)} ${unit}`,
-  );
   /** @type {Map<number, number>} */
   const stacked = new Map();
-  const circles = sorted.map((value) => {
+  const places = values.map((value) => {
     const column = Math.round(place(value) / 5);
     const height = stacked.get(column) ?? 0;
     stacked.set(column, height + 1);
-    return circle(place(value), 28 - 4 * height, 2, "dot");
+    return { x: 5 * column, height };
   });
-  svg.append(line(place(0)), ...circles, ...(here === null ? [] : [circle(place(here), 28, 5, "here")]));
-  const caption = make("figcaption", {}, `● here; small dots: ${values.length} pictures of ${data}; in ${unit}`);
-  return make("figure", { class: "dots" }, /** @type {Node} */ (svg), caption);
+  const between = Math.min(4, 26 / Math.max(...stacked.values()));
+  const written = (/** @type {number} */ value) =>
+    `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(decimals)}${unit === "%" ? " %" : ""}`;
+  const words = `${here === null ? "" : `● here ${written(here)}; `}median of ${values.length} pictures of ${data} ${written(median)}${unit === "%" ? "" : ` ${unit}`}`;
+  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  svg.setAttribute("viewBox", "0 0 300 40");
+  svg.setAttribute("role", "img");
+  svg.setAttribute("aria-label", `Each dot is one picture. ${words}`);
+  svg.append(
+    line(place(0)),
+    ...places.map(({ x, height }) => circle(x, 28 - between * height, 2, "dot")),
+    ...(here === null ? [] : [circle(place(here), 28, 5, "here")]),
+  );
+  return make("figure", { class: "dots" }, /** @type {Node} */ (svg), make("figcaption", {}, words));
 }
 
 /**

@@ -118,7 +118,9 @@ export function makeFrame() {
   function place(state, box) {
     if (!drawn) return;
     drawOverlay(overlay, state, drawn.shown, { zoom: state.scene.zoom ?? WHOLE, box });
-    write(value, valueUnder(state, { ...drawn.shown, layer: drawn.difference ?? drawn.shown.layer })?.text ?? "");
+    const pointed = state.scene.view !== "tour" || state.scene.x >= 0; // else a place that the tour does not speak of
+    const under = pointed ? valueUnder(state, { ...drawn.shown, layer: drawn.difference ?? drawn.shown.layer }) : null;
+    write(value, under?.text ?? "");
   }
 
   return { element, picture, draw, place };

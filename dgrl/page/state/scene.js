@@ -54,9 +54,10 @@
  * @property {string} question
  * @property {string[]} choices
  * @property {number} right index of the right choice
- * @property {string} answer one sentence with the effect's size
+ * @property {string} answer one sentence: what happened, with its numbers
+ * @property {string} story what one would expect, and how the photo and the data set differ from that
  * @property {Record<string, unknown>} show what Show changes in the scene: photo, steps, edits, second, frames …
- * @property {{unit: string, here: number | null, values: number[], data: string} | null} sizes
+ * @property {{unit: string, decimals: number, here: number | null, median: number, values: number[], data: string} | null} sizes
  * @property {"none" | "photo" | "brush" | "box"} own what "on my photo" offers
  * @property {{values: number[], width: number, height: number, limit: number, label: string} | null} explanation of the
  *   experiment about attention's causes, computed beforehand
