@@ -1,17 +1,14 @@
 """The app: a server on `gradio.Server` for the page (`dgrl/page`), for programs and for tools. `launch` starts it.
 
-| file | what it is |
-|---|---|
-| `launching`, `server` | which networks are served and how the server starts; the server around its parts |
-| `page` | the page with its settings and modules, the page about the API, `/health` |
-| `routes`, `jobs`, `photos` | what the page asks for; who waits for what; the photos that it refers to |
-| `endpoints`, `offering`, `gradio_api` | what programs ask for; how it is described; how Gradio offers it |
-| `requests`, `results`, `refusals`, `failures` | a request, checked; its numbers and pictures; why there are none |
-| `passes`, `runs`, `zero_gpu` | recent passes, kept; how one is run; borrowed GPUs |
-| `why`, `measure`, `download` | explanations, scores, the report |
-| `guard`, `addresses`, `payloads`, `fetching` | which requests come through |
-| `files`, `served` | uploads and results, and their deletion |
-| `gradio_internals` | what is read and replaced of Gradio's insides |
+| file | contents | |---|---| | `launching`, `server` | which networks the app offers and how the server starts; the
+server with all its parts | | `page` | the page with its settings and modules, the page about the API, `/health` | |
+`routes`, `jobs`, `photos` | the page's endpoints; queues of their jobs; the photos that requests name | | `endpoints`,
+`offering`, `gradio_api` | the endpoints for programs; their descriptions; how Gradio offers them | | `requests`,
+`results`, `refusals`, `failures` | checked requests; their numbers and pictures; reasons for refusals and errors | |
+`passes`, `runs`, `zero_gpu` | the cache of recent passes; how a pass runs; borrowed GPUs | | `why`, `measure`,
+`download` | explanations, scores, the report | | `guard`, `addresses`, `payloads`, `fetching` | which requests are let
+through | | `files`, `served` | uploads and results, and their deletion | | `gradio_internals` | the internals of Gradio
+that the app reads and replaces |
 """
 
 import os

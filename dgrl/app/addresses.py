@@ -1,10 +1,10 @@
-"""Which of the server's addresses there are: those that the page, programs and tools use, and no others."""
+"""The server's open addresses: those that the page, programs and tools use. All others are closed."""
 
 import re
 
 API = "/gradio_api"
 SESSION = r"[\w-]{1,64}"
-"""The name that a page or a client gives its session."""
+"""Pattern of a session's name."""
 NAME = r"[\w-]{1,64}"
 PAGE_READ = (
     r"/",
@@ -40,16 +40,16 @@ TOOLS = (rf"{API}/mcp(/(schema|sse|http/?|messages/?)?)?",)
 
 
 def is_open(method: str, path: str, tools: bool = False) -> bool:
-    """Whether there is such an address.
+    """Say whether a request may reach an address.
 
     Args:
-        method: of the request.
+        method: the request's method.
         path: without the prefix under which a proxy may have put the app.
         tools: whether the app also serves the Model Context Protocol.
     """
     if tools and _matches(TOOLS, path):
         return True
-    if method == "OPTIONS":  # a browser asks whether it may ask
+    if method == "OPTIONS":  # a browser's preflight request
         return _matches(READ + WRITE, path)
     if method in ("GET", "HEAD"):
         return _matches(READ, path)

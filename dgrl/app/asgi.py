@@ -1,4 +1,4 @@
-"""The types of ASGI, by which servers and applications speak with each other."""
+"""The types of ASGI, the interface between servers and applications."""
 
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any

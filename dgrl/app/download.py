@@ -6,20 +6,20 @@ import zipfile
 from pathlib import Path
 
 from dgrl import __version__
-from dgrl.app.files import visitor_files
+from dgrl.app.files import session_files
 from dgrl.app.runs import View
 from dgrl.report import write_report
 
-PACKED = frozenset({".png", ".npz"})  # packed in themselves
+PACKED = frozenset({".png", ".npz"})  # formats that are compressed already
 
 
 def archive(view: View, photo: str, checkpoint: str) -> bytes:
-    """The zip file. The same pass gives the same bytes, so that it is kept once however often it is asked for."""
+    """Return the zip file. The same pass gives the same bytes, so only one copy is stored."""
     name = Path(photo).name
     facts = {"photo": name, "checkpoint": checkpoint, "ran on": view.machine, "program": f"dgrl {__version__}"}
     buffer = io.BytesIO()
     with (
-        tempfile.TemporaryDirectory(prefix="report-", dir=visitor_files().folder) as temporary,
+        tempfile.TemporaryDirectory(prefix="report-", dir=session_files().folder) as temporary,
         zipfile.ZipFile(buffer, "w") as packed,
     ):
         folder = Path(temporary)

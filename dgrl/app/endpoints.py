@@ -1,7 +1,7 @@
-"""What programs, tools of the Model Context Protocol and the page can ask for.
+"""The endpoints for programs, for tools of the Model Context Protocol and for the page.
 
 Each endpoint is a method whose arguments are plain values and paths, and whose results are numbers and paths of files
-that the app wrote for the session. `gradio_api` offers them through Gradio; this file knows nothing of Gradio's queue.
+that the app wrote for the session. `gradio_api` offers them through Gradio; this module does not depend on Gradio.
 """
 
 from collections.abc import Iterator
@@ -13,6 +13,7 @@ import numpy as np
 
 from dgrl.app import measure, why
 from dgrl.app.download import archive
+from dgrl.app.outputs import output_file, picture_file
 from dgrl.app.refusals import Refused, refused_argument
 from dgrl.app.requests import PassRequest, Requests, checked_point, ground_truth
 from dgrl.app.results import (
@@ -21,14 +22,13 @@ from dgrl.app.results import (
     cutout_file,
     facts,
     map_file,
+    most_salient_pixel,
     painted,
     pixel_numbers,
     rounded,
     saliency_of,
-    surest,
 )
 from dgrl.app.runs import AS_TRAINED, View
-from dgrl.app.served import picture_file, served_file
 from dgrl.attribution import answer as questions
 from dgrl.attribution.answer import Explanation
 from dgrl.evaluation import metrics
@@ -80,11 +80,11 @@ class Endpoints:
             The saliency map as an 8-bit grey PNG of the photo's own size; the cut-out, a PNG with transparency and
             without the old background's colour at the edges; what was found, in words and numbers.
         """
-        asked = self.requests.prompted(self.requests.read(photo, checkpoint, steps), box, point, session)
-        view = self.requests.view(asked, session)
+        pass_request = self.requests.prompted(self.requests.read(photo, checkpoint, steps), box, point, session)
+        view = self.requests.view(pass_request, session)
         saliency = saliency_of(view, matting)
-        map = served_file(map_file(saliency), f"{photo.stem}.png")
-        cut = served_file(cutout_file(saliency, asked.photo), f"{photo.stem}_cutout.png") if cutout else None
+        map = output_file(map_file(saliency), f"{photo.stem}.png")
+        cut = output_file(cutout_file(saliency, pass_request.photo), f"{photo.stem}_cutout.png") if cutout else None
         return Path(map), Path(cut) if cut else None, facts(view)
 
     def localise(
@@ -152,9 +152,9 @@ class Endpoints:
             "pixels": [pixel_numbers(pixel) for pixel in trace.most_changed()],
         }
         return (
-            drawn_file(view, trace.prior, "before"),
-            drawn_file(view, trace.refined, "after"),
-            drawn_file(view, change, "change", signed=True),
+            map_picture_file(view, trace.prior, "before"),
+            map_picture_file(view, trace.refined, "after"),
+            map_picture_file(view, change, "change", signed=True),
             numbers,
         )
 
@@ -181,7 +181,7 @@ class Endpoints:
         Returns:
             The numbers: n×n coefficients, neighbours and products, their sums, the map before and after.
         """
-        view = self.requests.view(self.requests.read(photo, checkpoint, steps, edits, session, sent_photo), session)
+        view = self.requests.view(self.requests.read(photo, checkpoint, steps, edits, session, photo_file), session)
         if x is None and y is None:
             return pixel_numbers(view.trace.most_changed(count=1)[0])
         return pixel_numbers(view.trace.pixel(*checked_point(view, x, y)))
@@ -218,22 +218,22 @@ class Endpoints:
             there is a mask, and the mean absolute difference, of RLN's last step ("localised") and after BRN
             ("refined").
         """
-        asked = self.requests.read(photo, checkpoint, steps)
+        pass_request = self.requests.read(photo, checkpoint, steps)
         edits = ALL_FLAT if edits is None else edits
         if painting is not None:
             drawn = painted(painting)
             edits = [{"mask": drawn, **edit} if edit.get("kind") == "paint" else edit for edit in edits]
         steps = steps if altered_steps in (None, AS_TRAINED) else altered_steps
-        changed_request = self.requests.read(photo, checkpoint, steps, edits, session, sent_photo)
-        view = self.requests.view(asked, session)
+        changed_request = self.requests.read(photo, checkpoint, steps, edits, session, photo_file)
+        view = self.requests.view(pass_request, session)
         truth = ground_truth(str(mask), view) if mask is not None else None
         changed = self.requests.view(changed_request, session)
         before, after = view.trace.saliency, changed.trace.saliency
         numbers = {"edits": edits, **changes(view, changed, truth), "seconds": changed.seconds}
         return (
-            drawn_file(view, before, "untouched"),
-            drawn_file(view, after, "altered"),
-            drawn_file(view, after - before, "difference", signed=True),
+            map_picture_file(view, before, "untouched"),
+            map_picture_file(view, after, "altered"),
+            map_picture_file(view, after - before, "difference", signed=True),
             numbers,
         )
 
@@ -254,50 +254,50 @@ class Endpoints:
         steps: int = AS_TRAINED,
         session: str | None = None,
     ) -> Iterator[float | tuple[Path, dict[str, Any]]]:
-        """Explain a number that the network computed: which parts of the photo speak for it, and which against it.
+        """Explain a value that the network computed: which parts of the photo speak for it, and which against it.
 
         Args:
             photo: the picture, any format that Pillow reads, or HEIC.
-            target: the number: pixel (RLN's evidence there), object (its mean over the object) or cell (a CWM weight).
-            x: the photo's column, from 0, of the pixel, or of the place whose cell is meant; by default the surest.
+            target: the value: pixel (RLN's evidence there), object (its mean over the object) or cell (a CWM weight).
+            x: column of the pixel, or of the place whose cell is meant, from 0; by default the most salient pixel.
             y: the photo's row, from 0.
-            step: the time step of the number; -1 for the last.
-            refined: for a pixel, BRN's evidence instead of RLN's; `step` has no meaning then.
+            step: the time step of the value; -1 for the last.
+            refined: for a pixel, explain BRN's evidence instead of RLN's; `step` is ignored then.
             level: for a cell, the level of its attention map: conv3, conv4 or conv5.
             method: integrated_gradients, occlusion (some 50 passes each) or grad_cam (one).
-            baseline: what stands for an unseen photo in the first two: blurred, grey or black.
-            block: for grad_cam, the block that is looked at, conv1 to conv5; empty for the last that has a say.
-            block_step: for grad_cam, the time step at which it is; -1 for that of the number.
+            baseline: what replaces hidden parts of the photo in the first two: blurred, grey or black.
+            block: for grad_cam, the block to use, conv1 to conv5; empty for the last block that influences the value.
+            block_step: for grad_cam, that block's time step; -1 for the step of the value.
             checkpoint: one of the networks that the app offers; by default the first.
             steps: time steps after the first pass, 0 to 4; -1 for the number trained.
 
         Returns:
-            The attribution over the photo, a PNG, red for and blue against; what it says in numbers and words:
+            The attribution over the photo, a PNG, red for and blue against; its description in numbers and words:
             occlusion's 8 × 8 cells, the top row first, are `cells`.
         """
         choice = questions.Choice(target, x, y, step, refined, level, method, baseline, block, block_step)
-        for news in self.explained(self.requests.read(photo, checkpoint, steps), choice, session):
-            if isinstance(news, float):
-                yield news
+        for item in self.explained(self.requests.read(photo, checkpoint, steps), choice, session):
+            if isinstance(item, float):
+                yield item
             else:
-                drawn, numbers = why.answer(*news)
+                drawn, numbers = why.answer(*item)
                 yield Path(drawn), numbers
 
     def explained(
-        self, asked: PassRequest, choice: questions.Choice, session: str | None
+        self, pass_request: PassRequest, choice: questions.Choice, session: str | None
     ) -> Iterator[float | tuple[View, Explanation]]:
-        """Compute an explanation; yield the shares that are done, then the pass and its attribution.
+        """Compute an explanation; yield the finished shares, then the pass and its attribution.
 
         Raises:
-            Refused: there is no such number or method, or the pass cannot be had.
+            Refused: there is no such value or method, or the pass cannot be computed.
         """
-        view = self.requests.view(asked, session)
+        view = self.requests.view(pass_request, session)
         chosen = choice.x is not None or choice.y is not None
-        x, y = checked_point(view, choice.x, choice.y) if chosen else surest(view)
+        x, y = checked_point(view, choice.x, choice.y) if chosen else most_salient_pixel(view)
         try:
             question = questions.question_of(view.trace, choice, x, y)
-            for news in self.explain(asked.checkpoint, view.trace.photo, question):
-                yield (view, news) if isinstance(news, Explanation) else news
+            for item in self.explain(pass_request.checkpoint, view.trace.photo, question):
+                yield (view, item) if isinstance(item, Explanation) else item
         except (ValueError, FloatingPointError) as error:
             raise refused_argument(error, "This cannot be explained") from error
 
@@ -338,9 +338,9 @@ class Endpoints:
         drawn = precision_recall({measure.name_of(kind): one.curves() for kind, one in measured.items()})
         return (
             {"stretched": bool(stretch), "scores": scores},
-            Path(served_file(measure.scores_table(scores).encode(), f"{name}_scores.csv")),
-            Path(served_file(measure.curves_table(measured).encode(), f"{name}_curves.csv")),
-            Path(served_file(svg(drawn), f"{name}_curves.svg")),
+            Path(output_file(measure.scores_table(scores).encode(), f"{name}_scores.csv")),
+            Path(output_file(measure.curves_table(measured).encode(), f"{name}_curves.csv")),
+            Path(output_file(svg(drawn), f"{name}_curves.svg")),
         )
 
     def report(
@@ -363,20 +363,24 @@ class Endpoints:
             A zip file: report.html, the pass on a page that needs nothing else; README.txt, which names every array of
             trace.npz; trace.npz, every number (numpy.load reads it); saliency.png; every map and figure as PNG.
         """
-        return self.packed(self.requests.read(photo, checkpoint, steps, edits, session, sent_photo), session)
+        return self.packed(self.requests.read(photo, checkpoint, steps, edits, session, photo_file), session)
 
-    def packed(self, asked: PassRequest, session: str | None) -> Path:
+    def packed(self, pass_request: PassRequest, session: str | None) -> Path:
         """Pack everything that a pass computed into a zip file."""
-        view = self.requests.view(asked, session)
-        return Path(served_file(archive(view, asked.photo, asked.checkpoint), f"{Path(asked.photo).stem}_dgrl.zip"))
+        view = self.requests.view(pass_request, session)
+        return Path(
+            output_file(
+                archive(view, pass_request.photo, pass_request.checkpoint), f"{Path(pass_request.photo).stem}_dgrl.zip"
+            )
+        )
 
 
-def sent_photo(photo: Any) -> Path | None:
+def photo_file(photo: Any) -> Path | None:
     """Return the file of another photo, as a patch names it: like the argument `photo`."""
     return Path(photo["path"]) if isinstance(photo, dict) and isinstance(photo.get("path"), str) else None
 
 
-def drawn_file(view: View, values: Any, name: str, signed: bool = False) -> Path:
+def map_picture_file(view: View, values: Any, name: str, signed: bool = False) -> Path:
     """Draw a map in the size of the shown photo, from 0 to 1, or from -0.5 to 0.5 if it is signed; return the PNG."""
     drawn = as_drawn(view, values, -0.5 if signed else 0, SIGNED if signed else SALIENCY)
     return Path(picture_file(drawn, name))

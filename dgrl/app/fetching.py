@@ -1,4 +1,4 @@
-"""A picture from the web, for tools that can give no other: from public machines only, bounded in bytes and time."""
+"""Fetch pictures from the web for tools that cannot upload: from public machines only, with limits on size and time."""
 
 import asyncio
 from pathlib import Path
@@ -10,14 +10,14 @@ from gradio.processing_utils import sh as safehttpx  # type: ignore[attr-defined
 from dgrl.app.payloads import RefusedError
 
 MOST_BYTES, MOST_SECONDS, MOST_HOPS = 40 * 2**20, 30.0, 5
-REFUSAL = "This picture cannot be fetched from the web: it is not there, not public, or too large. Give it itself."
+REFUSAL = "This picture cannot be fetched from the web: it is missing, not public, or too large. Please upload it."
 
 
 async def fetch(url: str, cache_dir: str) -> str:
-    """Write what is at `url` into `cache_dir`; the path. Gradio's own holds all of it in memory, however large it is.
+    """Download `url` into `cache_dir` and return the path. Gradio's own function holds the whole file in memory.
 
     Raises:
-        RefusedError: it is not there, is on a machine that is not public, has more than 40 MB, or takes too long.
+            RefusedError: it is missing, not on a public machine, larger than 40 MB, or takes too long.
     """
     path = Path(cache_dir) / hash_url(url) / (Path(urlsplit(url).path).name[-100:] or "picture")
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -32,8 +32,8 @@ async def _content(url: str) -> bytes:
     for _ in range(MOST_HOPS):
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError("no address of the web")
-        # The machine's address is looked up once, checked, and used: it cannot be another one afterwards.
+            raise ValueError("not a web address")
+        # Resolve the host's address once, check it and use it, so that it cannot change in between.
         transport = safehttpx.AsyncSecureTransport(await safehttpx.async_validate_url(parts.hostname))
         async with httpx.AsyncClient(transport=transport) as client, client.stream("GET", url) as answer:
             if answer.has_redirect_location:
@@ -46,4 +46,4 @@ async def _content(url: str) -> bytes:
                 if len(content) > MOST_BYTES:
                     raise ValueError("too large")
             return bytes(content)
-    raise ValueError("sent on too often")
+    raise ValueError("too many redirects")

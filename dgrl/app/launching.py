@@ -1,4 +1,4 @@
-"""Starts the app: finds checkpoints, loads them, serves until it is stopped."""
+"""Start the app: find checkpoints, load them, serve until the process is stopped."""
 
 import importlib.util
 import os
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
-from dgrl.app.files import visitor_files
+from dgrl.app.files import session_files
 from dgrl.app.server import AppServer, build
 from dgrl.checkpoint import SHIPPED_WEIGHTS, default_weights
 from dgrl.experiments import sizes_of
@@ -20,7 +20,7 @@ from dgrl.running.device import choose_device, rewrite_for_inference
 from dgrl.running.memory import keep_freed_memory
 
 STOP_SECONDS = 4.0
-"""How long the server may take to finish what it is doing after SIGTERM."""
+"""How long the server may take to finish its work after SIGTERM."""
 
 
 def checkpoints(weights: Sequence[str | Path] = ()) -> list[str]:
@@ -29,7 +29,7 @@ def checkpoints(weights: Sequence[str | Path] = ()) -> list[str]:
     DGRL_CHECKPOINTS holds folders or Hugging Face Hub ids, separated by commas.
 
     Raises:
-        CheckpointError: there is none.
+        CheckpointError: there are none.
     """
     found = [str(name) for name in weights]
     found += [name.strip() for name in os.environ.get("DGRL_CHECKPOINTS", "").split(",") if name.strip()]
@@ -53,7 +53,7 @@ def load(names: Sequence[str], device: str = "auto") -> dict[str, DGRL]:
         model = DGRL.from_pretrained(name)
         rewrite_for_inference(model, chosen)
         short = Path(name).name
-        # Two checkpoints whose names end alike are shown by their whole names.
+        # Two checkpoints with the same last part are shown by their full names.
         models[name if short in models else short] = model
     return models
 
@@ -74,11 +74,11 @@ def launch(
     """Serve the app until it is interrupted or gets SIGTERM, and print its address.
 
     Args:
-        weights: the checkpoints to offer first; others that are found are offered beside them.
+        weights: the checkpoints to offer first, before the others that are found.
         port: by default the environment variable GRADIO_SERVER_PORT, or else the first free one from 7860.
-        share: also give a public link, by way of Gradio's servers.
+        share: also give a public link, through Gradio's servers.
         mcp: also serve the endpoints as tools of the Model Context Protocol.
-        host: address to listen on; by default the environment variable GRADIO_SERVER_NAME, or else this computer alone.
+        host: address to listen on; by default the environment variable GRADIO_SERVER_NAME, else this computer only.
         root_path: path or URL under which a reverse proxy shows the app; by default GRADIO_ROOT_PATH.
 
     Raises:
@@ -90,17 +90,17 @@ def launch(
     signal.signal(signal.SIGTERM, stop)
     for output in (sys.stdout, sys.stderr):
         if hasattr(output, "reconfigure"):
-            output.reconfigure(line_buffering=True)  # a log file has the address at once
+            output.reconfigure(line_buffering=True)  # so that the address appears in a log file at once
     app = app_of(checkpoints(weights))
     app.launch(server_name=host, server_port=port, share=share, mcp_server=mcp, root_path=root_path)
 
 
 def stop(_signal: int, _frame: FrameType | None) -> None:
-    """End the server as Ctrl-C does, and the process in STOP_SECONDS whatever is still computed."""
+    """End the server as Ctrl-C does; after STOP_SECONDS, end the process even if something is still running."""
 
     def end() -> None:
         time.sleep(STOP_SECONDS)
-        visitor_files().close()
+        session_files().close()
         os._exit(0)
 
     threading.Thread(target=end, name="stop", daemon=True).start()

@@ -1,4 +1,4 @@
-"""The maps of one photo as they are measured, and their scores and curves as tables to keep: CSV."""
+"""The maps of one photo as they are measured, and their scores and curves as CSV tables."""
 
 from collections.abc import Iterator, Mapping
 
@@ -13,7 +13,7 @@ from dgrl.network import sizing
 
 
 def maps(view: View, stretch: bool) -> Iterator[tuple[str, metrics.Bytes]]:
-    """Every map of the pass by its kind, "t0", "t1", … and "refined", as the PNG (H, W) that would be saved of it."""
+    """Yield each map of the pass: kind, "t0", "t1", … or "refined", and the PNG (H, W) that would be saved of it."""
     for step in view.trace.steps:
         yield f"t{step.t}", metrics.as_bytes(view.trace.sized(step.t, stretch))
     refined = torch.from_numpy(view.trace.saliency)[None, None]
@@ -21,17 +21,17 @@ def maps(view: View, stretch: bool) -> Iterator[tuple[str, metrics.Bytes]]:
 
 
 def name_of(kind: str) -> str:
-    """The name of a kind of map for people: "t = 2" for "t2"."""
+    """Return a readable name for a kind of map: "t = 2" for "t2"."""
     return "after BRN" if kind == REFINED else f"t = {kind[1:]}"
 
 
 def scores_table(scores: Mapping[str, Mapping[str, float]]) -> str:
-    """The scores as CSV: a row for each kind of map."""
+    """Return the scores as CSV: a row for each kind of map."""
     return as_csv(["map", *METRICS], ([kind, *(row[metric] for metric in METRICS)] for kind, row in scores.items()))
 
 
 def curves_table(measured: Mapping[str, Measured]) -> str:
-    """The curves as CSV: a row for each kind of map and threshold."""
+    """Return the curves as CSV: a row for each kind of map and threshold."""
     rows = (
         [kind, (THRESHOLDS - 1 - i) / (THRESHOLDS - 1), *(curve[i] for curve in one.curves().values())]
         for kind, one in measured.items()

@@ -1,4 +1,4 @@
-"""Which endpoints there are, and how their arguments and results are described to programs and tools."""
+"""The list of endpoints, and the descriptions of their arguments and results for programs and tools."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -26,7 +26,7 @@ RESULTS = {
 }
 """The endpoints, and the names of their results."""
 QUEUES: Mapping[str, Mapping[str, Any]] = {
-    "attribute": {"concurrency_limit": 1},  # its gradients are the largest thing in memory
+    "attribute": {"concurrency_limit": 1},  # its gradients use the most memory
     "measure": {"concurrency_limit": 2},
     "report": {"concurrency_limit": 1},
 }
@@ -35,7 +35,7 @@ PICTURES = ("photo", "mask", "painting")
 PICTURE = {
     "type": "object",
     "properties": {
-        "path": {"type": "string", "description": "What an upload to /gradio_api/upload answered."},
+        "path": {"type": "string", "description": "The path that an upload to /gradio_api/upload returned."},
         "meta": {"type": "object", "properties": {"_type": {"const": "gradio.FileData"}}, "required": ["_type"]},
     },
 }
@@ -49,7 +49,7 @@ def offer(endpoints: Endpoints, blocks: gr.Blocks) -> None:
         settings = QUEUES.get(name, PASS_QUEUE)
         api(gradio_function(getattr(endpoints, name)), api_name=name, **settings)
     for offered in blocks.fns.values():
-        names = [one for one in offered.fn.__annotations__ if one not in ("request", "return")]
+        names = [name for name in offered.fn.__annotations__ if name not in ("request", "return")]
         for component, name in zip(offered.inputs, names, strict=True):
             describe(component, name, schemas.get(name))
         for component, name in zip(offered.outputs, RESULTS[str(offered.api_name)], strict=True):
@@ -57,7 +57,7 @@ def offer(endpoints: Endpoints, blocks: gr.Blocks) -> None:
 
 
 def describe(component: Any, name: str, schema: Mapping[str, Any] | None = None) -> None:
-    """Give an argument or result its name, and a schema where its type says too little."""
+    """Give an argument or result its name, and a schema if its type says too little."""
     component.label = name
     if schema is not None:
         component.api_info = constant(dict(schema))
@@ -70,7 +70,7 @@ def describe(component: Any, name: str, schema: Mapping[str, Any] | None = None)
 
 
 def sent_picture(name: str) -> dict[str, Any]:
-    """Return the example that documentation shows: a file beside the program."""
+    """Return the example for the documentation: a file beside the program."""
     return {"path": name, "url": name, "meta": {"_type": "gradio.FileData"}}
 
 

@@ -1,4 +1,4 @@
-"""Serves the page: its HTML with the app's settings in it, its modules, and a page about the API."""
+"""Serve the page: its HTML with the app's settings, its modules, and a page about the API."""
 
 import hashlib
 import json
@@ -25,17 +25,17 @@ POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-eval'; img-src 'self' blob: data:; style-src 'self' "
     "'unsafe-inline'; worker-src 'self' blob:; object-src 'none'; base-uri 'none'; form-action 'none'"
 )
-"""The page's content security policy: scripts come from this server alone. Browser tests evaluate expressions in it.
-Any site may show it in a frame: a Space is shown in one."""
+"""The page's content security policy: scripts come only from this server. Browser tests evaluate expressions in it.
+Any site may show the page in a frame, as Hugging Face does with a Space."""
 HEADERS = {"Content-Security-Policy": POLICY, "X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin"}
 IMMUTABLE = {"Cache-Control": "public, max-age=31536000, immutable", "X-Content-Type-Options": "nosniff"}
 
 
 class Modules(StaticFiles):
-    """The page's files under an address with their version, so that a browser may keep them."""
+    """The page's files under an address with their version, so that browsers may cache them."""
 
     async def get_response(self, path: str, scope: Scope) -> Response:
-        """Answer a file."""
+        """Return a file, cached for ever if the address names the current version."""
         response = await super().get_response(path, scope)
         if response.status_code < 400:
             response.headers.update(IMMUTABLE)
@@ -58,7 +58,7 @@ def add(
     server.mount(f"/page/{version}", Modules(directory=folder))
 
     async def page(request: Request) -> Response:
-        if request.query_params.get("view") == "api":  # Gradio's address of it, which 2.0 had
+        if request.query_params.get("view") == "api":  # Gradio's address for it, used by 2.0
             return RedirectResponse("api")
         root = server.get_blocks().root_path.rstrip("/")  # type: ignore[attr-defined]
         text = (folder / "index.html").read_text(encoding="utf-8")
@@ -92,6 +92,6 @@ def version_of(folder: Path) -> str:
 def page_html(text: str, version: str, settings: Mapping[str, Any], root: str = "") -> str:
     """Return the page's HTML with its files' addresses below `root` and their version, and the settings as JSON."""
     text = re.sub(r'\b(src|href)="\./', rf'\1="{root}page/{version}/', text)
-    content = json.dumps({**settings, "root": root}).replace("<", "\\u003c")  # it must not end the element
+    content = json.dumps({**settings, "root": root}).replace("<", "\\u003c")  # so that no string ends the element
     block = Markup('<script type="application/json" id="settings">{}</script>').format(Markup(content))
     return text.replace("</head>", f"{block}\n</head>", 1)

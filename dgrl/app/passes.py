@@ -1,4 +1,4 @@
-"""What recent passes of the app's networks computed: one forward pass per picture, then redraws only."""
+"""The cache of recent passes of the app's networks: one forward pass per picture, everything else is drawn from it."""
 
 import threading
 import time
@@ -15,7 +15,7 @@ from dgrl.taps import Edit
 
 MAX_PIXELS = 25_000_000
 CAPACITY = 2 * 2**30
-MOST_PER_VISITOR = 8
+MOST_PER_SESSION = 8
 IDLE_SECONDS = 3600
 Key = tuple[str, str, int, tuple[Edit, ...]]  # photo, checkpoint, steps, edits
 
@@ -24,25 +24,25 @@ Key = tuple[str, str, int, tuple[Edit, ...]]  # photo, checkpoint, steps, edits
 class _Entry:
     view: View
     bytes: int
-    used: float
-    visitors: set[str] = field(default_factory=set)
+    last_used: float
+    sessions: set[str] = field(default_factory=set)
 
 
 class Passes:
     """Keeps recent passes in bounded memory.
 
-    A pass is known by photo, checkpoint, number of steps and edits. Visitors who look at the same file share it. It is
-    dropped when all of them have left or gone on to eight others, when nobody has looked for an hour, or, least
-    recently used first, when all passes together outgrow `capacity`. A dropped pass is computed again when somebody
-    asks for it.
+    A pass is identified by photo, checkpoint, number of steps and edits. Sessions that use the same file share it. It
+    is dropped in three cases: all its sessions have ended or moved on to eight other passes; it was not used for an
+    hour; or all passes together exceed `capacity`, least recently used first. A dropped pass is computed again when it
+    is requested again.
 
     Args:
         models: networks by the name that the app shows.
-        precision: in which the networks run (see `dgrl.running.precision`).
-        capacity: bytes to keep at most; the newest pass is kept whatever its size.
+        precision: precision of the networks (see `dgrl.running.precision`).
+        capacity: bytes to keep at most; the newest pass is always kept.
 
     Attributes:
-        count: how many passes have been started, that is how many times RLN has run; BRN runs at most once for each.
+        count: how many passes have been computed. RLN runs once for each of them, BRN at most once.
     """
 
     def __init__(self, models: Mapping[str, DGRL], precision: str = "auto", capacity: int = CAPACITY) -> None:
@@ -53,113 +53,113 @@ class Passes:
         self.capacity = capacity
         self.count = 0
         self._entries: OrderedDict[Key, _Entry] = OrderedDict()
-        self._present: set[str] = set()  # visitors who have asked for something since they left, if they ever did
+        self._present: set[str] = set()  # sessions that have requested something since they last ended
         self._lock = threading.Lock()
-        # One half at a time; on ZeroGPU one of a photo: there visitors stand in lines of their own, for other GPUs.
+        # One half of a pass runs at a time. On ZeroGPU each session has its own GPU, so only the same photo waits.
         self._turns = [threading.Lock() for _ in range(8 if is_lent() else 1)]
         self._localise, self._refine = halves(self.networks)
 
     def localised(
-        self, photo: str, checkpoint: str, steps: int, visitor: str | None = None, edits: Sequence[Edit] = ()
+        self, photo: str, checkpoint: str, steps: int, session: str | None = None, edits: Sequence[Edit] = ()
     ) -> View:
-        """Like `view`, as soon as RLN has run: BRN's part of the trace may be missing."""
-        return self._get((photo, checkpoint, steps, tuple(edits)), visitor, whole=False)
+        """Return a pass as soon as RLN has run: BRN's part of the trace may be missing. Otherwise like `view`."""
+        return self._get((photo, checkpoint, steps, tuple(edits)), session, whole=False)
 
     def view(
-        self, photo: str, checkpoint: str, steps: int, visitor: str | None = None, edits: Sequence[Edit] = ()
+        self, photo: str, checkpoint: str, steps: int, session: str | None = None, edits: Sequence[Edit] = ()
     ) -> View:
-        """The pass over the file `photo`, computed now if it is not kept.
+        """Return the pass over the file `photo`, from the cache or computed now.
 
         Args:
             photo: path of the picture.
             checkpoint: one of `names`.
             steps: T, or AS_TRAINED.
-            visitor: who is looking; the pass is kept until they leave.
-            edits: alterations of the pass, hashable and picklable as those of `dgrl.taps` are.
+            session: the requesting session; the pass is kept until it ends.
+            edits: changes at taps, hashable and picklable as those of `dgrl.taps` are.
 
         Raises:
             ImageError: the picture cannot be used.
             ValueError: an edit names no tap of this pass, or does not fit.
             FloatingPointError: the network gave NaN or infinite values.
         """
-        return self._get((photo, checkpoint, steps, tuple(edits)), visitor, whole=True)
+        return self._get((photo, checkpoint, steps, tuple(edits)), session, whole=True)
 
-    def _get(self, key: Key, visitor: str | None, whole: bool) -> View:
-        if visitor is not None:
-            self._present.add(visitor)
-        view = self._find(key, visitor)
+    def _get(self, key: Key, session: str | None, whole: bool) -> View:
+        if session is not None:
+            self._present.add(session)
+        view = self._find(key, session)
         if view is not None and (view.trace.whole or not whole):
             return view
         photo, checkpoint, steps, edits = key
         turn = self._turns[hash(key) % len(self._turns)]
-        with turn:  # whoever waited for the same picture finds it afterwards
-            view = self._find(key, visitor)
+        with turn:  # a request that waited for the same picture finds it in the cache
+            view = self._find(key, session)
             if view is None:
                 picture = read_photo(photo, MAX_PIXELS, reduce=True)
                 view = self._localise(checkpoint, picture.seen, steps, edits)
                 view = replace(view, full_size=picture.full_size)
                 self.count += 1
-                self._keep(key, view, visitor)
+                self._keep(key, view, session)
         if view.trace.whole or not whole:
             return view
         with turn:
-            kept = self._find(key, visitor)
-            if kept is not None and kept.trace.whole:
-                return kept
+            cached = self._find(key, session)
+            if cached is not None and cached.trace.whole:
+                return cached
             view = self._refine(checkpoint, view, edits)
-            self._keep(key, view, visitor)
+            self._keep(key, view, session)
             return view
 
-    def leave(self, visitor: str) -> None:
-        """Drop what nobody but this visitor was looking at, and give its memory back."""
+    def leave(self, session: str) -> None:
+        """Drop the passes that only this session used, and give their memory back."""
         with self._lock:
-            self._present.discard(visitor)
-            self._let_go(visitor, keep=0)
-        return_freed_memory()  # else the gaps between what others hold grow with the number of visitors
+            self._present.discard(session)
+            self._release(session, keep=0)
+        return_freed_memory()  # otherwise the unused gaps grow with the number of sessions
 
     @property
-    def kept_bytes(self) -> int:
-        """The size of the arrays of all kept passes."""
+    def cached_bytes(self) -> int:
+        """The size of the arrays of all cached passes."""
         return sum(entry.bytes for entry in self._entries.values())
 
-    def _find(self, key: Key, visitor: str | None) -> View | None:
+    def _find(self, key: Key, session: str | None) -> View | None:
         with self._lock:
             entry = self._entries.get(key)
             if entry is None:
                 return None
             self._entries.move_to_end(key)
-            entry.used = time.monotonic()
-            self._hold(entry, visitor)
+            entry.last_used = time.monotonic()
+            self._hold(entry, session)
             return entry.view
 
-    def _keep(self, key: Key, view: View, visitor: str | None) -> None:
+    def _keep(self, key: Key, view: View, session: str | None) -> None:
         size = view.trace.photo.nbytes + view.trace.saliency.nbytes + view.photo.nbytes
         size += sum(values.nbytes for values in view.trace.taps.values())
         with self._lock:
             before = self._entries.pop(key, None)
-            entry = _Entry(view, size, time.monotonic(), before.visitors if before is not None else set())
-            if not entry.visitors and visitor is not None and visitor not in self._present:
-                return  # they left while it was computed, and nobody else wants it
+            entry = _Entry(view, size, time.monotonic(), before.sessions if before is not None else set())
+            if not entry.sessions and session is not None and session not in self._present:
+                return  # the session ended during the computation, and no other session uses the pass
             self._entries[key] = entry
-            self._hold(entry, visitor)
+            self._hold(entry, session)
             oldest_allowed = time.monotonic() - IDLE_SECONDS
-            # Least recently used first: the first entry that may stay ends the search.
+            # The order is least recently used first, so the first entry that may stay ends the search.
             for other, candidate in list(self._entries.items())[:-1]:
-                if self.kept_bytes <= self.capacity and candidate.used >= oldest_allowed:
+                if self.cached_bytes <= self.capacity and candidate.last_used >= oldest_allowed:
                     break
                 del self._entries[other]
 
-    def _hold(self, entry: _Entry, visitor: str | None) -> None:
-        """Keep a pass for a visitor, who may hold only so many. The caller must hold the lock."""
-        if visitor is not None and visitor in self._present and visitor not in entry.visitors:
-            entry.visitors.add(visitor)
-            self._let_go(visitor, keep=MOST_PER_VISITOR)
+    def _hold(self, entry: _Entry, session: str | None) -> None:
+        """Note that a session uses a pass; each session may hold only a few. The caller must hold the lock."""
+        if session is not None and session in self._present and session not in entry.sessions:
+            entry.sessions.add(session)
+            self._release(session, keep=MOST_PER_SESSION)
 
-    def _let_go(self, visitor: str, keep: int) -> None:
-        """Drop what only this visitor holds, but for the `keep` most recently used. The caller must hold the lock."""
-        held = [key for key, entry in self._entries.items() if visitor in entry.visitors]
-        for key in held[: max(len(held) - keep, 0)]:
-            visitors = self._entries[key].visitors
-            visitors.remove(visitor)
-            if not visitors:
+    def _release(self, session: str, keep: int) -> None:
+        """Drop what only this session holds, except the `keep` most recently used. The caller must hold the lock."""
+        held_keys = [key for key, entry in self._entries.items() if session in entry.sessions]
+        for key in held_keys[: max(len(held_keys) - keep, 0)]:
+            sessions = self._entries[key].sessions
+            sessions.remove(session)
+            if not sessions:
                 del self._entries[key]

@@ -1,32 +1,32 @@
-"""What a visitor sends, before anything looks at it: every file that is named in it must be one the app was given.
+"""Check the content of requests first: every file that is named must be one the app knows.
 
-The check stands on the shape of what was sent, not on the components it is for, nor on marks that a sender may leave
-out: whatever looks like a file, wherever it is, must be known. So a new endpoint has it without asking.
+The check looks at the shape of the content, not at components or at marks that a sender may leave out: everything that
+looks like a file, at any depth, must be known. New endpoints are covered without further code.
 """
 
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
-REFUSAL = "The app does not have this file (any more): give it the picture itself, not a path or an address."
-"""One sentence for whatever was named, so that it says nothing about which files there are."""
+REFUSAL = "The app does not have this file (any more). Please send the picture itself, not a path or an address."
+"""The same sentence for every name, so that it does not reveal which files exist."""
 MOST_LEVELS = 32
-"""Of lists and objects inside each other."""
-PLACES = ("path", "url")
-"""An object with one of these keys is a file, to Gradio's components."""
+"""Depth of nested lists and objects."""
+FILE_KEYS = ("path", "url")
+"""For Gradio's components, an object with one of these keys is a file."""
 WEB = ("http://", "https://")
 MARK = {"_type": "gradio.FileData"}
 
 
 class RefusedError(ValueError):
-    """Something that was sent cannot be used; the message is for the visitor."""
+    """The content of a request cannot be used; the message is for the user."""
 
 
 def checked(value: Any, knows: Callable[[str], bool], web: bool = False) -> Any:
-    """A copy of what was sent, with nothing of its files but paths that `knows` allows, their names, and Gradio's mark.
+    """Return a copy of the content in which files have only a path that `knows` allows, a name, and Gradio's mark.
 
     Args:
         value: anything that JSON can hold.
-        knows: whether a path is of a file that the app was given.
+        knows: says whether the app knows a path.
         web: whether addresses of pictures on the web may stand for files.
 
     Raises:
@@ -36,7 +36,7 @@ def checked(value: Any, knows: Callable[[str], bool], web: bool = False) -> Any:
 
 
 async def fetched(value: Any, fetch: Callable[[str], Awaitable[str]]) -> Any:
-    """Return what was checked with a local file in place of every address on the web; `fetch` gets it."""
+    """Return checked content with a local file in place of every web address; `fetch` downloads it."""
     if isinstance(value, dict):
         path = value.get("path")
         if isinstance(path, str) and path.startswith(WEB):
@@ -46,7 +46,7 @@ async def fetched(value: Any, fetch: Callable[[str], Awaitable[str]]) -> Any:
 
 
 def paths(value: Any) -> Iterator[str]:
-    """The path of every file in `value`, what was checked or what is answered."""
+    """Yield the path of every file in `value`, a checked request or a response."""
     if isinstance(value, dict):
         if isinstance(value.get("path"), str):
             yield value["path"]
@@ -58,12 +58,12 @@ def paths(value: Any) -> Iterator[str]:
 
 def _checked(value: Any, knows: Callable[[str], bool], web: bool, levels: int) -> Any:
     if levels < 0:
-        raise RefusedError(f"There are more than {MOST_LEVELS} levels in what was sent.")
+        raise RefusedError(f"The request has more than {MOST_LEVELS} levels.")
     if isinstance(value, list | tuple):
         return [_checked(entry, knows, web, levels - 1) for entry in value]
     if not isinstance(value, dict):
         return value
-    if any(value.get(place) is not None for place in PLACES):
+    if any(value.get(place) is not None for place in FILE_KEYS):
         return _file(value, knows, web)
     return {key: _checked(entry, knows, web, levels - 1) for key, entry in value.items()}
 
@@ -74,5 +74,5 @@ def _file(value: dict[str, Any], knows: Callable[[str], bool], web: bool) -> dic
     if not isinstance(path, str) or not (fetched or knows(path)):
         raise RefusedError(REFUSAL)
     name = value.get("orig_name")
-    # Not its address, which some components prefer to the path; nor whether it streams, which skips Gradio's checks.
+    # Leave out `url`, which some components prefer to the path, and `is_stream`, which skips Gradio's checks.
     return {"path": path, "orig_name": name if isinstance(name, str) else None, "meta": MARK}

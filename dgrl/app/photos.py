@@ -1,7 +1,7 @@
-"""The photos that requests refer to: those that the app offers, and those that a session uploaded.
+"""The photos that requests name: the app's examples, and uploads of sessions.
 
 A reference is text. `example/NAME` is one of the app's photos, `upload/ID` one that was sent to `/photos`. The ID
-follows from the file's name and content: a photo that is sent again has the same one, also after a restart.
+is computed from the file's name and content: a photo that is sent again has the same ID, also after a restart.
 """
 
 import hashlib
@@ -14,16 +14,16 @@ from typing import Any
 
 from PIL import Image
 
-from dgrl.app.files import VisitorFiles
+from dgrl.app.files import SessionFiles
 from dgrl.app.passes import MAX_PIXELS
 from dgrl.app.refusals import PHOTO_GONE, Refused, refused_picture
 from dgrl.figures import shrink
 from dgrl.images import RGB, ImageError, read_image, read_photo
 
 THUMBNAIL, PREVIEW = 200, 1280
-"""Longest side of the small pictures of a photo, in pixels."""
+"""Longest side of an upload's thumbnail and preview, in pixels."""
 ORIGINAL = "original"
-"""Folder of the uploaded file; its small pictures are beside the folder."""
+"""Folder of the uploaded file; thumbnail and preview are beside the folder."""
 UPLOAD = "upload"
 EXAMPLE = "example"
 GONE = "The server does not have this photo (any more). Please send it again."
@@ -48,20 +48,20 @@ class Example:
 
 
 class Photos:
-    """Finds photos by reference, and takes in new ones.
+    """Finds photos by reference, and stores new ones.
 
     Args:
-        examples: photos to offer; PHOTO.jpg's mask, where there is one, is masks/PHOTO.png beside it.
-        files: where uploads are kept, and who uses them.
+        examples: photos to offer; if PHOTO.jpg has a mask, it is masks/PHOTO.png beside it.
+        files: where uploads are stored, and which sessions use them.
     """
 
-    def __init__(self, examples: Sequence[str | Path], files: VisitorFiles) -> None:
+    def __init__(self, examples: Sequence[str | Path], files: SessionFiles) -> None:
         self.examples = {example.name: example for example in map(read_example, map(Path, examples))}
         self._files = files
         self._uploads: dict[str, Path] = {}
 
     def path(self, reference: Any, session: str) -> Path:
-        """Return the file of a photo, which is kept for the session.
+        """Return the file of a photo, and note that the session uses it.
 
         Raises:
             Refused: there is no such example, or the upload is gone (kind PHOTO_GONE).
@@ -79,7 +79,7 @@ class Photos:
         raise Refused("Choose a photo first: an example of the app or an upload.", "No photo", status=404)
 
     async def receive(self, content: AsyncIterator[bytes], name: str) -> tuple[Path, str]:
-        """Write an upload to a file; return it and the photo's ID. The file is not known to anybody yet."""
+        """Write an upload to a file; return it and the photo's ID. No session knows the file yet."""
         plain = plain_name(name)
         digest = hashlib.sha256(f"{plain}\0".encode())
         partial = self._files.new_file()
@@ -94,13 +94,13 @@ class Photos:
         return path, identity
 
     def add(self, path: Path, identity: str, session: str) -> dict[str, Any]:
-        """Take in a file that was received.
+        """Add a received file to the photos.
 
         Returns:
-            The photo's reference, name, width and height in pixels, and its small pictures' addresses.
+            The photo's reference, name, width and height in pixels, and the addresses of thumbnail and preview.
 
         Raises:
-            Refused: it is not a picture that can be read; the file is deleted.
+            Refused: it is not a readable picture; the file is deleted.
         """
         try:
             photo = read_photo(path, MAX_PIXELS, reduce=True)
@@ -135,14 +135,14 @@ def read_example(path: Path) -> Example:
 
 
 def thumbnail(photo: RGB) -> bytes:
-    """A photo as a small JPEG."""
+    """Return a photo as a small JPEG."""
     file = io.BytesIO()
     Image.fromarray(shrink(photo, THUMBNAIL)).save(file, "jpeg", quality=88)
     return file.getvalue()
 
 
 def plain_name(name: str) -> str:
-    """A file name without folders, control characters and excessive length; its ending is kept."""
+    """Return a file name without folders, control characters and excessive length; its ending is kept."""
     last = re.split(r"[/\\]", name)[-1]
     last = "".join(letter for letter in last if letter.isprintable()).strip(". ") or "photo"
     stem, dot, ending = last.rpartition(".")

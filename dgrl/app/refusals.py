@@ -1,4 +1,4 @@
-"""How the app says that a request cannot be met: one sentence for people, a kind for programs."""
+"""Refused requests: one sentence for people, a kind for programs."""
 
 from pathlib import Path
 
@@ -7,14 +7,14 @@ from dgrl.images import ImageError
 REFUSED, PHOTO_GONE, BUSY = "refused", "photo-gone", "busy"
 
 
-class Refused(Exception):  # noqa: N818 (it is an answer, not a fault)
-    """A request that cannot be met.
+class Refused(Exception):  # noqa: N818 (a normal response, not an error of the app)
+    """A request that is refused.
 
     Attributes:
-        sentence: the message that the visitor reads.
+        sentence: the message for the user.
         title: two to four words above the sentence.
-        kind: REFUSED; PHOTO_GONE where sending the photo again helps; BUSY where waiting helps.
-        status: HTTP status of the answer.
+        kind: REFUSED; PHOTO_GONE if sending the photo again helps; BUSY if waiting helps.
+        status: HTTP status of the response.
     """
 
     def __init__(self, sentence: str, title: str = "No result", kind: str = REFUSED, status: int = 422) -> None:

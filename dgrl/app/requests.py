@@ -1,4 +1,4 @@
-"""Read what is asked of the networks, check it, and run it."""
+"""Check requests for passes and run them."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -27,7 +27,7 @@ PhotoPath = Callable[[Any], Any]
 
 @dataclass(frozen=True)
 class PassRequest:
-    """One forward pass that is asked for.
+    """One forward pass to compute.
 
     Attributes:
         photo: path of the picture.
@@ -64,8 +64,8 @@ class Requests:
             checkpoint: name of one of the app's networks.
             steps: T, or AS_TRAINED.
             edits: edits as `dgrl.edits` reads them. The pass that a patch takes its value from is computed.
-            session: who asks.
-            photo_path: finds the file of another photo, which a patch names.
+            session: the requesting session.
+            photo_path: finds the file of another photo that a patch names.
 
         Raises:
             Refused: an argument is missing or out of range.
@@ -79,62 +79,68 @@ class Requests:
         if isinstance(steps, bool) or steps not in (AS_TRAINED, *range(MAX_STEPS + 1)):
             sentence = f"The number of time steps is 0 to {MAX_STEPS}, or {AS_TRAINED} for as many as trained."
             raise Refused(sentence, "Too many time steps")
-        asked = PassRequest(str(photo), checkpoint or names[0], int(steps))
+        pass_request = PassRequest(str(photo), checkpoint or names[0], int(steps))
 
         def other_trace(fields: Mapping[str, Any]) -> Trace:
-            named = photo if "photo" not in fields else photo_path(fields["photo"]) if photo_path else None
-            other = self.read(named, fields.get("checkpoint", asked.checkpoint), fields.get("steps", asked.steps))
+            photo_name = photo if "photo" not in fields else photo_path(fields["photo"]) if photo_path else None
+            other = self.read(
+                photo_name, fields.get("checkpoint", pass_request.checkpoint), fields.get("steps", pass_request.steps)
+            )
             return self.view(other, session).trace
 
         try:
-            return replace(asked, edits=read_edits(edits or [], other_trace))
+            return replace(pass_request, edits=read_edits(edits or [], other_trace))
         except ValueError as error:
             raise refused_argument(error, BAD_EDIT) from error
 
-    def prompted(self, asked: PassRequest, box: Any, point: Any, session: str | None) -> PassRequest:
+    def prompted(self, pass_request: PassRequest, box: Any, point: Any, session: str | None) -> PassRequest:
         """Return a request for the same pass with a prompt, if there is one.
 
         Args:
-            asked: the request.
+            pass_request: the request.
             box: [left, top, right, bottom] in the photo's pixels, or None.
-            point: [x, y] likewise, or None.
-            session: who asks.
+            point: [x, y] in the same pixels, or None.
+            session: the requesting session.
 
         Raises:
-            Refused: it is no box or point, lies outside the photo, or the network takes no prompt.
+            Refused: it is not a box or point, lies outside the photo, or the network accepts no prompt.
         """
         if box is None and point is None:
-            return asked
+            return pass_request
 
         def find(*prompts: Edit) -> NDArray[np.float32]:
-            return self.localised(replace(asked, edits=(*prompts, *asked.edits)), session).trace.steps[-1].saliency
+            return (
+                self.localised(replace(pass_request, edits=(*prompts, *pass_request.edits)), session)
+                .trace.steps[-1]
+                .saliency
+            )
 
-        config = self.passes.networks.config(asked.checkpoint)
-        shape = picture_of(asked.photo).seen.shape
+        config = self.passes.networks.config(pass_request.checkpoint)
+        shape = picture_of(pass_request.photo).seen.shape
         try:
             numbers = pixels_of(box, "box", ("left", "top", "right", "bottom")), pixels_of(point, "point", ("x", "y"))
             prompts = resolved_prompt(config, shape, find, *numbers)  # type: ignore[arg-type]
         except ValueError as error:
             raise refused_argument(error, "This prompt cannot be used") from error
-        return replace(asked, edits=(*prompts, *asked.edits))
+        return replace(pass_request, edits=(*prompts, *pass_request.edits))
 
-    def view(self, asked: PassRequest, session: str | None) -> View:
+    def view(self, pass_request: PassRequest, session: str | None) -> View:
         """Run a pass, or find it among the recent ones.
 
         Raises:
             Refused: the picture cannot be read, an edit does not fit, or the result is not finite.
         """
-        return self._run(self.passes.view, asked, session)
+        return self._run(self.passes.view, pass_request, session)
 
-    def localised(self, asked: PassRequest, session: str | None) -> View:
+    def localised(self, pass_request: PassRequest, session: str | None) -> View:
         """Run RLN alone; raise as `view` does."""
-        return self._run(self.passes.localised, asked, session)
+        return self._run(self.passes.localised, pass_request, session)
 
-    def _run(self, run: Callable[..., View], asked: PassRequest, session: str | None) -> View:
+    def _run(self, run: Callable[..., View], pass_request: PassRequest, session: str | None) -> View:
         try:
-            return run(asked.photo, asked.checkpoint, asked.steps, session, asked.edits)
+            return run(pass_request.photo, pass_request.checkpoint, pass_request.steps, session, pass_request.edits)
         except ImageError as error:
-            raise refused_picture(error, asked.photo, "This picture cannot be used") from error
+            raise refused_picture(error, pass_request.photo, "This picture cannot be used") from error
         except FloatingPointError as error:
             raise Refused(str(error)) from error
         except ValueError as error:
@@ -162,11 +168,11 @@ def ground_truth(mask: str, view: View) -> NDArray[np.uint8]:
         Refused: it cannot be read, has another size than the photo, or is empty.
     """
     title = "This mask cannot be used"
-    most = MAX_PIXELS
+    pixel_limit = MAX_PIXELS
     if view.full_size is not None:
-        most = min(max(most, view.full_size[0] * view.full_size[1]), LARGEST_MASK)
+        pixel_limit = min(max(pixel_limit, view.full_size[0] * view.full_size[1]), LARGEST_MASK)
     try:
-        truth = read_mask(mask, most)
+        truth = read_mask(mask, pixel_limit)
     except ImageError as error:
         raise refused_picture(error, mask, title) from error
     (height, width), (mask_height, mask_width) = view.trace.photo.shape[:2], truth.shape

@@ -1,4 +1,4 @@
-"""What a pass gave, as numbers and pictures for programs."""
+"""The results of a pass as numbers and pictures for programs."""
 
 import dataclasses
 from pathlib import Path
@@ -26,13 +26,13 @@ from dgrl.trace import PixelTrace
 def facts(view: View) -> dict[str, Any]:
     """Describe what a pass found, in words and numbers."""
     trace = view.trace
-    there = trace.found()
-    rows, columns = np.nonzero(there)
+    object_pixels = trace.found()
+    rows, columns = np.nonzero(object_pixels)
     box = [int(columns.min()), int(rows.min()), int(columns.max()), int(rows.max())] if len(rows) else None
     return {
         "words": found(trace) if trace.whole else "",
         "found": bool(len(rows)),
-        "share": float(there.mean()),
+        "share": float(object_pixels.mean()),
         "box": box,
         "size": [trace.photo.shape[1], trace.photo.shape[0]],
         "full_size": list(view.full_size) if view.full_size else None,
@@ -89,7 +89,7 @@ def pixel_numbers(pixel: PixelTrace) -> dict[str, Any]:
 
 
 def painted(path: Path) -> str:
-    """Read a picture as the mask of a "paint" edit: what is brighter than half."""
+    """Read a picture as the mask of a "paint" edit: pixels brighter than half."""
     try:
         grey = Image.fromarray(read_photo(path, MAX_PIXELS, reduce=True).seen).convert("L")
     except ImageError as error:
@@ -98,7 +98,7 @@ def painted(path: Path) -> str:
     return write_mask(np.asarray(grey) > 127)
 
 
-def surest(view: View) -> tuple[int, int]:
+def most_salient_pixel(view: View) -> tuple[int, int]:
     """Return the photo's pixel with the highest saliency at the last time step."""
     saliency = view.trace.steps[-1].saliency
     row, column = np.unravel_index(int(saliency.argmax()), saliency.shape)

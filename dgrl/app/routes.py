@@ -1,6 +1,6 @@
-"""What the page asks for, as ordinary routes: `engines/server.js` is their only user.
+"""The page's endpoints as ordinary routes. Only `engines/server.js` uses them.
 
-Each answers JSON, a file, or a stream; `{"error": sentence, "kind": …}` with a 4xx or 5xx status says what went wrong.
+Each returns JSON, a file, or a stream. Errors are `{"error": sentence, "kind": …}` with a 4xx or 5xx status.
 """
 
 import base64
@@ -15,7 +15,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import FileResponse, JSONResponse, Response
 
 from dgrl.app.endpoints import Endpoints
-from dgrl.app.files import visitor_files
+from dgrl.app.files import session_files
 from dgrl.app.jobs import Jobs, session_of
 from dgrl.app.photos import EXAMPLE, Photos
 from dgrl.app.refusals import PHOTO_GONE, Refused
@@ -26,13 +26,13 @@ from dgrl.bundle import bundle
 from dgrl.figures.attribution import attribution_layer
 
 PARTS = {"rln": ("photo", "rln"), "brn": ("brn",), "kernels": ("kernels",)}
-"""The parts of a pass, first to last: what RLN sees, the maps before and after BRN, its kernels."""
+"""The parts of a pass in their order: RLN's maps, the map after BRN, BRN's kernels."""
 PASS_TYPE, LINES_TYPE = "application/x-dgrl-pass", "application/x-ndjson"
 HOUR = {"Cache-Control": "private, max-age=3600"}
 
 
 class Routes:
-    """The page's routes over the endpoints' functions."""
+    """The page's routes, which call the endpoints' functions."""
 
     def __init__(self, endpoints: Endpoints, photos: Photos, jobs: Jobs) -> None:
         self.endpoints, self.photos, self.jobs = endpoints, photos, jobs
@@ -58,17 +58,17 @@ class Routes:
         server.add_route("/file/{folder}/{name}", self.written_file, methods=["GET"])
 
     async def upload(self, request: Request) -> Response:
-        """Take in a photo or a mask: the body is the file, `?name=` its name."""
+        """Store a photo or a mask: the body is the file, `?name=` its name."""
         name = request.query_params.get("name", "photo")
         path, identity = await self.photos.receive(request.stream(), name)
         session = session_of(request)
         return JSONResponse(await self.jobs.run(request, "file", lambda: self.photos.add(path, identity, session)))
 
     async def forward_pass(self, request: Request) -> Response:
-        """Run a pass: `{request, until}`; answer frames, a part in each as soon as it is computed.
+        """Run a pass: `{request, until}`; send frames, each with one part, as soon as it is computed.
 
-        A frame is two little-endian uint32, the lengths of what follows: JSON {part, facts}, then
-        a bundle (`docs/bundle.md`) with that part.
+        A frame is two little-endian uint32 with the lengths of the two things that follow: JSON {part, facts}, and a
+        bundle (`docs/bundle.md`) with that part.
         """
         body = await body_of(request)
         until = body.get("until", "kernels")
@@ -78,27 +78,27 @@ class Routes:
 
     def frames(self, body: dict[str, Any], until: str, session: str) -> Iterator[bytes]:
         """Yield the frames of a pass up to the part `until`."""
-        asked = self.asked(body, session)
-        requests, name = self.endpoints.requests, Path(asked.photo).stem
+        pass_request = self.read_pass_request(body, session)
+        requests, name = self.endpoints.requests, Path(pass_request.photo).stem
         for part in list(PARTS)[: list(PARTS).index(until) + 1]:
-            view = (requests.localised if part == "rln" else requests.view)(asked, session)
+            view = (requests.localised if part == "rln" else requests.view)(pass_request, session)
             content = bundle(view.trace, name, parts=PARTS[part])
             header = json.dumps({"part": part, "facts": facts(view)}).encode()
             yield struct.pack("<II", len(header), len(content)) + header + content
 
     async def pixel(self, request: Request) -> Response:
-        """Answer how one pixel was computed, with all digits: `{request, x, y}`."""
+        """Return how one pixel was computed, with all digits: `{request, x, y}`."""
         body = await body_of(request)
         session = session_of(request)
 
         def numbers() -> dict[str, Any]:
-            view = self.endpoints.requests.view(self.asked(body, session), session)
+            view = self.endpoints.requests.view(self.read_pass_request(body, session), session)
             return pixel_numbers(view.trace.pixel(*checked_point(view, body.get("x"), body.get("y"))))
 
         return JSONResponse(await self.jobs.run(request, "pass", numbers))
 
     async def explain(self, request: Request) -> Response:
-        """Explain a number: `{request, question}`; answer lines of JSON: {progress}, at last {result} or {error}."""
+        """Explain a value: `{request, question}`; send lines of JSON: {progress}, and at last {result} or {error}."""
         body = await body_of(request)
         question = body.get("question")
         fields = questions.Choice.__dataclass_fields__
@@ -109,16 +109,16 @@ class Routes:
 
     def lines(self, body: dict[str, Any], choice: questions.Choice, session: str) -> Iterator[bytes]:
         """Yield an explanation's progress and result as lines of JSON."""
-        for news in self.endpoints.explained(self.asked(body, session), choice, session):
-            if isinstance(news, float):
-                yield line({"progress": news})
+        for item in self.endpoints.explained(self.read_pass_request(body, session), choice, session):
+            if isinstance(item, float):
+                yield json_line({"progress": item})
                 continue
-            view, explanation = news
+            view, explanation = item
             drawn = attribution_layer(explanation.attribution)
             height, width = drawn.values.shape
             values = base64.b64encode(drawn.values.astype("<f4").tobytes()).decode()
             shown = {"values": values, "width": width, "height": height, "limit": drawn.limit, "label": drawn.label}
-            yield line({"result": shown | questions.numbers(view.trace, explanation, drawn)})
+            yield json_line({"result": shown | questions.numbers(view.trace, explanation, drawn)})
 
     async def measure(self, request: Request) -> Response:
         """Measure a pass against a mask: `{request, mask, stretch}`, `mask` an uploaded photo's reference."""
@@ -128,11 +128,11 @@ class Routes:
         stretch = body.get("stretch", True) is not False
 
         def scores() -> dict[str, Any]:
-            asked = self.asked(body, session)
-            view = self.endpoints.requests.view(asked, session)
-            measured, *files = self.endpoints.scored(view, mask, stretch, Path(asked.photo).stem)
+            pass_request = self.read_pass_request(body, session)
+            view = self.endpoints.requests.view(pass_request, session)
+            measured, *files = self.endpoints.scored(view, mask, stretch, Path(pass_request.photo).stem)
             labels = ("Scores (CSV)", "Curves (CSV)", "Curves (SVG)")
-            return measured | {"files": [named(path, label) for path, label in zip(files, labels, strict=True)]}
+            return measured | {"files": [file_entry(path, label) for path, label in zip(files, labels, strict=True)]}
 
         return JSONResponse(await self.jobs.run(request, "file", scores))
 
@@ -140,38 +140,40 @@ class Routes:
         """Pack everything of a pass into a zip file: `{request}`."""
         body = await body_of(request)
         session = session_of(request)
-        packed = await self.jobs.run(request, "file", lambda: self.endpoints.packed(self.asked(body, session), session))
-        return JSONResponse(named(packed))
+        packed = await self.jobs.run(
+            request, "file", lambda: self.endpoints.packed(self.read_pass_request(body, session), session)
+        )
+        return JSONResponse(file_entry(packed))
 
     async def file(self, request: Request) -> Response:
-        """Answer a PNG in the photo's size: `{request, kind, matting}`, kind "map" or "cutout"."""
+        """Return a PNG in the photo's size: `{request, kind, matting}`, kind "map" or "cutout"."""
         body = await body_of(request)
         session, kind, matting = session_of(request), body.get("kind"), body.get("matting") is True
         if kind not in ("map", "cutout"):
             raise Refused("`kind` is map or cutout.", "No such file")
 
         def content() -> bytes:
-            asked = self.asked(body, session)
-            saliency = saliency_of(self.endpoints.requests.view(asked, session), matting)
-            return map_file(saliency) if kind == "map" else cutout_file(saliency, asked.photo)
+            pass_request = self.read_pass_request(body, session)
+            saliency = saliency_of(self.endpoints.requests.view(pass_request, session), matting)
+            return map_file(saliency) if kind == "map" else cutout_file(saliency, pass_request.photo)
 
         return Response(await self.jobs.run(request, "file", content), media_type="image/png")
 
     async def leave(self, request: Request) -> Response:
-        """Note that a session's page has closed: `{session}`, since a closing page can send no headers."""
-        await body_of(request)  # the guard has read the session
-        visitor_files().leave(session_of(request))
+        """Note that a session's page has closed: `{session}` in the body, as a closing page cannot send headers."""
+        await body_of(request)  # the guard has noted the session
+        session_files().leave(session_of(request))
         return Response(status_code=204)
 
     async def small_picture(self, request: Request) -> Response:
-        """Answer an upload's thumbnail or preview."""
+        """Return an upload's thumbnail or preview."""
         kind, identity = request.path_params["kind"], request.path_params["identity"]
         if kind not in ("thumbnail", "preview"):
             raise Refused("Not found.", status=404)
         return FileResponse(self.photos.picture(identity, kind, session_of(request)), headers=HOUR)
 
     async def example(self, request: Request) -> Response:
-        """Answer one of the app's photos, its mask, or its thumbnail."""
+        """Return one of the app's photos, its mask, or its thumbnail."""
         example = self.photos.examples.get(request.path_params["name"])
         kind = request.path_params.get("kind", "")
         if example is not None and kind == "thumbnail":
@@ -182,14 +184,14 @@ class Routes:
         return FileResponse(path, headers=HOUR)
 
     async def written_file(self, request: Request) -> Response:
-        """Answer a file that the app wrote for a session."""
-        path = visitor_files().folder / request.path_params["folder"] / request.path_params["name"]
-        if not visitor_files().knows(str(path)):
+        """Return a file that the app wrote for a session."""
+        path = session_files().folder / request.path_params["folder"] / request.path_params["name"]
+        if not session_files().knows(str(path)):
             raise Refused("The server does not have this file any more.", kind=PHOTO_GONE, status=404)
         return FileResponse(path, filename=path.name)
 
-    def asked(self, body: dict[str, Any], session: str) -> PassRequest:
-        """Read the request for a pass in a body. A patch's other pass may have to be computed for it."""
+    def read_pass_request(self, body: dict[str, Any], session: str) -> PassRequest:
+        """Read the request for a pass in a body. If it has a patch, the pass that the patch names may be computed."""
         sent = body.get("request")
         if not isinstance(sent, dict):
             raise Refused("Choose a photo first.", "No photo")
@@ -214,18 +216,18 @@ def offered_examples(photos: Photos) -> list[dict[str, Any]]:
 
 
 async def body_of(request: Request) -> dict[str, Any]:
-    """Read a request's JSON object; the guard has bounded it."""
+    """Read a request's JSON object; the guard has limited its size."""
     body = await request.json()
     if not isinstance(body, dict):
         raise Refused("The request is a JSON object.", "Wrong request", status=400)
     return body
 
 
-def named(path: Path, label: str = "") -> dict[str, str]:
-    """Describe a file that the app wrote: where the page finds it, and how it is called."""
+def file_entry(path: Path, label: str = "") -> dict[str, str]:
+    """Describe a file that the app wrote: its address for the page, its name and its label."""
     return {"url": f"file/{path.parent.name}/{path.name}", "name": path.name, "label": label}
 
 
-def line(content: dict[str, Any]) -> bytes:
+def json_line(content: dict[str, Any]) -> bytes:
     """Write an object as a line of JSON."""
     return json.dumps(content, default=float).encode() + b"\n"

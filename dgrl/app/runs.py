@@ -1,4 +1,4 @@
-"""Running the app's networks, half a pass at a time."""
+"""Run the app's networks, half a pass at a time."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,20 +17,20 @@ from dgrl.trace import Trace
 
 AS_TRAINED = -1
 DRAWN_LENGTH = 800
-DEFAULT_STEPS = 2  # T as trained, of every network that is published; at most, where it is not known
+DEFAULT_STEPS = 2  # T of every published network; used where a network's T is not known
 
 
 @dataclass(frozen=True)
 class View:
-    """What the tabs draw from.
+    """What views are drawn from.
 
     Attributes:
-        trace: everything the pass computed; RLN's part of it while BRN has not run.
-        photo: the photo to draw on, 800 pixels long: no page shows it larger, and a browser can tell clicks only where
-            it need not enlarge.
+        trace: everything the pass computed; without BRN's part until BRN has run.
+        photo: the photo to draw on, with a longest side of 800 pixels: the page never shows it larger, and a browser
+            only locates clicks exactly in a picture that it need not enlarge.
         seconds: how long the pass took.
-        machine: device, precision, and what the latter changes: "cpu, bf16 (maps within 0.005 of fp32's)".
-        full_size: width and height of the photo's file, if it has too many pixels and was read at reduced size.
+        machine: device, precision, and the effect of the precision: "cpu, bf16 (maps within 0.005 of fp32's)".
+        full_size: width and height of the photo's file, if it was too large and was read at reduced size.
     """
 
     trace: Trace
@@ -41,10 +41,10 @@ class View:
 
 
 class Networks(Mapping[str, DGRL]):
-    """Networks by name, each set to its precision where it runs (see `dgrl.running.precision`).
+    """Networks by name, each set to its precision (see `dgrl.running.precision`).
 
-    That is at once where there is a GPU or none, and on ZeroGPU in the process that has borrowed one, at the network's
-    first use: before, there is nothing to compute on.
+    With a local GPU or without any, precisions are set at once. On ZeroGPU they are set at a network's first use, in
+    the process that has borrowed a GPU, because there is no device before.
     """
 
     def __init__(self, models: Mapping[str, DGRL], precision: str) -> None:
@@ -72,14 +72,14 @@ class Networks(Mapping[str, DGRL]):
         return self._models[name].config
 
     def in_use(self, name: str) -> str:
-        """Device and precision of a network that has been used, in words."""
+        """Describe the device and precision of a network that has been used."""
         return in_use(self._models[name].device, *self._settled[name])
 
 
 def halves(networks: Networks) -> tuple[Callable[..., View], Callable[..., View]]:
-    """The two halves of a pass as functions: of checkpoint, photo, T or AS_TRAINED, and edits; then of what that gave.
+    """Return the two halves of a pass: `localise` (checkpoint, photo, T or AS_TRAINED, edits) and `refine`.
 
-    Both are one function to ZeroGPU, so that the second half finds the process of the first, with its GPU.
+    For ZeroGPU both are one function, so that the second half runs in the process of the first, with its GPU.
     """
 
     # Closures over the networks: ZeroGPU sends the arguments to another process.
@@ -104,6 +104,6 @@ def halves(networks: Networks) -> tuple[Callable[..., View], Callable[..., View]
 
 
 def gpu_seconds(first: bool, _checkpoint: str, _seen: RGB | View, *rest: Any) -> float:
-    """How long a half may take on a GPU: RLN runs T + 1 times, BRN once."""
+    """Return how long a half may take on a GPU: RLN runs T + 1 times, BRN once."""
     steps = max(rest[0], DEFAULT_STEPS) if first else 0
     return CALL_SECONDS + PASS_SECONDS * (steps + 1)

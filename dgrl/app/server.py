@@ -11,8 +11,8 @@ from fastapi.responses import JSONResponse, Response
 
 from dgrl.app import gradio_internals, page
 from dgrl.app.endpoints import Endpoints
-from dgrl.app.failures import FAULT, OF_ARGUMENTS, WRONG_KIND, note
-from dgrl.app.files import visitor_files
+from dgrl.app.failures import ARGUMENT_ERRORS, FAULT, WRONG_KIND, note
+from dgrl.app.files import session_files
 from dgrl.app.guard import Guard
 from dgrl.app.jobs import WAITING, DisconnectedError, Jobs
 from dgrl.app.offering import offer
@@ -39,7 +39,7 @@ SETTINGS = {
 
 
 def launch_settings() -> dict[str, Any]:
-    """Return how the server is launched. `AppServer.launch` has these settings by default since 3.0."""
+    """Return how the server is launched. Since 3.0 these are the defaults of `AppServer.launch`."""
     return dict(SETTINGS)
 
 
@@ -60,7 +60,7 @@ class AppServer(gr.Server):
 
 
 def still_there() -> None:
-    """Do nothing. Clients hold a connection while they are there if the app has a function for when they leave."""
+    """Do nothing. With this function, clients hold a connection, whose end shows that the session has ended."""
 
 
 def build(
@@ -74,19 +74,19 @@ def build(
 
     Args:
         models: one network, or several by the names to choose from.
-        examples: photos to offer; by default those of the repository. PHOTO.jpg's mask, where there is one, is
+        examples: photos to offer; by default those of the repository. If PHOTO.jpg has a mask, it is
             masks/PHOTO.png beside it.
         precision: see `dgrl.running.precision`.
-        experiments: the tour's experiments, as the page wants them.
-        folder: the page.
+        experiments: the tour's experiments, as `dgrl.experiments.tour.tour` describes them.
+        folder: the folder of the page.
 
     Returns:
         The app, not yet launched.
     """
     networks = {"DGRL": models} if isinstance(models, DGRL) else models
     passes = Passes(networks, precision)
-    files = visitor_files()  # before Gradio asks where files go
-    files.departed.append(passes.leave)
+    files = session_files()  # sets Gradio's folder, so it comes first
+    files.on_departure.append(passes.leave)
     endpoints = Endpoints(Requests(passes), explainer(passes.networks))
     server = AppServer(endpoints)
     photos = Photos(sorted(EXAMPLES.glob("*.jpg")) if examples is None else examples, files)
@@ -106,19 +106,19 @@ def add_error_handlers(server: gr.Server) -> None:
     def refused(_: Request, error: Refused) -> Response:
         return answer(error.status, error.sentence, error.kind)
 
-    def of_gradio(_: Request, error: gr.Error) -> Response:
+    def gradio_error(_: Request, error: gr.Error) -> Response:
         return answer(503, str(error.message))
 
-    def gone(_: Request, __: DisconnectedError) -> Response:
-        return Response(status_code=499)  # nobody reads it
+    def disconnected(_: Request, __: DisconnectedError) -> Response:
+        return Response(status_code=499)  # the connection is closed
 
-    def wrong(status: int, sentence: str, _: Request, error: Exception) -> Response:
+    def argument_error(status: int, sentence: str, _: Request, error: Exception) -> Response:
         note(error)
         return answer(status, sentence)
 
     server.add_exception_handler(Refused, refused)  # type: ignore[arg-type]
-    server.add_exception_handler(gr.Error, of_gradio)  # type: ignore[arg-type]
-    server.add_exception_handler(DisconnectedError, gone)  # type: ignore[arg-type]
-    for kind in OF_ARGUMENTS:
-        server.add_exception_handler(kind, functools.partial(wrong, 400, WRONG_KIND))
-    server.add_exception_handler(OSError, functools.partial(wrong, 500, FAULT))
+    server.add_exception_handler(gr.Error, gradio_error)  # type: ignore[arg-type]
+    server.add_exception_handler(DisconnectedError, disconnected)  # type: ignore[arg-type]
+    for kind in ARGUMENT_ERRORS:
+        server.add_exception_handler(kind, functools.partial(argument_error, 400, WRONG_KIND))
+    server.add_exception_handler(OSError, functools.partial(argument_error, 500, FAULT))

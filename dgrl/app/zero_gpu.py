@@ -1,7 +1,7 @@
-"""Hugging Face ZeroGPU, which lends a GPU for the time of one call. Elsewhere functions run as they are.
+"""Hugging Face ZeroGPU, which lends a GPU for the time of one call. Elsewhere, functions run unchanged.
 
-Outside of such a call PyTorch's CUDA is emulated there: networks are moved to "cuda", but nothing may be computed on
-it. Inside, in a process forked for it, CUDA is real. Written against version 0.51 of the package `spaces`.
+Outside of such a call, ZeroGPU emulates PyTorch's CUDA: networks are moved to "cuda", but cannot compute. Inside, in a
+forked process, CUDA is real. Written against version 0.51 of the package `spaces`.
 """
 
 import inspect
@@ -14,41 +14,41 @@ import gradio as gr
 
 from dgrl.app.failures import FAULT, note
 
-LENT = os.environ.get("SPACES_ZERO_GPU", "").lower() in ("1", "t", "true")  # as the package reads it
+LENT = os.environ.get("SPACES_ZERO_GPU", "").lower() in ("1", "t", "true")  # read as the package reads it
 if LENT:
-    import spaces  # before anything of CUDA's is used
+    import spaces  # has to come before the first use of CUDA
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 Seconds = Callable[..., float]
 
 CALL_SECONDS = 6.0
-"""What a call takes at most, whatever it computes: its process starts CUDA, fetches the weights, settles precision."""
+"""Fixed time limit of a call: its process starts CUDA, loads the weights and sets the precision."""
 PASS_SECONDS = 0.03
-"""What one run of RLN takes, or one of BRN, at most."""
+"""Time limit of one run of RLN or BRN."""
 
-ABORTED = "The GPU was taken back before this was done. Ask again, or for fewer time steps."
+ABORTED = "The GPU was taken back before this was finished. Please try again, or with fewer time steps."
 NONE_TO_BORROW = "No GPU could be borrowed just now. Please try again in a minute."
-OUT_OF_QUOTA = "What was computed before can still be looked at, and on a computer of your own DGRL needs no GPU."
+OUT_OF_QUOTA = "Earlier results can still be viewed. On your own computer, DGRL does not need a GPU."
 TITLE = "No GPU"
-OF_VISITORS = (ValueError, ArithmeticError)
-"""What handlers have words for. `spaces` would tell visitors no more of it than the name of its class."""
+REPORTED_ERRORS = (ValueError, ArithmeticError)
+"""Errors that are returned with their message, because `spaces` would only show the name of their class."""
 
 
 def is_lent() -> bool:
-    """Whether there is no GPU yet, but one during each call of an `on_gpu` function."""
+    """Say whether a GPU is only available during calls of `on_gpu` functions."""
     return LENT
 
 
 def on_gpu(run: Function, seconds: Seconds) -> Function:
-    """`run`, with a GPU for the `seconds` that its arguments need. These and its results travel between processes.
+    """Return `run` with a GPU for as many `seconds` as its arguments need. Arguments and results must be picklable.
 
-    Where none can be had, the visitor is told why in a sentence (`gr.Error`).
+    If no GPU is available, the function raises `gr.Error` with the reason.
     """
-    return lent(run, seconds) if LENT else run  # type: ignore[return-value]
+    return borrowing(run, seconds) if LENT else run  # type: ignore[return-value]
 
 
-def lent(run: Callable[..., Any], seconds: Seconds) -> Callable[..., Any]:
-    """`on_gpu` on ZeroGPU."""
+def borrowing(run: Callable[..., Any], seconds: Seconds) -> Callable[..., Any]:
+    """Return `on_gpu`'s function for ZeroGPU."""
 
     def whole_seconds(*arguments: Any) -> int:
         return round(seconds(*arguments))
@@ -56,52 +56,52 @@ def lent(run: Callable[..., Any], seconds: Seconds) -> Callable[..., Any]:
     borrow = spaces.GPU(duration=whole_seconds)
     if inspect.isgeneratorfunction(run):
 
-        def yield_all(*arguments: Any) -> Iterator[Any]:
+        def yield_and_return(*arguments: Any) -> Iterator[Any]:
             try:
                 yield from run(*arguments)
-            except OF_VISITORS as error:
+            except REPORTED_ERRORS as error:
                 yield error
 
-        many = borrow(yield_all)
+        many = borrow(yield_and_return)
 
         def generate(*arguments: Any) -> Iterator[Any]:
-            with _in_words():
+            with _readable_errors():
                 for value in many(*arguments):
-                    yield _raised(value)
+                    yield _raise_or_return(value)
 
         return generate
 
-    def give_all(*arguments: Any) -> Any:
+    def run_and_return(*arguments: Any) -> Any:
         try:
             return run(*arguments)
-        except OF_VISITORS as error:
+        except REPORTED_ERRORS as error:
             return error
 
-    one = borrow(give_all)
+    borrowed_run = borrow(run_and_return)
 
-    def give(*arguments: Any) -> Any:
-        with _in_words():
-            return _raised(one(*arguments))
+    def run_borrowed(*arguments: Any) -> Any:
+        with _readable_errors():
+            return _raise_or_return(borrowed_run(*arguments))
 
-    return give
+    return run_borrowed
 
 
-def _raised(value: Any) -> Any:
+def _raise_or_return(value: Any) -> Any:
     if isinstance(value, Exception):
         raise value
     return value
 
 
 @contextmanager
-def _in_words() -> Iterator[None]:
-    """What `spaces` raises, as sentences for the visitor."""
+def _readable_errors() -> Iterator[None]:
+    """Turn the errors of `spaces` into sentences for the user."""
     try:
         yield
     except gr.Error as error:
         raise gr.Error(_sentence(error), title=TITLE, print_exception=False) from error
-    except OF_VISITORS:
+    except REPORTED_ERRORS:
         raise
-    except Exception as error:  # its server does not answer, or not as the package knows it
+    except Exception as error:  # ZeroGPU's server does not answer, or answers in a new way
         note(error)
         raise gr.Error(NONE_TO_BORROW, title=TITLE, print_exception=False) from error
 
@@ -111,5 +111,5 @@ def _sentence(error: gr.Error) -> str:
     if message == "GPU task aborted":
         return ABORTED
     if getattr(error, "title", "") == "ZeroGPU worker error":
-        return FAULT  # the message is the name of an exception; `spaces` has printed where it was raised
+        return FAULT  # the message is only an exception's name; `spaces` has logged the traceback
     return f"{message.rstrip('.')}. {OUT_OF_QUOTA}"

@@ -1,4 +1,4 @@
-"""Requests to the served app as an attacker writes them: by hand, to any endpoint that the app says it has."""
+"""Raw HTTP requests to the running app, to any endpoint that the app lists, as an attacker would write them."""
 
 import json
 import time
@@ -10,7 +10,7 @@ MARK = {"_type": "gradio.FileData"}
 
 
 def file(path: object, **more: Any) -> dict[str, Any]:
-    """A file as Gradio's own page sends it."""
+    """Return a file as Gradio's own page sends it."""
     return {"path": str(path), "meta": MARK, **more}
 
 
@@ -19,7 +19,7 @@ def upload(http: httpx.Client, *contents: bytes, name: str = "a.png") -> httpx.R
 
 
 def endpoints(http: httpx.Client) -> list[dict[str, Any]]:
-    """Every endpoint of the app, as the app itself lists them, with its arguments' names and default values."""
+    """Return every endpoint that the app lists, with its arguments' names and default values."""
     config = http.get("../config").json()
     found = [one for one in config["dependencies"] if one["backend_fn"]]
     blocks = {block["id"]: block for block in config["components"]}
@@ -30,8 +30,8 @@ def endpoints(http: httpx.Client) -> list[dict[str, Any]]:
 
 
 def ask(http: httpx.Client, number: int, data: list[Any], session: str = "") -> dict[str, Any]:
-    """What an endpoint answers: `success`, and `output` with `data` or `error`."""
-    session = session or f"visitor{time.monotonic_ns()}"
+    """Return an endpoint's response: `success`, and `output` with `data` or `error`."""
+    session = session or f"session{time.monotonic_ns()}"
     body = {"fn_index": number, "data": data, "session_hash": session}
     joined = http.post("queue/join", json=body)
     if joined.status_code != 200:

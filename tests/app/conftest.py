@@ -1,4 +1,4 @@
-"""A tiny random network behind the real app, and clients of it."""
+"""Fixtures: the real app with a tiny random network, and clients of it."""
 
 import os
 import shutil
@@ -12,9 +12,9 @@ import pytest
 from gradio_client import Client
 from PIL import Image
 
-os.environ["GRADIO_HEARTBEAT_INTERVAL"] = "0.25"  # a visitor who leaves is noticed at once
-# A server that stops deletes the files it made, and they are named by their content: another one on this machine that
-# was shown the same drawn photos would delete those of these tests.
+os.environ["GRADIO_HEARTBEAT_INTERVAL"] = "0.25"  # the end of a session is noticed at once
+# A server that stops deletes its files, which are named by their content. With a shared folder, another test process
+# that showed the same drawn photos would delete the files of these tests.
 os.environ["GRADIO_TEMP_DIR"] = tempfile.mkdtemp(prefix="gradio-")
 
 from dgrl import DGRL, Trace
@@ -35,7 +35,7 @@ def network() -> DGRL:
 
 @pytest.fixture(scope="session")
 def photo_files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Two drawn photographs, wide and high."""
+    """Return two drawn photographs, wide and high."""
     folder = tmp_path_factory.mktemp("photos")
     files = {}
     for seed, (name, size) in enumerate({"wide": (120, 200), "high": (210, 140)}.items()):
@@ -46,7 +46,7 @@ def photo_files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture(scope="session")
 def mask_files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Their ground truth."""
+    """Return their ground truth."""
     folder = tmp_path_factory.mktemp("masks")
     files = {}
     for seed, (name, size) in enumerate({"wide": (120, 200), "high": (210, 140)}.items()):
@@ -57,7 +57,7 @@ def mask_files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture
 def new_photo(tmp_path: Path) -> Path:
-    """A photograph that no other test has shown to the app."""
+    """Return a photograph that no other test has sent to the app."""
     path = tmp_path / "new.png"
     seed = int.from_bytes(os.urandom(4), "big")
     Image.fromarray(draw_photo(100, 130, seed=seed)[0]).save(path)
@@ -70,7 +70,7 @@ def wide_trace(network: DGRL, photo_files: dict[str, Path]) -> Trace:
 
 
 def page_folder(folder: Path) -> Path:
-    """A page with a module, in place of the real one."""
+    """Write a page with one module, in place of the real page."""
     (folder / "index.html").write_text('<html><head><script type="module" src="./main.js"></script></head></html>')
     (folder / "main.js").write_text("export const one = 1;\n")
     return folder
@@ -81,11 +81,11 @@ class Served:
     """A running app.
 
     Attributes:
-        app: the app itself.
+        app: the server object.
         url: its address.
-        network: the network behind it.
-        passes: one entry for each time that RLN has run since the start.
-        refinements: the same for BRN.
+        network: its network.
+        passes: one entry for each run of RLN since the start.
+        refinements: one entry for each run of BRN.
     """
 
     app: AppServer
@@ -99,7 +99,7 @@ class Served:
 def served(network: DGRL, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     passes: list[int] = []
     refinements: list[int] = []
-    # conv1 runs once in every pass, in every endpoint: explanations ask for the last step alone (`RLN.last`).
+    # conv1 runs once in every pass of every endpoint; explanations skip earlier heads (`RLN.last`), but not conv1.
     counting = [
         part.register_forward_hook(lambda *_, runs=runs: runs.append(len(runs)))
         for part, runs in ((network.rln.backbone.conv1, passes), (network.brn, refinements))
@@ -118,7 +118,7 @@ def served(network: DGRL, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 
 def connect(url: str) -> Client:
-    """A client that waits a while: the machine may be busy."""
+    """Return a client with a long timeout, because the machine may be busy."""
     return Client(url, verbose=False, httpx_kwargs={"timeout": 60})
 
 
@@ -131,6 +131,6 @@ def client(served: Served) -> Iterator[Client]:
 
 @pytest.fixture
 def http(served: Served) -> Iterator[httpx.Client]:
-    """A client that writes requests by hand."""
+    """Return a client for raw requests."""
     with httpx.Client(base_url=f"{served.url}gradio_api/", timeout=60) as client:
         yield client

@@ -1,4 +1,4 @@
-"""The app's endpoints, called as a program calls them, and what bad input does to them."""
+"""The app's endpoints, called as a program calls them, also with bad input."""
 
 import inspect
 import io
@@ -27,15 +27,15 @@ from tests.helpers.networks import draw_photo
 ENDPOINTS = {"/detect", "/localise", "/refine", "/pixel", "/what_if", "/attribute", "/measure", "/report"}
 
 
-def call(client: Client, endpoint: str, photo: Path, *more: Any, **named: Any) -> Any:
-    asked = {"checkpoint": "tiny", "steps": AS_TRAINED, **named}
-    return client.predict(handle_file(photo), *more, **asked, api_name=endpoint)
+def call(client: Client, endpoint: str, photo: Path, *more: Any, **endpoints: Any) -> Any:
+    arguments = {"checkpoint": "tiny", "steps": AS_TRAINED, **endpoints}
+    return client.predict(handle_file(photo), *more, **arguments, api_name=endpoint)
 
 
-def test_endpoints_have_stable_names_and_ask_for_the_photo_alone(client: Client) -> None:
-    named = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
-    assert set(named) == ENDPOINTS
-    for name, endpoint in named.items():
+def test_endpoints_have_stable_names_and_need_only_the_photo(client: Client) -> None:
+    endpoints = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
+    assert set(endpoints) == ENDPOINTS
+    for name, endpoint in endpoints.items():
         assert len(endpoint["description"]) > 20
         needed = [one["parameter_name"] for one in endpoint["parameters"] if not one["parameter_has_default"]]
         assert needed == (["photo", "mask"] if name == "/measure" else ["photo"])
@@ -44,9 +44,9 @@ def test_endpoints_have_stable_names_and_ask_for_the_photo_alone(client: Client)
 
 
 def test_every_argument_is_typed_and_described(client: Client, served: Served) -> None:
-    named = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
+    endpoints = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
     described = {fn.api_name: inspect.getdoc(fn.fn) or "" for fn in served.app.get_blocks().fns.values()}
-    for endpoint, facts in named.items():
+    for endpoint, facts in endpoints.items():
         arguments, results = described[endpoint.removeprefix("/")].split("Args:")[1].split("Returns:")
         for parameter in facts["parameters"]:
             assert parameter["type"]["type"], (endpoint, parameter)
@@ -176,7 +176,7 @@ def test_pixel_is_the_trace_s_pixel(
 def test_one_pass_serves_every_endpoint(client: Client, served: Served, new_photo: Path) -> None:
     before, refined = len(served.passes), len(served.refinements)
     call(client, "/localise", new_photo)
-    assert len(served.refinements) == refined, "where it looks needs no refinement"
+    assert len(served.refinements) == refined, "localise must not run BRN"
     for endpoint in ("/detect", "/refine", "/localise", "/pixel"):
         call(client, endpoint, new_photo)
     assert len(served.passes) == before + 1
@@ -186,24 +186,24 @@ def test_one_pass_serves_every_endpoint(client: Client, served: Served, new_phot
 
 
 @pytest.mark.slow
-def test_twenty_visitors_at_once_all_get_their_own_result(served: Served, tmp_path: Path) -> None:
+def test_twenty_sessions_at_once_all_get_their_own_result(served: Served, tmp_path: Path) -> None:
     photos = [tmp_path / f"photo{number}.png" for number in range(20)]
     for number, path in enumerate(photos):
         Image.fromarray(draw_photo(60 + number, 80, seed=number)[0]).save(path)
     before = len(served.passes)
-    visitors = [connect(served.url) for _ in photos]
+    clients = [connect(served.url) for _ in photos]
     jobs = [
-        visitor.submit(handle_file(photo), "tiny", AS_TRAINED, api_name="/detect")
-        for visitor, photo in zip(visitors, photos, strict=True)
+        one_client.submit(handle_file(photo), "tiny", AS_TRAINED, api_name="/detect")
+        for one_client, photo in zip(clients, photos, strict=True)
     ]
     for job, photo in zip(jobs, photos, strict=True):
         saliency, *_ = job.result(timeout=120)
         expected = np.asarray(to_grey(served.network.detect(photo)))
         np.testing.assert_allclose(np.asarray(Image.open(saliency)).astype(int), expected.astype(int), atol=1)
-    # `detect` above ran each once more.
+    # `detect` above ran each network once more.
     assert len(served.passes) == before + 2 * len(photos)
-    for visitor in visitors:
-        visitor.close()
+    for one_client in clients:
+        one_client.close()
 
 
 def test_another_checkpoint_without_context_module_and_with_a_smaller_kernel(
@@ -215,7 +215,7 @@ def test_another_checkpoint_without_context_module_and_with_a_smaller_kernel(
     assert np.shape(numbers["coefficients"]) == (3, 3)
 
 
-def test_what_a_visitor_looked_at_is_freed_when_they_leave(
+def test_passes_of_a_session_are_freed_when_it_ends(
     served: Served, new_photo: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(files, "GRACE", 0.2)
@@ -229,7 +229,7 @@ def test_what_a_visitor_looked_at_is_freed_when_they_leave(
         later = connect(served.url)
         call(later, "/detect", new_photo)
         later.close()
-    assert len(served.passes) > before + 1, "the pass was kept although its visitor had left"
+    assert len(served.passes) > before + 1, "the pass was kept although its session had ended"
 
 
 def png(mode: str, **options: Any) -> bytes:
@@ -311,7 +311,7 @@ ODD: dict[str, tuple[Callable[[Path], None], tuple[int, int]]] = {
 
 
 @pytest.mark.parametrize("name", ODD)
-def test_odd_pictures_are_taken_as_a_person_sees_them(client: Client, tmp_path: Path, name: str) -> None:
+def test_unusual_pictures_are_read_as_viewers_show_them(client: Client, tmp_path: Path, name: str) -> None:
     write, size = ODD[name]
     path = tmp_path / name
     write(path)
@@ -321,10 +321,8 @@ def test_odd_pictures_are_taken_as_a_person_sees_them(client: Client, tmp_path: 
     call(client, "/refine", path)
 
 
-def test_the_file_reaches_the_library_as_it_was_given(
-    client: Client, served: Served, network: DGRL, tmp_path: Path
-) -> None:
-    """Gradio must not convert the picture on the way: 16 bits and a lossless format come through."""
+def test_the_file_reaches_the_library_unchanged(client: Client, served: Served, network: DGRL, tmp_path: Path) -> None:
+    """Gradio must not convert the picture: 16 bits and a lossless format arrive unchanged."""
     path = tmp_path / "ramp.png"
     Image.fromarray(np.linspace(0, 65535, 64 * 48).reshape(48, 64).astype(np.uint16)).save(path)
     saliency, *_ = call(client, "/detect", path)

@@ -1,4 +1,4 @@
-"""The page about the API: it lists every endpoint, and the programs that it shows run."""
+"""The page about the API lists every endpoint, and the programs that it shows run."""
 
 import html
 import re
@@ -17,10 +17,10 @@ def programs(page: str) -> list[str]:
     return [html.unescape(one) for one in re.findall(r'<pre class="program">(.*?)</pre>', page, re.DOTALL)]
 
 
-def test_its_programs_name_the_endpoints_and_run(
+def test_the_programs_on_the_page_name_the_endpoints_and_run(
     served: Served, photo_files: dict[str, Path], mask_files: dict[str, Path], tmp_path: Path
 ) -> None:
-    """Every program, as it is shown, beside photo.jpg and mask.png."""
+    """Run every program as shown, beside photo.jpg and mask.png."""
     page = httpx.get(f"{served.url}api", timeout=60)
     assert "default-src 'self'" in page.headers["content-security-policy"]
     shown = programs(page.text)
@@ -39,5 +39,5 @@ def test_its_programs_name_the_endpoints_and_run(
     assert any("photo_dgrl.zip" in line for line in answers), "no report"
 
 
-def test_2_0_s_address_leads_to_it(served: Served) -> None:
+def test_the_address_of_version_2_shows_the_api_page(served: Served) -> None:
     assert httpx.get(f"{served.url}?view=api", follow_redirects=True, timeout=60).url.path == "/api"

@@ -1,4 +1,4 @@
-"""Attacks on every endpoint that the app says it has: so the next one is attacked too, without being named here."""
+"""Attacks on every endpoint that the app lists, so that new endpoints are attacked too."""
 
 import os
 import stat
@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from dgrl.app.addresses import is_open
-from dgrl.app.files import visitor_files
+from dgrl.app.files import session_files
 from dgrl.app.payloads import MOST_LEVELS, REFUSAL, RefusedError, checked
 from tests.app.asking import MARK, ask, endpoints, file, upload
 from tests.app.conftest import Served
@@ -34,12 +34,12 @@ OPEN = {
         "/gradio_api/reset/", "/gradio_api/upload",
     },
 }  # fmt: skip
-"""Of the routes that the server has, those that answer. One that is new in Gradio is closed until it is put here."""
+"""Gradio's routes that stay open, by method. A new route of Gradio is closed until it is added here."""
 
 
 @pytest.fixture
 def secret(tmp_path: Path) -> Path:
-    """A picture of somebody else's on the server."""
+    """Write a private picture on the server, outside the app's folder."""
     path = tmp_path / "secret.png"
     Image.new("RGB", (40, 30), "red").save(path)
     return path
@@ -47,8 +47,8 @@ def secret(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def places(tmp_path: Path, secret: Path, http: httpx.Client) -> Iterator[dict[str, str]]:
-    """What an attacker may name instead of an upload."""
-    folder = visitor_files().folder
+    """Return what an attacker may name instead of an upload."""
+    folder = session_files().folder
     fifo, link, stray = folder / "fifo", folder / "link.png", folder / "stray.png"
     os.mkfifo(fifo)
     link.symlink_to(secret)
@@ -93,32 +93,32 @@ FORMS: dict[str, Callable[[str], Any]] = {
 }
 
 
-def test_the_guard_knows_files_by_their_shape_alone(places: dict[str, str], http: httpx.Client) -> None:
+def test_the_guard_recognises_files_by_the_shape_of_their_objects(places: dict[str, str], http: httpx.Client) -> None:
     for path in places.values():
         for form in FORMS.values():
             with pytest.raises(RefusedError) as refused:
-                checked([0, form(path)], visitor_files().knows)
+                checked([0, form(path)], session_files().knows)
             assert str(refused.value) == REFUSAL
     (sent,) = upload(http, b"content").json()
-    given = {"image": file(sent, url="http://x/", is_stream=True, orig_name="a.png", size=7)}
-    assert checked(given, visitor_files().knows) == {"image": {"path": sent, "orig_name": "a.png", "meta": MARK}}
+    content = {"image": file(sent, url="http://x/", is_stream=True, orig_name="a.png", size=7)}
+    assert checked(content, session_files().knows) == {"image": {"path": sent, "orig_name": "a.png", "meta": MARK}}
     nothing = [None, 1, "path", {"path": None}, {"value": ["url"]}]
-    assert checked(nothing, visitor_files().knows) == nothing
+    assert checked(nothing, session_files().knows) == nothing
     deep: Any = 0
     for _ in range(MOST_LEVELS + 2):
         deep = [deep]
     with pytest.raises(RefusedError, match="levels"):
-        checked(deep, visitor_files().knows)
+        checked(deep, session_files().knows)
 
 
 @pytest.mark.slow
-def test_no_endpoint_takes_a_file_it_was_not_given(
+def test_no_endpoint_reads_a_file_that_was_not_uploaded(
     http: httpx.Client, places: dict[str, str], photo_files: dict[str, Path], capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Every endpoint, private ones too, with every kind of place in each of its arguments; the answer is always one."""
+    """Send every kind of place in each argument of every endpoint, private ones too. Each gets an answer."""
     (photo,) = upload(http, photo_files["wide"].read_bytes()).json()
     attacks = [(form, path) for path in places.values() for form in FORMS.values()]
-    before, tried = set(visitor_files().folder.rglob("*.*")), 0
+    before, tried = set(session_files().folder.rglob("*.*")), 0
     for endpoint in endpoints(http):
         for place in range(len(endpoint["inputs"])):
             for _ in range(5):
@@ -130,17 +130,17 @@ def test_no_endpoint_takes_a_file_it_was_not_given(
                 assert not answer["success"], (endpoint["api_name"], data)
                 assert answer["output"]["error"] == REFUSAL, (endpoint["api_name"], data)
     assert tried > 200
-    assert set(visitor_files().folder.rglob("*.*")) <= before  # those of visitors who left meanwhile may be gone
+    assert set(session_files().folder.rglob("*.*")) <= before  # files of sessions that ended meanwhile may be gone
     assert stat.S_ISFIFO(Path(places["a pipe"]).lstat().st_mode)
     printed = capfd.readouterr()
-    for said in (printed.out, printed.err):
-        assert "Traceback" not in said
-        assert places["a picture"] not in said
+    for text in (printed.out, printed.err):
+        assert "Traceback" not in text
+        assert places["a picture"] not in text
 
 
 @pytest.mark.parametrize("mark", [{}, {"meta": MARK}], ids=["without the mark", "with it"])
 def test_a_picture_on_the_server_cannot_be_read(http: httpx.Client, secret: Path, mark: dict[str, Any]) -> None:
-    """The first finding, as it was made: by name, by anybody."""
+    """An attack that once worked: naming any picture on the server."""
     names = http.get("info").json()["named_endpoints"]
     assert len(names) > 5
     for name, about in names.items():
@@ -153,10 +153,10 @@ def test_a_picture_on_the_server_cannot_be_read(http: httpx.Client, secret: Path
 
 
 @pytest.mark.slow
-def test_every_refusal_has_words_and_none_is_logged_with_the_visitor_s(
+def test_every_refusal_is_a_sentence_and_the_log_quotes_no_user(
     http: httpx.Client, photo_files: dict[str, Path], capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Every argument of every endpoint, of a kind that it cannot be."""
+    """Send a value of the wrong type in every argument of every endpoint."""
     (photo,) = upload(http, photo_files["wide"].read_bytes()).json()
     wrong: list[Any] = [None, [], {}, "canary", 10**30, -(10**9), [["canary"]], True, {"canary": 1}]
     tried = 0
@@ -176,9 +176,9 @@ def test_every_refusal_has_words_and_none_is_logged_with_the_visitor_s(
         assert answer["success"] or len(answer["output"]["error"]) > FEW_LETTERS, endpoint["api_name"]
     assert tried > 40
     printed = capfd.readouterr()
-    for said in (printed.out, printed.err):
-        assert "Traceback" not in said
-        assert "canary" not in said
+    for text in (printed.out, printed.err):
+        assert "Traceback" not in text
+        assert "canary" not in text
 
 
 def test_there_is_no_endpoint_by_another_name(http: httpx.Client, capfd: pytest.CaptureFixture[str]) -> None:
@@ -190,7 +190,7 @@ def test_there_is_no_endpoint_by_another_name(http: httpx.Client, capfd: pytest.
 
 
 def routes(router: Any) -> Iterator[tuple[str, set[str]]]:
-    """Every route below a router, with its methods."""
+    """Yield every route below a router, with its methods."""
     for route in router.routes:
         inner = getattr(route, "original_router", route)
         if hasattr(inner, "routes") and inner.routes:
@@ -219,9 +219,9 @@ def test_only_the_app_s_own_addresses_answer(served: Served, http: httpx.Client)
         ):
             path = path.replace(f"{{{name}}}", "x")
         for method in methods & {"GET", "POST"}:
-            wanted = template in OPEN[method]
-            assert is_open(method, path) == wanted, (method, template)
-            if not wanted:
+            expected_open = template in OPEN[method]
+            assert is_open(method, path) == expected_open, (method, template)
+            if not expected_open:
                 answer = http.request(method, f"..{path}")
                 assert (answer.status_code, answer.json()["error"]) == (404, "Not found."), (method, template)
 
@@ -248,21 +248,21 @@ def test_only_the_app_s_own_addresses_answer(served: Served, http: httpx.Client)
         ("DELETE", "gradio_api/upload"),
     ],
 )
-def test_what_was_found_open_is_closed(served: Served, method: str, path: str) -> None:
+def test_addresses_that_were_once_open_are_closed(served: Served, method: str, path: str) -> None:
     answer = httpx.request(method, f"{served.url}{path}", timeout=20)
     assert answer.status_code in (404, 405)
     assert "monitoring" not in answer.text
 
 
 def test_only_known_files_are_served(http: httpx.Client, places: dict[str, str]) -> None:
-    """The same answer for what is there and what is not."""
+    """The answer is the same for existing and missing files."""
     (sent,) = upload(http, b"content", name="mine.txt").json()
     assert http.get(f"file={sent}").content == b"content"
-    said = {
+    text = {
         (answer.status_code, answer.text)
         for path in places.values()
         if "\0" not in path and path
         for answer in [http.get(f"file={path}")]
         if not path.startswith("a/a/")
     }
-    assert said == {(404, '{"error": "Not found.", "detail": "Not found.", "kind": "refused"}')}
+    assert text == {(404, '{"error": "Not found.", "detail": "Not found.", "kind": "refused"}')}

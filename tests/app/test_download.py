@@ -1,4 +1,4 @@
-"""Download everything: a zip whose numbers are the pass's, that needs no pickle, and leaves nothing behind."""
+"""The report's zip file: its numbers are the pass's, it needs no pickle, and no temporary files stay."""
 
 import io
 import re
@@ -20,23 +20,23 @@ from tests.app.conftest import Served, connect
 
 @pytest.fixture(scope="module")
 def downloaded(served: Served, photo_files: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The zip file of the wide photo, with one time step."""
+    """Return the zip file of the wide photo, with one time step."""
     temporary = tmp_path_factory.mktemp("temporary")
     client = connect(served.url)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tempfile, "tempdir", str(temporary))  # this test's own: others may be packing zips too
+        patch.setattr(tempfile, "tempdir", str(temporary))  # a folder for this test only
         path = client.predict(handle_file(photo_files["wide"]), "tiny", 1, api_name="/report")
     client.close()
     assert list(temporary.glob("dgrl-*")) == [], "temporary files stayed"
     return Path(path)
 
 
-def test_the_zip_holds_report_numbers_and_png_alone(downloaded: Path) -> None:
+def test_the_zip_has_only_report_numbers_and_pngs(downloaded: Path) -> None:
     assert downloaded.name == "wide_dgrl.zip"
     with zipfile.ZipFile(downloaded) as packed:
         assert packed.testzip() is None
         names = packed.namelist()
-        # No time of day: the same pass gives the same file, which is then kept once.
+        # No time of day: the same pass gives the same file, so that one copy is stored.
         assert {entry.date_time for entry in packed.infolist()} == {(1980, 1, 1, 0, 0, 0)}
     assert {name.split("/")[0] for name in names} == {"wide_dgrl"}
     inside = {name.removeprefix("wide_dgrl/") for name in names}
@@ -62,7 +62,7 @@ def test_its_numbers_are_those_of_the_pass(downloaded: Path, network: DGRL, phot
             assert f"  {name} " in readme, name
         assert f"  {'brn.coefficients':<28}{'25×80×80':<14}" in readme
     assert "wide.png" in page
-    # With what follows "http": numbers in Base64 spell the four letters themselves, sooner or later.
+    # Look for "http://" and "https://", since "http" alone can occur in Base64.
     assert set(re.findall(r"https?://[^/\"]*", page)) <= {"http://www.w3.org", "https://github.com"}
 
 

@@ -1,4 +1,4 @@
-"""Fails when Gradio changes what the app replaces or reads of its insides: then `gradio_internals.py` is read again."""
+"""Fail when Gradio changes internals that the app uses; then `gradio_internals.py` has to be reviewed."""
 
 import hashlib
 import importlib.metadata
@@ -17,7 +17,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 from dgrl.app import gradio_internals
-from dgrl.app.gradio_internals import WRITTEN_AGAINST, forget_unfetched, unanswered
+from dgrl.app.gradio_internals import WRITTEN_AGAINST, forget_unfetched_results, pending_jobs
 from dgrl.app.jobs import WAITING
 from tests.app.conftest import Served
 
@@ -34,18 +34,18 @@ SOURCES: dict[str, tuple[Callable[..., Any] | type, str]] = {
     "Server.__init__": (gr.Server.__init__, "6a89cdd0b1cb1bdf"),
     "preprocess_data": (gr.Blocks.preprocess_data, "6848b88bd303f76f"),
 }
-"""What is replaced, read, or relied on, and the hash of its source in the version that was read."""
+"""The internals that are replaced, read, or relied on, and the hash of the reviewed source."""
 
 
 @pytest.mark.skipif(INSTALLED != WRITTEN_AGAINST, reason=f"written against {WRITTEN_AGAINST}, not {INSTALLED}")
 @pytest.mark.parametrize("name", SOURCES)
-def test_gradio_has_not_changed_it(name: str) -> None:
+def test_gradio_has_not_changed_this_source(name: str) -> None:
     source, known = SOURCES[name]
     found = hashlib.sha256(inspect.getsource(source).encode()).hexdigest()[:16]
-    assert found == known, f"read {name} again, then put {found} here"
+    assert found == known, f"review {name} again, then write {found} here"
 
 
-def test_no_newer_version_than_the_one_that_was_read_is_installed() -> None:
+def test_the_installed_gradio_is_not_newer_than_the_reviewed_one() -> None:
     project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     (bound,) = map(SpecifierSet, re.findall(r'"gradio(?:\[mcp\])?([<>=.,\d]+)"', project))
     read = Version(WRITTEN_AGAINST)
@@ -54,7 +54,7 @@ def test_no_newer_version_than_the_one_that_was_read_is_installed() -> None:
     assert f"{read.major + 1}.0.0" not in bound
 
 
-def test_the_running_app_is_bounded(served: Served) -> None:
+def test_the_running_app_has_limits(served: Served) -> None:
     blocks = served.app.get_blocks()
     assert blocks._queue.max_size == WAITING
     assert not blocks.api_open
@@ -67,23 +67,23 @@ def test_the_running_app_is_bounded(served: Served) -> None:
 def test_a_session_s_jobs_are_those_that_run_or_wait() -> None:
     queue = SimpleNamespace(pending_event_ids_session={"ann": {"a", "b", "c"}}, event_ids_to_events={"a": 1, "c": 1})
     blocks: Any = SimpleNamespace(_queue=queue)
-    assert (unanswered(blocks, "ann"), unanswered(blocks, "bob")) == (2, 0)
+    assert (pending_jobs(blocks, "ann"), pending_jobs(blocks, "bob")) == (2, 0)
 
 
-def test_answers_that_nobody_fetches_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gradio_internals, "UNFETCHED", 10)
+def test_unfetched_results_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gradio_internals, "MOST_UNFETCHED", 10)
     queue = SimpleNamespace(
         pending_event_ids_session={"flood": set(map(str, range(50))), "ann": {"a"}, "bob": set(), "eve": {"e"}},
         pending_messages_per_session={"flood": [], "ann": []},
         event_ids_to_events={"a": 1},
     )
-    forget_unfetched(SimpleNamespace(_queue=queue))  # type: ignore[arg-type]
+    forget_unfetched_results(SimpleNamespace(_queue=queue))  # type: ignore[arg-type]
     assert queue.pending_event_ids_session == {"ann": {"a"}, "eve": {"e"}}
     assert list(queue.pending_messages_per_session) == ["ann"]
 
 
-def test_only_one_file_knows_gradio_s_insides() -> None:
-    """Its private names are nowhere else in the app."""
+def test_only_one_file_uses_gradio_s_internals() -> None:
+    """No other file of the app uses Gradio's private names."""
     private = re.compile(r"\b(app|block|blocks|queue|request|server)\._[a-z]|_queue\b|temp_file|upload_file_set|_app=")
     for path in (ROOT / "dgrl" / "app").glob("*.py"):
         if path.name != "gradio_internals.py":

@@ -1,4 +1,4 @@
-"""Hostile files as photo, mask and painting of the served app: the right answer, or one sentence."""
+"""Hostile files as photo, mask and painting: the app returns the right result, or one sentence."""
 
 import os
 import time
@@ -12,7 +12,7 @@ from gradio_client.exceptions import AppError
 from PIL import Image
 
 from dgrl import DGRL
-from dgrl.app.files import visitor_files
+from dgrl.app.files import session_files
 from dgrl.app.passes import MAX_PIXELS
 from dgrl.images import ImageError, read_photo, to_grey
 from tests.app.conftest import Served
@@ -20,13 +20,13 @@ from tests.helpers import hostile
 
 PATIENCE = 10
 FOLDER = Path(os.environ["GRADIO_TEMP_DIR"])
-SOUND = [  # one of each kind that is a picture, whatever it looks like
+VALID = [  # one file of each kind that is a valid picture
     "mode_CMYK.jpg", "mode_LAB.tif", "mode_LA.png", "mode_I16.png", "mode_F.tif", "palette_alpha.png", "turned6.jpg",
     "reallyheic.jpg", "mode_RGBA.heic", "long_text.png", "profile_wide_RGBA.png",
     "bad_exif.jpg", "moving.gif", "bad_profile.png", "comment.jpg", "line1x1.png", "line1x5000.png", "good_link.png",
     "reallywebp.jpg", "appended.jp2", "a'b\"c;$(id)`id`.png", "ünïcödé 漢字 🐈.png",
 ]  # fmt: skip
-REFUSED = [  # one of each kind that is not
+REFUSED = [  # one file of each kind that is not
     "cut0.02.jpg", "cut0.3.png", "cut0.1.gif", "cut0.1.webp", "cut0.1.jp2", "cut0.1.avif", "cut0.1.tif", "bomb.png",
     "huge.bmp", "huge.gif", "long.ppm", "less_than_it_says.png", "empty0x5.png", "zip.jpg", "tar.png", "empty.jpg",
     "zeros.png", "random.jpg", "pickle.png", "script.jpg", "html.png", "pdf.jpg", "svg.png", "eps.jpg", "npy.png",
@@ -51,7 +51,7 @@ def call(client: Client, endpoint: str, *arguments: Any) -> Any:
 
 
 def reason(path: Path) -> str:
-    """What the library says is wrong with a picture."""
+    """Return the library's message about a picture."""
     with pytest.raises(ImageError) as refusal:
         read_photo(path, MAX_PIXELS, reduce=True)
     return str(refusal.value).removeprefix(f"{path}: ")
@@ -65,15 +65,17 @@ def check_sentence(error: AppError, expected: str, folder: Path) -> None:
         assert inside not in text
 
 
-@pytest.mark.parametrize("name", SOUND)
-def test_what_is_a_picture_gets_its_map(client: Client, network: DGRL, files: dict[str, Path], name: str) -> None:
+@pytest.mark.parametrize("name", VALID)
+def test_valid_pictures_get_a_map(client: Client, network: DGRL, files: dict[str, Path], name: str) -> None:
     saliency, *_ = call(client, "/detect", handle_file(files[name]), "tiny", 0, False)
     with Image.open(saliency) as found:
         np.testing.assert_array_equal(np.asarray(found), np.asarray(to_grey(network.detect(files[name], 0))))
 
 
-def test_what_is_none_gets_one_sentence(client: Client, files: dict[str, Path], photo_files: dict[str, Path]) -> None:
-    """As the photo of each endpoint in turn, as the mask and as the painting."""
+def test_invalid_pictures_get_one_sentence(
+    client: Client, files: dict[str, Path], photo_files: dict[str, Path]
+) -> None:
+    """Send each file as the photo of each endpoint, as the mask and as the painting."""
     sound = handle_file(photo_files["wide"])
     paint = [{"kind": "paint", "level": "conv4"}]
     requests: list[tuple[str, Any]] = [
@@ -97,19 +99,19 @@ def test_what_is_none_gets_one_sentence(client: Client, files: dict[str, Path], 
 
 
 @pytest.fixture(scope="module", autouse=True)
-def of_other_tests(served: Served) -> set[Path]:
-    """What was in the visitors' folder before this module's tests: others also send files that are not pictures."""
-    return set(visitor_files().folder.rglob("*"))
+def earlier_files(served: Served) -> set[Path]:
+    """Return the files that other tests have sent, because they may not be pictures."""
+    return set(session_files().folder.rglob("*"))
 
 
-def test_nothing_is_left_half_written(client: Client, files: dict[str, Path], of_other_tests: set[Path]) -> None:
-    """Every file that the app knows is one that was sent, whole, or a result, whole."""
+def test_no_file_is_incomplete(client: Client, files: dict[str, Path], earlier_files: set[Path]) -> None:
+    """Every file that the app knows is a complete upload or a complete result."""
     call(client, "/detect", handle_file(files["turned3.jpg"]), "tiny", 0)
-    sent = {path.read_bytes() for path in files.values() if path.is_file() and path.name in (*SOUND, *REFUSED)}
+    sent = {path.read_bytes() for path in files.values() if path.is_file() and path.name in (*VALID, *REFUSED)}
     results = 0
-    visitors = visitor_files()
-    for path in set(visitors.folder.rglob("*")) - of_other_tests:
-        if visitors.knows(str(path)) and path.read_bytes() not in sent and path.suffix in (".png", ".jpeg"):
+    session_folder = session_files()
+    for path in set(session_folder.folder.rglob("*")) - earlier_files:
+        if session_folder.knows(str(path)) and path.read_bytes() not in sent and path.suffix in (".png", ".jpeg"):
             with Image.open(path) as result:
                 result.load()
             results += 1

@@ -1,4 +1,4 @@
-"""Which checkpoints the app offers, and that it starts the way people and Hugging Face Spaces start it."""
+"""Which checkpoints the app offers, and starting it as people and Hugging Face Spaces do."""
 
 import importlib.metadata
 import json
@@ -59,13 +59,13 @@ def test_networks_are_named_by_their_folders(checkpoint: Path, network: DGRL) ->
     assert list(load([str(checkpoint), str(other)], "cpu")) == ["tiny", str(other)]
 
 
-def test_a_checkpoint_that_is_none_is_said_so(tmp_path: Path) -> None:
+def test_a_folder_that_is_not_a_checkpoint_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="is not a checkpoint"):
         load([str(tmp_path)], "cpu")
 
 
 def address_of(server: "subprocess.Popen[str]") -> str:
-    """What the app prints when it is ready."""
+    """Return the address that the app prints when it is ready."""
     assert server.stdout is not None
     printed = ""
     deadline = time.monotonic() + 180
@@ -76,16 +76,16 @@ def address_of(server: "subprocess.Popen[str]") -> str:
     return found.group()
 
 
-def visitors_files(folder: Path) -> list[Path]:
-    """What an app keeps of its visitors and for them."""
+def session_files_of(folder: Path) -> list[Path]:
+    """Return the files that an app stores for its sessions."""
     return [path for path in folder.rglob("*") if path.is_file() and path.suffix != ".lock"]
 
 
 @pytest.mark.slow
 def test_the_app_prints_its_address_answers_and_leaves_no_file(checkpoint: Path, photo_files: dict[str, Path]) -> None:
-    """Killed, it leaves what it has; started again, it deletes that; ended, it leaves nothing."""
-    kept = checkpoint / "files"
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1", "GRADIO_TEMP_DIR": str(kept)}
+    """A killed app leaves files; the next start deletes them; a normal end leaves none."""
+    folder = checkpoint / "files"
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1", "GRADIO_TEMP_DIR": str(folder)}
     environment.pop("GRADIO_SERVER_PORT", None)
     command = [sys.executable, "-m", "dgrl", "app", "--weights", str(checkpoint)]
     abandoned: list[Path] = []
@@ -98,14 +98,14 @@ def test_the_app_prints_its_address_answers_and_leaves_no_file(checkpoint: Path,
                 assert not any(path.exists() for path in abandoned)
                 client = connect(address)
                 client.predict(handle_file(photo_files["wide"]), api_name="/detect")
-                abandoned = visitors_files(kept)
+                abandoned = session_files_of(folder)
                 assert {"wide.png", "wide_cutout.png"} <= {path.name for path in abandoned}
             finally:
-                getattr(server, end)()  # while the client is still there
+                getattr(server, end)()  # while the client is still connected
             assert server.wait(60) == (0 if end == "terminate" else -signal.SIGKILL)
         client.close()
-        assert bool(visitors_files(kept)) == (end == "kill")
-    assert list(kept.glob(f"{PREFIX}*")) == []
+        assert bool(session_files_of(folder)) == (end == "kill")
+    assert list(folder.glob(f"{PREFIX}*")) == []
 
 
 @pytest.mark.slow
@@ -131,9 +131,9 @@ def test_it_stops_in_five_seconds_and_a_log_file_has_its_address_at_once(
                 httpx.Client(base_url=address, timeout=60) as client,
                 client.stream("GET", "/gradio_api/heartbeat/ann"),
             ):
-                told = client.post("/photos", content=photo_files["wide"].read_bytes()).json()
+                uploaded = client.post("/photos", content=photo_files["wide"].read_bytes()).json()
                 question = {"target": "object", "method": "integrated_gradients"}
-                body = {"request": {"photo": told["id"]}, "question": question}
+                body = {"request": {"photo": uploaded["id"]}, "question": question}
                 with client.stream("POST", "/explain", json=body) as explanation:
                     next(explanation.iter_lines())
                     server.terminate()
@@ -152,7 +152,7 @@ def free_port() -> int:
 
 @pytest.fixture
 def space(tmp_path: Path) -> tuple[Path, Path]:
-    """What a Space has: a copy of the repository's files, and the packages of requirements.txt with what they need."""
+    """Return a Space's folders: a copy of the repository's files, and the packages of requirements.txt."""
     repository, packages = tmp_path / "space", tmp_path / "packages"
     listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     listed = subprocess.run(listing, cwd=ROOT, capture_output=True, check=False)
@@ -182,7 +182,7 @@ def space(tmp_path: Path) -> tuple[Path, Path]:
 
 
 @pytest.mark.slow
-def test_a_space_starts_with_its_requirements_alone(space: tuple[Path, Path]) -> None:
+def test_a_space_starts_with_only_its_requirements(space: tuple[Path, Path]) -> None:
     repository, packages = space
     assert not (packages / "pytest").exists()
     port = free_port()
@@ -190,7 +190,7 @@ def test_a_space_starts_with_its_requirements_alone(space: tuple[Path, Path]) ->
     environment |= {"GRADIO_SERVER_PORT": str(port), "PYTHONPATH": str(packages), "PYTHONUNBUFFERED": "1"}
     environment["GRADIO_TEMP_DIR"] = str(repository.parent / "files")
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    # -S: without the installed packages, this one among them.
+    # -S: without the installed packages, which include this repository.
     command = [sys.executable, "-S", "app.py"]
     with subprocess.Popen(command, cwd=repository, env=environment, stdout=subprocess.PIPE, text=True) as server:
         try:
@@ -207,23 +207,23 @@ def test_a_space_starts_with_its_requirements_alone(space: tuple[Path, Path]) ->
         finally:
             server.terminate()
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    # Seconds of one processor, so that a busy machine changes nothing. Alone on two, a start takes less than that.
+    # Processor time, so that a busy machine makes no difference. A start takes less than that on two idle cores.
     spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     assert spent < 40, f"starting and one answer took {spent:.0f} s of processor time"
 
 
-def test_the_readme_tells_a_space_how_to_start() -> None:
+def test_the_readme_has_the_settings_of_a_space() -> None:
     front = metadata_load(ROOT / "README.md")
     assert front["sdk"] == "gradio"
     assert (ROOT / front["app_file"]).is_file()
-    wanted = {requirement.name: requirement.specifier for requirement in map(Requirement, space_requirements())}
-    assert front["sdk_version"] in wanted["gradio"]
+    required = {requirement.name: requirement.specifier for requirement in map(Requirement, space_requirements())}
+    assert front["sdk_version"] in required["gradio"]
     project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-    said = dict(re.findall(r'^(requires-python|license) = "(.+)"', project, re.MULTILINE))
-    assert front["python_version"] in SpecifierSet(said["requires-python"])
-    assert front["license"] == said["license"].lower()
+    declared = dict(re.findall(r'^(requires-python|license) = "(.+)"', project, re.MULTILINE))
+    assert front["python_version"] in SpecifierSet(declared["requires-python"])
+    assert front["license"] == declared["license"].lower()
     assert len(front["short_description"]) <= 60
-    assert front["python_version"] in ("3.10.13", "3.12.12"), "ZeroGPU has no other"
+    assert front["python_version"] in ("3.10.13", "3.12.12"), "ZeroGPU offers only these"
     colours = {"red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray"}
     assert {front["colorFrom"], front["colorTo"]} <= colours
 

@@ -1,4 +1,4 @@
-"""What a visitor can make of the server: read its files, send it elsewhere, fill its disk or memory, hold its queue."""
+"""Limits of what requests can do: read files, make the server fetch addresses, fill disk or memory, block the queue."""
 
 import errno
 import os
@@ -15,8 +15,8 @@ from gradio import processing_utils
 from gradio_client import handle_file
 from PIL import Image
 
-from dgrl.app import guard, served
-from dgrl.app.files import visitor_files
+from dgrl.app import guard, outputs
+from dgrl.app.files import session_files
 from dgrl.app.payloads import REFUSAL
 from dgrl.app.runs import AS_TRAINED
 from tests.app.asking import ask, file, upload
@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def event(http: httpx.Client, served: Served, name: str, data: list[Any]) -> dict[str, Any]:
-    """What an event, also a private one, answers."""
+    """Return the response to an event of Gradio's queue, also a private one."""
     return ask(http, next(number for number, fn in served.app.get_blocks().fns.items() if fn.api_name == name), data)
 
 
@@ -69,12 +69,12 @@ def test_no_address_is_fetched(
     fetched: list[str] = []
     for module, function in ((guard, "fetch"), (processing_utils, "async_ssrf_protected_download")):
         monkeypatch.setattr(module, function, lambda url, *_, **__: fetched.append(url))
-    there = file("https://example.com/photo.png")
+    web_photo = file("https://example.com/photo.png")
     (photo,) = upload(http, photo_files["wide"].read_bytes()).json()
     data: dict[str, list[Any]] = {
-        "detect": [there, "tiny", 0, True],
-        "measure": [file(photo), there, "tiny", 0, True],
-        "what_if": [file(photo), None, -1, "tiny", 0, None, there],
+        "detect": [web_photo, "tiny", 0, True],
+        "measure": [file(photo), web_photo, "tiny", 0, True],
+        "what_if": [file(photo), None, -1, "tiny", 0, None, web_photo],
     }
     answer = event(http, served, name, data[name])
     assert not answer["success"]
@@ -86,16 +86,16 @@ def files() -> set[Path]:
     return {path for path in FOLDER.rglob("*") if path.is_file()}
 
 
-def test_many_files_are_no_way_around_the_limit(http: httpx.Client) -> None:
+def test_many_files_together_cannot_exceed_the_limit(http: httpx.Client) -> None:
     before = files()
     answer = upload(http, *(bytes([number]) * 5 * 2**20 for number in range(10)))
-    assert (answer.status_code, answer.json()["detail"]) == (413, "A request may have 44 MB and no more.")
+    assert (answer.status_code, answer.json()["detail"]) == (413, "A request may have at most 44 MB.")
     assert upload(http, bytes(41 * 2**20)).status_code == 413
     assert http.post("queue/join", content=bytes(300 * 2**10)).status_code == 413
     assert {path for path in files() - before if not path.name.startswith("tmp")} == set()
 
 
-def test_a_request_of_words_has_few_of_them(http: httpx.Client) -> None:
+def test_requests_without_uploads_are_small(http: httpx.Client) -> None:
     many = {"data": [[]] * 21_000, "fn_index": 0, "session_hash": "a"}
     deep = b'{"fn_index": 0, "session_hash": "a", "data": ' + b"[" * 19_000 + b"]" * 19_000 + b"}"
     assert http.post("queue/join", json=many).status_code == 413
@@ -105,7 +105,7 @@ def test_a_request_of_words_has_few_of_them(http: httpx.Client) -> None:
         assert (answer.status_code, "session" in answer.json()["error"]) == (400, True)
 
 
-def test_what_failed_uploads_leave_is_deleted_in_time(
+def test_unfinished_uploads_are_deleted_after_a_while(
     http: httpx.Client, served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert upload(http, b"content", name="..").status_code == 400
@@ -117,20 +117,20 @@ def test_what_failed_uploads_leave_is_deleted_in_time(
             b'--B\r\nContent-Disposition: form-data; name="files"; filename="a.png"\r\n\r\n' + bytes(2_000_000)
         )
         time.sleep(0.5)
-    visitors = visitor_files()
+    session_folder = session_files()
     deadline = time.monotonic() + 30
-    while len(left := list(visitors.folder.glob("tmp*"))) < 2 and time.monotonic() < deadline:
+    while len(left := list(session_folder.folder.glob("tmp*"))) < 2 and time.monotonic() < deadline:
         time.sleep(0.1)
     assert len(left) >= 2
-    assert not any(visitors.knows(str(path)) for path in left)
-    visitors.sweep(walk=True)
-    assert all(path.exists() for path in left), "an upload under way was deleted"
+    assert not any(session_folder.knows(str(path)) for path in left)
+    session_folder.sweep(search=True)
+    assert all(path.exists() for path in left), "an unfinished upload was deleted"
     monkeypatch.setattr("dgrl.app.files.UNFINISHED_SECONDS", 0)
-    visitors.sweep(walk=True)
+    session_folder.sweep(search=True)
     assert not any(path.exists() for path in left)
 
 
-def test_a_full_disk_takes_no_uploads(http: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_uploads_to_a_full_disk_are_refused(http: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
     before = files()
     monkeypatch.setattr(guard, "LEAST_FREE", 2**80)
     answer = upload(http, b"content that is new")
@@ -139,19 +139,19 @@ def test_a_full_disk_takes_no_uploads(http: httpx.Client, monkeypatch: pytest.Mo
     assert files() == before
 
 
-def test_a_result_that_cannot_be_written_is_said_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_result_that_cannot_be_written_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     before = files()
     monkeypatch.setattr(Path, "replace", full)
     with pytest.raises(gr.Error, match="No space left on device"):
-        served.served_file(b"a new result", "result.png")
+        outputs.output_file(b"a new result", "result.png")
     assert files() == before
 
 
 @pytest.mark.slow
-def test_a_full_queue_says_so_and_those_who_vanish_free_their_place(
+def test_a_full_queue_refuses_jobs_and_closed_clients_free_their_place(
     served: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(served.app.get_blocks()._queue, "max_size", 2)
@@ -164,10 +164,10 @@ def test_a_full_queue_says_so_and_those_who_vanish_free_their_place(
         computed.wait(60)
 
     waiting = served.network.rln.register_forward_pre_hook(wait)
-    visitors = [connect(served.url) for _ in photos]
+    session_folder = [connect(served.url) for _ in photos]
 
     def ask(number: int) -> Any:
-        return visitors[number].submit(handle_file(photos[number]), "tiny", AS_TRAINED, api_name="/detect")
+        return session_folder[number].submit(handle_file(photos[number]), "tiny", AS_TRAINED, api_name="/detect")
 
     def until(count: int) -> None:
         deadline = time.monotonic() + 60
@@ -176,7 +176,7 @@ def test_a_full_queue_says_so_and_those_who_vanish_free_their_place(
             time.sleep(0.05)
 
     try:
-        jobs = [ask(number) for number in (0, 1)]  # two are computed at once
+        jobs = [ask(number) for number in (0, 1)]  # two run at the same time
         deadline = time.monotonic() + 60
         while sum(map(bool, served.app.get_blocks()._queue.active_jobs)) < 2:
             assert time.monotonic() < deadline
@@ -188,7 +188,7 @@ def test_a_full_queue_says_so_and_those_who_vanish_free_their_place(
         with pytest.raises(Exception, match="Queue is full"):
             ask(4).result(timeout=60)
         vanishing.cancel()
-        visitors[3].close()
+        session_folder[3].close()
         until(1)
         jobs.append(ask(5))
     finally:
@@ -197,5 +197,5 @@ def test_a_full_queue_says_so_and_those_who_vanish_free_their_place(
     for job, number in zip(jobs, (0, 1, 2, 5), strict=True):
         saliency, *_ = job.result(timeout=60)
         assert Image.open(saliency).size == (60 + number, 50)
-    for visitor in visitors:
-        visitor.close()
+    for opened_client in session_folder:
+        opened_client.close()

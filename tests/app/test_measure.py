@@ -1,4 +1,4 @@
-"""Measuring: the scores are those of `dgrl evaluate`, the curves those of the maps, and bad masks are refused."""
+"""Measuring: scores equal those of `dgrl evaluate`, curves those of the maps, and bad masks are refused."""
 
 import csv
 import io
@@ -20,8 +20,8 @@ from tests.app.conftest import Served
 
 
 def measure(client: Client, photo: Path, mask: Path | None, steps: int = AS_TRAINED, stretch: bool = True) -> Any:
-    given = None if mask is None else handle_file(mask)
-    return client.predict(handle_file(photo), given, "tiny", steps, stretch, api_name="/measure")
+    mask_file = None if mask is None else handle_file(mask)
+    return client.predict(handle_file(photo), mask_file, "tiny", steps, stretch, api_name="/measure")
 
 
 @pytest.mark.parametrize(("steps", "stretch"), [(AS_TRAINED, True), (0, False)])
@@ -42,7 +42,7 @@ def test_scores_are_those_of_evaluate(
     assert list(scores) == list(expected)
     for kind, row in expected.items():
         assert list(scores[kind]) == list(METRICS)
-        # The app's maps have been arrays on the way: a value may round to the next of 256 levels.
+        # The app's maps were float arrays in between, so a value may round to the next of 256 levels.
         assert scores[kind] == pytest.approx(row, abs=2e-3)
 
 
@@ -75,14 +75,14 @@ def test_files_hold_the_scores_and_curves(
 
 
 def test_a_perfect_map_scores_one(served: Served, photo_files: dict[str, Path], tmp_path: Path, client: Client) -> None:
-    """The mask is what the network itself found, so that its last map is nearly right, and the inverse nearly wrong."""
-    found = served.network.detect(photo_files["wide"])
-    found = (found - found.min()) / np.ptp(found)
+    """With the network's own result as the mask, the last map scores nearly 1 and the inverse mask nearly 0."""
+    result = served.network.detect(photo_files["wide"])
+    result = (result - result.min()) / np.ptp(result)
     path = tmp_path / "found.png"
-    Image.fromarray(np.where(found > 0.5, 255, 0).astype(np.uint8)).save(path)
+    Image.fromarray(np.where(result > 0.5, 255, 0).astype(np.uint8)).save(path)
     scores = measure(client, photo_files["wide"], path)[0]["scores"]
     assert scores["refined"]["maxF"] > 0.99
-    Image.fromarray(np.where(found > 0.5, 0, 255).astype(np.uint8)).save(path)
+    Image.fromarray(np.where(result > 0.5, 0, 255).astype(np.uint8)).save(path)
     inverse = measure(client, photo_files["wide"], path)[0]["scores"]
     assert inverse["refined"]["MAE"] == pytest.approx(1 - scores["refined"]["MAE"], abs=1e-6)
 

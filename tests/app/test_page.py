@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page
 
 from dgrl import DGRL
 from dgrl.app import build
-from dgrl.app.files import visitor_files
+from dgrl.app.files import session_files
 from dgrl.files import EXAMPLES
 
 pytestmark = pytest.mark.browser
@@ -31,24 +31,24 @@ def opened(browser: Browser, url: str, wrong: list[str]) -> Page:
     page = browser.new_page(viewport={"width": 1280, "height": 720})
     page.set_default_timeout(90_000)
     page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.on("request", lambda asked: None if asked.url.startswith((url, "data:", "blob:")) else wrong.append(asked.url))
+    page.on("request", lambda sent: None if sent.url.startswith((url, "data:", "blob:")) else wrong.append(sent.url))
     page.goto(url)
     page.wait_for_function("window.dgrl?.scene")
     return page
 
 
-def refined(page: Page) -> tuple[str, int, int, float]:
-    """Photo, pixel and the value after BRN there, when nothing is computing."""
+def shown_value(page: Page) -> tuple[str, int, int, float]:
+    """Return photo, pixel and the value after BRN there, once the page is idle."""
     page.evaluate("dgrl.idle()")
-    told = page.evaluate("dgrl.values()")[0]
-    return page.evaluate("dgrl.scene().slots[0].photo"), told["x"], told["y"], told["numbers"]["refined"]
+    values = page.evaluate("dgrl.values()")[0]
+    return page.evaluate("dgrl.scene().slots[0].photo"), values["x"], values["y"], values["numbers"]["refined"]
 
 
 def test_three_tabs_show_the_library_s_numbers(browser: Browser, url: str, network: DGRL) -> None:
     wrong: list[str] = []
     pages = [opened(browser, url, wrong) for _ in range(3)]
     for page in pages:
-        photo, x, y, value = refined(page)
+        photo, x, y, value = shown_value(page)
         assert value == pytest.approx(network.trace(EXAMPLES / f"{photo}.jpg").pixel(x, y).refined, abs=2e-3)
     for page in pages:
         page.close()
@@ -67,16 +67,16 @@ def test_a_photo_that_the_server_lost_is_sent_again(browser: Browser, url: str, 
         }""",
         content,
     )
-    for lost in visitor_files().folder.rglob("new"):
+    for lost in session_files().folder.rglob("new"):
         lost.unlink()
-    asked = "dgrl.loader.engine.pixel({ ...dgrl.scene().slots[0], photo: 'new' }, 70, 40)"
+    expression = "dgrl.loader.engine.pixel({ ...dgrl.scene().slots[0], photo: 'new' }, 70, 40)"
     expected = network.trace(new_photo).pixel(70, 40).coefficients
-    assert page.evaluate(asked) == pytest.approx(expected.ravel().tolist(), abs=1e-5)
+    assert page.evaluate(expression) == pytest.approx(expected.ravel().tolist(), abs=1e-5)
     page.close()
     assert wrong == []
 
 
-def test_a_server_that_is_gone_is_offline(browser: Browser, network: DGRL) -> None:
+def test_the_page_is_offline_when_the_server_stops(browser: Browser, network: DGRL) -> None:
     app = build({"tiny": network}, precision="fp32")
     _, address, _ = app.launch(prevent_thread_lock=True, quiet=True)
     page = opened(browser, address, [])

@@ -1,4 +1,4 @@
-"""Everyone can use the page: axe finds nothing on any view in either theme, present mode enlarges, phones fit."""
+"""Accessibility: axe finds nothing in any view or theme, present mode enlarges the stage, and the page fits phones."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,7 +1,6 @@
-"""What the page of version 2 got wrong, row by row (numbers are those of the table in the issue), on the page of 3.0.
+"""Faults of the page of version 2, one test for each (numbered as in the list of faults), on the page of 3.0.
 
-Every test clicks from the page as it opens, through the hooks that the page offers for tests: `data-testid` and
-`window.dgrl`. On a page without `window.dgrl.dispatch` they are skipped.
+Every test clicks from the page as it opens, through the page's hooks for tests: `data-testid` and `window.dgrl`.
 """
 
 import base64
@@ -123,7 +122,7 @@ def choose_steps(page: Window, steps: int) -> None:
 
 
 def drawn(page: Window) -> list[dict[str, Any]]:
-    """The pictures on the stage: slot, map, step and the map's mean."""
+    """Return the pictures on the stage: slot, map, step and the map's mean."""
     found: list[dict[str, Any]] = page.evaluate("window.dgrl.values()")
     assert found, "nothing is on the stage"
     assert all(one["ready"] for one in found), found
@@ -139,7 +138,7 @@ def mean_of(trace: Trace, map: str, step: int) -> float:
 
 
 def check_stage(page: Window, network: DGRL) -> None:
-    """What is drawn in each slot is the pass of that slot's request."""
+    """Check that each slot shows the pass of its request."""
     slots = scene(page)["slots"]
     for one in drawn(page):
         request = slots[one["slot"]]
@@ -158,7 +157,7 @@ def drop(page: Page, selector: str, files: dict[str, Path]) -> None:
 
 @pytest.fixture
 def pairs(tmp_path: Path) -> dict[str, Path]:
-    """Five photos, and the mask of the first."""
+    """Return five photos, and the mask of the first."""
     files = {}
     for seed in range(5):
         photo, mask = draw_photo(60, 80, seed=seed)
@@ -199,7 +198,7 @@ def test_row_2_painting_leaves_the_original_as_it_is(page: Page, network: DGRL) 
     before = drawn(page)[0]["value"]
     page.mouse.down()
     page.mouse.move(x + 3, y)
-    assert page.evaluate("window.dgrl.values()[0].value") == before, "while the second pass is on its way"
+    assert page.evaluate("window.dgrl.values()[0].value") == before, "while the second pass is computed"
     page.mouse.up()
     idle(page)
     assert [drawn(page)[0]["value"], len(drawn(page))] == [before, 2]
@@ -226,7 +225,7 @@ def test_row_4_the_experiment_on_a_cell_is_explained(page: Page) -> None:
     expect(page.get_by_test_id("explanation")).to_contain_text(re.compile(r"coarse attention .* at look 3"))
 
 
-def test_row_5_no_further_look_counts_for_both_passes(page: Page, network: DGRL) -> None:
+def test_row_5_fewer_looks_apply_to_both_passes(page: Page, network: DGRL) -> None:
     flatten_all(page)
     choose_steps(page, 0)
     assert [slot["steps"] for slot in scene(page)["slots"]] == [0, 0]
@@ -235,20 +234,20 @@ def test_row_5_no_further_look_counts_for_both_passes(page: Page, network: DGRL)
 
 
 def test_row_6_more_looks_open_the_same_way_every_time(page: Page, network: DGRL) -> None:
-    seen = []
+    frames = []
     for before in ("narrowing", "flat", "kernels"):
         show_experiment(page, before)
         show_experiment(page, "more-steps")
-        seen.append([(one["slot"], one["map"], one["step"], one["label"]) for one in drawn(page)])
+        frames.append([(one["slot"], one["map"], one["step"], one["label"]) for one in drawn(page)])
         assert 4 in {one["step"] for one in drawn(page)}
         for one in drawn(page):
             told = re.search(r"t = (\d)", one["label"])
             assert told is None or int(told[1]) == one["step"], one
-    assert seen[0] == seen[1] == seen[2]
+    assert frames[0] == frames[1] == frames[2]
     check_stage(page, network)
 
 
-def test_row_7_a_frame_of_another_site_may_not_store(
+def test_row_7_the_page_works_in_a_frame_without_storage(
     context: BrowserContext, server: Server, network: DGRL, tmp_path: Path, page: Page
 ) -> None:
     page.close()
@@ -274,7 +273,7 @@ def test_row_8_three_tabs_work(context: BrowserContext, server: Server, page: Pa
         check_stage(tab, network)
 
 
-def test_row_9_a_lost_server_is_said_and_comes_back(context: BrowserContext, network: DGRL) -> None:
+def test_row_9_a_lost_server_is_reported_and_found_again(context: BrowserContext, network: DGRL) -> None:
     server = Server(network)
     try:
         page = open_page(context, server.url)

@@ -1,4 +1,4 @@
-"""One pass per picture, kept in bounded memory, shared by those who look at it, dropped when they have left."""
+"""The cache of passes: one pass per picture, bounded memory, shared by sessions, dropped when they have ended."""
 
 import copy
 import threading
@@ -34,7 +34,7 @@ def high(photo_files: dict[str, Path]) -> str:
     return str(photo_files["high"])
 
 
-def test_the_second_look_costs_no_pass(passes: Passes, wide: str) -> None:
+def test_a_repeated_request_uses_the_cached_pass(passes: Passes, wide: str) -> None:
     first = passes.view(wide, "tiny", AS_TRAINED, "ann")
     assert passes.view(wide, "tiny", AS_TRAINED, "bob") is first
     assert passes.count == 1
@@ -53,7 +53,7 @@ def test_photos_beyond_the_limit_are_read_at_reduced_size(
     assert view.trace.photo.shape == (120, 200, 3)
     assert view.trace.saliency.shape == (120, 200)
     assert view.full_size == (400, 240)
-    # Its mask may have the photo's size or the one it was read at.
+    # Its mask may have the photo's size or the reduced size.
     truth = ground_truth(str(tmp_path / "mask.png"), view)
     assert truth.shape == (120, 200)
     assert truth.mean() == pytest.approx((mask > 0).mean(), abs=0.01)
@@ -72,19 +72,19 @@ def test_another_photo_or_number_of_steps_is_another_pass(passes: Passes, wide: 
     assert passes.count == 4
 
 
-def test_the_first_half_is_there_before_the_second(passes: Passes, network: DGRL, wide: str) -> None:
+def test_rln_s_half_is_available_before_brn_s(passes: Passes, network: DGRL, wide: str) -> None:
     first = passes.localised(wide, "tiny", AS_TRAINED, "ann")
     assert not first.trace.whole
     assert len(first.trace.steps) == 3
-    alone = passes.kept_bytes
+    alone = passes.cached_bytes
     second = passes.view(wide, "tiny", AS_TRAINED)
     assert second.trace.whole
     assert second.seconds > first.seconds
     assert passes.count == 1
-    assert passes.kept_bytes > alone
+    assert passes.cached_bytes > alone
     assert passes.localised(wide, "tiny", AS_TRAINED) is second
-    passes.leave("ann")  # the session that began it pays for all of it
-    assert passes.kept_bytes == 0
+    passes.leave("ann")  # the session that started it counts as its user
+    assert passes.cached_bytes == 0
 
 
 @pytest.mark.parametrize("steps", [None, 0, 4])
@@ -104,7 +104,7 @@ def test_both_halves_are_the_library_s_trace(network: DGRL, wide: str, steps: in
     assert set(localised.taps) == {name for name in expected.taps if name.startswith("rln.")}
 
 
-def test_an_edit_of_either_half_that_meets_no_tap_is_an_error(network: DGRL, wide: str) -> None:
+def test_an_edit_without_a_matching_tap_is_an_error_in_both_halves(network: DGRL, wide: str) -> None:
     photo = read_image(wide)
     with pytest.raises(ValueError, match=r"rln\.t9"):
         network.trace_localised(photo, 1, [Edit("rln.t9.logits", 0.0)])
@@ -112,7 +112,7 @@ def test_an_edit_of_either_half_that_meets_no_tap_is_an_error(network: DGRL, wid
         network.trace_localised(photo, 0, [Edit("brn.nothing", 0.0)])
 
 
-def test_nothing_that_is_not_finite_is_kept(network: DGRL, wide: str) -> None:
+def test_results_that_are_not_finite_are_not_cached(network: DGRL, wide: str) -> None:
     broken = copy.deepcopy(network)
     with torch.no_grad():
         broken.brn.layers[-1].bias.fill_(torch.nan)
@@ -123,7 +123,7 @@ def test_nothing_that_is_not_finite_is_kept(network: DGRL, wide: str) -> None:
     assert not passes.localised(wide, "tiny", 0).trace.whole
 
 
-def test_two_who_ask_at_once_wait_for_one_pass(passes: Passes, wide: str) -> None:
+def test_two_simultaneous_requests_share_one_pass(passes: Passes, wide: str) -> None:
     threads = [threading.Thread(target=passes.view, args=(wide, "tiny", AS_TRAINED, name)) for name in "abcd"]
     for thread in threads:
         thread.start()
@@ -132,18 +132,18 @@ def test_two_who_ask_at_once_wait_for_one_pass(passes: Passes, wide: str) -> Non
     assert passes.count == 1
 
 
-def test_a_pass_goes_when_the_last_of_its_visitors_leaves(passes: Passes, wide: str) -> None:
-    for visitor in ("ann", "bob"):
-        passes.view(wide, "tiny", AS_TRAINED, visitor)
+def test_a_pass_is_dropped_when_its_last_session_ends(passes: Passes, wide: str) -> None:
+    for session in ("ann", "bob"):
+        passes.view(wide, "tiny", AS_TRAINED, session)
     passes.leave("ann")
-    assert passes.kept_bytes > 0
+    assert passes.cached_bytes > 0
     passes.leave("bob")
-    assert passes.kept_bytes == 0
+    assert passes.cached_bytes == 0
     passes.leave("unknown")
 
 
 @pytest.mark.parametrize("whole", [False, True])
-def test_a_pass_goes_when_its_visitor_leaves_while_it_is_computed(
+def test_a_pass_is_dropped_when_its_session_ends_during_the_computation(
     passes: Passes, network: DGRL, wide: str, whole: bool
 ) -> None:
     half = network.brn if whole else network.rln
@@ -152,40 +152,40 @@ def test_a_pass_goes_when_its_visitor_leaves_while_it_is_computed(
         passes.view(wide, "tiny", AS_TRAINED, "ann") if whole else passes.localised(wide, "tiny", AS_TRAINED, "ann")
     finally:
         leaving.remove()
-    assert passes.kept_bytes == 0
-    passes.view(wide, "tiny", AS_TRAINED, "ann")  # they are back
-    assert passes.kept_bytes > 0
+    assert passes.cached_bytes == 0
+    passes.view(wide, "tiny", AS_TRAINED, "ann")  # the session is back
+    assert passes.cached_bytes > 0
     passes.leave("ann")
-    assert passes.kept_bytes == 0
+    assert passes.cached_bytes == 0
 
 
-def test_a_visitor_holds_only_so_many_passes(
+def test_the_passes_of_one_session_are_limited(
     passes: Passes, wide: str, high: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(passes_module, "MOST_PER_VISITOR", 2)
+    monkeypatch.setattr(passes_module, "MOST_PER_SESSION", 2)
     passes.view(high, "tiny", 0, "bob")
     for photo, steps in ((wide, 0), (high, 0), (wide, 1), (high, 0), (high, 1)):
         passes.view(photo, "tiny", steps, "ann")
     assert passes.count == 4
     assert len(passes._entries) == 2, "ann's older passes are still there"
     passes.view(high, "tiny", 0, "ann")
-    assert passes.count == 4, "what ann looked at just before is gone"
+    assert passes.count == 4, "ann's most recent pass is gone"
     passes.view(wide, "tiny", 1, "ann")
     passes.view(wide, "tiny", 0, "ann")
     assert passes.count == 6
     passes.view(high, "tiny", 0, "bob")
-    assert passes.count == 6, "bob's pass went with ann's"
+    assert passes.count == 6, "bob's pass was dropped with ann's"
 
 
 def test_memory_is_bounded_and_the_least_recently_used_goes_first(network: DGRL, wide: str, high: str) -> None:
     one = Passes({"tiny": network})
     one.view(wide, "tiny", 0)
-    room_for_two = Passes({"tiny": network}, capacity=round(2.5 * one.kept_bytes))
+    room_for_two = Passes({"tiny": network}, capacity=round(2.5 * one.cached_bytes))
     room_for_two.view(wide, "tiny", 0)
     room_for_two.view(high, "tiny", 0)
     room_for_two.view(wide, "tiny", 0)  # now `high` is the older
     room_for_two.view(wide, "tiny", 1)
-    assert room_for_two.kept_bytes <= room_for_two.capacity
+    assert room_for_two.cached_bytes <= room_for_two.capacity
     assert room_for_two.count == 3
     room_for_two.view(wide, "tiny", 0)
     assert room_for_two.count == 3
@@ -193,26 +193,26 @@ def test_memory_is_bounded_and_the_least_recently_used_goes_first(network: DGRL,
     assert room_for_two.count == 4
 
 
-def test_a_pass_larger_than_the_memory_is_kept_alone(network: DGRL, wide: str) -> None:
+def test_a_pass_larger_than_the_capacity_is_the_only_one_kept(network: DGRL, wide: str) -> None:
     tight = Passes({"tiny": network}, capacity=1)
     tight.view(wide, "tiny", 0)
     tight.view(wide, "tiny", 0)
     assert tight.count == 1
 
 
-def test_what_nobody_has_looked_at_for_an_hour_goes(
+def test_passes_unused_for_an_hour_are_dropped(
     passes: Passes, wide: str, high: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     passes.view(wide, "tiny", 0, "ann")
-    alone = passes.kept_bytes
+    alone = passes.cached_bytes
     monkeypatch.setattr(passes_module, "IDLE_SECONDS", -1)
     passes.view(high, "tiny", 0, "ann")
-    assert passes.kept_bytes < 2 * alone
+    assert passes.cached_bytes < 2 * alone
     passes.view(wide, "tiny", 0, "ann")
     assert passes.count == 3
 
 
-def test_the_view_is_of_that_photo(passes: Passes, network: DGRL, wide: str) -> None:
+def test_the_view_shows_the_requested_photo(passes: Passes, network: DGRL, wide: str) -> None:
     view = passes.view(wide, "tiny", AS_TRAINED)
     np.testing.assert_allclose(view.trace.saliency, network.detect(wide), atol=1e-6)
     assert view.photo.shape == (480, 800, 3)
@@ -225,7 +225,7 @@ def test_a_bad_picture_leaves_nothing_behind(passes: Passes, tmp_path: Path) -> 
     bad.write_text("not a picture")
     with pytest.raises(ImageError, match="not a picture"):
         passes.view(str(bad), "tiny", AS_TRAINED)
-    assert passes.kept_bytes == passes.count == 0
+    assert passes.cached_bytes == passes.count == 0
 
 
 def test_an_app_needs_a_network() -> None:

@@ -1,4 +1,4 @@
-"""The page's routes: what they compute is the library's, and what they refuse has words."""
+"""The page's routes: their results equal the library's, and refusals are sentences."""
 
 import base64
 import contextlib
@@ -17,7 +17,7 @@ from PIL import Image
 
 from dgrl import DGRL, Trace
 from dgrl.app import files, jobs
-from dgrl.app.files import visitor_files
+from dgrl.app.files import session_files
 from dgrl.app.routes import PARTS
 from dgrl.attribution.attribute import attribute
 from dgrl.attribution.question import PixelTarget
@@ -30,7 +30,7 @@ FLAT = [{"kind": "flatten", "level": "conv4"}]
 
 @pytest.fixture
 def page(served: Served) -> Iterator[httpx.Client]:
-    """A page's connection."""
+    """Return a page's connection."""
     headers = {"x-dgrl-session": f"page-{time.monotonic_ns()}"}
     with httpx.Client(base_url=served.url, headers=headers, timeout=60) as client:
         yield client
@@ -44,7 +44,7 @@ def send(page: httpx.Client, photo: Path, name: str = "") -> dict[str, Any]:
 
 @pytest.fixture
 def wide(page: httpx.Client, photo_files: dict[str, Path]) -> str:
-    """The reference of the wide photo."""
+    """Return the reference of the wide photo."""
     return send(page, photo_files["wide"])["id"]
 
 
@@ -53,13 +53,13 @@ def request(photo: str, **more: Any) -> dict[str, Any]:
 
 
 def frames(content: bytes) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
-    """What the page reads of a pass: each frame's JSON and the header of its bundle."""
+    """Yield each frame's JSON and the header of its bundle, as the page reads them."""
     while content:
         about, size = struct.unpack_from("<II", content)
-        told, bundle = json.loads(content[8 : 8 + about]), content[8 + about : 8 + about + size]
+        response, bundle = json.loads(content[8 : 8 + about]), content[8 + about : 8 + about + size]
         assert bundle[:8] == b"DGRLBND2"
         (length,) = struct.unpack_from("<I", bundle, 8)
-        yield told, json.loads(bundle[12 : 12 + length])
+        yield response, json.loads(bundle[12 : 12 + length])
         content = content[8 + about + size :]
 
 
@@ -69,33 +69,33 @@ def refused(answer: httpx.Response, status: int, words: str, kind: str = "refuse
 
 
 def test_an_upload_is_described_and_has_small_pictures(page: httpx.Client, photo_files: dict[str, Path]) -> None:
-    told = send(page, photo_files["wide"], "../../a b.png")
-    assert (told["name"], told["width"], told["height"]) == ("a b", 200, 120)
+    response = send(page, photo_files["wide"], "../../a b.png")
+    assert (response["name"], response["width"], response["height"]) == ("a b", 200, 120)
     for kind in ("thumbnail", "preview"):
-        picture = page.get(told[kind])
+        picture = page.get(response[kind])
         assert picture.headers["content-type"] == "image/jpeg"
-        (visitor_files().folder / "shown").write_bytes(picture.content)
-        assert read_image(visitor_files().folder / "shown").shape[:2] == (120, 200)
-    assert send(page, photo_files["wide"], "a b.png")["id"] == told["id"], "the same photo has the same reference"
-    assert send(page, photo_files["wide"], "c.png")["id"] != told["id"]
+        (session_files().folder / "shown").write_bytes(picture.content)
+        assert read_image(session_files().folder / "shown").shape[:2] == (120, 200)
+    assert send(page, photo_files["wide"], "a b.png")["id"] == response["id"], "the same photo has the same reference"
+    assert send(page, photo_files["wide"], "c.png")["id"] != response["id"]
 
 
 @pytest.mark.parametrize("name", ["thumbnail.jpeg", "small", "x" * 300 + ".png", "фото ü.webp", "..", "\n"])
 def test_odd_names_of_uploads(page: httpx.Client, photo_files: dict[str, Path], name: str) -> None:
-    told = send(page, photo_files["wide"], name)
-    assert page.get(told["thumbnail"]).status_code == 200
-    assert len(told["name"]) <= 110
-    assert page.post("pass", json={"request": request(told["id"]), "until": "rln"}).status_code == 200
+    response = send(page, photo_files["wide"], name)
+    assert page.get(response["thumbnail"]).status_code == 200
+    assert len(response["name"]) <= 110
+    assert page.post("pass", json={"request": request(response["id"]), "until": "rln"}).status_code == 200
 
 
-def test_what_is_no_picture_is_refused_and_deleted(page: httpx.Client, photo_files: dict[str, Path]) -> None:
-    before = set(visitor_files().folder.rglob("*.png"))
+def test_files_that_are_not_pictures_are_refused_and_deleted(page: httpx.Client, photo_files: dict[str, Path]) -> None:
+    before = set(session_files().folder.rglob("*.png"))
     answer = page.post("photos", params={"name": "words.png"}, content=b"these are words")
     refused(answer, 422, "words.png: this is not a picture")
-    assert str(visitor_files().folder) not in answer.text
+    assert str(session_files().folder) not in answer.text
     assert page.post("photos", content=b"").status_code == 422
     assert page.post("photos", content=bytes(45 * 2**20)).status_code == 413
-    assert set(visitor_files().folder.rglob("*.png")) <= before
+    assert set(session_files().folder.rglob("*.png")) <= before
 
 
 @pytest.mark.parametrize("until", PARTS)
@@ -104,19 +104,19 @@ def test_a_pass_comes_in_parts_and_is_the_library_s(
 ) -> None:
     answer = page.post("pass", json={"request": request(wide), "until": until})
     assert answer.headers["content-type"] == "application/x-dgrl-pass"
-    told = list(frames(answer.content))
-    assert [about["part"] for about, _ in told] == list(PARTS)[: list(PARTS).index(until) + 1]
-    assert told[0][1]["photo"] == {"width": 200, "height": 120}
-    assert "rln.t2.saliency" in told[0][1]["arrays"]
-    names = {name for _, header in told for name in header["arrays"]}
+    response = list(frames(answer.content))
+    assert [about["part"] for about, _ in response] == list(PARTS)[: list(PARTS).index(until) + 1]
+    assert response[0][1]["photo"] == {"width": 200, "height": 120}
+    assert "rln.t2.saliency" in response[0][1]["arrays"]
+    names = {name for _, header in response for name in header["arrays"]}
     assert ("brn.round1" in names, "brn.coefficients" in names) == (until != "rln", until == "kernels")
-    share = told[-1][0]["facts"]["share"]
+    share = response[-1][0]["facts"]["share"]
     if until != "rln":
         assert share == pytest.approx(wide_trace.found().mean(), abs=1e-4)
 
 
 def test_rln_comes_before_brn_has_run(page: httpx.Client, served: Served, wide: str) -> None:
-    """The first frame is on its way while BRN computes."""
+    """The first frame arrives while BRN still computes."""
     go = threading.Event()
     hook = served.network.brn.register_forward_pre_hook(lambda *_: go.wait(30) and None)
     try:
@@ -133,7 +133,7 @@ def test_rln_comes_before_brn_has_run(page: httpx.Client, served: Served, wide: 
         hook.remove()
 
 
-def test_examples_work_and_unknown_photos_are_told_apart(
+def test_examples_work_and_unknown_photos_are_refused(
     page: httpx.Client, served: Served, photo_files: dict[str, Path]
 ) -> None:
     assert page.post("pass", json={"request": request("example/cat"), "until": "rln"}).status_code == 200
@@ -146,20 +146,20 @@ def test_examples_work_and_unknown_photos_are_told_apart(
 
 
 def test_an_upload_whose_file_is_gone_is_photo_gone(page: httpx.Client, new_photo: Path) -> None:
-    told = send(page, new_photo)
-    for path in visitor_files().folder.rglob("new.png"):
+    response = send(page, new_photo)
+    for path in session_files().folder.rglob("new.png"):
         path.unlink()
-    refused(page.post("pass", json={"request": request(told["id"])}), 410, "send it again", "photo-gone")
+    refused(page.post("pass", json={"request": request(response["id"])}), 410, "send it again", "photo-gone")
     again = send(page, new_photo)
-    assert again["id"] == told["id"]
-    assert page.post("pass", json={"request": request(told["id"]), "until": "rln"}).status_code == 200
+    assert again["id"] == response["id"]
+    assert page.post("pass", json={"request": request(response["id"]), "until": "rln"}).status_code == 200
 
 
 def test_one_pixel_has_all_its_digits(page: httpx.Client, network: DGRL, wide: str, photo_files: Any) -> None:
-    told = page.post("pixel", json={"request": request(wide, edits=FLAT), "x": 70, "y": 40}).json()
+    response = page.post("pixel", json={"request": request(wide, edits=FLAT), "x": 70, "y": 40}).json()
     expected = network.trace(photo_files["wide"], edits=[flatten_map("conv4")]).pixel(70, 40)
-    np.testing.assert_allclose(told["coefficients"], expected.coefficients, rtol=1e-6, atol=1e-8)
-    assert told["refined"] == pytest.approx(expected.refined, abs=1e-7)
+    np.testing.assert_allclose(response["coefficients"], expected.coefficients, rtol=1e-6, atol=1e-8)
+    assert response["refined"] == pytest.approx(expected.refined, abs=1e-7)
     refused(page.post("pixel", json={"request": request(wide), "x": 200, "y": 1}), 422, "columns 0 to 199")
 
 
@@ -169,10 +169,10 @@ def test_a_patch_takes_its_value_from_another_photo(
     high = send(page, photo_files["high"])["id"]
     tap = "rln.t1.conv4.weight_map"
     patched = [{"kind": "patch", "tap": tap, "photo": high}]
-    told = page.post("pixel", json={"request": request(wide, edits=patched), "x": 70, "y": 40}).json()
+    response = page.post("pixel", json={"request": request(wide, edits=patched), "x": 70, "y": 40}).json()
     other = network.trace(photo_files["high"])
     expected = network.trace(photo_files["wide"], edits=[patch(other, tap)]).pixel(70, 40)
-    assert told["refined"] == pytest.approx(expected.refined, abs=1e-6)
+    assert response["refined"] == pytest.approx(expected.refined, abs=1e-6)
     gone = [{"kind": "patch", "tap": tap, "photo": f"upload/{'0' * 32}"}]
     refused(page.post("pass", json={"request": request(wide, edits=gone)}), 410, "photo", "photo-gone")
 
@@ -184,14 +184,14 @@ def test_an_explanation_is_the_library_s_and_tells_its_progress(
     lines = page.post("explain", json={"request": request(wide), "question": question}).text.splitlines()
     *progress, last = map(json.loads, lines)
     expected = attribute(network, photo_files["wide"], PixelTarget(70, 40), "grad_cam", block="conv5")
-    told = last["result"]
-    assert told["value"] == pytest.approx(expected.value, abs=1e-4)
-    values = np.frombuffer(base64.b64decode(told["values"]), "<f4").reshape(told["height"], told["width"])
+    response = last["result"]
+    assert response["value"] == pytest.approx(expected.value, abs=1e-4)
+    values = np.frombuffer(base64.b64decode(response["values"]), "<f4").reshape(response["height"], response["width"])
     assert np.abs(values).max() == pytest.approx(1, abs=1e-3)
     assert all(0 <= one["progress"] <= 1 for one in progress)
     question = {"target": "pixel", "method": "occlusion", "x": 70, "y": 40}
     lines = page.post("explain", json={"request": request(wide), "question": question}).text.splitlines()
-    assert len(lines) > 2, "it tells how far it is"
+    assert len(lines) > 2, "progress is reported"
     wrong = page.post("explain", json={"request": request(wide), "question": {"target": "pixel", "step": 9}})
     refused(wrong, 422, "There is no time step 9")
     refused(page.post("explain", json={"request": request(wide), "question": {"a": 1}}), 422, "A question has")
@@ -201,10 +201,10 @@ def test_measuring_and_files(
     page: httpx.Client, network: DGRL, wide: str, photo_files: dict[str, Path], mask_files: dict[str, Path]
 ) -> None:
     mask = send(page, mask_files["wide"])["id"]
-    told = page.post("measure", json={"request": request(wide), "mask": mask, "stretch": False}).json()
-    assert list(told["scores"]) == ["t0", "t1", "t2", "refined"]
-    assert [one["name"] for one in told["files"]] == ["wide_scores.csv", "wide_curves.csv", "wide_curves.svg"]
-    for one in told["files"]:
+    response = page.post("measure", json={"request": request(wide), "mask": mask, "stretch": False}).json()
+    assert list(response["scores"]) == ["t0", "t1", "t2", "refined"]
+    assert [one["name"] for one in response["files"]] == ["wide_scores.csv", "wide_curves.csv", "wide_curves.svg"]
+    for one in response["files"]:
         answer = page.get(one["url"])
         assert answer.status_code == 200
         assert "attachment" in answer.headers["content-disposition"]
@@ -214,8 +214,8 @@ def test_measuring_and_files(
     assert page.get(zipped["url"]).content[:2] == b"PK"
     for kind, mode in (("map", "L"), ("cutout", "RGBA")):
         answer = page.post("file", json={"request": request(wide), "kind": kind})
-        (visitor_files().folder / "shown").write_bytes(answer.content)
-        with Image.open(visitor_files().folder / "shown") as picture:
+        (session_files().folder / "shown").write_bytes(answer.content)
+        with Image.open(session_files().folder / "shown") as picture:
             assert (picture.mode, picture.size) == (mode, (200, 120))
             if kind == "map":
                 expected = to_grey(network.detect(photo_files["wide"]))
@@ -247,7 +247,7 @@ BAD: list[tuple[str, Any]] = [
 
 
 @pytest.mark.parametrize("number", range(len(BAD)))
-def test_every_refusal_is_a_sentence_that_quotes_nobody(
+def test_every_refusal_is_a_sentence_that_quotes_no_user(
     page: httpx.Client, wide: str, capfd: pytest.CaptureFixture[str], number: int
 ) -> None:
     path, body = BAD[number]
@@ -258,9 +258,9 @@ def test_every_refusal_is_a_sentence_that_quotes_nobody(
     answer = page.post(path, json=body)
     assert 400 <= answer.status_code < 500, answer.text
     assert len(answer.json()["error"]) > 12
-    said = "".join(capfd.readouterr())
-    assert "Traceback" not in said
-    assert "canary" not in said
+    output = "".join(capfd.readouterr())
+    assert "Traceback" not in output
+    assert "canary" not in output
 
 
 def test_the_ninth_job_of_a_session_gets_a_sentence(page: httpx.Client, served: Served, wide: str) -> None:
@@ -282,12 +282,12 @@ def test_the_ninth_job_of_a_session_gets_a_sentence(page: httpx.Client, served: 
         deadline = time.monotonic() + 30
         ninth: httpx.Response | None = None
         while ninth is None and time.monotonic() < deadline:
-            with contextlib.suppress(httpx.ReadTimeout):  # it was one of the eight; its client has gone
+            with contextlib.suppress(httpx.ReadTimeout):  # it was one of the eight; its client is closed
                 ninth = page.post("pass", json={"request": request(wide)}, timeout=1)
         assert ninth is not None
         refused(ninth, 429, "8 of your requests are not answered yet", "busy")
         other = page.post("photos", content=b"words", headers={"x-dgrl-session": "another"})
-        assert other.status_code == 422, "another session has its own bound"
+        assert other.status_code == 422, "another session has its own limit"
     finally:
         go.set()
         hook.remove()
@@ -296,7 +296,7 @@ def test_the_ninth_job_of_a_session_gets_a_sentence(page: httpx.Client, served: 
     assert {answer.status_code for answer in answers} == {200}
 
 
-def test_a_closed_connection_cancels_what_waits(page: httpx.Client, served: Served, wide: str) -> None:
+def test_a_closed_connection_cancels_its_waiting_job(page: httpx.Client, served: Served, wide: str) -> None:
     go = threading.Event()
     hook = served.network.rln.register_forward_pre_hook(lambda *_: go.wait(60) and None)
 
@@ -320,25 +320,25 @@ def test_a_closed_connection_cancels_what_waits(page: httpx.Client, served: Serv
     assert len(served.passes) - before <= 3, "passes without a waiting client were computed"
 
 
-def test_leaving_deletes_what_the_session_sent(
+def test_the_end_of_a_session_deletes_its_uploads(
     page: httpx.Client, new_photo: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(files, "GRACE", 0.5)
-    told = send(page, new_photo)
-    page.post("report", json={"request": request(told["id"])})
-    held = [path for path, file in visitor_files()._files.items() if page.headers["x-dgrl-session"] in file.holders]
+    response = send(page, new_photo)
+    page.post("report", json={"request": request(response["id"])})
+    held = [path for path, file in session_files()._files.items() if page.headers["x-dgrl-session"] in file.holders]
     assert len(held) >= 4
     session = page.headers.pop("x-dgrl-session")
     assert page.post("leave", content=json.dumps({"session": session})).status_code == 204
     page.headers["x-dgrl-session"] = session
-    assert page.get(told["thumbnail"]).status_code == 200, "a reload comes back at once"
+    assert page.get(response["thumbnail"]).status_code == 200, "a reload comes back at once"
     page.headers.pop("x-dgrl-session")
     page.post("leave", content=json.dumps({"session": session}))
     deadline = time.monotonic() + 20
     while any(Path(path).exists() for path in held) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert not any(Path(path).exists() for path in held)
-    assert page.get(told["thumbnail"]).json()["kind"] == "photo-gone"
+    assert page.get(response["thumbnail"]).json()["kind"] == "photo-gone"
 
 
 @pytest.mark.parametrize("session", ["a b", "x" * 65, "a/b", "ü"])
@@ -347,7 +347,7 @@ def test_sessions_have_ordinary_names(served: Served, session: str) -> None:
     assert (answer.status_code, "session" in answer.json()["error"].lower()) == (400, True)
 
 
-def test_the_page_holds_its_settings_and_its_modules_are_kept(served: Served) -> None:
+def test_the_page_contains_its_settings_and_browsers_cache_its_modules(served: Served) -> None:
     answer = httpx.get(served.url)
     assert "default-src 'self'" in answer.headers["content-security-policy"]
     settings = json.loads(answer.text.split('id="settings">')[1].split("</script>")[0])
@@ -366,5 +366,5 @@ def test_the_page_holds_its_settings_and_its_modules_are_kept(served: Served) ->
 
 
 def test_health(served: Served) -> None:
-    told = httpx.get(f"{served.url}health").json()
-    assert (told["status"], told["checkpoints"]) == ("ok", ["tiny", "other"])
+    response = httpx.get(f"{served.url}health").json()
+    assert (response["status"], response["checkpoints"]) == ("ok", ["tiny", "other"])

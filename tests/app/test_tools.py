@@ -32,7 +32,7 @@ def url(network: DGRL, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str
 
 
 def call(url: str, tool: str, **arguments: Any) -> list[Any]:
-    """What a tool answers: pieces of text and pictures."""
+    """Return a tool's response: pieces of text and pictures."""
 
     async def ask() -> Any:
         async with (
@@ -44,21 +44,21 @@ def call(url: str, tool: str, **arguments: Any) -> list[Any]:
             (name,) = (name for name in names if name.endswith(tool))
             return await session.call_tool(name, arguments)
 
-    with ThreadPoolExecutor() as pool:  # a browser's test before may have left this thread an event loop that runs
+    with ThreadPoolExecutor() as pool:  # an earlier browser test may have left a running event loop in this thread
         answer = pool.submit(asyncio.run, ask()).result()
     assert not answer.isError, answer.content
     return answer.content
 
 
-def test_every_endpoint_is_a_tool_that_asks_for_little(url: str) -> None:
+def test_every_endpoint_is_a_tool_with_few_required_arguments(url: str) -> None:
     with urllib.request.urlopen(f"{url}gradio_api/mcp/schema", timeout=60) as answer:
         tools = json.load(answer)
     with urllib.request.urlopen(f"{url}gradio_api/info", timeout=60) as answer:
         endpoints = json.load(answer)["named_endpoints"]
     assert len(tools) == len(endpoints) == 8
     for tool in tools:
-        wanted = ["photo", "mask"] if tool["name"].endswith("measure") else ["photo"]
-        assert tool["inputSchema"]["required"] == wanted
+        required = ["photo", "mask"] if tool["name"].endswith("measure") else ["photo"]
+        assert tool["inputSchema"]["required"] == required
         assert {"photo", "checkpoint", "steps"} <= set(tool["inputSchema"]["properties"])
         assert len(tool["description"]) > 40
 
@@ -66,13 +66,13 @@ def test_every_endpoint_is_a_tool_that_asks_for_little(url: str) -> None:
 def test_what_if_with_the_photo_alone(url: str, network: DGRL, photo_files: dict[str, Path]) -> None:
     content = base64.b64encode(photo_files["wide"].read_bytes()).decode()
     answered = call(url, "what_if", photo=f"data:image/png;base64,{content}")
-    told = json.loads(answered[-1].text)
-    refined = told["refined"]["mean_absolute_difference"]
+    numbers = json.loads(answered[-1].text)
+    refined = numbers["refined"]["mean_absolute_difference"]
     levels = ("conv3", "conv4", "conv5")
     altered = network.trace(photo_files["wide"], edits=[flatten_map(level) for level in levels])
     difference = np.abs(altered.saliency - network.trace(photo_files["wide"]).saliency).mean()
     assert refined == pytest.approx(difference, abs=1e-4)
-    assert [edit["level"] for edit in told["edits"]] == list(levels)
+    assert [edit["level"] for edit in numbers["edits"]] == list(levels)
     assert [one.type for one in answered[:-1]] == ["image", "text"] * 3, "three pictures, each with its address"
 
 

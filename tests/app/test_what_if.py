@@ -1,4 +1,4 @@
-"""Altering a pass: the endpoint gives what the library gives, and edits written as JSON mean what they say."""
+"""Changing a pass: the endpoint's results equal the library's, and edits written as JSON mean the same."""
 
 from pathlib import Path
 from typing import Any
@@ -50,8 +50,8 @@ def test_the_endpoint_gives_what_the_library_gives(
 ) -> None:
     sent, edits = ALTERED[name]
     photo, mask = photo_files["wide"], mask_files["wide"]
-    given = {"edits": sent, "mask": handle_file(mask)}
-    *pictures, numbers = client.predict(handle_file(photo), api_name="/what_if", **given)
+    arguments = {"edits": sent, "mask": handle_file(mask)}
+    *pictures, numbers = client.predict(handle_file(photo), api_name="/what_if", **arguments)
     untouched, altered = served.network.trace(photo), served.network.trace(photo, edits=edits)
     truth = (np.asarray(Image.open(mask)) > 127).astype(np.uint8)
     expected = compare(untouched, altered, truth)
@@ -61,7 +61,7 @@ def test_the_endpoint_gives_what_the_library_gives(
     difference = np.abs(altered.saliency - untouched.saliency).mean()
     assert numbers["refined"]["mean_absolute_difference"] == pytest.approx(difference, abs=1e-5)
     assert [Path(path).stem for path in pictures] == ["untouched", "altered", "difference"]
-    # This network's feedback carries no attention: the weights of a step shape its own map alone.
+    # This network's feedback carries no attention, so the weights of a step only shape its own map.
     without_effect = "nothing", "flat", "painted", "a box as prompt", "a mask as prompt"
     assert (difference > 0) == (name not in without_effect)
 
@@ -83,19 +83,19 @@ def test_a_picture_can_be_the_painting_and_steps_can_be_more(
 ) -> None:
     path = tmp_path / "painting.png"
     Image.fromarray(np.where(MASK, 255, 0).astype(np.uint8)).save(path)
-    given = {"edits": [{"kind": "paint", "level": "conv4"}], "painting": handle_file(path), "altered_steps": 4}
-    *_, numbers = client.predict(handle_file(photo_files["wide"]), api_name="/what_if", **given)
+    arguments = {"edits": [{"kind": "paint", "level": "conv4"}], "painting": handle_file(path), "altered_steps": 4}
+    *_, numbers = client.predict(handle_file(photo_files["wide"]), api_name="/what_if", **arguments)
     altered = served.network.trace(photo_files["wide"], 4, [paint_map("conv4", MASK, 4)])
     found = served.network.trace(photo_files["wide"]).found()
     assert numbers["localised"]["altered"]["inside"] == pytest.approx(altered.sized(-1)[found].mean(), abs=1e-4)
 
 
-def test_each_altered_setting_costs_one_pass(client: Client, served: Served, new_photo: Path) -> None:
+def test_each_changed_setting_takes_one_pass(client: Client, served: Served, new_photo: Path) -> None:
     before = len(served.passes)
     flat = {"kind": "flatten", "level": "conv4"}
     for edits in ([PAINT, flat], [flat, PAINT], [flat]):
         client.predict(handle_file(new_photo), edits, api_name="/what_if")
-    assert len(served.passes) == before + 3  # the untouched pass, and two that are altered
+    assert len(served.passes) == before + 3  # the unchanged pass and two changed ones
 
 
 REFUSED: dict[str, tuple[Any, str]] = {
@@ -122,7 +122,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_cannot_be_altered_is_refused_in_words(client: Client, photo_files: dict[str, Path], name: str) -> None:
+def test_invalid_edits_are_refused_with_a_reason(client: Client, photo_files: dict[str, Path], name: str) -> None:
     edits, message = REFUSED[name]
     with pytest.raises(AppError, match=message):
         client.predict(handle_file(photo_files["wide"]), edits, api_name="/what_if")
@@ -130,12 +130,12 @@ def test_what_cannot_be_altered_is_refused_in_words(client: Client, photo_files:
 
 @pytest.mark.parametrize("fill", [0.0, 0.3, 1.0])
 @pytest.mark.parametrize("size", [(1, 1), (7, 3), (85, 128)])
-def test_masks_survive_being_written(size: tuple[int, int], fill: float) -> None:
+def test_written_masks_are_read_back_unchanged(size: tuple[int, int], fill: float) -> None:
     painted = np.random.default_rng(0).random(size) < fill
     np.testing.assert_array_equal(read_mask(write_mask(painted)), painted)
 
 
-def test_edits_are_equal_whatever_their_order() -> None:
+def test_edits_in_any_order_are_equal() -> None:
     sent = [PAINT, {"kind": "unrefined"}, {"kind": "flatten", "level": "conv4"}, {"kind": "flatten", "level": "conv3"}]
     assert read_edits(sent) == read_edits(sent[::-1])
     assert len(read_edits(sent)) == 4

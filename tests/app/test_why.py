@@ -1,4 +1,4 @@
-"""Why: it explains the number that was asked for, as the library does, and stops when it is told to."""
+"""Explanations of the app equal the library's, and stop when they are cancelled."""
 
 import time
 from pathlib import Path
@@ -23,7 +23,7 @@ from tests.app.conftest import Served
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Integrated Gradients in one piece; the app runs in this process."""
+    """Compute Integrated Gradients in one batch; the app runs in this process."""
     monkeypatch.setattr(methods, "CUTS", (0.0, 1.0))
     monkeypatch.setattr(methods, "MOST_POINTS", methods.POINTS)
 
@@ -34,9 +34,9 @@ def view(network: DGRL, photo_files: dict[str, Path]) -> View:
 
 
 def ask(client: Client, photo: Path, checkpoint: str = "tiny", steps: int = AS_TRAINED, **settings: Any) -> Any:
-    """The endpoint's answer; by default Grad-CAM, which takes one pass."""
-    given = {"x": 70, "y": 40, "method": "grad_cam", **settings}
-    return client.predict(handle_file(photo), checkpoint=checkpoint, steps=steps, **given, api_name="/attribute")
+    """Return the endpoint's response; by default of Grad-CAM, which takes one pass."""
+    arguments = {"x": 70, "y": 40, "method": "grad_cam", **settings}
+    return client.predict(handle_file(photo), checkpoint=checkpoint, steps=steps, **arguments, api_name="/attribute")
 
 
 QUESTIONS: dict[str, tuple[dict[str, Any], Target, dict[str, Any]]] = {
@@ -100,7 +100,9 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_cannot_be_explained_is_said_in_words(client: Client, photo_files: dict[str, Path], name: str) -> None:
+def test_impossible_questions_are_refused_with_a_reason(
+    client: Client, photo_files: dict[str, Path], name: str
+) -> None:
     settings, message = REFUSED[name]
     with pytest.raises(AppError, match=message):
         ask(client, photo_files["wide"], **settings)
@@ -108,7 +110,7 @@ def test_what_cannot_be_explained_is_said_in_words(client: Client, photo_files: 
 
 
 def still(served: Served) -> int:
-    """The number of passes, once none has been run for two seconds."""
+    """Return the number of passes, once none has run for two seconds."""
     deadline = time.monotonic() + 60
     before = -1
     while before != len(served.passes) and time.monotonic() < deadline:
@@ -119,21 +121,21 @@ def still(served: Served) -> int:
 
 @pytest.mark.slow
 def test_cancelling_stops_the_computation(client: Client, served: Served, photo_files: dict[str, Path]) -> None:
-    given = {"x": 70, "y": 40, "method": "occlusion"}
+    arguments = {"x": 70, "y": 40, "method": "occlusion"}
     before = still(served)
-    ask(client, photo_files["wide"], **given)
+    ask(client, photo_files["wide"], **arguments)
     start = still(served)
     whole = start - before
-    assert whole > 10, "in batches, but in many"
+    assert whole > 10, "it takes many batches"
     slow = served.network.rln.backbone.conv1.register_forward_pre_hook(lambda *_: time.sleep(0.3))
     try:
-        job = client.submit(handle_file(photo_files["wide"]), **given, api_name="/attribute")
+        job = client.submit(handle_file(photo_files["wide"]), **arguments, api_name="/attribute")
         deadline = time.monotonic() + 60
         while len(served.passes) < start + 3:
             assert time.monotonic() < deadline
             time.sleep(0.01)
         job.cancel()
-        assert still(served) < start + whole, "all windows and the rest were computed nevertheless"
+        assert still(served) < start + whole, "all windows were computed although the job was cancelled"
     finally:
         slow.remove()
     value = ask(client, photo_files["wide"])[1]["value"]
@@ -166,7 +168,7 @@ def test_smoothing_keeps_the_sum() -> None:
     assert attribution_layer(found).values.mean() * 100 == pytest.approx(3.0, rel=1e-4)
 
 
-def test_an_attribution_that_does_not_add_up_is_pointed_out() -> None:
+def test_a_warning_says_when_an_attribution_does_not_add_up() -> None:
     square = np.ones((4, 4), np.float32)
     for error, warned in [(0.04, False), (0.06, True)]:
         found = Attribution(square, (4, 4), ObjectTarget(), "integrated_gradients", 3.0, 1.0, error, 2.0)

@@ -1,4 +1,4 @@
-"""The app as a ZeroGPU Space: the real package `spaces`, its emulation of CUDA, and a service without GPUs."""
+"""The app as a ZeroGPU Space: the real package `spaces`, its emulation of CUDA, and a fake service without GPUs."""
 
 import json
 import os
@@ -31,29 +31,29 @@ from dgrl.running.precision import VISIBLE
 from tests.app.test_launch import ROOT
 
 pytest.importorskip("spaces", reason="the package is for Linux")
-pytestmark = pytest.mark.skipif(torch.version.cuda is None, reason="spaces needs a PyTorch that knows CUDA")
+pytestmark = pytest.mark.skipif(torch.version.cuda is None, reason="spaces needs a PyTorch built with CUDA")
 
 FREE_SECONDS = 120
-"""What a visitor who has not signed in may use in a day."""
+"""GPU seconds per day of a user who has not signed in."""
 FACTOR = 1.5
-"""By what the package multiplies the seconds asked for, on the GPUs that it lends now."""
+"""Factor by which the package multiplies the requested seconds, on the GPUs that ZeroGPU lends now."""
 
 
 class Lender(ThreadingHTTPServer):
-    """The service that lends GPUs, as far as the package speaks with it."""
+    """The service that lends GPUs, with the requests that the package makes."""
 
     def __init__(self) -> None:
-        self.asked: list[tuple[str, dict[str, str]]] = []
-        self.left: int | None = None  # seconds left for any visitor; None for enough
+        self.requests: list[tuple[str, dict[str, str]]] = []
+        self.left: int | None = None  # seconds left for any user; None for enough
         super().__init__(("127.0.0.1", 0), Answer)
 
     def seconds(self) -> list[int]:
-        """What has been asked for."""
-        return [int(query["durationSeconds"]) for path, query in self.asked if path == "/schedule"]
+        """Return the requested seconds."""
+        return [int(query["durationSeconds"]) for path, query in self.requests if path == "/schedule"]
 
     def processes(self) -> set[str]:
-        """Those that have been let to a GPU."""
-        return {query["pid"] for path, query in self.asked if path == "/allow"}
+        """Return the processes that were given a GPU."""
+        return {query["pid"] for path, query in self.requests if path == "/allow"}
 
 
 class Answer(BaseHTTPRequestHandler):
@@ -61,7 +61,7 @@ class Answer(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         url = urlparse(self.path)
-        self.server.asked.append((url.path, {name: one for name, (one, *_) in parse_qs(url.query).items()}))
+        self.server.requests.append((url.path, {name: one for name, (one, *_) in parse_qs(url.query).items()}))
         code, body = 200, {}
         if url.path == "/schedule" and self.server.left is None:
             body = {"idle": True, "nvidiaIndex": 0, "nvidiaUUID": "GPU-0", "allowToken": "token"}
@@ -87,7 +87,7 @@ def lender() -> Iterator[Lender]:
 
 
 def wait_for(pattern: str, log: Path, server: "subprocess.Popen[bytes]") -> str:
-    """What the server has printed up to a match, or the match alone if that is an address."""
+    """Return the server's output up to a match, or only the match if it is an address."""
     deadline = time.monotonic() + 240
     while (found := re.search(f"{pattern}.*\n", printed := log.read_text())) is None:
         assert server.poll() is None, f"the app ended: {printed}"
@@ -111,11 +111,11 @@ def test_the_app_starts_and_answers_with_a_borrowed_gpu(
         "ZEROGPU_OFFLOAD_DIR": str(tmp_path / "offloaded"),
         "DGRL_CHECKPOINTS": str(checkpoint),
         "GRADIO_TEMP_DIR": str(tmp_path / "files"),
-        "OMP_NUM_THREADS": "1",  # a process that had threads could not be forked without a GPU
+        "OMP_NUM_THREADS": "1",  # a process with threads could not be forked without a GPU
         "PYTHONUNBUFFERED": "1",
     }
     command = [sys.executable, "-m", "tests.helpers.zero_gpu"]
-    log = tmp_path / "log.txt"  # no pipe: forked processes would hold it open
+    log = tmp_path / "log.txt"  # a file, because forked processes would hold a pipe open
     with (
         log.open("w") as written,
         subprocess.Popen(command, cwd=ROOT, env=environment, stdout=written, start_new_session=True) as server,
@@ -125,11 +125,13 @@ def test_the_app_starts_and_answers_with_a_borrowed_gpu(
             assert re.search(r"^computed:\s*$", printed, re.MULTILINE), "something ran before there was a GPU"
             assert "networks on: cuda:0" in printed
             address = wait_for(r"http://[\d.]+:\d+", log, server)
-            assert [path for path, _ in lender.asked] == ["/startup-report"]
-            visitor = Client(address, verbose=False, headers={"x-ip-token": "a.e30.c"}, httpx_kwargs={"timeout": 120})
+            assert [path for path, _ in lender.requests] == ["/startup-report"]
+            one_client = Client(
+                address, verbose=False, headers={"x-ip-token": "a.e30.c"}, httpx_kwargs={"timeout": 120}
+            )
 
-            # Both halves, with the weights as they are: in one process, whose GPU is found again.
-            shown = visitor.predict(handle_file(photo_files["wide"]), "tiny", -1, api_name="/detect")
+            # Both halves run in one process: the second half finds the GPU of the first.
+            shown = one_client.predict(handle_file(photo_files["wide"]), "tiny", -1, api_name="/detect")
             files = [one for one in shown if isinstance(one, str) and one.endswith(".png")]
             expected = network.detect(photo_files["wide"])
             nearest = min(
@@ -142,45 +144,45 @@ def test_the_app_starts_and_answers_with_a_borrowed_gpu(
             assert len(lender.processes()) == 1
             assert max(lender.seconds()) * 8 < FREE_SECONDS
 
-            # The page's routes borrow for the visitor too, whose token a request has.
+            # The page's routes borrow for the session too, whose token is in the request.
             with httpx.Client(base_url=address, headers={"x-ip-token": "a.e30.c"}, timeout=120) as page:
                 sent = page.post("/photos", content=photo_files["high"].read_bytes()).json()
-                asked = {"request": {"photo": sent["id"], "checkpoint": "tiny", "steps": 1, "edits": []}}
-                answer = page.post("/pass", json={**asked, "until": "brn"})
+                body = {"request": {"photo": sent["id"], "checkpoint": "tiny", "steps": 1, "edits": []}}
+                answer = page.post("/pass", json={**body, "until": "brn"})
                 assert answer.status_code == 200, answer.text
                 assert b'"part": "brn"' in answer.content
                 question = {"target": "object", "method": "occlusion"}
-                lines = page.post("/explain", json={**asked, "question": question}).text.splitlines()
+                lines = page.post("/explain", json={**body, "question": question}).text.splitlines()
                 assert "result" in json.loads(lines[-1])
-            assert {query["token"] for path, query in lender.asked if path == "/schedule"} == {"a.e30.c"}
+            assert {query["token"] for path, query in lender.requests if path == "/schedule"} == {"a.e30.c"}
 
-            # What the network objects to is said in its words, from the other process.
+            # The network's error message arrives from the other process.
             wrong = {"target": "cell", "level": "conv3", "method": "grad_cam", "block": "conv5", "x": 1, "y": 1}
             with pytest.raises(AppError, match="has no influence on conv3"):
-                visitor.predict(handle_file(photo_files["wide"]), checkpoint="tiny", **wrong, api_name="/attribute")
+                one_client.predict(handle_file(photo_files["wide"]), checkpoint="tiny", **wrong, api_name="/attribute")
 
             lender.left = 5
             with pytest.raises(AppError) as refused:
-                visitor.predict(handle_file(photo_files["high"]), "tiny", -1, api_name="/detect")
+                one_client.predict(handle_file(photo_files["high"]), "tiny", -1, api_name="/detect")
             assert re.search(r"exceeded your .*quota \(\d+s requested vs\. 5s left\)", str(refused.value))
             assert zero_gpu.OUT_OF_QUOTA in str(refused.value)
-            again = visitor.predict(handle_file(photo_files["wide"]), "tiny", -1, api_name="/detect")
+            again = one_client.predict(handle_file(photo_files["wide"]), "tiny", -1, api_name="/detect")
             assert len(again) == len(shown)
 
             lender.shutdown()
             lender.server_close()
             with pytest.raises(AppError, match=re.escape(zero_gpu.NONE_TO_BORROW)):
-                visitor.predict(handle_file(photo_files["high"]), "tiny", -1, api_name="/detect")
-            visitor.close()
+                one_client.predict(handle_file(photo_files["high"]), "tiny", -1, api_name="/detect")
+            one_client.close()
         finally:
-            os.killpg(server.pid, signal.SIGKILL)  # the processes that it forked too
+            os.killpg(server.pid, signal.SIGKILL)  # its forked processes too
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_a_visitor_without_an_account_can_ask_for_every_explanation(method: str) -> None:
-    asked = Question(PixelTarget(0, 0), method, steps=4)  # type: ignore[arg-type]
+def test_users_without_an_account_can_run_every_explanation(method: str) -> None:
+    body = Question(PixelTarget(0, 0), method, steps=4)  # type: ignore[arg-type]
     photo = np.zeros((1, 1, 3), np.uint8)
-    assert zero_gpu.CALL_SECONDS < why.gpu_seconds("tiny", photo, asked) * FACTOR < FREE_SECONDS / 2
+    assert zero_gpu.CALL_SECONDS < why.gpu_seconds("tiny", photo, body) * FACTOR < FREE_SECONDS / 2
 
 
 def test_more_steps_ask_for_more_seconds() -> None:
@@ -190,14 +192,14 @@ def test_more_steps_ask_for_more_seconds() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "title", "told"),
+    ("message", "title", "sentence"),
     [
         ("GPU task aborted", "ZeroGPU worker error", zero_gpu.ABORTED),
         ("OutOfMemoryError", "ZeroGPU worker error", FAULT),
         ("No GPU was available", "ZeroGPU client error", f"No GPU was available. {zero_gpu.OUT_OF_QUOTA}"),
     ],
 )
-def test_what_the_package_raises_becomes_a_sentence(said: str, title: str, told: str) -> None:
-    with pytest.raises(gr.Error) as raised, zero_gpu._in_words():
-        raise gr.Error(said, title=title)
-    assert raised.value.message == told
+def test_errors_of_the_package_become_sentences(message: str, title: str, sentence: str) -> None:
+    with pytest.raises(gr.Error) as raised, zero_gpu._readable_errors():
+        raise gr.Error(message, title=title)
+    assert raised.value.message == sentence
