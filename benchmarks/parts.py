@@ -25,7 +25,7 @@ from dgrl.data.names import find_names, read_names
 from dgrl.data.pairs import Pair, find_pairs
 from dgrl.evaluation.metrics import contour_band
 from dgrl.experiments import BY_KEY, EXPERIMENTS, Passes, Sizes, Spread
-from dgrl.experiments.effects import Numbers, explained_cell
+from dgrl.experiments.effects import Numbers, heaviest_cell
 from dgrl.images import as_float, read_image, to_tensor
 from dgrl.model import DGRL
 from dgrl.network.rln import LEVELS, RLNStep
@@ -278,7 +278,7 @@ def measure_photos(model: DGRL, keys: Iterable[str]) -> dict[str, Numbers]:
 def explained_cells(model: DGRL) -> list[list[float]]:
     """Return Occlusion's cells for the attention cell that the experiment "cell" explains."""
     experiment = BY_KEY["cell"]
-    found = attribute(model, experiment.path, explained_cell(experiment.passes(model)), "occlusion")
+    found = attribute(model, experiment.path, heaviest_cell(experiment.passes(model)), "occlusion")
     return [[round(float(value), 5) for value in row] for row in found.cells] if found.cells is not None else []
 
 
@@ -289,7 +289,7 @@ def quartiles(spread: Spread) -> tuple[float, float, float]:
 
 def written(key: str, effect: float | None) -> str:
     """Return an experiment's effect in its unit, or a dash if there is none."""
-    return "–" if effect is None else BY_KEY[key].unit.told(effect)
+    return "–" if effect is None else BY_KEY[key].unit.write(effect)
 
 
 def error_cells(values: Sequence[float], usual: Sequence[float]) -> tuple[str, str]:

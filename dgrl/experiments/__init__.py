@@ -1,12 +1,12 @@
-"""Ten experiments, each a demonstration that measures itself: one list for app, notebooks, documentation and web page.
+"""Ten experiments that measure themselves: one list for app, notebooks, documentation and web page.
 
-| file | what it is |
+| file | contents |
 |---|---|
-| `listed` | the ten |
-| `experiment` | what one is: photo, passes, view, question, answer |
-| `effects` | how large each one's effect is on a picture |
+| `listed` | the ten experiments |
+| `experiment` | the data of an experiment: photo, passes, view, question, answer |
+| `effects` | functions that measure an experiment's effect on a picture |
 | `passes` | the passes over one picture, each computed once |
-| `sizes` | how large the effects are over a data set, as `python -m benchmarks parts DATA` measured them |
+| `sizes` | effects over a data set, as `python -m benchmarks parts DATA` measured them |
 """
 
 from dgrl.experiments.experiment import Experiment

@@ -1,4 +1,4 @@
-"""One experiment as data: what is changed on which photo, what is asked, how its effect is shown and measured."""
+"""One experiment as data: the change, the photo, the question, and how its effect is shown and measured."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from dgrl.experiments.effects import Numbers, explained_cell
+from dgrl.experiments.effects import Numbers, heaviest_cell
 from dgrl.experiments.passes import UNTOUCHED, Passes, Places, Setting
 from dgrl.experiments.sizes import Sizes
 from dgrl.files import EXAMPLES
@@ -17,16 +17,16 @@ from dgrl.places import pixel_at
 from dgrl.trace import Trace
 
 GRID = 120
-"""Rows and columns of a painting."""
+"""Rows and columns of a painted mask."""
 ZOOM = 0.2
-"""Side of the part of the photo that is zoomed to, as a share of the photo's sides."""
+"""Side of the zoomed part of the photo, as a share of the photo's sides."""
 LAST = 99
-"""As the step of a frame: the last one."""
+"""Stands for the last step in a frame."""
 
 
 @dataclass(frozen=True)
 class Ellipse:
-    """A place on a photo, in shares of its width and height."""
+    """A region of a photo, in shares of its width and height."""
 
     x: float
     y: float
@@ -35,14 +35,14 @@ class Ellipse:
 
     @cached_property
     def places(self) -> Places:
-        """(GRID, GRID): which cells of the photo lie within."""
+        """Return which cells (GRID, GRID) of the photo lie within."""
         y, x = (np.mgrid[:GRID, :GRID] + 0.5) / GRID
         inside: Places = ((x - self.x) / self.radius_x) ** 2 + ((y - self.y) / self.radius_y) ** 2 < 1
         return inside
 
     @property
     def box(self) -> tuple[float, float, float, float]:
-        """x0, y0, x1, y1 of the box around it, in shares of the photo."""
+        """Return x0, y0, x1, y1 of the box around it, in shares of the photo."""
         x0, x1 = max(self.x - self.radius_x, 0), min(self.x + self.radius_x, 1)
         y0, y1 = max(self.y - self.radius_y, 0), min(self.y + self.radius_y, 1)
         return tuple(round(value, 4) for value in (x0, y0, x1, y1))  # type: ignore[return-value]
@@ -50,13 +50,13 @@ class Ellipse:
 
 @dataclass(frozen=True)
 class Unit:
-    """How an effect is written: times `scale`, with so many decimals and a word behind it."""
+    """How an effect is written: multiplied by `scale`, with a number of decimals and a unit."""
 
     word: str
     scale: float = 100
     decimals: int = 1
 
-    def told(self, value: float) -> str:
+    def write(self, value: float) -> str:
         """Write a value, for example "+12.0 percentage points"."""
         return f"{value * self.scale:+.{self.decimals}f} {self.word}"
 
@@ -68,11 +68,11 @@ PIXELS = Unit("pixels", 1, 2)
 
 @dataclass(frozen=True)
 class Frame:
-    """One of several pictures side by side on the stage.
+    """One of the pictures on the stage.
 
     Attributes:
         map: "prediction", "conv3" …, see `dgrl.page`.
-        title: what stands below it.
+        title: the caption.
         step: time step; `LAST` for the last.
         slot: 0 for the first pass, 1 for the second.
     """
@@ -88,14 +88,14 @@ class Show:
     """How the stage shows an experiment's effect.
 
     Attributes:
-        map: the map of both passes, where there are no frames.
+        map: the map of both passes, if there are no frames.
         arrangement: of two pictures: "beside", "wipe", "difference" or "alternate".
-        frames: pictures side by side instead.
+        frames: pictures side by side.
         pixel: pin the pixel that BRN changed most.
-        zoom: to the part of the photo where BRN changes most.
-        arrows: along the outline, where kernels take their values from.
-        kernel: the pixel's window, kernel and sums.
-        own: what "on my photo" offers: nothing, the same on that photo, a brush, or a box.
+        zoom: zoom to the part of the photo where BRN changes most.
+        arrows: draw arrows along the outline, from where kernels take their values.
+        kernel: show the pixel's window, kernel and sums.
+        own: the tool for "on my photo": none, the same edit, a brush, or a box.
     """
 
     map: str = "prediction"
@@ -110,22 +110,22 @@ class Show:
 
 @dataclass(frozen=True)
 class Experiment:
-    """A demonstration of one thing that the network does, or does not do.
+    """A demonstration of one property of the network.
 
     Attributes:
         key: its name in links.
         title: a few words.
         photo: an example photograph, by its stem.
         question: what to ask before the effect is shown.
-        choices: the answers to choose from: the effect is there, it is too small to see, it is reversed.
-        story: what the paper says, or what one would expect.
-        told: what happened, one sentence with the effect's numbers in braces.
-        measure: the effect's numbers on a picture; "effect" is its size.
-        unit: of that size.
-        least: from which size on the effect counts as there.
-        first, second: the passes to set beside each other; there may be no second.
+        choices: the answers to choose from, for an effect that is there, too small to see, or reversed.
+        story: the statement of the paper, or the usual expectation.
+        outcome: one sentence that says what happened, with the effect's numbers in braces.
+        measure: returns the effect's numbers on a picture; "effect" is its size.
+        unit: the unit of that size.
+        least: the smallest size that counts as an effect.
+        first, second: the settings of the passes to compare; `second` may be None.
         show: how the stage shows the effect.
-        painted, other: for those that choose an object, where it is, and where the other one is.
+        painted, other: for experiments that choose an object, its region and that of the other object.
         cell: explain the coarse attention cell with the largest weight, by Occlusion.
         refines: the effect is BRN's.
         variants: rows of the table of parts that the answer quotes, and what the answer calls them.
@@ -137,7 +137,7 @@ class Experiment:
     question: str
     choices: tuple[str, str, str]
     story: str
-    told: str
+    outcome: str
     measure: Callable[[Passes], Numbers | None]
     unit: Unit
     least: float
@@ -161,14 +161,14 @@ class Experiment:
         return Passes(model, self.path, painted, other)
 
     def traces(self, passes: Passes) -> list[Trace]:
-        """Return the one or two passes that are shown."""
+        """Return the one or two passes to show."""
         return [passes.whole(setting) for setting in (self.first, self.second) if setting is not None]
 
     def place(self, passes: Passes) -> Numbers:
-        """Return where to look, in numbers: the pinned pixel "x", "y", and the zoom's corner "zoom_x", "zoom_y"."""
+        """Return the pinned pixel "x", "y", and the zoom's corner "zoom_x", "zoom_y", where the experiment has them."""
         found: Numbers = {}
         if self.cell:
-            cell, trace = explained_cell(passes), passes.localised()
+            cell, trace = heaviest_cell(passes), passes.localised()
             rows, columns = trace.steps[-1].weight_maps[cell.level].shape
             x, y = pixel_at(cell.column / (columns - 1), cell.row / (rows - 1), trace.photo.shape)  # corners aligned
             found |= {"x": float(x), "y": float(y)}
@@ -180,21 +180,21 @@ class Experiment:
         return found
 
     def verdict(self, effect: float) -> int:
-        """Return which of the choices an effect of this size makes right."""
+        """Return the index of the right choice for an effect of this size."""
         return 1 if abs(effect) < self.least else 0 if effect > 0 else 2
 
     def happened(self, numbers: Numbers) -> str:
         """Say what happened on a picture, with its numbers."""
-        return self.told.format(**numbers)
+        return self.outcome.format(**numbers)
 
     def size(self, here: Numbers, sizes: Sizes | None) -> str:
         """Say how large the effect is here and over a data set, and what that leaves to say (`remarks`)."""
-        told = f"Here {self.unit.told(here['effect'])}"
+        text = f"Here {self.unit.write(here['effect'])}"
         if sizes is None or self.key not in sizes.experiments:
-            return f"{told}. With this checkpoint it was not measured over a data set."
+            return f"{text}. With this checkpoint it was not measured over a data set."
         over = sizes.experiments[self.key]["effect"]
-        told += f"; the median of {over.pictures} pictures of {sizes.data} is {self.unit.told(over.median)}."
-        return " ".join([told, *self.remarks(here, sizes)])
+        text += f"; the median of {over.pictures} pictures of {sizes.data} is {self.unit.write(over.median)}."
+        return " ".join([text, *self.remarks(here, sizes)])
 
     def remarks(self, here: Numbers, sizes: Sizes) -> list[str]:
         """Say whether the data set's pictures behave as expected and as this photo does, and what the part is worth."""
@@ -216,7 +216,7 @@ def changes(variant: dict[str, float]) -> str:
 
 
 def zoom_of(trace: Trace, near: Numbers) -> Numbers:
-    """Return the corner of a part of the photo, ZOOM wide and high: around a pixel, or where BRN changes most."""
+    """Return the corner of a square of the photo with side ZOOM: around a pixel, or where BRN changes most."""
     height, width = trace.photo.shape[:2]
     if "x" in near:
         middle = (near["x"] + 0.5) / width, (near["y"] + 0.5) / height
@@ -232,5 +232,5 @@ def zoom_of(trace: Trace, near: Numbers) -> Numbers:
 
 
 def as_scene(values: dict[str, Any]) -> dict[str, Any]:
-    """Leave out what is None: the page has its own defaults."""
+    """Leave out fields that are None, so that the page uses its defaults."""
     return {key: value for key, value in values.items() if value is not None}

@@ -1,7 +1,7 @@
 """The experiments of the tour, for page, notebooks and documentation alike."""
 
 from dgrl.experiments import effects
-from dgrl.experiments.effects import FLAT, MEAN_KERNEL, MORE, painted_at
+from dgrl.experiments.effects import FLAT, MEAN_KERNEL, MORE, painted_setting
 from dgrl.experiments.experiment import LAST, PERCENT, PIXELS, POINTS, Ellipse, Experiment, Frame, Show
 from dgrl.experiments.passes import UNTOUCHED, Setting
 from dgrl.prompts import box_prompt
@@ -20,9 +20,9 @@ EXPERIMENTS = (
         question="The network looks three times at the same photo. Where does its attention go?",
         choices=("more of it goes to the object", "it stays where it was", "less of it goes to the object"),
         story="Each look knows what the look before attended to, so it can attend better.",
-        told="On average over the three levels, {first:.0%} of the attention lies on the object at look 1, and "
+        outcome="On average over the three levels, {first:.0%} of the attention lies on the object at look 1, and "
         "{last:.0%} at the last look.",
-        measure=effects.narrowing,
+        measure=effects.narrowing_effect,
         unit=POINTS,
         least=0.03,
         show=Show(frames=tuple(Frame("conv4", f"look {step + 1}", step) for step in range(LOOKS))),
@@ -35,9 +35,9 @@ EXPERIMENTS = (
         choices=("only in part", "yes, they are alike", "no, they are opposites"),
         story="Fine features show edges and texture, coarse ones whole objects. The effect is one minus the "
         "correlation of the fine and the coarse map.",
-        told="Half of the attention lies on {conv3:.0%} of the fine cells, {conv4:.0%} of the medium and {conv5:.0%} "
-        "of the coarse ones.",
-        measure=effects.levels_differ,
+        outcome="Half of the attention lies on {conv3:.0%} of the fine cells, {conv4:.0%} of the medium and "
+        "{conv5:.0%} of the coarse ones.",
+        measure=effects.level_difference,
         unit=PERCENT,
         least=0.1,
         show=Show(frames=(Frame("conv3", "fine"), Frame("conv4", "medium"), Frame("conv5", "coarse"))),
@@ -49,9 +49,9 @@ EXPERIMENTS = (
         question="Let attention be the same everywhere. What happens to the object?",
         choices=("it fades: attention held it", "hardly anything", "it stands out more"),
         story="Attention is there to favour the object over its surroundings (section 3.2 of the paper).",
-        told="On the object the prediction goes from {object_before:.2f} to {object:.2f}; elsewhere it changes by "
+        outcome="On the object the prediction goes from {object_before:.2f} to {object:.2f}; elsewhere it changes by "
         "{outside:+.3f}.",
-        measure=effects.flattening,
+        measure=effects.flat_maps_effect,
         unit=POINTS,
         least=0.01,
         second=FLAT,
@@ -67,12 +67,12 @@ EXPERIMENTS = (
         question="Two photos side by side. We paint all attention over the kitten. What does the network find?",
         choices=("the kitten, and not the cup", "the same as before", "less of the kitten"),
         story="If attention decides, the network finds the object that it attends to.",
-        told="On the kitten the prediction goes from {painted_before:.2f} to {painted:.2f}, on the cup from "
+        outcome="On the kitten the prediction goes from {painted_before:.2f} to {painted:.2f}, on the cup from "
         "{other_before:.2f} to {other:.2f}.",
-        measure=effects.obeying,
+        measure=effects.painted_object_effect,
         unit=POINTS,
         least=0.1,
-        second=painted_at(KITTEN.places),
+        second=painted_setting(KITTEN.places),
         show=Show(
             frames=(Frame("result", "as it is"), Frame("result", "attention painted on the kitten", slot=1)),
             own="brush",
@@ -91,14 +91,14 @@ EXPERIMENTS = (
             "memory makes no difference",
             "cutting the memory helps them",
         ),
-        story="Memory passes what one look attended to on to the next. Without memory, each look is the first.",
-        told="With memory the last prediction is {painted:.2f} on the bird and {other:.2f} on the raccoon; with memory "
-        "cut, {painted_cut:.2f} and {other_cut:.2f}.",
-        measure=effects.remembering,
+        story="Memory carries the attention of one look to the next. Without memory, each look is like the first.",
+        outcome="With memory the last prediction is {painted:.2f} on the bird and {other:.2f} on the raccoon; with "
+        "memory cut, {painted_cut:.2f} and {other_cut:.2f}.",
+        measure=effects.memory_effect,
         unit=POINTS,
         least=0.1,
-        first=painted_at(OSPREY.places, 0),
-        second=painted_at(OSPREY.places, 0, cut=True),
+        first=painted_setting(OSPREY.places, 0),
+        second=painted_setting(OSPREY.places, 0, cut=True),
         variants=(("feedback cut, all", "memory cut"),),
         show=Show(frames=(Frame("result", "with memory"), Frame("result", "memory cut", slot=1)), own="brush"),
         painted=OSPREY,
@@ -110,9 +110,9 @@ EXPERIMENTS = (
         photo="wren",
         question=f"The network was trained with three looks. We give it {MORE} more. Does its prediction still change?",
         choices=("yes", "hardly: it has settled", "it changes back"),
-        story="A recurrent network can go on for as long as one likes; whether it settles is another question.",
-        told="The additional looks change {effect:.1%} of the prediction, the last trained look {last:.1%}.",
-        measure=effects.going_on,
+        story="A recurrent network can take any number of looks, but its prediction need not settle.",
+        outcome="The additional looks change {effect:.1%} of the prediction, the last trained look {last:.1%}.",
+        measure=effects.further_change,
         unit=POINTS,
         least=0.01,
         first=Setting(steps=2 + MORE, name=f"{MORE} looks more"),
@@ -128,8 +128,8 @@ EXPERIMENTS = (
         choices=("so much that it changes sides", "less than that", "not at all"),
         story="BRN receives a map rounded to 0 or 1. The new value is σ(F − B) with F = Σ v · s and B = Σ v · (1 − s); "
         "all numbers of both sums are on the right.",
-        told="The pixel goes from {prior:.3f} to {refined:.3f}.",
-        measure=effects.one_pixel,
+        outcome="The pixel goes from {prior:.3f} to {refined:.3f}.",
+        measure=effects.largest_change,
         unit=POINTS,
         least=0.5,
         show=Show(
@@ -147,9 +147,9 @@ EXPERIMENTS = (
         question="A pixel on an outline has the object on one side only. From which side does its kernel copy?",
         choices=("more from its own side", "from both alike", "more from the other side"),
         story="A pixel should take its value from neighbours on its own side, not across the outline.",
-        told="Along the outline kernels lean {effect:.2f} pixels towards their own side. An arrow, drawn much "
+        outcome="Along the outline kernels lean {effect:.2f} pixels towards their own side. An arrow, drawn much "
         "longer than it is, points to the centre of what its kernel copies.",
-        measure=effects.leaning,
+        measure=effects.kernel_lean,
         unit=PIXELS,
         least=0.05,
         show=Show(map="result", zoom=True, arrows=True),
@@ -161,10 +161,10 @@ EXPERIMENTS = (
         photo="osprey",
         question="Does the outline follow the photo's edges better with sharpening? And would one average kernel do?",
         choices=("it follows edges better", "hardly any difference", "it follows edges less"),
-        story="If one kernel did as well, seven convolutions would be too many.",
-        told="Against no sharpening, the photo's contrast along the outline is {effect:+.0%} with one kernel per pixel "
-        "and {mean_kernel:+.0%} with one average kernel.",
-        measure=effects.refining,
+        story="If one average kernel did as well, BRN would not need to compute a kernel for every pixel.",
+        outcome="Against no sharpening, the photo's contrast along the outline is {effect:+.0%} with one kernel per "
+        "pixel and {mean_kernel:+.0%} with one average kernel.",
+        measure=effects.outline_contrast,
         unit=PERCENT,
         least=0.05,
         second=MEAN_KERNEL,
@@ -186,10 +186,10 @@ EXPERIMENTS = (
         question="One coarse cell of the last look has the most attention. We blur the object, then everything else. "
         "Which makes that attention fall?",
         choices=("blurring the object", "neither", "blurring the object makes it rise"),
-        story="If attention sees the object, it must come from the object's pixels.",
-        told="With the object blurred, the attention falls by {effect:.0%}; with everything else blurred, by "
+        story="If attention follows the object, its cause should lie in the object's pixels.",
+        outcome="With the object blurred, the attention falls by {effect:.0%}; with everything else blurred, by "
         "{rest:.0%}.",
-        measure=effects.hiding,
+        measure=effects.blur_effect,
         unit=PERCENT,
         least=0.05,
         show=Show(
@@ -204,9 +204,9 @@ EXPERIMENTS = (
         question="Two objects. We drag a box around the kitten, and look 1 attends to it. What does the network find?",
         choices=("the kitten alone", "both, as before", "the cup alone"),
         story="Attention decides and memory keeps it, so a box is enough to say which object is meant.",
-        told="On the kitten the prediction is {painted:.2f} (before {painted_before:.2f}), on the cup {other:.2f} "
+        outcome="On the kitten the prediction is {painted:.2f} (before {painted_before:.2f}), on the cup {other:.2f} "
         "(before {other_before:.2f}).",
-        measure=effects.pointing,
+        measure=effects.box_effect,
         unit=POINTS,
         least=0.1,
         second=Setting((box_prompt(*KITTEN.box),), name="box around the kitten"),

@@ -1,4 +1,4 @@
-"""An experiment as a self-contained page: the question, both passes, and what happened."""
+"""An experiment as a self-contained page: the question, both passes, and the result."""
 
 from typing import Any
 
@@ -11,20 +11,20 @@ from dgrl.page.inlining import StoredPass, stored_page
 
 
 def experiment_page(model: DGRL, experiment: Experiment, sizes: Sizes | None = None) -> str:
-    """Return HTML that works from a disk, offline: the passes are in it.
+    """Return HTML that works offline from a file, because it contains the passes.
 
     Args:
         model: the network.
         experiment: what to show.
-        sizes: how large effects are over a data set, with this network.
+        sizes: effects over a data set, with this network.
 
     Raises:
-        ValueError: its photo has nothing to measure the effect on, with this network.
+        ValueError: the photo has nothing to measure the effect on, with this network.
     """
     passes = experiment.passes(model)
     numbers = experiment.measure(passes)
     if numbers is None:
-        raise ValueError(f"on {experiment.photo}.jpg this network finds nothing to measure {experiment.key} on")
+        raise ValueError(f"the network finds nothing on {experiment.photo}.jpg to measure {experiment.key} on")
     shown = scene(experiment, numbers | experiment.place(passes))
     requests: list[dict[str, Any]] = shown.pop("slots")
     shown["frames"] = [one for one in shown.get("frames", ()) if one["map"] != "explanation"] or None

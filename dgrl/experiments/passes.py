@@ -1,4 +1,4 @@
-"""The passes over one picture that experiments compare, each computed once, and the places they are measured on."""
+"""The passes over one picture that experiments compare, each computed once, and regions to measure them on."""
 
 from dataclasses import dataclass, field
 
@@ -17,12 +17,12 @@ Places = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Setting:
-    """How a pass is made.
+    """The settings of a pass.
 
     Attributes:
-        edits: what is altered.
-        steps: T; None for as many as were trained.
-        name: what it is called beside another one.
+        edits: the changes at taps.
+        steps: T; None for the number trained.
+        name: its name in comparisons.
     """
 
     edits: tuple[Edit, ...] = ()
@@ -40,8 +40,8 @@ class Passes:
     Attributes:
         model: the network.
         picture: a path, PIL image, array or tensor (see `read_image`).
-        painted: (H, W) in any size, where an experiment paints; None where it does not.
-        other: likewise the object that is not painted.
+        painted: (H, W) in any size, the region to attend to; None if the experiment paints nothing.
+        other: (H, W), the object that is not painted, or None.
     """
 
     model: DGRL
@@ -51,7 +51,7 @@ class Passes:
     _made: dict[tuple[tuple[Edit, ...], int | None], Trace] = field(default_factory=dict)
 
     def localised(self, setting: Setting = UNTOUCHED) -> Trace:
-        """RLN's half of a pass, with the edits that are RLN's."""
+        """Return RLN's half of a pass, with RLN's edits."""
         edits = tuple(edit for edit in setting.edits if not edit.tap.startswith("brn."))
         key = edits, setting.steps
         if key not in self._made:
@@ -60,7 +60,7 @@ class Passes:
         return self._made[key]
 
     def whole(self, setting: Setting = UNTOUCHED) -> Trace:
-        """A whole pass."""
+        """Return a pass with RLN and BRN."""
         edits = tuple(edit for edit in setting.edits if edit.tap in (PRIOR, COEFFICIENTS, REFINED))
         key = setting.edits, setting.steps
         if key not in self._made or not self._made[key].whole:
@@ -71,28 +71,28 @@ class Passes:
         return self._made[key]
 
     def last(self, setting: Setting = UNTOUCHED) -> Array:
-        """(S, S) in [0, 1]: RLN's last prediction."""
+        """Return RLN's last prediction (S, S) in [0, 1]."""
         saliency: Array = self.localised(setting).steps[-1].saliency
         return saliency
 
     def found(self) -> Places:
-        """(S, S): where RLN finds an object, untouched; nowhere if there is none."""
+        """Return where RLN finds an object (S, S) in the unchanged pass; all False if there is none."""
         return found_in(self.last())
 
 
 def on_grid(places: Places, size: tuple[int, int]) -> Array:
-    """(h, w): the share of each cell that is one of the places (H, W)."""
+    """Return each cell's share (h, w) of the places (H, W)."""
     shares: Array = F.adaptive_avg_pool2d(torch.from_numpy(places.astype(np.float32))[None], size)[0].numpy()
     return shares
 
 
 def share_inside(weights: Array, places: Places) -> float:
-    """Which share of a weight map's mass (h, w) lies on the places (H, W)."""
+    """Return the share of a weight map's mass (h, w) that lies on the places (H, W)."""
     size = weights.shape[0], weights.shape[1]
     return float((weights * on_grid(places, size)).sum() / weights.sum())
 
 
 def resized(places: Places, size: tuple[int, int]) -> Places:
-    """The places (H, W) in another size."""
+    """Resize places (H, W)."""
     maps = torch.from_numpy(places.astype(np.float32))[None, None]
     return F.interpolate(maps, size, mode="bilinear", antialias=True)[0, 0].numpy() > 0.5

@@ -1,4 +1,4 @@
-"""How large effects are over a data set: what `python -m benchmarks.parts` measured and left beside a checkpoint."""
+"""Effects over a data set: what `python -m benchmarks parts` measured and wrote beside a checkpoint."""
 
 import json
 from collections.abc import Sequence
@@ -14,13 +14,13 @@ FORMAT = "dgrl-parts-1"
 
 @dataclass(frozen=True)
 class Spread:
-    """A number over the pictures of a data set.
+    """Distribution of a number over the pictures of a data set.
 
     Attributes:
         median: half of the pictures have less.
-        low, high: the middle half of the pictures lies between these.
-        pictures: how many gave a number.
-        values: the numbers themselves, for a dot plot; of "effect" only.
+        low, high: lower and upper quartile.
+        pictures: how many pictures have a number.
+        values: the numbers, for a dot plot; only for "effect".
     """
 
     median: float
@@ -31,7 +31,7 @@ class Spread:
 
     @classmethod
     def of(cls, values: Sequence[float], keep: bool = False) -> "Spread":
-        """Return the spread of one value per picture, with the values if `keep`; ValueError if there is none."""
+        """Return the distribution of one value per picture, with the values if `keep`; ValueError without values."""
         if not len(values):
             raise ValueError("a spread needs values")
         low, median, high = (round(float(value), 5) for value in np.percentile(values, (25, 50, 75)))
@@ -43,11 +43,11 @@ class Sizes:
     """The contents of `parts.json`.
 
     Attributes:
-        data: what the pictures are called.
-        experiments: by experiment and number.
-        photos: by experiment, its numbers on its photo.
-        variants: by variant of the pass: how many times the usual "error" it has, and the usual error within 3 pixels
-            of the true contour ("edge").
+        data: name of the data set.
+        experiments: distributions, by experiment and number.
+        photos: each experiment's numbers on its photo.
+        variants: for each variant of the pass, its error divided by the unchanged pass's error: over the whole picture
+            ("error") and within 3 pixels of the true contour ("edge").
     """
 
     data: str
@@ -57,13 +57,13 @@ class Sizes:
     cells: list[list[float]] = field(default_factory=list)
 
     def save(self, path: Path) -> None:
-        """Write it as JSON."""
+        """Write the sizes as JSON."""
         text = json.dumps({"format": FORMAT} | asdict(self), indent=1)
         path.write_text(text + "\n", encoding="utf-8")
 
     @classmethod
     def load(cls, path: Path) -> "Sizes":
-        """Read it; ValueError if it is no such file."""
+        """Read a file of sizes; ValueError if it has another format."""
         try:
             read: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
             if read.pop("format") != FORMAT:
@@ -77,10 +77,10 @@ class Sizes:
             }
             return cls(**read)
         except (OSError, KeyError, TypeError, AttributeError, ValueError) as error:
-            raise ValueError(f"{path} holds no sizes of parts: {error}") from error
+            raise ValueError(f"{path} is not a file of effect sizes: {error}") from error
 
 
 def sizes_of(checkpoint: str | Path | None) -> Sizes | None:
-    """What was measured with a checkpoint folder; None if nothing was."""
+    """Return what was measured with a checkpoint folder; None if nothing was."""
     path = Path(checkpoint or "") / PARTS_FILE
     return Sizes.load(path) if checkpoint is not None and path.is_file() else None

@@ -1,4 +1,4 @@
-"""The experiments as the page's tour needs them: words, what Show does to the scene, and the effect's sizes."""
+"""The experiments as the page's tour needs them: texts, the change of the scene for Show, and the effect's sizes."""
 
 import fnmatch
 from collections.abc import Iterator, Sequence
@@ -18,20 +18,20 @@ from dgrl.prompts import SHARE, BoxPrompt, MaskPrompt
 from dgrl.taps import BLOCKS, COEFFICIENTS, EVERY, LEVELS, Edit, Mean, Paint, Scale, feedback_name, weight_map_name
 
 CELL_QUESTION = {"target": "cell", "method": "occlusion", "level": "conv5", "refined": False}
-"""What the view Why asks after the experiment about attention's causes."""
+"""The question of view Why after the experiment about attention's causes."""
 
 
 def tour(sizes: Sizes | None, experiments: Sequence[Experiment] = EXPERIMENTS) -> list[dict[str, Any]]:
-    """Describe the experiments to the page (`Experiment` in `dgrl/page/state/scene.js`).
+    """Describe the experiments for the page (`Experiment` in `dgrl/page/state/scene.js`).
 
     Args:
-        sizes: what was measured with the checkpoint; without it the answers have no numbers.
+        sizes: measured effects of the checkpoint; without them the answers have no numbers.
         experiments: in the order of the tour.
     """
-    return [described(experiment, sizes) for experiment in experiments]
+    return [description_of(experiment, sizes) for experiment in experiments]
 
 
-def described(experiment: Experiment, sizes: Sizes | None) -> dict[str, Any]:
+def description_of(experiment: Experiment, sizes: Sizes | None) -> dict[str, Any]:
     """Describe one experiment."""
     here = {} if sizes is None else sizes.photos.get(experiment.key, {})
     over = None if sizes is None else sizes.experiments.get(experiment.key, {}).get("effect")
@@ -64,7 +64,7 @@ def distribution(experiment: Experiment, here: Numbers, over: Spread, data: str)
 
 
 def scene(experiment: Experiment, here: dict[str, float]) -> dict[str, Any]:
-    """Return what Show changes in the page's scene. `here` has the places that were measured on the photo."""
+    """Return the change of the page's scene for Show. `here` has the places that were measured on the photo."""
     show = experiment.show
     slots = [request(experiment, experiment.first)]
     if experiment.second is not None:
@@ -95,7 +95,7 @@ def request(experiment: Experiment, setting: Setting) -> dict[str, Any]:
 
 
 def written_edits(edit: Edit) -> Iterator[dict[str, Any]]:
-    """Yield an edit as links write it, one for each level or block that it applies to (`dgrl.explorer.edits`).
+    """Yield an edit as links write it, one for each level or block that it applies to (`dgrl.edits`).
 
     Raises:
         ValueError: links cannot express it.
@@ -135,7 +135,7 @@ def written_prompt(prompt: BoxPrompt | MaskPrompt) -> dict[str, Any]:
 
 
 def explanation(sizes: Sizes | None) -> dict[str, Any] | None:
-    """Return Occlusion's cells for the experiment about attention's causes, as they were measured."""
+    """Return Occlusion's measured cells for the experiment about attention's causes."""
     cells = [] if sizes is None else sizes.cells
     if not cells:
         return None

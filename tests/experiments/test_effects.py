@@ -7,7 +7,7 @@ import pytest
 
 from dgrl import DGRL
 from dgrl.experiments import effects
-from dgrl.experiments.effects import FLAT, MEAN_KERNEL, painted_at
+from dgrl.experiments.effects import FLAT, MEAN_KERNEL, painted_setting
 from dgrl.experiments.passes import Passes, Setting, on_grid, share_inside
 from dgrl.taps import LEVELS, identity_kernels
 from tests.helpers.networks import TINY, draw_photo, filled
@@ -50,15 +50,15 @@ def test_the_share_of_a_map_inside_places():
 
 
 def test_half_of_a_map():
-    assert effects.half_of(np.ones((4, 5), np.float32)) == pytest.approx(0.5)
-    assert effects.half_of(np.array([[100.0, 1, 1, 1]], np.float32)) == 0.25
+    assert effects.half_mass_share(np.ones((4, 5), np.float32)) == pytest.approx(0.5)
+    assert effects.half_mass_share(np.array([[100.0, 1, 1, 1]], np.float32)) == 0.25
 
 
 def test_narrowing_is_the_mean_of_the_levels(passes, monkeypatch):
     found = np.zeros(passes.last().shape, bool)
     found[:16] = True
     monkeypatch.setattr(passes, "found", lambda: found)
-    numbers = effects.narrowing(passes)
+    numbers = effects.narrowing_effect(passes)
     steps = passes.localised().steps
     wanted = [np.mean([share_inside(s.weight_maps[level], found) for level in LEVELS]) for s in (steps[0], steps[-1])]
     assert [numbers["first"], numbers["last"]] == pytest.approx(wanted)
@@ -69,24 +69,30 @@ def test_without_an_object_or_a_painting_there_is_nothing_to_measure(network, mo
     passes = Passes(network, draw_photo(seed=3)[0])
     nothing = np.zeros(passes.last().shape, bool)
     monkeypatch.setattr(passes, "found", lambda: nothing)
-    for measure in (effects.narrowing, effects.flattening, effects.obeying, effects.remembering, effects.hiding):
+    for measure in (
+        effects.narrowing_effect,
+        effects.flat_maps_effect,
+        effects.painted_object_effect,
+        effects.memory_effect,
+        effects.blur_effect,
+    ):
         assert measure(passes) is None
 
 
 def test_painting_moves_the_maps_to_what_is_painted(passes):
-    painted = passes.localised(painted_at(passes.painted)).steps[-1].weight_maps
+    painted = passes.localised(painted_setting(passes.painted)).steps[-1].weight_maps
     for weights in painted.values():
         assert share_inside(weights, passes.painted) > 0.75
-    first = passes.localised(painted_at(passes.painted, 0))
+    first = passes.localised(painted_setting(passes.painted, 0))
     assert share_inside(first.steps[0].weight_maps["conv3"], passes.painted) > 0.75
     assert share_inside(first.steps[-1].weight_maps["conv3"], passes.painted) < 0.75
 
 
 def test_with_the_feedback_cut_the_first_look_is_forgotten(passes):
-    untouched_cut = passes.last(Setting(painted_at(passes.painted, 0, cut=True).edits[-1:]))
-    np.testing.assert_allclose(passes.last(painted_at(passes.painted, 0, cut=True)), untouched_cut, atol=1e-6)
-    assert not np.allclose(passes.last(painted_at(passes.painted, 0)), passes.last(), atol=1e-6)
-    numbers = effects.remembering(passes)
+    untouched_cut = passes.last(Setting(painted_setting(passes.painted, 0, cut=True).edits[-1:]))
+    np.testing.assert_allclose(passes.last(painted_setting(passes.painted, 0, cut=True)), untouched_cut, atol=1e-6)
+    assert not np.allclose(passes.last(painted_setting(passes.painted, 0)), passes.last(), atol=1e-6)
+    numbers = effects.memory_effect(passes)
     kept = numbers["painted"] - numbers["other"]
     assert numbers["effect"] == pytest.approx(kept - (numbers["painted_cut"] - numbers["other_cut"]))
 
@@ -94,7 +100,7 @@ def test_with_the_feedback_cut_the_first_look_is_forgotten(passes):
 def test_more_steps_begin_as_those_trained(passes):
     more = passes.localised(Setting(steps=passes.model.config.steps + effects.MORE)).steps
     np.testing.assert_array_equal(more[passes.model.config.steps].saliency, passes.last())
-    assert effects.going_on(passes)["effect"] == pytest.approx(np.abs(more[-1].saliency - passes.last()).mean())
+    assert effects.further_change(passes)["effect"] == pytest.approx(np.abs(more[-1].saliency - passes.last()).mean())
 
 
 def test_an_outline_is_one_pixel_wide():
@@ -107,6 +113,6 @@ def test_an_outline_is_one_pixel_wide():
 
 
 def test_the_explained_cell_is_the_heaviest(passes):
-    cell = effects.explained_cell(passes)
+    cell = effects.heaviest_cell(passes)
     weights = passes.localised().steps[-1].weight_maps["conv5"]
     assert weights[cell.row, cell.column] == weights.max()

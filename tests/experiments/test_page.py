@@ -28,7 +28,7 @@ def test_a_page_asks_shows_and_tells(network, key, passes):
     host = html.index('id="app"')
     assert html.index(experiment.question.split("?")[0].replace("'", "&#39;")) < host
     numbers = experiment.measure(experiment.passes(network))
-    assert experiment.unit.told(numbers["effect"]) in html
+    assert experiment.unit.write(numbers["effect"]) in html
     assert ("x" in content["scene"]) == (key == "pixel")
     assert "https://" not in re.sub(r"<script.*?</script>", "", html, flags=re.DOTALL)
 

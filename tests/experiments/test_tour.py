@@ -10,7 +10,7 @@ from dgrl.edits import read_edits
 from dgrl.experiments import EXPERIMENTS, Sizes, Spread, sizes_of
 from dgrl.experiments.effects import FLAT, MEAN_KERNEL
 from dgrl.experiments.passes import Setting
-from dgrl.experiments.tour import described, scene, tour, written_edits
+from dgrl.experiments.tour import description_of, scene, tour, written_edits
 from dgrl.page.vocabulary import vocabulary
 from dgrl.taps import BLOCKS, LEVELS, Edit, Recorder, feedback_name, weight_map_name
 
@@ -73,7 +73,7 @@ def test_answers_have_numbers_where_they_were_measured():
 @pytest.mark.skipif(SIZES is None, reason="the weights come without parts.json")
 @pytest.mark.parametrize("experiment", EXPERIMENTS, ids=lambda experiment: experiment.key)
 def test_the_shipped_table_has_what_the_tour_shows(experiment):
-    one = described(experiment, SIZES)
+    one = description_of(experiment, SIZES)
     assert one["right"] == experiment.verdict(SIZES.photos[experiment.key]["effect"])
     assert len(one["sizes"]["values"]) >= 30
     assert ("zoom" in one["show"]) == experiment.show.zoom
