@@ -2,6 +2,7 @@
 // the same page with another engine.
 
 import { button, make, write } from "./dom.js";
+import { keepFocus } from "./focus.js";
 import { makeArrangement } from "./panels/arrangement.js";
 import { mountBatch } from "./panels/batch.js";
 import { mountChange } from "./panels/change.js";
@@ -139,6 +140,7 @@ function build(root, store, loader) {
       if (state.scene.pinned && state.scene !== before.scene) exactPixels(store, loader);
     }),
     () => dark.removeEventListener("change", redraw),
+    keepFocus(root, store),
   );
   redraw();
   return () => {

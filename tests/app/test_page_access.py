@@ -84,3 +84,58 @@ def test_a_phone_shows_the_result_first_and_the_camera_at_once(browser: Browser,
     assert stage["y"] < 400
     assert stage["width"] > 300
     page.close()
+
+
+def test_maps_appear_once(browser: Browser, url: str) -> None:
+    page = browser.new_page(viewport={"width": 1280, "height": 720}, reduced_motion="no-preference")
+    page.goto(url)
+    page.wait_for_selector(".pipeline.arriving")
+    page.wait_for_selector(".pipeline:not(.arriving)")
+    page.get_by_test_id("looks").get_by_role("radio").nth(3).check(force=True)
+    page.evaluate("dgrl.idle()")
+    look = page.locator(".pipeline .cell[data-map=prediction][data-step='3']")
+    assert look.evaluate("cell => getComputedStyle(cell).animationName") == "none"
+    page.close()
+
+
+def test_the_selection_is_visible_in_forced_colours(browser: Browser, url: str) -> None:
+    page = browser.new_page(viewport={"width": 1280, "height": 720}, forced_colors="active")
+    page.goto(url)
+    page.wait_for_function("window.dgrl?.scene")
+    page.evaluate("dgrl.idle()")
+    outline = "element => getComputedStyle(element).outlineStyle"
+    for chosen, other in (
+        ("[data-testid=view-explore]", "[data-testid=view-change]"),
+        (".cell[aria-pressed=true]", ".cell[aria-pressed=false]"),
+        ("[data-testid=looks] input:checked + span", "[data-testid=looks] input:not(:checked) + span"),
+    ):
+        assert page.locator(chosen).first.evaluate(outline) == "solid"
+        assert page.locator(other).first.evaluate(outline) == "none"
+    page.close()
+
+
+def test_at_twice_the_size_nothing_leaves_the_page(browser: Browser, url: str) -> None:
+    page = opened(browser, url, width=640, height=360)  # 1280x720 at 200 %
+    for view in VIEWS:
+        page.get_by_test_id(f"view-{view}").click()
+        page.evaluate("dgrl.idle()")
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), view
+    page.close()
+
+
+def test_focus_stays_where_the_keyboard_left_it(browser: Browser, url: str) -> None:
+    page = opened(browser, url)
+    page.get_by_test_id("view-change").click()
+    # Undo and Redo have nothing left to do, so the next of the three that has takes over.
+    for name, following in (("flatten-conv4", "flatten-conv4"), ("undo", "redo"), ("redo", "reset"), ("undo", "redo")):
+        page.get_by_test_id(name).focus()
+        page.keyboard.press("Enter")
+        page.evaluate("dgrl.idle()")
+        focused = page.evaluate("document.activeElement.dataset.testid ?? document.activeElement.tagName")
+        assert focused == following, name
+    page.get_by_test_id("view-tour").click()
+    page.get_by_test_id("tour-show").focus()
+    page.keyboard.press("Enter")
+    page.evaluate("dgrl.idle()")
+    assert page.evaluate("document.activeElement.closest('.tour') !== null"), "Show can be pressed once"
+    page.close()

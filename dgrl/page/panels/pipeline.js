@@ -31,6 +31,8 @@ import { TITLES } from "./words.js";
  */
 
 const FINEST = 320;
+/** Milliseconds until the last map has appeared; as in page.css. */
+const ARRIVAL = 3000;
 const SHARPEN = ["photo", "prior", "refinement", "refined"];
 
 /**
@@ -83,7 +85,7 @@ export function mountPipeline(element, store) {
     const fresh = `${key} ${Object.keys(pass?.arrays ?? {}).length}`;
     element.classList.toggle("stale", !pass);
     if (!pass || fresh === drawnFor) return;
-    if (!drawnFor) element.classList.add("arriving");
+    if (!drawnFor) arriveOnce(element);
     drawnFor = fresh;
     for (const { map, step, canvas, button } of cells) {
       const layer = map === "photo" ? null : cachedLayer(pass, map, step);
@@ -203,6 +205,15 @@ function makeCells(store, last, levels) {
     ...steps.slice(1).map((step) => memory(step, cut, levels.length + 3)),
   ];
   return { cells, children };
+}
+
+/**
+ * Let the maps appear look by look. The class must go: elements that are shown again would repeat their animation.
+ * @param {HTMLElement} element
+ */
+function arriveOnce(element) {
+  element.classList.add("arriving");
+  setTimeout(() => element.classList.remove("arriving"), ARRIVAL);
 }
 
 /**
