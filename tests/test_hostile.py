@@ -99,7 +99,9 @@ def test_detect_does_the_rest(files, readable, checkpoint, tmp_path, capsys):
     same_file = 1  # the link and what it points to
     maps = list(out.iterdir())
     assert len(maps) == len(readable) - same_file
-    notes = [line for line in err if line.endswith("it has several frames, and only the first was used")]
+    notes = [
+        line for line in err if line.endswith("it has several frames, and only the first was used; --video does all")
+    ]
     assert notes
     assert len(err) - len(notes) == len(files) - len(readable)
     assert all(line.startswith("dgrl: ") for line in err)

@@ -63,6 +63,14 @@ Recursive = Annotated[
 SkipExisting = Annotated[
     bool, typer.Option("--skip-existing", help="Leave out photos whose results are there: go on where a run stopped.")
 ]
+Video = Annotated[
+    bool,
+    typer.Option(
+        "--video",
+        help="Every frame of videos and animated pictures, without sound; results are webm (by default), mp4 or png: "
+        "clip.mp4 -o cutout.webm --video --cutout-only.",
+    ),
+]
 
 
 def detect(
@@ -96,6 +104,7 @@ def detect(
         typer.Option("--json", help="Print a line of JSON for each photo: files, box, area (share), mean saliency."),
     ] = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print errors only.")] = False,
+    video: Video = False,
     weights: Weights = None,
     steps: Steps = None,
     quality: Quality = "normal",
@@ -115,6 +124,8 @@ def detect(
       dgrl detect holiday/ -o out --recursive --skip-existing --cutout
 
       dgrl detect two.jpg --box 40,20,310,420
+
+      dgrl detect clip.mp4 -o cutout.webm --video --cutout-only
     """
     from dgrl.commands.photos import find_photos
     from dgrl.commands.prompting import read_prompt
@@ -127,6 +138,25 @@ def detect(
         refused.append(error)
         refuse(error)
 
+    if video:
+        from dgrl.commands.video import check_options, detect_videos, video_targets
+
+        chosen = {
+            "--box": box is not None,
+            "--point": point is not None,
+            "--trim": trim is not None,
+            "--recursive": recursive,
+        }
+        chosen |= {"--json": as_json, "--skip-existing": skip_existing, "-o -": out == STANDARD_OUTPUT}
+        check_options(photos, chosen)
+        targets, kind = video_targets(photos, out, results, format)
+        with contextlib.redirect_stdout(io.StringIO() if quiet else sys.stdout):
+            model, _ = load_model(weights, device, precision)
+            if detect_videos(
+                targets, kind, lambda photo: model.detect(photo.seen, steps, quality=quality), results, turn_down
+            ):
+                return
+        raise typer.Exit(2)
     share, device = join_processes(device)
     tell, pass_over = (turn_down, refuse) if is_main_process() else (refused.append, lambda _: None)
     found = find_photos(photos, tell, pass_over, out, recursive)
@@ -222,7 +252,9 @@ def run(
                 turn_down(error)
                 continue
             if photo.animated:
-                refuse(images.ImageError(f"{path}: it has several frames, and only the first was used"))
+                refuse(
+                    images.ImageError(f"{path}: it has several frames, and only the first was used; --video does all")
+                )
             writer.submit(written_behind, path, photo, find(photo))
     return len(written)
 

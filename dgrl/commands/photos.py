@@ -10,6 +10,7 @@ from dgrl.data.names import is_hidden
 from dgrl.data.pairs import composed
 from dgrl.images import IMAGE_SUFFIXES, ImageError
 from dgrl.images.marking import is_marked
+from dgrl.images.video import VIDEO_SUFFIXES
 
 STANDARD_INPUT = Path("-")
 
@@ -73,6 +74,8 @@ def _existing(path: Path) -> Path:
         raise ImageError(f"{path}: there is no such file")
     if path.suffix.lower() in _NOT_READ:
         raise ImageError(f"{path}: {path.suffix} files cannot be read")
+    if path.suffix.lower() in VIDEO_SUFFIXES:
+        raise ImageError(f"{path}: this is a video; add --video")
     return path
 
 

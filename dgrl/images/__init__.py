@@ -7,6 +7,7 @@
 | `profiles`, `transparency` | colours to sRGB; what transparent pictures are laid on |
 | `cutouts`, `foreground` | the object on transparency or a background, without the old one's colour |
 | `matting` | edges as fine as the photo's own |
+| `video` | videos and animated pictures, frame by frame |
 | `marking` | the mark by which maps and cut-outs are known |
 
 What is most asked for is given here; the rest is imported by the names of its files.

@@ -22,7 +22,7 @@ MAX_REDUCED_PIXELS = 250_000_000  # of a file read at reduced size: the largest 
 MAX_SIDE = 100_000  # beyond any photograph; resizing to and from a line of a million pixels takes gigabytes
 FULL_SIZE = "full_size"
 ANIMATED = "animated"
-_SEVERAL_FRAMES = frozenset({"GIF", "WEBP", "PNG", "AVIF", "TIFF"})
+ANIMATED_FORMATS = frozenset({"GIF", "WEBP", "PNG", "AVIF", "TIFF"})
 """Formats whose further pictures are frames or pages; an MPO's are the same photo in other sizes."""
 
 pillow_heif.register_heif_opener()
@@ -81,7 +81,7 @@ def opened(
             full_size = image.size
             size, divisor = _reduce(image, max_pixels) if reduce else (full_size, 1)
             check_size(size, name, max_pixels if divisor == 1 else MAX_PIXELS)
-            animated = image.format in _SEVERAL_FRAMES and getattr(image, "is_animated", False)
+            animated = image.format in ANIMATED_FORMATS and getattr(image, "is_animated", False)
             white_is_zero = isinstance(image, TiffImagePlugin.TiffImageFile) and _is_white_zero(image)
             upright = decoded(image, name)
             if white_is_zero:
