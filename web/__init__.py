@@ -1,1 +1,1 @@
-"""The page without a server: `make web` builds `web/dist`, which any web server serves as it is."""
+"""The page without a server: `make web` builds `web/dist`, which any web server can serve."""

@@ -1,8 +1,8 @@
 """Build the static page: `python -m web.build [--weights W] [--out FOLDER] [--exact]`; `make web` calls it.
 
-The folder holds everything that the page asks for: the modules of `dgrl/page` that the browser engine needs,
-onnxruntime-web from `node_modules`, the checkpoint as graphs and weights, example photos with their stored passes,
-a service worker, and licences.
+The folder contains all files of the page: the modules of `dgrl/page` that the browser engine needs, onnxruntime-web
+from `node_modules`, the checkpoint as graphs and weights, example photos with their stored passes, a service worker,
+and licences.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from dgrl.experiments import sizes_of
 from dgrl.experiments.tour import tour
 from dgrl.files import EXAMPLES
 from dgrl.page import FOLDER
-from web.graphs import config_for_page, saved, write_graphs
+from web.graphs import config_for_page, write_graphs, write_manifest
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
@@ -33,33 +33,33 @@ RUNTIMES = {
     "wasm": ("ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm"),
     "webgpu": ("ort.webgpu.min.mjs", "ort-wasm-simd-threaded.asyncify.mjs", "ort-wasm-simd-threaded.asyncify.wasm"),
 }
-"""Files of onnxruntime-web by backend; the last of each is compressed."""
+"""Files of onnxruntime-web by backend; the last one of each is compressed."""
 ENTRIES = ("main.js", "engines/browser.js", "engines/worker/worker.js")
-"""Modules of `dgrl/page` that the page starts with; what they import is copied too."""
+"""Modules of `dgrl/page` that the page starts with; the modules that they import are copied too."""
 OWN = ("start.js", "isolate.js", "sw.js")
 PHOTOS = (".jpg", ".png")
 STORED = ("astronaut", "otters")
-"""Photos whose passes are stored: the first one that the page shows, and the one of the tour's first experiment."""
+"""Photos with stored passes: the page's first photo, and the photo of the tour's first experiment."""
 THUMBNAIL = 160
 POLICY = (
     "default-src 'self'; script-src 'self' 'wasm-unsafe-eval' blob:; worker-src 'self' blob:; "
     "style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; media-src 'self' blob:; object-src 'none'; "
     "form-action 'none'; base-uri 'none'"
 )
-"""The page's content security policy: it can ask nobody but its own site."""
+"""The page's content security policy: it can only request files of its own site."""
 IMPORT = re.compile(r'^(?:import|export)\s(?:[^"]*?\sfrom\s+)?"(\.[^"]+)"', re.MULTILINE)
 
 
 def build(out: Path, weights: str, exact: bool = False) -> dict[str, Any]:
-    """Fill `out`, which is emptied first, and return the manifest.
+    """Empty `out`, fill it and return the manifest.
 
     Args:
         out: the folder.
         weights: the checkpoint.
-        exact: keep the weights in float32; else they are stored in half precision.
+        exact: store the weights in float32 instead of half precision.
 
     Raises:
-        SystemExit: onnxruntime-web is not installed, or the page could not run the checkpoint.
+        SystemExit: onnxruntime-web is not installed, or the page cannot run the checkpoint.
     """
     if not RUNTIME.is_dir():
         raise SystemExit("onnxruntime-web is not installed: npm ci")
@@ -85,7 +85,7 @@ def build(out: Path, weights: str, exact: bool = False) -> dict[str, Any]:
         "experiments": tour(sizes_of(weights)),
         "version": __version__,
     }
-    saved(manifest, out / "manifest.json")
+    write_manifest(manifest, out / "manifest.json")
     copy_licences(out / "licences", Path(weights))
     write_front_matter(out)
     write_service_worker(out)
@@ -93,7 +93,7 @@ def build(out: Path, weights: str, exact: bool = False) -> dict[str, Any]:
 
 
 def modules(*entries: str) -> list[str]:
-    """Return the paths of modules and of everything that they import, below `dgrl/page`."""
+    """Return the paths of modules and of all modules that they import, below `dgrl/page`."""
     found: dict[str, None] = {}
     waiting = list(entries)
     while waiting:
@@ -127,12 +127,12 @@ def copy_page(out: Path) -> None:
 
 
 def copy_runtime(folder: Path) -> dict[str, str]:
-    """Copy onnxruntime-web, its WebAssembly compressed, and return the latter's file by backend."""
+    """Copy onnxruntime-web, compress its WebAssembly, and return the compressed file by backend."""
     folder.mkdir()
     packed: dict[str, str] = {}
     for backend, files in RUNTIMES.items():
         *scripts, binary = files
-        for name in scripts:  # the map of the source, which the last line names, is not there
+        for name in scripts:  # drop the last line, which names a source map that is not copied
             script = (RUNTIME / "dist" / name).read_text(encoding="utf-8")
             (folder / name).write_text(re.sub(r"\n//# sourceMappingURL=.*", "", script), encoding="utf-8")
         compress(Path(shutil.copy(RUNTIME / "dist" / binary, folder)))
@@ -141,7 +141,7 @@ def copy_runtime(folder: Path) -> dict[str, str]:
 
 
 def compress(file: Path) -> int:
-    """Replace a file by `FILE.gz`, which the page unpacks itself, and return its bytes."""
+    """Replace a file by `FILE.gz`, which the page decompresses, and return its size in bytes."""
     data = gzip.compress(file.read_bytes(), mtime=0)
     file.with_name(f"{file.name}.gz").write_bytes(data)
     file.unlink()
@@ -149,7 +149,7 @@ def compress(file: Path) -> int:
 
 
 def copy_photos(out: Path, model: DGRL) -> list[dict[str, Any]]:
-    """Copy the example photos and their masks, make thumbnails and stored passes, and describe them to the page."""
+    """Copy the example photos and their masks, write thumbnails and stored passes, and describe them for the page."""
     for folder in ("photos/masks", "thumbnails", "stored"):
         (out / folder).mkdir(parents=True)
     described = []
@@ -179,7 +179,7 @@ def copy_photos(out: Path, model: DGRL) -> list[dict[str, Any]]:
 
 
 def address(path: Path | None, out: Path) -> str | None:
-    """Return a file's address as the page asks for it."""
+    """Return a file's address, relative to the page."""
     return None if path is None else path.relative_to(out).as_posix()
 
 
@@ -202,7 +202,7 @@ def copy_licences(folder: Path, weights: Path) -> None:
 
 
 def write_front_matter(out: Path) -> None:
-    """Write what makes the folder a static Space of Hugging Face, isolated, so that WebAssembly may use threads."""
+    """Write the front matter of a static Space of Hugging Face, with isolation, so that WebAssembly may use threads."""
     settings = {
         "title": "DGRL in the browser",
         "emoji": "🔦",
@@ -224,7 +224,7 @@ def write_front_matter(out: Path) -> None:
 
 
 def write_service_worker(out: Path) -> None:
-    """Fill in the files to keep for working offline, and a version that changes with any of them."""
+    """Write the service worker with the list of files to cache, and a version that changes with any of them."""
     kept = ["./"]
     digest = hashlib.sha256()
     later = {f"ort/{name}" for name in RUNTIMES["webgpu"]} | {f"ort/{RUNTIMES['webgpu'][-1]}.gz"}
@@ -253,7 +253,7 @@ def main() -> None:
 
 
 def first_view(out: Path, manifest: dict[str, Any]) -> int:
-    """Return the bytes that the page loads before it shows its first photo with its stored pass."""
+    """Return the number of bytes that the page loads before it shows its first photo with its stored pass."""
     photo = manifest["photos"][0]
     names = ["index.html", *OWN, *modules(*ENTRIES[:2]), "page.css", "manifest.json"]
     return sum((out / name).stat().st_size for name in [*names, photo["file"], photo["thumbnail"], photo["stored"]])

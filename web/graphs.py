@@ -1,8 +1,8 @@
-"""The network cut into graphs that the page runs one after the other, and that share one file of weights.
+"""Export the network as graphs that the page runs one after the other, with one shared file of weights.
 
-RLN is cut between time steps, so that the page can take as many as it likes, and starts an altered pass at the first
-step that differs: `step0`, `step1` … with the heads of that step (the last one goes on for all later ones), and `brn`.
-All altering inputs (`dgrl.export.inputs`) must be given.
+RLN is cut between time steps, so that the page can run any number of steps, and can start a changed pass at the first
+step that differs. The graphs are `step0`, `step1` … with each step's heads (the last graph serves all later steps), and
+`brn`. All inputs for edits (`dgrl.export.inputs`) must be given.
 """
 
 import json
@@ -27,17 +27,17 @@ from dgrl.trace import Array
 WEIGHTS = "weights.bin"
 STEM, SALIENCY = "stem", "saliency"
 SHARED_FROM = 1024
-"""Bytes; smaller constants stay in their graph."""
+"""In bytes: smaller constants stay in their graph."""
 
 
 @dataclass(frozen=True)
 class FirstStep:
-    """Time step 0: its taps, conv1's output, and what feeds the next step."""
+    """Time step 0: its taps, conv1's output, and the inputs of the next step."""
 
     network: DGRL
 
     def __call__(self, images: Tensor) -> Mapping[str, Tensor]:
-        """`images` is (B, 3, S, S)."""
+        """Run the step on `images` (B, 3, S, S)."""
         stem = self.network.rln.stem(images)
         _, features = self.network.rln.step(stem, {}, images.shape[-2:], 0)
         return {STEM: stem, **features}
@@ -45,16 +45,16 @@ class FirstStep:
 
 @dataclass(frozen=True)
 class LaterStep:
-    """Time step t: its taps, and what feeds the next one."""
+    """Time step t: its taps, and the inputs of the next step."""
 
     network: DGRL
     t: int
 
     def __call__(self, stem: Tensor, *previous: Tensor) -> Mapping[str, Tensor]:
-        """What `FirstStep` or the step before gave."""
+        """Run the step on conv1's output and the previous step's outputs."""
         side = self.network.config.rln_size
         features = dict(zip(BLOCKS, previous, strict=True))
-        # Outputs must not have the names of inputs.
+        # Outputs must not have the same names as inputs.
         later = self.network.rln.step(stem, features, (side, side), self.t)[1]
         return {f"{block}.next": values for block, values in later.items()}
 
@@ -66,13 +66,13 @@ class Refinement:
     network: DGRL
 
     def __call__(self, images: Tensor, saliency: Tensor) -> Mapping[str, Tensor]:
-        """All outputs are taps."""
+        """Run BRN and return its taps."""
         self.network.refine(images, saliency)
         return {}
 
 
-def cut(network: DGRL) -> dict[str, Alterations]:
-    """The graphs by name, in the order in which they run."""
+def make_graphs(network: DGRL) -> dict[str, Alterations]:
+    """Return the graphs by name, in the order in which they run."""
     picture = pictures(network)[0]
     first = Alterations(network, FirstStep(network), {RLN_IMAGE: picture[RLN_IMAGE]})
     graphs = {"step0": first}
@@ -86,44 +86,44 @@ def cut(network: DGRL) -> dict[str, Alterations]:
 
 
 def write_graphs(model: DGRL, folder: Path, half: bool) -> dict[str, Any]:
-    """Write `NAME.onnx` for each graph and `weights.bin`; returns what the page must know of them."""
+    """Write `NAME.onnx` for each graph and `weights.bin`; return their description for the page."""
     shared = bytearray()
-    places: dict[bytes, int] = {}
-    known: dict[str, Any] = {}
-    for name, module in cut(ready(model, fold=not half)).items():
+    offsets: dict[bytes, int] = {}
+    manifest: dict[str, Any] = {}
+    for name, module in make_graphs(ready(model, fold=not half)).items():
         proto = to_onnx(module, batch=False, fold=not half)
         if half:
             proto = halved(proto)
         for tensor in proto.graph.initializer:
-            share(tensor, shared, places)
+            share(tensor, shared, offsets)
         (folder / f"{name}.onnx").write_bytes(proto.SerializeToString())
-        known[name] = {
+        manifest[name] = {
             "inputs": {key: list(value.shape) for key, value in (module.inputs | module.defaults).items()},
             "defaults": as_json(module.defaults),
             "outputs": module.outputs,
         }
     (folder / WEIGHTS).write_bytes(shared)
-    off = largest_error(ready(model), folder, known)
+    off = largest_error(ready(model), folder, manifest)
     if not off <= (HALF_TOLERANCE if half else TOLERANCE):
         raise SystemExit(f"the graphs' maps are up to {off:.2g} from the network's; python -m web.build --exact?")
-    return known
+    return manifest
 
 
-def largest_error(network: DGRL, folder: Path, known: Mapping[str, Any]) -> float:
-    """How far the graphs' predictions and refined map are from the network's on a picture, as onnxruntime runs them."""
+def largest_error(network: DGRL, folder: Path, manifest: Mapping[str, Any]) -> float:
+    """Return the largest difference of the graphs' predictions and refined map from the network's, in onnxruntime."""
     picture = pictures(network)[0]
     with torch.inference_mode():
         steps = network.rln(picture[RLN_IMAGE], max(network.config.steps, 1)).steps
         refined = network.refine(picture[BRN_IMAGE], steps[-1].saliency).refined.numpy()
 
-    def run(name: str, given: Mapping[str, Array]) -> dict[str, Array]:
-        about = known[name]
+    def run(name: str, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        about = manifest[name]
         defaults = {
             key: np.broadcast_to(np.array(value, np.float32), about["inputs"][key])
             for key, value in about["defaults"].items()
         }
         return dict(
-            zip(about["outputs"], session(str(folder / f"{name}.onnx")).run(None, {**defaults, **given}), strict=True)
+            zip(about["outputs"], session(str(folder / f"{name}.onnx")).run(None, {**defaults, **inputs}), strict=True)
         )
 
     errors = []
@@ -139,26 +139,26 @@ def largest_error(network: DGRL, folder: Path, known: Mapping[str, Any]) -> floa
     return float(max(*errors, np.abs(found[REFINED] - refined).max()))
 
 
-def share(tensor: onnx.TensorProto, shared: bytearray, places: dict[bytes, int]) -> None:
+def share(tensor: onnx.TensorProto, shared: bytearray, offsets: dict[bytes, int]) -> None:
     """Move a constant's bytes to the shared file, once for all graphs."""
     data = numpy_helper.to_array(tensor).tobytes()
     if len(data) < SHARED_FROM:
         return
-    if data not in places:
+    if data not in offsets:
         shared.extend(bytes(-len(shared) % 16))
-        places[data] = len(shared)
+        offsets[data] = len(shared)
         shared.extend(data)
     tensor.raw_data = b""
     tensor.ClearField("float_data")
-    external_data_helper.set_external_data(tensor, WEIGHTS, places[data], len(data))
+    external_data_helper.set_external_data(tensor, WEIGHTS, offsets[data], len(data))
     tensor.ClearField("raw_data")
 
 
 def config_for_page(model: DGRL) -> dict[str, Any]:
-    """What the page must know of the network besides its graphs; SystemExit if the page could not run it."""
+    """Return the network's configuration for the page; SystemExit if the page cannot run it."""
     config = model.config
     if config.sizing != "smooth":
-        raise SystemExit("the page resizes photos in the library's own way, not in the published one (config.sizing)")
+        raise SystemExit("the page can only resize photos as the library does, not as published (config.sizing)")
     return {
         "steps": config.steps,
         "context": config.context,
@@ -170,6 +170,6 @@ def config_for_page(model: DGRL) -> dict[str, Any]:
     }
 
 
-def saved(manifest: Mapping[str, Any], path: Path) -> None:
+def write_manifest(manifest: Mapping[str, Any], path: Path) -> None:
     """Write the page's manifest."""
     path.write_text(json.dumps(manifest, indent=1, allow_nan=False), encoding="utf-8")

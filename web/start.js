@@ -1,4 +1,4 @@
-// Starts the static page: first isolated, so that WebAssembly may use threads, then with all its modules asked for at once.
+// Starts the static page: isolates it, so that WebAssembly may use threads, then loads all its modules at once.
 
 import { prepare } from "./isolate.js";
 

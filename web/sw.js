@@ -1,4 +1,4 @@
-// Keeps the site's files for working without a network, and isolates the page, so that WebAssembly may use threads.
+// Caches the site's files for offline use, and isolates the page, so that WebAssembly may use threads.
 
 const VERSION = "dgrl-/* VERSION */";
 /** Every file, filled in by web/build.py. @type {string[]} */
@@ -26,7 +26,7 @@ self.addEventListener("fetch", (event) => {
   if (asking.request.method === "GET" && own) asking.respondWith(answer(asking));
 });
 
-/** A first visit need not wait for files. A new version replaces an old one only when all its files are there. */
+/** Do not wait for files on a first visit. A new version replaces an old one only when all its files are cached. */
 async function install() {
   const others = (await caches.keys()).filter((name) => name.startsWith("dgrl-") && name !== VERSION);
   if (others.length) await keep();
@@ -40,7 +40,7 @@ async function activate() {
   await worker.clients.claim();
 }
 
-/** Load what has not been asked for yet. */
+/** Cache the files that have not been requested yet. */
 async function keep() {
   const cache = await caches.open(VERSION);
   for (const name of KEPT) {
@@ -49,7 +49,7 @@ async function keep() {
   }
 }
 
-/** Keep everything, and tell the pages whether there was room for it. */
+/** Cache everything, and tell the pages whether there was room for it. */
 async function keepAll() {
   const whole = await keep().then(
     () => true,
@@ -59,7 +59,7 @@ async function keepAll() {
 }
 
 /**
- * Answer with the kept file, else with the site's, which is kept while it is passed on.
+ * Answer with the cached file, or with the site's, which is cached while it is sent.
  * @param {Asking} asking
  */
 async function answer(asking) {
@@ -68,7 +68,7 @@ async function answer(asking) {
   let response = await cache.match(request, { ignoreSearch: true });
   if (!response) {
     response = await fetch(request);
-    // There may be no room.
+    // The cache may be full.
     if (response.status === 200) asking.waitUntil(cache.put(request, response.clone()).catch(() => {}));
   }
   const headers = new Headers(response.headers);

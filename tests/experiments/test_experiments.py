@@ -59,9 +59,9 @@ def test_sizes_are_read_as_they_were_written(tmp_path):
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", json.dumps({"format": "dgrl-parts-1"}), '{"format": "another"}'])
-def test_what_is_no_table_is_refused(tmp_path, text):
+def test_files_of_another_format_are_refused(tmp_path, text):
     (tmp_path / "parts.json").write_text(text)
-    with pytest.raises(ValueError, match="holds no sizes"):
+    with pytest.raises(ValueError, match="is not a file of effect sizes"):
         sizes_of(tmp_path)
 
 

@@ -1,4 +1,4 @@
-"""The pass of a real photo."""
+"""A pass of a real photo."""
 
 import pytest
 
@@ -8,5 +8,5 @@ from dgrl.files import shipped
 
 @pytest.fixture(scope="session")
 def big_trace() -> Trace:
-    """Of the network that ships: BRN's maps have 480×480 pixels."""
+    """Return a pass of the shipped network: BRN's maps have 480×480 pixels."""
     return DGRL.from_pretrained().trace(shipped("examples") / "spices.jpg")

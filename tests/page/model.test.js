@@ -1,5 +1,5 @@
-// Thousands of random sequences of actions against a fake engine that answers late, out of order, or not at all.
-// Whatever happens, each slot shows the pass of its own request, undo undoes, and a link gives the same scene again.
+// Thousands of random sequences of actions against a fake engine that answers late, in any order, or never.
+// After each action, each slot shows the pass of its own request, undo works, and a link restores the same scene.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -42,7 +42,7 @@ const EXPERIMENTS = ["one", "two"].map((key, i) => ({
   explanation: null,
 }));
 
-/** A number in (0, 1) that tells requests apart. */
+/** A number in (0, 1) that differs between requests. */
 function hashOf(text) {
   let hash = 7;
   for (const letter of text) hash = (hash * 31 + letter.charCodeAt(0)) % 9973;
@@ -73,7 +73,7 @@ function fakePass(request, steps, until) {
   return { tag: key, header: { ...header, propagations: 1, prior: "soft", limits, decimals: {} }, photo: {}, arrays };
 }
 
-/** An engine whose answers a test gives by hand. */
+/** An engine that answers when the test says so. */
 class FakeEngine {
   constructor() {
     this.kind = "server";
@@ -91,7 +91,7 @@ class FakeEngine {
     });
   }
 
-  /** Give the next part of one of the requests. */
+  /** Send the next part of a pass for one of the requests. */
   answer(which, state) {
     const asked = this.pending[which % (this.pending.length || 1)];
     if (!asked) return;
@@ -141,7 +141,7 @@ const mask = fc.constantFrom("4x3:2.3.7", "2x2:0.4", null);
 const photo = fc.constantFrom("cat", "dog", "cup");
 const slot = fc.constantFrom(0, 1);
 const gesture = fc.constantFrom(undefined, undefined, "drag");
-/** What a person can do. */
+/** Actions of a user. */
 const human = fc.oneof(
   fc.record({
     type: fc.constant("view"),
@@ -191,7 +191,7 @@ const human = fc.oneof(
   fc.record({ type: fc.constant("tour"), index: fc.integer({ min: -1, max: 2 }) }),
   fc.record({ type: fc.constant("tour-show"), photo: fc.constantFrom(undefined, undefined, "cup") }),
 );
-/** What the engine can do meanwhile, and time passing. */
+/** Events of the engine, and the passing of time. */
 const event = fc.oneof(
   { weight: 4, arbitrary: human },
   { weight: 3, arbitrary: fc.record({ engine: fc.constant("answer"), which: fc.nat(3) }) },
@@ -226,14 +226,14 @@ function checkLink(state) {
   const { scene } = state;
   assert.deepEqual(keysOf(again), keysOf(scene), writeLink(state));
   for (const field of ["view", "map", "step", "arrangement", "side", "frames", "zoom"]) {
-    if (scene.view === "tour") continue; // a step of the tour is restored as the tour shows it
+    if (scene.view === "tour") continue; // a link to a step of the tour opens that step from its start
     assert.deepEqual(again[field], scene[field], field);
   }
 }
 
 const CHANGES = ["flatten", "feedback", "kernels", "paint", "prompt", "moment"];
 
-/** Do one thing, and check what must hold afterwards. */
+/** Do one action and check the invariants. */
 function perform(store, engine, one) {
   const before = store.state;
   if (one.engine === "answer") engine.answer(one.which, store.state);
@@ -263,7 +263,7 @@ test("each slot shows the pass of its own request, whatever happens in whatever 
       checkSlots(store.state);
     }
     if (store.state.scene.view !== "tour") checkLink(store.state);
-    // Nothing hangs: once the engine answers everything, the page comes to rest.
+    // Once the engine has answered everything, the page becomes idle.
     let idle = false;
     loader.idle().then(() => {
       idle = true;
@@ -274,14 +274,14 @@ test("each slot shows the pass of its own request, whatever happens in whatever 
       engine.answer(0, store.state);
       await settle();
     }
-    assert.ok(idle, "the page never came to rest");
+    assert.ok(idle, "the page never became idle");
     checkSlots(store.state);
     loader.stop();
   };
   await fc.assert(fc.asyncProperty(fc.array(event, { maxLength: 25 }), run), { numRuns: RUNS });
 });
 
-test("a drag is one step of undo, and equal clicks are none", () => {
+test("a drag is one step of undo, and a repeated click is none", () => {
   const { store } = started();
   for (const factor of [0.75, 0.5, 0.25]) store.dispatch({ type: "feedback", block: "conv4", factor, gesture: "one" });
   assert.equal(store.state.past.length, 1);
@@ -291,7 +291,7 @@ test("a drag is one step of undo, and equal clicks are none", () => {
   assert.equal(store.state.past.length, 1);
 });
 
-test("steps that are not taken have nothing to edit", () => {
+test("steps that the pass does not have cannot be edited", () => {
   const { store } = started();
   store.dispatch({ type: "feedback", block: "all", factor: 0 });
   store.dispatch({ type: "steps", steps: 0 });
@@ -301,7 +301,7 @@ test("steps that are not taken have nothing to edit", () => {
   assert.deepEqual(sentRequest(store.state, second).edits, []);
 });
 
-test("a link of version 2.0 shows what it showed", () => {
+test("a link of version 2.0 opens the same scene", () => {
   const { store } = started();
   const edits = encodeURIComponent(JSON.stringify([{ kind: "flatten", level: "conv4", at: 1 }]));
   const scene = readLink(`?tab=alter&example=dog&two=1&T=1&edits=${edits}&map=conv4&t=1&x=3&y=2`, store.state);

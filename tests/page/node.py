@@ -29,11 +29,11 @@ TYPES = {"float32": "Float32Array", "uint8": "Uint8Array", "bool": "Uint8Array"}
 
 
 def node() -> str:
-    """Return the path of Node.js; without it skip the test, or fail it in continuous integration."""
+    """Return the path of Node.js; if it is missing, skip the test, or fail it in continuous integration."""
     found = shutil.which("node")
     if found is None:
         give_up = pytest.fail if os.environ.get("CI") else pytest.skip
-        give_up("the page's scripts are tested with Node.js 20 or newer")
+        give_up("the tests of the page's scripts need Node.js 20 or newer")
     return str(found)
 
 
@@ -42,8 +42,8 @@ def call(module: str, *calls: tuple[Any, ...]) -> list[Any]:
 
     Args:
         module: path of the file below dgrl/page.
-        calls: the name of a function and its arguments each. NumPy arrays become flat typed arrays; typed arrays that
-            are returned become lists.
+        calls: names of functions with their arguments. NumPy arrays become flat typed arrays; returned typed arrays
+            become lists.
     """
     text = json.dumps(calls, default=_typed)
     command = [node(), "--input-type=module", "-e", SCRIPT, (FOLDER / module).as_uri()]

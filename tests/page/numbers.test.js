@@ -1,4 +1,4 @@
-// The page's arithmetic where Python has no counterpart. tests/page/test_numbers.py compares the rest with Python.
+// Arithmetic of the page without a counterpart in Python. tests/page/test_numbers.py compares the rest with Python.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -104,7 +104,7 @@ test("the value of a cell, or between the centres of cells that lie on the corne
   assert.equal(valueAt(single, 0.3, 0.9), 7);
 });
 
-test("maps of a pass have the words of the page, and null stands for what it does not have", () => {
+test("maps of a pass have the page's words, and missing maps are null", () => {
   const pass = smallPass();
   const label = (map, step) => layerOf(pass, map, step, 0.2)?.label ?? null;
   assert.equal(label("conv4", 0), "Attention, medium, look 1");
@@ -129,7 +129,7 @@ test("maps of a pass have the words of the page, and null stands for what it doe
   assert.equal(MAPS[0], "result");
 });
 
-test("scales: differences end where they are told to, attention at its limit", () => {
+test("scales: differences end at the given limit, attention at its own", () => {
   const pass = smallPass();
   const change = layerOf(pass, "change", 1, 0.2);
   assert.deepEqual([change.low, change.high, change.colours], [-0.2, 0.2, "signed"]);
@@ -144,7 +144,7 @@ test("scales: differences end where they are told to, attention at its limit", (
   assert.equal(differenceOf(attention, attention, 0.5).high, 2);
 });
 
-test("the arithmetic of a pixel in a corner: outside the map saliency is 0", () => {
+test("the arithmetic of a pixel in a corner treats saliency outside the map as 0", () => {
   const pixel = pixelOfPass(smallPass(), 0, 0, 1);
   assert.deepEqual([...pixel.coefficients], [-4, -3, -2, -1, 0, 1, 2, 3, 4]);
   const s = [0, 0, 0, 0, 0, 1 / 12, 0, 4 / 12, 5 / 12].map(Math.fround);
@@ -191,7 +191,7 @@ test("a painted half is half of the cells, and the mean of the map stays 1", () 
   assert.ok(whole.every((share) => share === 1));
 });
 
-test("masks survive being written, and nonsense is no mask", () => {
+test("written masks are read back unchanged, and invalid text is refused", () => {
   for (const cells of [[0], [255], [0, 255, 255, 0, 0, 255], [255, 255, 0, 0, 0, 0]]) {
     const mask = { width: cells.length > 1 ? 3 : 1, height: cells.length > 1 ? 2 : 1, data: Uint8Array.from(cells) };
     assert.deepEqual(readMask(writeMask(mask)), mask);
@@ -200,7 +200,7 @@ test("masks survive being written, and nonsense is no mask", () => {
   assert.equal(writeMask({ width: 3, height: 2, data: Uint8Array.from([0, 255, 255, 0, 0, 255]) }), "3x2:1.2.2.1");
 });
 
-test("the found object is painted where it is, on photos that are not square", () => {
+test("the painting of the found object lies on it, on photos that are not square", () => {
   const values = Float32Array.from({ length: 16 }, (_, i) => (i % 4 === 3 && i > 7 ? 0.9 : 0.1)); // right, lower half
   const { width, height, data } = objectMask(values, { width: 4, height: 4 }, { width: 400, height: 100 });
   assert.deepEqual([width, height], [128, 32]);
@@ -220,7 +220,7 @@ test("too few pixels are no object", () => {
   assert.equal(foundIn(map.fill(0.5), thresholds).share, 0, "one half is not above one half");
 });
 
-test("the connected part under a pixel", () => {
+test("the connected part under a pixel is found", () => {
   const rows = ["##...", ".....", "#..##", ".#..#"];
   const map = Float32Array.from([...rows.join("")], (sign) => (sign === "#" ? 0.9 : 0.2));
   const part = (x, y) => [...component(map, 5, 4, x, y, 0.5)].flatMap((value, i) => (value ? [i] : []));

@@ -1,4 +1,4 @@
-// The app's engine against a server of a few lines: what it reads of streams, and what it does when something is lost.
+// The app's engine against a small fake server: how it reads streams, and what it does when the server fails.
 
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
@@ -76,7 +76,7 @@ test("lines are read however the network cuts them", async () => {
   }
 });
 
-test("a photo that the server lost is sent again, once, and the request repeated", async () => {
+test("a photo that the server lost is sent again, once, and the request is repeated", async () => {
   const engine = new ServerEngine(SETTINGS);
   let there = true;
   answer = (path) => {
@@ -93,12 +93,12 @@ test("a photo that the server lost is sent again, once, and the request repeated
   const paths = asked.map(({ path }) => path);
   assert.deepEqual(paths, ["/dgrl/photos?name=mine", "/dgrl/pixel", "/dgrl/photos?name=mine", "/dgrl/pixel"]);
   assert.equal(asked[3]?.body.request.photo, "upload/1");
-  const other = new ServerEngine(SETTINGS); // after a reload, which has no file to send
+  const other = new ServerEngine(SETTINGS); // as after a reload: it has no file to send
   there = false;
   await assert.rejects(other.pixel(REQUEST, 1, 2), { kind: "photo-gone" });
 });
 
-test("a server that does not answer, and one behind a proxy that answers for it, are offline", async () => {
+test("a server that does not answer, or whose proxy answers for it, is offline", async () => {
   const engine = new ServerEngine(SETTINGS);
   answer = () => {
     throw new TypeError("Failed to fetch");
@@ -110,7 +110,7 @@ test("a server that does not answer, and one behind a proxy that answers for it,
   await assert.rejects(engine.pixel(REQUEST, 1, 2), { kind: "refused", message: "No." });
 });
 
-test("an explanation tells its progress and its map", async () => {
+test("an explanation reports its progress and has a map", async () => {
   const engine = new ServerEngine(SETTINGS);
   const values = Buffer.from(new Float32Array([1, -2]).buffer).toString("base64");
   const result = { values, width: 2, height: 1, limit: 2, label: "l", words: "w", seconds: 1 };

@@ -1,4 +1,4 @@
-"""What the page reads of a bundle is what the trace holds."""
+"""The page reads from a bundle what the trace contains."""
 
 from dataclasses import replace
 
@@ -20,7 +20,7 @@ def trace() -> Trace:
 
 
 def read(trace: Trace, **settings: object) -> dict:
-    """What the page reads of a pass; its arrays have the shapes that the header says."""
+    """Return what the page reads of a pass; its arrays have the shapes that the header gives."""
     found = call("engines/bundle.js", ("readParts", buffer(bundle(trace, **({"parts": NUMBERS} | settings)))))[0]
     table = found["header"]["arrays"]
     assert set(found["arrays"]) == set(table) - {"photo"}
@@ -30,7 +30,7 @@ def read(trace: Trace, **settings: object) -> dict:
 
 
 def sums_of(trace: Trace, propagation: int) -> np.ndarray:
-    """(3, H, W): F, B and F − B of every pixel, pixel by pixel."""
+    """Return (3, H, W): F, B and F − B of every pixel, computed one by one."""
     n, (height, width) = trace.kernel_size, trace.prior.shape
     padded = np.pad(trace.propagated[propagation].astype(np.float64), n // 2)
     windows = np.lib.stride_tricks.sliding_window_view(padded, (n, n)).reshape(height, width, n * n)
@@ -56,9 +56,9 @@ def test_coefficients_are_rounded_and_their_sums_are_right_to_the_last_digit(tra
     assert decimals == {"coefficients": 2, "sums": 4}
     assert np.abs(arrays["brn.coefficients"] - trace.coefficients).max() <= KERNEL_UNIT / 2 + 1e-6
     for k in (1, 2):
-        shown = np.rint(arrays[f"brn.sums{k}"].astype(np.float64) * 1e4)
+        shown_rows = np.rint(arrays[f"brn.sums{k}"].astype(np.float64) * 1e4)
         true = sums_of(trace, k - 1) * 1e4
-        assert np.abs(shown - true).max() <= 0.5 + 1e-6
+        assert np.abs(shown_rows - true).max() <= 0.5 + 1e-6
 
 
 def test_exact_coefficients_need_no_sums(trace: Trace) -> None:
@@ -77,11 +77,11 @@ def test_large_coefficients_have_fewer_decimals(trace: Trace) -> None:
     assert 0 <= decimals["coefficients"] < 2
     off = np.abs(found["arrays"]["brn.coefficients"] - large.coefficients).max()
     assert off <= 0.5 * 10.0 ** -decimals["coefficients"]
-    shown = np.rint(found["arrays"]["brn.sums1"].astype(np.float64) * 10 ** decimals["sums"])
-    assert np.abs(shown - sums_of(large, 0) * 10 ** decimals["sums"]).max() <= 0.5 + 1e-3
+    shown_rows = np.rint(found["arrays"]["brn.sums1"].astype(np.float64) * 10 ** decimals["sums"])
+    assert np.abs(shown_rows - sums_of(large, 0) * 10 ** decimals["sums"]).max() <= 0.5 + 1e-3
 
 
-def test_the_header(trace: Trace) -> None:
+def test_the_header_of_a_bundle(trace: Trace) -> None:
     header = read(trace, title="Zürich")["header"]
     assert (header["title"], header["photo"]) == ("Zürich", {"width": 200, "height": 60})
     assert (header["steps"], header["levels"], header["prior"]) == (3, list(LEVELS), trace.prior_kind)
@@ -90,7 +90,7 @@ def test_the_header(trace: Trace) -> None:
     assert header["limits"]["conv4"] == pytest.approx(figures.weight_limit(trace, "conv4"))
 
 
-def test_a_pass_before_brn_has_rln_s_maps_alone() -> None:
+def test_a_pass_before_brn_has_only_rln_s_maps() -> None:
     first_half = filled(DGRL(TINY)).trace_localised(draw_photo(30, 40)[0])
     found = read(first_half)
     assert found["header"]["kernel_size"] == 0
@@ -112,7 +112,7 @@ def test_parts_are_sent_one_by_one(trace: Trace) -> None:
         (b"DGRLBND2\2\0\0\0{}", "the bundle's format is undefined"),
     ],
 )
-def test_other_bytes_are_refused(data: bytes, message: str) -> None:
+def test_bytes_that_are_not_a_bundle_are_refused(data: bytes, message: str) -> None:
     with pytest.raises(AssertionError, match=message):
         call("engines/bundle.js", ("readParts", buffer(data)))
 

@@ -1,4 +1,4 @@
-"""Cut-outs and scores of the page without a server equal Python's."""
+"""Cut-outs and scores of the static page equal Python's."""
 
 import numpy as np
 import pytest
@@ -21,10 +21,10 @@ def test_the_object_s_colours_are_those_of_the_library(name: str) -> None:
         photo = np.asarray(picture.convert("RGB").resize((width, height)))
     across = np.clip(np.linspace(-0.5, 1.5, width), 0, 1) * np.linspace(0.7, 1, height)[:, None]
     alpha = np.rint(255 * across).astype(np.uint8)
-    (ours,) = call("numbers/foreground.js", ("foreground", photo, alpha, width, height))
-    theirs = foreground(photo, alpha).astype(int)
-    assert np.abs(np.reshape(ours, photo.shape) - theirs)[alpha > 0].max() <= 2
-    assert np.abs(theirs - photo)[alpha > 0].max() > 20 or min(height, width) == 1, "nothing was cleaned"
+    (page_values,) = call("numbers/foreground.js", ("foreground", photo, alpha, width, height))
+    python_values = foreground(photo, alpha).astype(int)
+    assert np.abs(np.reshape(page_values, photo.shape) - python_values)[alpha > 0].max() <= 2
+    assert np.abs(python_values - photo)[alpha > 0].max() > 20 or min(height, width) == 1, "nothing was cleaned"
 
 
 @pytest.mark.parametrize("stretch", [True, False])
@@ -34,7 +34,7 @@ def test_scores_are_those_of_the_library(stretch: bool) -> None:
     soft = np.clip(0.2 + 0.5 * mask + 0.15 * random.standard_normal(mask.shape), 0, 0.9).astype(np.float32)
     maps = {"soft": soft, "wrong": 1 - soft, "flat": np.full_like(soft, 0.25), "nothing": np.zeros_like(soft)}
     found = call("numbers/scores.js", *(("score", values, mask, stretch) for values in maps.values()))
-    for name, ours, values in zip(maps, found, maps.values(), strict=True):
-        theirs = metrics.measure(metrics.as_bytes(values), mask.astype(np.uint8) * 255, stretch).results()
-        for metric, value in ours.items():
-            assert value == pytest.approx(theirs[metric], abs=1e-6), (name, metric)
+    for name, page_values, values in zip(maps, found, maps.values(), strict=True):
+        python_values = metrics.measure(metrics.as_bytes(values), mask.astype(np.uint8) * 255, stretch).results()
+        for metric, value in page_values.items():
+            assert value == pytest.approx(python_values[metric], abs=1e-6), (name, metric)

@@ -1,4 +1,4 @@
-"""The page's own tests, which Node.js runs, and the files that Python writes for it."""
+"""Run the page's own tests in Node.js, and check the files that Python writes for the page."""
 
 import subprocess
 from pathlib import Path
@@ -10,7 +10,7 @@ from tests.page.node import node
 
 HERE = Path(__file__).parent
 RANDOM = HERE / "model.test.js"
-"""Needs fast-check, which `npm ci` installs."""
+"""Marks tests that need fast-check, which `npm ci` installs."""
 
 
 def run_in_node(tests: list[Path]) -> None:
@@ -24,7 +24,7 @@ def test_the_tests_in_javascript_pass() -> None:
 
 
 @pytest.mark.skipif(not (HERE.parents[1] / "node_modules/fast-check").exists(), reason="fast-check: npm ci")
-def test_random_sequences_of_actions_hold_the_invariants() -> None:
+def test_random_sequences_of_actions_keep_the_invariants() -> None:
     run_in_node([RANDOM])
 
 

@@ -1,4 +1,4 @@
-"""The static page, built and served; a browser that notes what goes wrong in it."""
+"""The static page, built and served, and a browser that records errors."""
 
 import functools
 import shutil
@@ -27,21 +27,21 @@ KEPT = """async (count) => {
     kept = name ? (await (await caches.open(name)).keys()).length : 0;
   }
 }"""
-"""Resolves when the service worker keeps so many files."""
+"""Resolves when the service worker has cached this many files."""
 
 
 class Quiet(SimpleHTTPRequestHandler):
-    """Serves a folder without a word; a site's files may be held back until a test lets them go."""
+    """Serves a folder without logging; files can be held back until the test sets `free`."""
 
     held: tuple[str, ...] = ()
     free = threading.Event()
     asked: list[str] = []  # noqa: RUF012
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Write no log."""
 
     def do_GET(self) -> None:
-        """Answer, once the file is no longer held back."""
+        """Send the file, once it is no longer held back."""
         self.asked.append(self.path)
         if self.path.endswith(self.held):
             self.free.wait(60)
@@ -49,12 +49,12 @@ class Quiet(SimpleHTTPRequestHandler):
 
 
 class Site:
-    """A folder on a server that can go away.
+    """A folder on a server that can be stopped.
 
     Attributes:
-        url: its address; localhost counts as safe, so that service workers work.
-        free: set it to let go of files whose names end with one of `held`.
-        asked: paths of the files that were asked for.
+        url: its address, on localhost, where browsers allow service workers.
+        free: set it to release files whose names end with one of `held`.
+        asked: paths of the requested files.
     """
 
     def __init__(self, folder: Path, held: tuple[str, ...] = ()) -> None:
@@ -67,13 +67,13 @@ class Site:
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     def stop(self) -> None:
-        """Go away."""
+        """Stop the server."""
         self.free.set()
         self.server.shutdown()
         self.server.server_close()
 
 
-def built(folder: Path, weights: Path | str, exact: bool) -> Path:
+def build_page(folder: Path, weights: Path | str, exact: bool) -> Path:
     """Build the page of a checkpoint."""
     pytest.importorskip("onnxscript", reason="the extra export is not installed")
     from web import build
@@ -86,7 +86,7 @@ def built(folder: Path, weights: Path | str, exact: bool) -> Path:
 
 @pytest.fixture(scope="session")
 def small_network(tmp_path_factory: pytest.TempPathFactory) -> tuple[DGRL, Path]:
-    """A tiny network with attended feedback, and its checkpoint."""
+    """Return a tiny network with attended feedback, and its checkpoint."""
     network, folder = filled(DGRL(SMALL)), tmp_path_factory.mktemp("weights")
     network.save_pretrained(folder)
     return network, folder
@@ -94,14 +94,14 @@ def small_network(tmp_path_factory: pytest.TempPathFactory) -> tuple[DGRL, Path]
 
 @pytest.fixture(scope="session")
 def small_page(small_network: tuple[DGRL, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The page of the tiny network, in float32."""
-    return built(tmp_path_factory.mktemp("page") / "dist", small_network[1], exact=True)
+    """Return the page of the tiny network, in float32."""
+    return build_page(tmp_path_factory.mktemp("page") / "dist", small_network[1], exact=True)
 
 
 @pytest.fixture(scope="session")
 def shipped_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The page of the network that ships, as `make web` builds it."""
-    return built(tmp_path_factory.mktemp("shipped") / "dist", SHIPPED_WEIGHTS, exact=False)
+    """Return the page of the shipped network, as `make web` builds it."""
+    return build_page(tmp_path_factory.mktemp("shipped") / "dist", SHIPPED_WEIGHTS, exact=False)
 
 
 @pytest.fixture
@@ -113,7 +113,7 @@ def site(small_page: Path) -> Iterator[Site]:
 
 @pytest.fixture
 def png(tmp_path: Path) -> Path:
-    """A drawn photo of 120×90 pixels."""
+    """Return a drawn photo of 120×90 pixels."""
     path = tmp_path / "drawn.png"
     Image.fromarray(draw_photo(90, 120)[0]).save(path)
     return path
@@ -121,9 +121,9 @@ def png(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def visit(browser: Browser) -> Iterator[Visit]:
-    """Open the page and wait until it has computed its first pass; fail where it reports an error."""
+    """Return a function that opens the page and waits for its first computed pass; errors in the page fail the test."""
     contexts: list[BrowserContext] = []
-    trouble: list[str] = []
+    errors: list[str] = []
 
     def opened(
         site: Site, address: str = "", size: tuple[int, int] = (1280, 720), scheme: str = "light", ready: bool = True
@@ -132,8 +132,11 @@ def visit(browser: Browser) -> Iterator[Visit]:
         context = browser.new_context(viewport=view, has_touch=size[0] < 500, color_scheme=scheme)  # type: ignore[arg-type]
         contexts.append(context)
         page = context.new_page()
-        page.on("pageerror", lambda error: trouble.append(str(error)))
-        page.on("console", lambda said: trouble.append(f"{said.text} {said.location}") if is_trouble(said) else None)
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on(
+            "console",
+            lambda message: errors.append(f"{message.text} {message.location}") if is_error(message) else None,
+        )
         page.goto(site.url + address)
         page.wait_for_function(STARTED)
         if ready:
@@ -143,16 +146,16 @@ def visit(browser: Browser) -> Iterator[Visit]:
     yield opened
     for context in contexts:
         context.close()
-    assert trouble == []
+    assert errors == []
 
 
-def is_trouble(said: ConsoleMessage) -> bool:
-    """Whether it is an error, other than that of a test which tries to send something."""
-    return said.type == "error" and "Content Security Policy" not in said.text
+def is_error(message: ConsoleMessage) -> bool:
+    """Say whether a console message is an error, except where the content security policy blocks a test's request."""
+    return message.type == "error" and "Content Security Policy" not in message.text
 
 
 def wait(page: Page) -> None:
-    """Wait until the page has started and nothing is being computed."""
+    """Wait until the page has started and is idle."""
     page.wait_for_function(STARTED, timeout=60_000)
     page.evaluate("window.dgrl.idle()")
 
@@ -164,13 +167,13 @@ def values(page: Page) -> list[dict[str, Any]]:
 
 
 def upload(page: Page, photo: Path) -> None:
-    """Give the page a photo by its dialog."""
+    """Choose a photo in the page's dialog."""
     page.get_by_test_id("photos").click()
     page.get_by_test_id("upload").set_input_files(photo)
     page.wait_for_function(f"() => window.dgrl.scene().slots[0].photo === '{photo.stem}'")
 
 
-def copied(folder: Path, to: Path) -> Path:
+def copy_of(folder: Path, to: Path) -> Path:
     """Return a copy of a page that a test may change."""
     shutil.copytree(folder, to)
     return to

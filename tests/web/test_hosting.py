@@ -1,4 +1,4 @@
-"""Wherever the static page is put: offline, on a sub-path, in a frame, in two tabs, with nothing kept, nothing sent."""
+"""Hosting of the static page: offline, below a path, in a frame, in two tabs, without storage, without uploads."""
 
 import json
 from pathlib import Path
@@ -6,20 +6,20 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser
 
-from tests.web.conftest import KEPT, STARTED, Site, Visit, copied, upload, values, wait
+from tests.web.conftest import KEPT, STARTED, Site, Visit, copy_of, upload, values, wait
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
 def kept_files(folder: Path) -> int:
-    """Return how many files the service worker keeps."""
+    """Return how many files the service worker caches."""
     text = (folder / "sw.js").read_text("utf-8").partition("const KEPT = ")[2].partition(";")[0]
     return len(json.loads(text))
 
 
-def test_it_works_without_a_network_at_the_second_visit(small_page: Path, visit: Visit, tmp_path: Path) -> None:
-    """Everything is kept then, and the page isolated, so that it may use threads."""
-    site = Site(copied(small_page, tmp_path / "dist"))
+def test_the_second_visit_works_offline(small_page: Path, visit: Visit, tmp_path: Path) -> None:
+    """By then all files are cached, and the page is isolated, so that it may use threads."""
+    site = Site(copy_of(small_page, tmp_path / "dist"))
     page = visit(site)
     assert page.evaluate("window.crossOriginIsolated")
     page.evaluate(KEPT, kept_files(site.folder))
@@ -35,8 +35,8 @@ def test_it_works_without_a_network_at_the_second_visit(small_page: Path, visit:
     assert values(page)[0]["ready"]
 
 
-def test_nothing_is_sent(site: Site, visit: Visit, png: Path) -> None:
-    """Once it is kept, nothing is asked of the site; and nobody else can be asked."""
+def test_the_page_sends_nothing(site: Site, visit: Visit, png: Path) -> None:
+    """Once the files are cached, the page requests nothing from its site, and it cannot reach other sites."""
     page = visit(site)
     page.evaluate(KEPT, kept_files(site.folder))
     site.asked.clear()
@@ -50,13 +50,13 @@ def test_nothing_is_sent(site: Site, visit: Visit, png: Path) -> None:
     page.get_by_test_id("save").click()
     with page.expect_download():
         page.get_by_test_id("save-cutout").click()
-    assert set(site.asked) <= {"/sw.js"}, "the browser alone looks for a newer service worker"
+    assert set(site.asked) <= {"/sw.js"}, "only the browser looks for a newer service worker"
     assert [one for one in asked if not one.startswith(("blob:", site.url))] == []
     assert page.evaluate("fetch('https://example.org').then(() => 'sent', () => 'refused')") == "refused"
 
 
-def test_it_works_below_a_path(small_page: Path, visit: Visit, tmp_path: Path) -> None:
-    copied(small_page, tmp_path / "root" / "some" / "path")
+def test_the_page_works_below_a_path(small_page: Path, visit: Visit, tmp_path: Path) -> None:
+    copy_of(small_page, tmp_path / "root" / "some" / "path")
     site = Site(tmp_path / "root")
     page = visit(site, "some/path/")
     assert page.evaluate("window.crossOriginIsolated")
@@ -64,25 +64,25 @@ def test_it_works_below_a_path(small_page: Path, visit: Visit, tmp_path: Path) -
     site.stop()
 
 
-@pytest.mark.parametrize("trouble", ["no room", "forbidden", "no storage"])
-def test_it_works_where_nothing_can_be_kept(small_page: Path, browser: Browser, tmp_path: Path, trouble: str) -> None:
+@pytest.mark.parametrize("obstacle", ["no room", "forbidden", "no storage"])
+def test_the_page_works_without_a_cache(small_page: Path, browser: Browser, tmp_path: Path, obstacle: str) -> None:
     """A browser without room for the page, one without service workers, and one that blocks storage."""
-    site = Site(copied(small_page, tmp_path / "dist"))
-    if trouble == "no room":
-        (tmp_path / "dist" / "photos" / "coffee.jpg").unlink()  # keeping all fails in the same way
-    context = browser.new_context(service_workers="block" if trouble == "forbidden" else "allow")
+    site = Site(copy_of(small_page, tmp_path / "dist"))
+    if obstacle == "no room":
+        (tmp_path / "dist" / "photos" / "coffee.jpg").unlink()  # a missing file fails like a full cache
+    context = browser.new_context(service_workers="block" if obstacle == "forbidden" else "allow")
     page = context.new_page()
-    if trouble == "no storage":
+    if obstacle == "no storage":
         page.add_init_script("Object.defineProperty(window, 'sessionStorage', { get() { throw new Error('denied') } })")
     page.goto(site.url)
     wait(page)
-    assert page.evaluate("window.crossOriginIsolated") == (trouble == "no room")
+    assert page.evaluate("window.crossOriginIsolated") == (obstacle == "no room")
     assert values(page)[0]["numbers"] is not None
     context.close()
     site.stop()
 
 
-def test_it_works_in_a_frame_of_another_site(site: Site, browser: Browser, tmp_path: Path) -> None:
+def test_the_page_works_in_a_frame_of_another_site(site: Site, browser: Browser, tmp_path: Path) -> None:
     (tmp_path / "index.html").write_text(f'<iframe src="{site.url}" width="1200" height="700"></iframe>', "utf-8")
     around = Site(tmp_path)
     context = browser.new_context()
@@ -108,8 +108,8 @@ def test_two_tabs_work_at_once(site: Site, visit: Visit, png: Path) -> None:
     assert all(values(one)[0]["ready"] for one in (page, other))
 
 
-def test_a_lost_site_is_said_and_recovered_from(small_page: Path, browser: Browser, tmp_path: Path) -> None:
-    site = Site(copied(small_page, tmp_path / "dist"))
+def test_a_lost_site_is_reported_and_found_again(small_page: Path, browser: Browser, tmp_path: Path) -> None:
+    site = Site(copy_of(small_page, tmp_path / "dist"))
     graph = tmp_path / "dist" / "model" / "step0.onnx.gz"
     data = graph.read_bytes()
     graph.unlink()

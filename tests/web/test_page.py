@@ -1,4 +1,4 @@
-"""The static page in a browser: what a person sees and clicks, with the library's numbers."""
+"""The static page in a browser: what a user sees and clicks shows the library's numbers."""
 
 import io
 import json
@@ -28,7 +28,7 @@ WEIGHTS = ("weights.bin.gz",)
 
 
 def test_the_first_view_needs_no_network(small_page: Path, visit: Visit, png: Path) -> None:
-    """Photo, maps and tour are there; what cannot work yet looks so; a photo is taken when the network is ready."""
+    """Photo, maps and tour appear first; buttons that need the network are disabled; a photo waits for the network."""
     site = Site(small_page, held=WEIGHTS)
     page = visit(site, ready=False)
     page.wait_for_function("() => window.dgrl.values().every(({ ready }) => ready)")
@@ -62,10 +62,10 @@ def test_the_first_view_is_small(small_page: Path) -> None:
 
 
 @pytest.mark.parametrize("size", [(1280, 720), (390, 844)], ids=["desktop", "phone"])
-def test_a_person_can_change_paint_and_undo(
+def test_users_can_change_paint_and_undo(
     small_network: tuple[DGRL, Path], site: Site, visit: Visit, png: Path, size: tuple[int, int]
 ) -> None:
-    """By clicks, with the numbers of the library in both slots."""
+    """By clicks, with the library's numbers in both slots."""
     network = small_network[0]
     page = visit(site, size=size)
     upload(page, png)
@@ -76,8 +76,8 @@ def test_a_person_can_change_paint_and_undo(
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "the page scrolls sideways"
     edits = page.evaluate("window.dgrl.scene().slots[1].edits")
     assert sorted(edit["kind"] for edit in edits) == ["flatten", "kernels"]
-    for slot, given in enumerate(([], edits)):
-        trace = network.trace(png, edits=read_edits(given))
+    for slot, page_arrays in enumerate(([], edits)):
+        trace = network.trace(png, edits=read_edits(page_arrays))
         for name, expected in {"brn.round1": trace.refined, "rln.t1.saliency": trace.steps[1].saliency}.items():
             assert np.abs(array_of(page, slot, name) - expected.ravel()).max() < 2e-3, (slot, name)
     page.get_by_test_id("undo").click()
@@ -115,17 +115,19 @@ def array_of(page: Page, slot: int, name: str) -> np.ndarray[Any, np.dtype[np.fl
     return np.array(page.evaluate(ARRAY, [slot, name]))
 
 
-def test_why_is_the_library_s_occlusion(small_network: tuple[DGRL, Path], site: Site, visit: Visit, png: Path) -> None:
+def test_explanations_equal_the_library_s_occlusion(
+    small_network: tuple[DGRL, Path], site: Site, visit: Visit, png: Path
+) -> None:
     page = visit(site)
     upload(page, png)
     wait(page)
     page.get_by_test_id("view-why").click()
     page.get_by_test_id("explain").click()
     wait(page)
-    found = attribute(small_network[0], png, ObjectTarget(), "occlusion")
-    assert f"is {found.value:.2f} on average over its pixels" in page.get_by_test_id("explanation").inner_text()
+    explanation = attribute(small_network[0], png, ObjectTarget(), "occlusion")
+    assert f"is {explanation.value:.2f} on average over its pixels" in page.get_by_test_id("explanation").inner_text()
     answers = page.evaluate("Object.values(window.dgrl.loader.store.state.answers).map(({ result }) => result?.limit)")
-    largest = float(np.abs(found.cells).max())  # type: ignore[arg-type]
+    largest = float(np.abs(explanation.cells).max())  # type: ignore[arg-type]
     assert any(value == pytest.approx(largest, rel=2e-3) for value in answers if value)
 
 
@@ -143,7 +145,7 @@ def test_an_explanation_can_be_stopped(site: Site, visit: Visit, png: Path) -> N
     assert "on average over its pixels" in page.get_by_test_id("explanation").inner_text()
 
 
-def test_scores_are_the_library_s(small_network: tuple[DGRL, Path], site: Site, visit: Visit, tmp_path: Path) -> None:
+def test_scores_equal_the_library_s(small_network: tuple[DGRL, Path], site: Site, visit: Visit, tmp_path: Path) -> None:
     pixels, mask = draw_photo(90, 120, seed=3)
     photo, truth = tmp_path / "shape.png", tmp_path / "shape_mask.png"
     Image.fromarray(pixels).save(photo)
@@ -176,10 +178,10 @@ def test_a_batch_with_masks_is_measured(site: Site, visit: Visit, tmp_path: Path
     )
 
 
-def test_files_are_those_of_the_command_line(
+def test_files_equal_those_of_the_command_line(
     small_network: tuple[DGRL, Path], site: Site, visit: Visit, png: Path, tmp_path: Path
 ) -> None:
-    """The map within a level and .05 on average; the cut-out has the mark and cleaned edges."""
+    """The map differs by at most one level and .05 on average; the cut-out has DGRL's mark and cleaned edges."""
     network = small_network[0]
     page = visit(site)
     upload(page, png)
@@ -206,7 +208,7 @@ def test_files_are_those_of_the_command_line(
     assert np.abs(ours_ - theirs_)[solid].max() <= 4
 
 
-def test_a_link_is_followed(site: Site, visit: Visit) -> None:
+def test_a_link_opens_its_scene(site: Site, visit: Visit) -> None:
     edits = json.dumps([{"kind": "kernels", "to": "identity"}])
     page = visit(site, f"?{urlencode({'view': 'change', 'example': 'coffee', 'T': 0, 'two': 1, 'edits': edits})}")
     slots = page.evaluate("window.dgrl.scene().slots")
@@ -214,7 +216,7 @@ def test_a_link_is_followed(site: Site, visit: Visit) -> None:
     assert page.evaluate(ARRAY, [1, "brn.coefficients"]).count(1) == 80 * 80  # one for each pixel
 
 
-def test_a_file_that_is_not_a_picture_is_refused_in_words(site: Site, visit: Visit, tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_picture_is_refused_with_a_reason(site: Site, visit: Visit, tmp_path: Path) -> None:
     page = visit(site)
     (tmp_path / "no.png").write_bytes(b"no picture")
     page.get_by_test_id("photos").click()
@@ -231,15 +233,15 @@ def test_the_page_meets_wcag_aa(site: Site, visit: Visit, scheme: str) -> None:
     for view in ("explore", "tour", "change", "why", "measure"):
         page.get_by_test_id(f"view-{view}").click()
         wait(page)
-        found = page.evaluate(
+        explanation = page.evaluate(
             """async () => (await axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"] }))
               .violations.map(({ id, nodes }) => [id, nodes.slice(0, 3).map(({ html }) => html.slice(0, 160))])"""
         )
-        assert found == [], json.dumps([view, found], indent=1, ensure_ascii=False)
+        assert explanation == [], json.dumps([view, explanation], indent=1, ensure_ascii=False)
 
 
-def test_licences_of_all_parts_are_there(small_page: Path) -> None:
-    said = (small_page / "licences" / "README.txt").read_text("utf-8")
-    for name in re.findall(r"[\w-]+\.(?:txt|md)", said):
+def test_the_page_has_the_licences_of_all_parts(small_page: Path) -> None:
+    message = (small_page / "licences" / "README.txt").read_text("utf-8")
+    for name in re.findall(r"[\w-]+\.(?:txt|md)", message):
         assert (small_page / "licences" / name).is_file() or name == "weights.md", name
-    assert "onnxruntime-web 1.30.0 (MIT)" in said
+    assert "onnxruntime-web 1.30.0 (MIT)" in message

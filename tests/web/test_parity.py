@@ -1,4 +1,4 @@
-"""The static page computes what the library computes, whatever is changed."""
+"""The static page's numbers equal the library's, with every kind of edit."""
 
 import base64
 import json
@@ -40,7 +40,7 @@ PASS = """async ([bytes, edits, steps]) => {
   const texts = await Promise.all(names.map((name) => encoded(whole[name])));
   return Object.fromEntries(names.map((name, i) => [name, texts[i]]));
 }"""
-"""Every array of a pass over a file, as the page's engine computes it."""
+"""Every array of a file's pass, as the page's engine computes it."""
 
 MASK = write_mask(np.arange(60).reshape(6, 10) % 10 > 5)
 OTHER_MASK = write_mask(np.arange(60).reshape(6, 10) < 25)
@@ -69,20 +69,20 @@ EDITS: dict[str, list[dict[str, object]]] = {
 }
 
 
-def in_the_page(page: Page, file: Path, edits: list[dict[str, object]], steps: int) -> dict[str, np.ndarray]:
-    given = page.evaluate(PASS, [base64.b64encode(file.read_bytes()).decode(), edits, steps])
-    return {name: np.frombuffer(base64.b64decode(text), np.float32) for name, text in given.items()}
+def page_arrays_of(page: Page, file: Path, edits: list[dict[str, object]], steps: int) -> dict[str, np.ndarray]:
+    page_arrays = page.evaluate(PASS, [base64.b64encode(file.read_bytes()).decode(), edits, steps])
+    return {name: np.frombuffer(base64.b64decode(text), np.float32) for name, text in page_arrays.items()}
 
 
-def differences_of(network: DGRL, given: dict[str, np.ndarray], trace: Trace) -> dict[str, float]:
-    """Return the largest difference of each tap, absolute.
+def differences_of(network: DGRL, page_arrays: dict[str, np.ndarray], trace: Trace) -> dict[str, float]:
+    """Return the largest absolute difference of each tap.
 
-    A binary prior rounds a probability of one half up here and down there; where it did, and as far as BRN sees from
-    there, nothing is compared.
+    A binary prior may round a probability of one half up in one and down in the other. Pixels that BRN computes from
+    such a place are not compared.
     """
     names = {"brn.prior": "brn.round0", "brn.refined": f"brn.round{network.config.propagations}"}
     theirs = {name: batched(values) for name, values in trace.taps.items()}
-    ours = {name: given[names.get(name, name)].reshape(values.shape) for name, values in theirs.items()}
+    ours = {name: page_arrays[names.get(name, name)].reshape(values.shape) for name, values in theirs.items()}
     flipped = np.abs(ours["brn.prior"] - theirs["brn.prior"]) > 0.5
     assert flipped.sum() <= 5
     reach = network.brn.reach + 1
@@ -99,30 +99,30 @@ def batched(values: np.ndarray) -> np.ndarray:
     return values[None, None] if values.ndim == 2 else values[None]
 
 
-def test_changed_passes_are_the_library_s(
+def test_changed_passes_equal_the_library_s(
     small_network: tuple[DGRL, Path], site: Site, visit: Visit, png: Path
 ) -> None:
-    """With three time steps: one more than was trained."""
+    """With three time steps, one more than trained."""
     page = visit(site)
     for name, edits in EDITS.items():
-        given = in_the_page(page, png, edits, steps=2)
+        page_arrays = page_arrays_of(page, png, edits, steps=2)
         trace = small_network[0].trace(png, steps=2, edits=read_edits(edits))
-        found = differences_of(small_network[0], given, trace)
-        assert max(found.values()) < 2e-3, (name, found)
+        explanation = differences_of(small_network[0], page_arrays, trace)
+        assert max(explanation.values()) < 2e-3, (name, explanation)
 
 
-def test_the_shipped_network_s_taps_and_its_tour(shipped_page: Path, visit: Visit) -> None:
-    """Half-precision weights are those that ship; the tour's experiments show the library's numbers, by clicks."""
+def test_taps_and_tour_of_the_shipped_network_equal_the_library_s(shipped_page: Path, visit: Visit) -> None:
+    """With the shipped half-precision weights: the tour's experiments, opened by clicks, show the library's numbers."""
     network = DGRL.from_pretrained()
     site = Site(shipped_page)
     page = visit(site)
     photo = EXAMPLES / "coffee.jpg"
     trace = network.trace(photo)
-    given = in_the_page(page, photo, [], network.config.steps)
-    found = differences_of(network, given, trace)
-    assert max(found.values()) < 2e-3, found
+    page_arrays = page_arrays_of(page, photo, [], network.config.steps)
+    explanation = differences_of(network, page_arrays, trace)
+    assert max(explanation.values()) < 2e-3, explanation
     for t, step in enumerate(trace.steps):
-        assert np.abs(given[f"rln.t{t}.saliency"] - step.saliency.ravel()).max() < 0.01
+        assert np.abs(page_arrays[f"rln.t{t}.saliency"] - step.saliency.ravel()).max() < 0.01
     page.get_by_test_id("take-tour").click()
     for experiment in tour(sizes_of(SHIPPED_WEIGHTS)):
         if experiment["key"] not in ("narrowing", "remember", "kernels", "point"):
@@ -145,7 +145,7 @@ def test_the_shipped_network_s_taps_and_its_tour(shipped_page: Path, visit: Visi
     site.stop()
 
 
-def test_all_that_is_loaded_stays_below_22_megabytes(shipped_page: Path) -> None:
+def test_the_page_loads_less_than_22_megabytes(shipped_page: Path) -> None:
     from web.build import first_view
 
     manifest = json.loads((shipped_page / "manifest.json").read_text("utf-8"))
