@@ -137,6 +137,7 @@ class Explorer(anywidget.AnyWidget):
             "pixel": self._pixel,
             "explain": self._explain,
             "measure": self._measure,
+            "survey": self._survey,
             "file": self._file,
         }
         try:
@@ -207,6 +208,18 @@ class Explorer(anywidget.AnyWidget):
         }
         self.send({"id": asked["id"], "scores": scores})
 
+    def _survey(self, asked: Mapping[str, Any], buffers: list[bytes]) -> None:
+        from dgrl.data.masks import read_mask
+        from dgrl.evaluation.survey.run import survey_picture
+
+        assert self.model is not None
+        name = asked["request"]["photo"]
+        photo, truth = read_image(self._photos[name]), read_mask(io.BytesIO(buffers[0])) if buffers else None
+        if truth is not None and truth.shape != photo.shape[:2]:
+            raise ValueError(f"the mask has {truth.shape[1]}×{truth.shape[0]} pixels; it must have the photo's size")
+        table = survey_picture({NAME: self.model}, name, photo, truth, asked["parts"]).for_page()
+        self.send({"id": asked["id"], "table": table})
+
     def _file(self, asked: Mapping[str, Any], _: list[bytes]) -> None:
         trace = self._trace(asked["request"])
         saliency = matted(trace.photo, trace.saliency) if asked.get("matting") else trace.saliency
@@ -246,6 +259,6 @@ def capabilities(model: DGRL | None) -> dict[str, Any]:
         "methods": list(METHODS) if there else [],
         "measure": there,
         "report": False,
-        "survey": False,
+        "survey": there,
         "matting": there,
     }

@@ -20,10 +20,13 @@ from PIL import Image
 from dgrl import DGRL, __version__
 from dgrl.bundle import bundle
 from dgrl.checkpoint import CARD_FILE, default_weights
+from dgrl.evaluation.survey import Survey
+from dgrl.evaluation.survey.table import Plan
 from dgrl.experiments import sizes_of
 from dgrl.experiments.tour import tour
 from dgrl.files import EXAMPLES
 from dgrl.page import FOLDER
+from dgrl.taps import LEVELS
 from web.graphs import config_for_page, write_graphs, write_manifest
 
 HERE = Path(__file__).parent
@@ -36,6 +39,7 @@ RUNTIMES = {
 """Files of onnxruntime-web by backend; the last one of each is compressed."""
 ENTRIES = ("main.js", "engines/browser.js", "engines/worker/worker.js")
 """Modules of `dgrl/page` that the page starts with; the modules that they import are copied too."""
+STYLES = ("page.css", "survey/survey.css")
 OWN = ("start.js", "isolate.js", "sw.js")
 PHOTOS = (".jpg", ".png")
 STORED = ("astronaut", "otters")
@@ -83,6 +87,7 @@ def build(out: Path, weights: str, exact: bool = False) -> dict[str, Any]:
         "download": {backend: network + (out / file).stat().st_size for backend, file in wasm.items()},
         "photos": copy_photos(out, model),
         "experiments": tour(sizes_of(weights)),
+        "survey": empty_surveys(model, Path(weights).name),
         "version": __version__,
     }
     write_manifest(manifest, out / "manifest.json")
@@ -90,6 +95,15 @@ def build(out: Path, weights: str, exact: bool = False) -> dict[str, Any]:
     write_front_matter(out)
     write_service_worker(out)
     return manifest
+
+
+def empty_surveys(model: DGRL, name: str) -> dict[str, Any]:
+    """Return the tables of surveys without pictures, with masks and without."""
+    levels = tuple(LEVELS) if model.config.context else ()
+    plans = {
+        kind: Plan((name,), model.config.steps, levels, kind == "masked", False) for kind in ("masked", "unmasked")
+    }
+    return {kind: Survey(plan, []).for_page() for kind, plan in plans.items()}
 
 
 def modules(*entries: str) -> list[str]:
@@ -108,8 +122,8 @@ def modules(*entries: str) -> list[str]:
 
 
 def copy_page(out: Path) -> None:
-    """Copy the modules and the style sheet, and write `index.html` with the engine and the content security policy."""
-    for name in (*modules(*ENTRIES), "page.css"):
+    """Copy the modules and the style sheets, and write `index.html` with the engine and the content security policy."""
+    for name in (*modules(*ENTRIES), *STYLES):
         (out / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(FOLDER / name, out / name)
     preload = [f"./{name}" for name in modules(*ENTRIES[:2])]
@@ -255,7 +269,7 @@ def main() -> None:
 def first_view(out: Path, manifest: dict[str, Any]) -> int:
     """Return the number of bytes that the page loads before it shows its first photo with its stored pass."""
     photo = manifest["photos"][0]
-    names = ["index.html", *OWN, *modules(*ENTRIES[:2]), "page.css", "manifest.json"]
+    names = ["index.html", *OWN, *modules(*ENTRIES[:2]), *STYLES, "manifest.json"]
     return sum((out / name).stat().st_size for name in [*names, photo["file"], photo["thumbnail"], photo["stored"]])
 
 

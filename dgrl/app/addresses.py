@@ -16,7 +16,7 @@ PAGE_READ = (
     r"/photo/example/[^/]+(/(mask|thumbnail))?",
     r"/file/[0-9a-f]{64}/[^/]+",
 )
-PAGE_WRITE = r"/(pass|pixel|explain|measure|report|file|leave)"
+PAGE_WRITE = r"/(pass|pixel|explain|measure|survey|report|file|leave)"
 PAGE_UPLOAD = "/photos"
 READ = (
     *PAGE_READ,

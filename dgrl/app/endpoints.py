@@ -11,10 +11,11 @@ from typing import Any, TypedDict
 
 import numpy as np
 
-from dgrl.app import measure, why
+from dgrl.app import measure, survey, why
 from dgrl.app.download import archive
 from dgrl.app.outputs import output_file, picture_file
-from dgrl.app.refusals import Refused, refused_argument
+from dgrl.app.passes import MAX_PIXELS
+from dgrl.app.refusals import Refused, refused_argument, refused_picture
 from dgrl.app.requests import PassRequest, Requests, checked_point, ground_truth
 from dgrl.app.results import (
     as_drawn,
@@ -35,6 +36,7 @@ from dgrl.evaluation import metrics
 from dgrl.evaluation.metrics import Measured
 from dgrl.figures import KINDS, SALIENCY, SIGNED, layer, svg
 from dgrl.figures.evaluation import precision_recall
+from dgrl.images import ImageError, read_photo
 from dgrl.taps import LEVELS
 
 ALL_FLAT = [{"kind": "flatten", "level": level} for level in LEVELS]
@@ -53,6 +55,7 @@ class Endpoints:
 
     requests: Requests
     explain: why.Explain
+    survey: survey.SurveyOne
 
     def detect(
         self,
@@ -226,7 +229,7 @@ class Endpoints:
         steps = steps if altered_steps in (None, AS_TRAINED) else altered_steps
         changed_request = self.requests.read(photo, checkpoint, steps, edits, session, photo_file)
         view = self.requests.view(pass_request, session)
-        truth = ground_truth(str(mask), view) if mask is not None else None
+        truth = ground_truth(str(mask), view.trace.photo.shape, view.full_size) if mask is not None else None
         changed = self.requests.view(changed_request, session)
         before, after = view.trace.saliency, changed.trace.saliency
         numbers = {"edits": edits, **changes(view, changed, truth), "seconds": changed.seconds}
@@ -330,7 +333,7 @@ class Endpoints:
 
     def scored(self, view: View, mask: Path, stretch: bool, name: str) -> tuple[dict[str, Any], Path, Path, Path]:
         """Measure a pass; `name` begins the files' names. See `measure`."""
-        truth = ground_truth(str(mask), view)
+        truth = ground_truth(str(mask), view.trace.photo.shape, view.full_size)
         measured: dict[str, Measured] = {
             kind: metrics.measure(saliency, truth, stretch) for kind, saliency in measure.maps(view, stretch)
         }
@@ -342,6 +345,31 @@ class Endpoints:
             Path(output_file(measure.curves_table(measured).encode(), f"{name}_curves.csv")),
             Path(output_file(svg(drawn), f"{name}_curves.svg")),
         )
+
+    def surveyed(self, pass_request: PassRequest, second: Any, mask: Path | None, parts: bool) -> dict[str, Any]:
+        """Compute one picture's part of a survey, as `Survey.for_page` writes it.
+
+        Args:
+            pass_request: its photo and the first network.
+            second: name of the network to compare with, or None.
+            mask: the photo's ground truth, or None.
+            parts: measure what each part of a network does.
+
+        Raises:
+            Refused: the photo or the mask cannot be used, there is no such network, or its result is not finite.
+        """
+        names = [pass_request.checkpoint]
+        if second is not None:
+            names.append(self.requests.read(pass_request.photo, second).checkpoint)
+        try:
+            photo = read_photo(pass_request.photo, MAX_PIXELS, reduce=True)
+        except ImageError as error:
+            raise refused_picture(error, pass_request.photo, "This picture cannot be used") from error
+        truth = None if mask is None else ground_truth(str(mask), photo.seen.shape, photo.full_size)
+        try:
+            return self.survey(list(dict.fromkeys(names)), Path(pass_request.photo).name, photo.seen, truth, parts)
+        except FloatingPointError as error:
+            raise Refused(str(error)) from error
 
     def report(
         self,

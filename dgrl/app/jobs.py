@@ -16,7 +16,7 @@ from dgrl.app.asgi import Receive, Scope, Send
 from dgrl.app.files import CURRENT_SESSION
 from dgrl.app.refusals import BUSY, Refused
 
-LANES = {"pass": 2, "explain": 1, "file": 2}
+LANES = {"pass": 2, "explain": 1, "survey": 1, "file": 2}
 """How many jobs of each kind run at once."""
 WAITING_EACH, WAITING = 8, 256
 """Jobs of one session, and of all sessions, that run or wait."""

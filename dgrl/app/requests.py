@@ -161,22 +161,27 @@ def pixels_of(sent: Any, name: str, parts: Sequence[str]) -> tuple[float, ...] |
     return tuple(map(float, numbers))
 
 
-def ground_truth(mask: str, view: View) -> NDArray[np.uint8]:
-    """Read a mask file as (H, W) of 0 and 1 in the size of the view's photo.
+def ground_truth(mask: str, shape: tuple[int, ...], full_size: tuple[int, int] | None) -> NDArray[np.uint8]:
+    """Read a mask file as (H, W) of 0 and 1.
+
+    Args:
+        mask: the file.
+        shape: (H, W, …) of the photo.
+        full_size: width and height of the photo's file, if it was read at reduced size.
 
     Raises:
         Refused: it cannot be read, has another size than the photo, or is empty.
     """
     title = "This mask cannot be used"
     pixel_limit = MAX_PIXELS
-    if view.full_size is not None:
-        pixel_limit = min(max(pixel_limit, view.full_size[0] * view.full_size[1]), LARGEST_MASK)
+    if full_size is not None:
+        pixel_limit = min(max(pixel_limit, full_size[0] * full_size[1]), LARGEST_MASK)
     try:
         truth = read_mask(mask, pixel_limit)
     except ImageError as error:
         raise refused_picture(error, mask, title) from error
-    (height, width), (mask_height, mask_width) = view.trace.photo.shape[:2], truth.shape
-    if (mask_width, mask_height) == view.full_size:
+    (height, width), (mask_height, mask_width) = shape[:2], truth.shape
+    if (mask_width, mask_height) == full_size:
         truth = np.asarray(Image.fromarray(truth).resize((width, height), Image.Resampling.NEAREST))
     if truth.shape != (height, width):
         size = f"The mask has {mask_width}×{mask_height} pixels and the photo {width}×{height}; they must be alike."

@@ -45,11 +45,12 @@ class Routes:
             self.pixel,
             self.explain,
             self.measure,
+            self.survey,
             self.report,
             self.file,
             self.leave,
         )
-        paths = ("/photos", "/pass", "/pixel", "/explain", "/measure", "/report", "/file", "/leave")
+        paths = ("/photos", "/pass", "/pixel", "/explain", "/measure", "/survey", "/report", "/file", "/leave")
         for path, answer in zip(paths, posts, strict=True):
             server.add_route(path, answer, methods=["POST"])
         server.add_route("/photo/upload/{identity}/{kind}", self.small_picture, methods=["GET"])
@@ -135,6 +136,21 @@ class Routes:
             return measured | {"files": [file_entry(path, label) for path, label in zip(files, labels, strict=True)]}
 
         return JSONResponse(await self.jobs.run(request, "file", scores))
+
+    async def survey(self, request: Request) -> Response:
+        """Compute one picture's part of a survey: `{request, second, mask, parts}`.
+
+        `second` is a checkpoint to compare with, `mask` an uploaded photo's reference; both may be null.
+        """
+        body = await body_of(request)
+        session, mask = session_of(request), body.get("mask")
+        path = None if mask is None else self.photos.path(mask, session)
+
+        def table() -> dict[str, Any]:
+            pass_request = self.read_pass_request(body, session)
+            return self.endpoints.surveyed(pass_request, body.get("second"), path, bool(body.get("parts")))
+
+        return JSONResponse(await self.jobs.run(request, "survey", table))
 
     async def report(self, request: Request) -> Response:
         """Pack everything of a pass into a zip file: `{request}`."""

@@ -21,6 +21,7 @@ from dgrl.app.photos import Photos
 from dgrl.app.refusals import Refused
 from dgrl.app.requests import Requests
 from dgrl.app.routes import Routes
+from dgrl.app.survey import surveyor
 from dgrl.app.why import explainer
 from dgrl.files import EXAMPLES
 from dgrl.model import DGRL
@@ -87,7 +88,7 @@ def build(
     passes = Passes(networks, precision)
     files = session_files()  # sets Gradio's folder, so it comes first
     files.on_departure.append(passes.leave)
-    endpoints = Endpoints(Requests(passes), explainer(passes.networks))
+    endpoints = Endpoints(Requests(passes), explainer(passes.networks), surveyor(passes.networks))
     server = AppServer(endpoints)
     photos = Photos(sorted(EXAMPLES.glob("*.jpg")) if examples is None else examples, files)
     Routes(endpoints, photos, Jobs()).add_to(server)

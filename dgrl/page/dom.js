@@ -106,6 +106,21 @@ export function picker(label, chosen) {
 }
 
 /**
+ * An element of a drawing.
+ * @template {keyof SVGElementTagNameMap} Tag
+ * @param {Tag} tag
+ * @param {Record<string, string | number>} [attributes]
+ * @param {...(Node | string)} children
+ * @returns {SVGElementTagNameMap[Tag]}
+ */
+export function svg(tag, attributes = {}, ...children) {
+  const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, String(value));
+  element.append(...children);
+  return element;
+}
+
+/**
  * Offer a file for saving.
  * @param {string} href
  * @param {string} name
@@ -116,6 +131,17 @@ export function download(href, name) {
   document.body.append(link);
   link.click();
   link.remove();
+}
+
+/**
+ * Offer what the page has computed for saving.
+ * @param {Blob} blob
+ * @param {string} name
+ */
+export function save(blob, name) {
+  const url = URL.createObjectURL(blob);
+  download(url, name);
+  setTimeout(() => URL.revokeObjectURL(url), 60_000);
 }
 
 /** @param {HTMLCanvasElement} canvas */

@@ -18,8 +18,8 @@ SERVED_ONLY = (
     "engines/space.js",
     "engines/streams.js",
     "engines/browser.js",
+    "engines/surveyed.js",
     "engines/worker/",
-    "survey/",
 )
 """Modules that need a server."""
 
@@ -69,7 +69,7 @@ def sources() -> dict[str, str]:
 @cache
 def survey_sources() -> dict[str, str]:
     """Return the text of the survey's modules."""
-    return {name: text for name, text in all_sources().items() if name.startswith("survey/")}
+    return {name: text for name, text in all_sources().items() if name.startswith("survey/") or name == "dom.js"}
 
 
 @cache
@@ -80,8 +80,8 @@ def loader() -> str:
 
 @cache
 def style() -> str:
-    """Return the style sheet."""
-    return (FOLDER / "page.css").read_text(encoding="utf-8")
+    """Return the style sheets."""
+    return "".join((FOLDER / name).read_text(encoding="utf-8") for name in ("page.css", "survey/survey.css"))
 
 
 @cache

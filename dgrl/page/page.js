@@ -87,7 +87,7 @@ function build(root, store, loader) {
   );
   const details = part("section", "panel details", "Details");
   const tour = part("section", "tour", "Tour");
-  const batch = part("main", "batch", "Batch");
+  const batch = part("main", "batch", "Survey");
   const notice = makeNotice(store);
   const arrangement = makeArrangement(store);
   const main = make(

@@ -4,7 +4,9 @@ Every test clicks from the page as it opens, through the page's hooks for tests:
 """
 
 import base64
+import json
 import re
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ from dgrl import DGRL, Trace
 from dgrl.app import build
 from dgrl.checkpoint import SHIPPED_WEIGHTS
 from dgrl.edits import read_edits
+from dgrl.evaluation.survey import survey
 from dgrl.experiments import sizes_of
 from dgrl.experiments.tour import tour
 from dgrl.files import EXAMPLES
@@ -28,6 +31,10 @@ from tests.web.conftest import Site
 
 pytestmark = pytest.mark.browser
 CARDS = tour(sizes_of(SHIPPED_WEIGHTS))
+SURVEYED = """() => {
+  const { batch } = window.dgrl.store.state;
+  return batch.length && batch.every(({ status }) => status === "done" || status === "failed");
+}"""
 READY = "() => !!window.dgrl?.scene"
 DROP = """([selector, files]) => {
   const data = new DataTransfer();
@@ -320,6 +327,62 @@ def test_row_12_five_photos_that_are_dropped_on_batch_are_five(page: Page, pairs
     click(page, "view-batch")
     drop(page, ".batch", {name: file for name, file in pairs.items() if "mask" not in name})
     assert len(batch_of(page)) == 5
+
+
+@pytest.mark.parametrize("parts", [False, True])
+def test_the_survey_s_numbers_are_those_of_the_command(
+    page: Page, network: DGRL, pairs: dict[str, Path], parts: bool
+) -> None:
+    click(page, "view-batch")
+    page.get_by_role("button", name="Clear").click()
+    if parts:
+        page.get_by_label("what each part does").check()
+    photos = [file for name, file in pairs.items() if "mask" not in name]
+    masks = photos[0].parent / "masks"
+    masks.mkdir()
+    for seed, photo in enumerate(photos):
+        Image.fromarray(draw_photo(60, 80, seed=seed)[1]).save(masks / photo.name)
+        shutil.copy(masks / photo.name, photo.with_name(f"{photo.stem}_mask.png"))
+    named = [photo.with_name(f"{photo.stem}_mask.png") for photo in photos]
+    page.set_input_files("[data-testid=batch-files]", [*photos, *named])
+    page.wait_for_function(SURVEYED)
+    with page.expect_download() as started:
+        page.get_by_role("button", name="JSON").click()
+    shown = json.loads(Path(started.value.path()).read_text(encoding="utf-8"))["rows"]
+    expected = json.loads(survey({"tiny": network}, photos, masks, parts=parts).to_json())["rows"]
+    assert [row.pop("picture") for row in shown] == [Path(row.pop("picture")).stem for row in by_error(expected)]
+    assert shown == by_error(expected)
+    worst = page.locator("[role=row][data-index='0']")
+    assert f"{shown[0]['MAE_refined']:.3f}" in worst.inner_text()
+    assert shown[0]["why"] in worst.inner_text()
+
+
+def by_error(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return sorted(rows, key=lambda row: -row["MAE_refined"])
+
+
+def test_a_picture_of_the_survey_opens_in_explore_and_the_survey_goes_on(page: Page, pairs: dict[str, Path]) -> None:
+    click(page, "view-batch")
+    page.set_input_files("[data-testid=batch-files]", [file for name, file in pairs.items() if "mask" not in name])
+    click(page, "view-explore")
+    page.wait_for_function(SURVEYED)
+    click(page, "view-batch")
+    page.locator("[data-picture=p3][role=row]").dblclick()
+    idle(page)
+    assert scene(page)["view"] == "explore"
+    assert scene(page)["slots"][0]["photo"] == "p3"
+
+
+def test_a_picture_that_cannot_be_surveyed_is_named(page: Page, pairs: dict[str, Path], tmp_path: Path) -> None:
+    (tmp_path / "words.png").write_text("these are words")
+    Image.new("L", (7, 9), 255).save(tmp_path / "p1_mask.png")
+    click(page, "view-batch")
+    page.set_input_files(
+        "[data-testid=batch-files]", [tmp_path / "words.png", pairs["p1.png"], tmp_path / "p1_mask.png"]
+    )
+    page.wait_for_function(SURVEYED)
+    expect(page.get_by_test_id("batch-failures")).to_contain_text("this is not a picture")
+    expect(page.get_by_test_id("batch-failures")).to_contain_text("must be alike")
 
 
 def test_row_12_a_mask_that_is_dropped_on_measure_is_a_mask(page: Page, tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ def test_photos_beyond_the_limit_are_read_at_reduced_size(
     assert view.trace.saliency.shape == (120, 200)
     assert view.full_size == (400, 240)
     # Its mask may have the photo's size or the reduced size.
-    truth = ground_truth(str(tmp_path / "mask.png"), view)
+    truth = ground_truth(str(tmp_path / "mask.png"), view.trace.photo.shape, view.full_size)
     assert truth.shape == (120, 200)
     assert truth.mean() == pytest.approx((mask > 0).mean(), abs=0.01)
     Image.fromarray(photo).save(tmp_path / "large.png")

@@ -88,7 +88,7 @@ def test_the_page_shows_the_table_s_numbers(show: Open) -> None:
             assert cell.inner_text() == written(row.values[cell.get_attribute("data-key")])
     tab.click(f"[data-picture='{worst[1].picture}'][role=row]")
     tab.click("summary")
-    for line in tab.locator(".details tbody tr").all():
+    for line in tab.locator(".chosen-picture tbody tr").all():
         assert line.locator("td").inner_text() == written(worst[1].values[line.get_attribute("data-key")])
     assert worst[1].why in tab.locator(".why-whole").inner_text()
 
@@ -124,7 +124,7 @@ def test_the_page_sorts_searches_filters_and_downloads(show: Open) -> None:
     of_all = {row["picture"]: row for row in json.loads(survey.to_json())["rows"]}
     assert all(row == of_all[row["picture"]] for row in rows)
     tab.get_by_label("Search").fill("no such picture")
-    assert "No picture fits" in tab.locator(".details").inner_text()
+    assert "No picture fits" in tab.locator(".chosen-picture").inner_text()
 
 
 def test_a_thousand_pictures_have_a_few_rows_in_the_page(show: Open) -> None:
@@ -159,7 +159,7 @@ def test_arrow_keys_move_through_the_grid(show: Open) -> None:
         tab.keyboard.press(key)
         focused = tab.evaluate("document.activeElement.dataset.picture")
         assert focused == names[index], key
-        assert tab.locator(".details h2").inner_text() == names[index]
+        assert tab.locator(".chosen-picture h2").inner_text() == names[index]
 
 
 def test_the_scatter_shows_a_picture_and_opens_it(show: Open) -> None:
@@ -204,7 +204,7 @@ def test_two_checkpoints_side_by_side_are_sorted_by_their_difference(show: Open)
 
 def test_the_chosen_map_is_drawn(show: Open) -> None:
     tab = show(random_survey(2))
-    tab.locator(".choice:has(> span:text-is('Map')) select").select_option(label="fine attention, look 1")
+    tab.locator(".labelled:has(> span:text-is('Map')) select").select_option(label="fine attention, look 1")
     places = tab.evaluate("[...document.querySelectorAll('.body .map')].map((map) => map.style.backgroundPosition)")
     assert [float(place.split("%")[0]) for place in places] == pytest.approx([100 * 4 / 12] * 2, abs=0.01)
 

@@ -3,6 +3,7 @@
 import io
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -17,6 +18,7 @@ from dgrl.attribution.attribute import attribute
 from dgrl.attribution.question import ObjectTarget
 from dgrl.edits import read_edits
 from dgrl.evaluation import metrics
+from dgrl.evaluation.survey import survey
 from dgrl.images.marking import is_marked
 from dgrl.images.reading import to_grey
 from tests.helpers.networks import draw_photo
@@ -162,7 +164,9 @@ def test_scores_equal_the_library_s(small_network: tuple[DGRL, Path], site: Site
         assert float(row.inner_text()) == pytest.approx(expected[metric], abs=2e-3), metric
 
 
-def test_a_batch_with_masks_is_measured(site: Site, visit: Visit, tmp_path: Path) -> None:
+def test_a_survey_with_masks_has_the_library_s_numbers(
+    small_network: tuple[DGRL, Path], site: Site, visit: Visit, tmp_path: Path
+) -> None:
     files = []
     for seed in (1, 2):
         pixels, mask = draw_photo(60, 80, seed=seed)
@@ -174,8 +178,22 @@ def test_a_batch_with_masks_is_measured(site: Site, visit: Visit, tmp_path: Path
     page.get_by_test_id("batch-files").set_input_files(files)
     page.wait_for_function(
         "() => { const { batch } = window.dgrl.loader.store.state; const own = batch.filter(({ file }) => file);"
-        " return own.length === 2 && own.every(({ status, mae }) => status === 'done' && mae > 0); }"
+        " return own.length === 2 && own.every(({ status }) => status === 'done'); }"
     )
+    with page.expect_download() as started:
+        page.get_by_role("button", name="JSON").click()
+    shown = {row["picture"]: row for row in json.loads(Path(started.value.path()).read_text(encoding="utf-8"))["rows"]}
+    masks = tmp_path / "masks"
+    masks.mkdir()
+    for photo, mask in zip(files[::2], files[1::2], strict=True):
+        shutil.copy(mask, masks / photo.name)
+    expected = survey({"small": small_network[0]}, files[::2], masks, parts=False)
+    for row in expected.rows:
+        ours = shown[Path(row.picture).stem]
+        keys = set(ours) & set(row.values)
+        assert {"MAE_refined", "maxF_t0", "object_share", "found_share", "on_object_conv5_t0"} <= keys
+        for key in keys:
+            assert ours[key] == pytest.approx(row.values[key], abs=2e-3), key
 
 
 def test_files_equal_those_of_the_command_line(

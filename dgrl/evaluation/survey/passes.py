@@ -153,10 +153,10 @@ def tile_keys(steps: int, levels: Sequence[str]) -> list[str]:
 
 
 def jpeg(picture: "np.ndarray", longest: int | None = None) -> str:
-    """A picture (H, W) or (H, W, 3) uint8 as a JPEG in base64, shrunk to `longest` pixels."""
+    """A picture (H, W) or (H, W, 3) uint8 as the `data:` URL of a JPEG, shrunk to `longest` pixels."""
     image = Image.fromarray(picture)
     if longest is not None:
         image.thumbnail((longest, longest), Image.Resampling.BILINEAR, reducing_gap=2.0)
     file = io.BytesIO()
     image.save(file, "jpeg", quality=80)
-    return base64.b64encode(file.getvalue()).decode("ascii")
+    return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}"

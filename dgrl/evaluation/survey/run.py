@@ -72,6 +72,20 @@ def survey(
     return Survey(plan, list(rows(models, plan, subjects(photos, masks, refuse), refuse)))
 
 
+def survey_picture(models: Mapping[str, DGRL], name: str, photo: RGB, truth: Mask | None, parts: bool) -> Survey:
+    """Measure attention and error of one picture.
+
+    Args:
+        models: see `survey`.
+        name: what the picture is called in the table.
+        photo: (H, W, 3).
+        truth: its mask (H, W) of 0 and 1, or None.
+        parts: see `survey`.
+    """
+    plan = plan_of(models, truth is not None, None, parts)
+    return Survey(plan, _finish(name, _passes(models, plan, photo, truth), plan))
+
+
 def plan_of(models: Mapping[str, DGRL], masks: bool, steps: int | None, parts: bool) -> Plan:
     """What the rows of a survey with these networks hold."""
     first = next(iter(models.values()))
@@ -124,8 +138,7 @@ def rows(
                     raise
                 refuse(error)
                 continue
-            passes = {name: run_pass(model, photo, truth, plan.steps, plan.parts) for name, model in models.items()}
-            waiting.append(pool.submit(_finish, subject, passes, plan))
+            waiting.append(pool.submit(_finish, subject.name, _passes(models, plan, photo, truth), plan))
             while len(waiting) > AHEAD:
                 yield from waiting.popleft().result()
         while waiting:
@@ -143,7 +156,11 @@ def _ahead(
     yield from waiting
 
 
-def _finish(subject: Subject, passes: Mapping[str, Pass], plan: Plan) -> list[SurveyRow]:
+def _passes(models: Mapping[str, DGRL], plan: Plan, photo: RGB, truth: Mask | None) -> dict[str, Pass]:
+    return {name: run_pass(model, photo, truth, plan.steps, plan.parts) for name, model in models.items()}
+
+
+def _finish(picture: str, passes: Mapping[str, Pass], plan: Plan) -> list[SurveyRow]:
     made = []
     first, *others = passes.values()
     photo = jpeg(first.photo, THUMBNAIL)
@@ -153,5 +170,5 @@ def _finish(subject: Subject, passes: Mapping[str, Pass], plan: Plan) -> list[Su
         if others:
             values["disagreement"] = disagreement(one, others[0] if one is first else first)
         why = reason(values, plan.steps, plan.levels)
-        made.append(SurveyRow(subject.name, name, values, why, (width, height), photo, jpeg(one.tiles)))
+        made.append(SurveyRow(picture, name, values, why, (width, height), photo, jpeg(one.tiles)))
     return made

@@ -23,7 +23,7 @@ class SurveyRow:
         values: numbers by the key of their column; None where there is none.
         why: why this picture is bad, in one sentence.
         size: width and height of the picture.
-        photo: the picture as a small JPEG in base64.
+        photo: the picture as a small JPEG, a `data:` URL.
         maps: the pass's maps likewise (see `Pass.tiles`).
     """
 

@@ -11,6 +11,7 @@ import { readParts } from "./bundle.js";
 import { cutOut } from "./cutout.js";
 import { EngineError } from "./engine.js";
 import { readPhoto } from "./pixels.js";
+import { surveyed } from "./surveyed.js";
 import { gridsOf, inputsOf } from "./worker/inputs.js";
 import { explanationWords, shareInside, spreadCells } from "./worker/words.js";
 
@@ -30,6 +31,7 @@ import { explanationWords, shareInside, spreadCells } from "./worker/words.js";
  * @property {import("../state/scene.js").Experiment[]} experiments
  * @property {Record<string, number>} download bytes by backend
  * @property {Record<string, string>} wasm compressed file by backend
+ * @property {Record<"masked" | "unmasked", import("../survey/table.js").Table>} survey tables without rows
  * @property {string} version
  */
 
@@ -346,18 +348,34 @@ export class BrowserEngine {
     };
   }
 
-  /** @type {Engine["measure"]} */
-  async measure(request, blob, { stretch, signal }) {
-    const [pass, mask] = await Promise.all([this.pass(request, { signal }), readPhoto(blob, "The mask")]);
-    const { width, height } = pass.header.photo;
-    if (mask.image.width !== width || mask.image.height !== height) {
-      const [one, other] = [`${mask.image.width}×${mask.image.height}`, `${width}×${height}`];
+  /**
+   * @param {Blob} blob
+   * @param {Pass} pass
+   */
+  async maskOf(blob, { header: { photo } }) {
+    const { image } = await readPhoto(blob, "The mask");
+    if (image.width !== photo.width || image.height !== photo.height) {
+      const [one, other] = [`${image.width}×${image.height}`, `${photo.width}×${photo.height}`];
       throw new EngineError(
         "refused",
         `The mask has ${one} pixels and the photo ${other}; they must have the same size.`,
       );
     }
-    return { scores: scoresOf(pass, mask.image, stretch), stretched: stretch, files: [] };
+    return image;
+  }
+
+  /** @type {Engine["measure"]} */
+  async measure(request, blob, { stretch, signal }) {
+    const pass = await this.pass(request, { signal });
+    return { scores: scoresOf(pass, await this.maskOf(blob, pass), stretch), stretched: stretch, files: [] };
+  }
+
+  /** @type {Engine["survey"]} */
+  async survey(request, { mask }) {
+    const [pass, photo] = await Promise.all([this.pass(request), this.pixelsOf(request.photo)]);
+    const truth = mask && (await this.maskOf(mask, pass));
+    const { masked, unmasked } = /** @type {Manifest} */ (this.manifest).survey;
+    return surveyed(truth ? masked : unmasked, pass, truth, photo.bitmap);
   }
 
   /** @type {Engine["report"]} */

@@ -37,7 +37,7 @@
  * @property {string[]} methods of `explain`; empty if there are none
  * @property {boolean} measure
  * @property {boolean} report a zip file with every number and picture
- * @property {boolean} survey
+ * @property {boolean} survey every number of `dgrl survey`; else those that the browser computes
  * @property {boolean} matting files with edges as fine as the photo's own
  */
 
@@ -88,6 +88,8 @@
  * @property {(request: Request, question: Question, options: {onProgress: (share: number) => void, signal: AbortSignal})
  *   => Promise<Explanation>} explain
  * @property {(request: Request, mask: Blob, options: {stretch: boolean, signal?: AbortSignal}) => Promise<Scores>} measure
+ * @property {(request: Request, options: {second: string | null, mask: File | null, parts: boolean}) =>
+ *   Promise<import("../survey/table.js").Table>} survey one picture's table; `second` is a checkpoint to compare with
  * @property {(request: Request, signal?: AbortSignal) => Promise<{url: string, name: string}>} report
  * @property {(request: Request, kind: "map" | "cutout", options?: {matting?: boolean, signal?: AbortSignal}) => Promise<Blob>} file PNG
  *   in the photo's size

@@ -135,6 +135,12 @@ export class KernelEngine {
     return { scores, stretched: stretch, files: [] };
   }
 
+  /** @type {Engine["survey"]} */
+  async survey(request, { mask, parts }) {
+    const buffers = mask ? [await mask.arrayBuffer()] : [];
+    return (await this.ask("survey", { request, parts }, { buffers })).table;
+  }
+
   /** @type {Engine["report"]} */
   report = async () => {
     throw new EngineError("refused", "In a notebook, `dgrl.report.write_report` writes the files.");

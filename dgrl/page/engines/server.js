@@ -38,7 +38,7 @@ export class ServerEngine {
       methods: settings.methods,
       measure: true,
       report: true,
-      survey: false,
+      survey: true,
       matting: true,
     };
     this.photos = { add: this.add.bind(this) };
@@ -156,6 +156,14 @@ export class ServerEngine {
     const told = await (await this.ask("measure", request, { mask: id, stretch }, signal)).json();
     const files = told.files.map((/** @type {any} */ file) => ({ ...file, url: this.address(file.url) }));
     return { ...told, files };
+  }
+
+  /** @type {Engine["survey"]} */
+  async survey(request, { second, mask, parts }) {
+    const sent = mask && (await this.send(mask, mask.name)).id;
+    const table = await (await this.ask("survey", request, { second, mask: sent, parts })).json();
+    table.pictures[0].name = request.photo;
+    return table;
   }
 
   /**

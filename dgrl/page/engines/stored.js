@@ -74,6 +74,8 @@ export class StoredEngine {
   explain = async () => refuse();
   /** @type {Engine["measure"]} */
   measure = async () => refuse();
+  /** @type {Engine["survey"]} */
+  survey = async () => refuse();
   /** @type {Engine["report"]} */
   report = async () => refuse();
   /** @type {Engine["file"]} */

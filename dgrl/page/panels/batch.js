@@ -1,27 +1,33 @@
-// Batch: many photos, with or without masks; worst first where there are masks. It goes on while another view is open.
+// The view "Survey": many photos, with or without masks, as a table of numbers. It goes on while another view is open.
 
-import { button, download, fill, make, write } from "../dom.js";
-import { number, percent } from "../numbers/format.js";
-import { foundIn } from "../numbers/found.js";
+import { button, make, picker, save, write } from "../dom.js";
+import { number } from "../numbers/format.js";
 import { makeZip } from "../numbers/zip.js";
 import { messageOf } from "../state/loader.js";
-import vocabulary from "../vocabulary.js";
+import { mountSurvey } from "../survey/survey.js";
+import { joined } from "../survey/table.js";
 import { addPhoto, isPicture, PICTURES } from "./photo_picker.js";
 
 /**
  * @typedef {import("../state/store.js").Store} Store
+ * @typedef {import("../state/scene.js").State} State
  * @typedef {import("../state/scene.js").BatchItem} BatchItem
  * @typedef {import("../state/loader.js").Loader} Loader
  */
 
 const EXAMPLES = 6;
+const ERROR = "MAE_refined";
 const HINT =
-  "Photos, and their masks if there are any: a mask has its photo’s name, or the name with “_mask”. Drop them here.";
+  "Drop photos here, with masks if there are any: a mask has its photo’s name, or the name with “_mask”. " +
+  "Without one, the object that is found stands for the true one.";
+const LACKING =
+  "This page computes scores and the share of attention on the object. The app and “dgrl survey” also say why a " +
+  "picture is bad, what each part does, and how two checkpoints differ.";
 /** Words in a file's name that say that it is a mask: dgrl.data.names has the same. */
 const MASK_NAME = /(_|-|\b)(mask|gt|label|groundtruth|ground_truth)s?$/i;
 
 /** @type {Omit<BatchItem, "id">} */
-const WAITING = { file: null, photo: null, mask: null, status: "waiting", share: null, error: null, mae: null };
+const WAITING = { file: null, photo: null, mask: null, status: "waiting", table: null, error: null };
 
 /**
  * @param {HTMLElement} element
@@ -41,17 +47,19 @@ class Batch {
     this.loader = loader;
     this.working = false;
     this.summary = make("p", { role: "status", "data-testid": "batch-summary" });
-    this.grid = make("div", { class: "batch-grid", "data-testid": "batch-grid" });
+    this.failures = make("p", { class: "failed", role: "status", "data-testid": "batch-failures" });
+    this.place = make("div", { "data-testid": "batch-grid" });
+    /** @type {ReturnType<typeof mountSurvey> | null} */
+    this.survey = null;
     this.zip = button("Maps and cut-outs (ZIP)", () => this.keep());
-    this.csv = button("Numbers (CSV)", () => this.saveTable());
     this.clear = button("Clear", () => store.dispatch({ type: "batch", items: [] }));
-    const input = make("input", {
-      type: "file",
-      accept: PICTURES,
-      multiple: true,
-      hidden: true,
-      "data-testid": "batch-files",
-    });
+    this.second = picker("Compare with", (value) => this.choose({ second: value || null }));
+    this.parts = make("input", { type: "checkbox", change: () => this.choose({ parts: this.parts.checked }) });
+    const what = "Measure each picture also with flat attention, memory cut and one kernel";
+    const parts = make("label", { class: "check", title: what }, this.parts, "what each part does (takes longer)");
+    parts.hidden = !store.state.capabilities.survey;
+    const input = make("input", { type: "file", accept: PICTURES, multiple: true, hidden: true });
+    input.dataset.testid = "batch-files";
     const folder = make("input", { type: "file", webkitdirectory: true, hidden: true });
     for (const one of [input, folder]) {
       one.addEventListener("change", () => {
@@ -61,19 +69,36 @@ class Batch {
     }
     const photos = button("Add photos …", () => input.click(), { class: "primary" });
     const folders = button("Add a folder …", () => folder.click());
-    const buttons = make("div", { class: "buttons" }, photos, folders, this.zip, this.csv, this.clear, input, folder);
+    const settings = [parts, this.second.element];
+    const buttons = make(
+      "div",
+      { class: "buttons" },
+      ...settings,
+      photos,
+      folders,
+      this.zip,
+      this.clear,
+      input,
+      folder,
+    );
     element.append(
-      make("header", {}, make("h2", {}, "Batch"), buttons),
-      make("p", { class: "quiet" }, HINT),
+      make("header", {}, make("h2", {}, "Survey"), buttons),
+      make("p", { class: "quiet" }, store.state.capabilities.survey ? HINT : `${HINT} ${LACKING}`),
       this.summary,
-      this.grid,
+      this.failures,
+      this.place,
     );
     store.subscribe((state, before) => {
-      const opened = state.scene.view === "batch" && before.scene.view !== "batch";
-      if (opened && !state.batch.length) this.examples();
-      if (opened || state.batch !== before.batch) this.draw();
+      const { scene, batch, surveyed } = state;
+      const opened = scene.view === "batch" && before.scene.view !== "batch";
+      if (opened && !batch.length) this.examples();
+      const { checkpoint } = scene.slots[0];
+      if (scene.view === "batch" && checkpoint !== surveyed.checkpoint)
+        this.choose({ checkpoint, second: surveyed.second === checkpoint ? null : surveyed.second });
+      if (opened || batch !== before.batch || surveyed !== before.surveyed) this.draw(state);
+      if (batch !== before.batch) this.work();
     });
-    this.draw();
+    this.draw(store.state);
   }
 
   /**
@@ -94,23 +119,32 @@ class Batch {
       unmatched.length ? `No photo matches ${unmatched.length === 1 ? "the mask" : "the masks"} ${names}.` : "",
     ].filter(Boolean);
     if (text.length) this.store.dispatch({ type: "notice", text: text.join(" "), kind: "error" });
-    await this.work();
   }
 
   /** Compute one item after the other, also while another view is open. */
   async work() {
     if (this.working) return;
     this.working = true;
+    await null; // whatever is being dispatched comes first
     const next = () => this.store.state.batch.find(({ status }) => status === "waiting");
     for (let item = next(); item; item = next()) {
       this.update(item.id, { status: "running" });
+      /** @type {Partial<BatchItem>} */
+      let changes;
       try {
-        this.update(item.id, { ...(await this.computed(item)), status: "done" });
+        changes = { ...(await this.computed(item)), status: "done" };
       } catch (error) {
-        this.update(item.id, { status: "failed", error: messageOf(error) });
+        changes = { status: "failed", error: messageOf(error) };
       }
+      // It waits again if a mask has come, or other numbers are asked for.
+      if (this.itemOf(item.id)?.status === "running") this.update(item.id, changes);
     }
     this.working = false;
+  }
+
+  /** @param {number} id */
+  itemOf(id) {
+    return this.store.state.batch.find((item) => item.id === id);
   }
 
   /**
@@ -122,21 +156,22 @@ class Batch {
     this.store.dispatch({ type: "batch", items });
   }
 
+  /** @param {Partial<State["surveyed"]>} changes */
+  choose(changes) {
+    this.store.dispatch({ type: "surveyed", changes });
+  }
+
   /** @param {string} photo */
   request(photo) {
-    return { photo, checkpoint: this.store.state.scene.slots[0].checkpoint, steps: null, edits: [] };
+    return { photo, checkpoint: this.store.state.surveyed.checkpoint, steps: null, edits: [] };
   }
 
   /** @param {BatchItem} item */
   async computed({ id, file, photo: known, mask }) {
     const photo = known ?? (file ? (await addPhoto(this.store, this.loader, file, file.name)).name : "");
     this.update(id, { photo });
-    const request = this.request(photo);
-    const pass = await this.loader.engine.pass(request, { until: "brn" });
-    const refined = /** @type {Float32Array} */ (pass.arrays[`brn.round${pass.header.propagations}`]);
-    const { share } = foundIn(refined, vocabulary.found);
-    const scores = mask && (await this.loader.engine.measure(request, mask, { stretch: false }));
-    return { photo, share, mae: scores ? (scores.scores.refined?.MAE ?? null) : null };
+    const { second, parts } = this.store.state.surveyed;
+    return { table: await this.loader.engine.survey(this.request(photo), { second, mask, parts }) };
   }
 
   async keep() {
@@ -150,28 +185,38 @@ class Batch {
       }
     }
     save(file.blob(), "dgrl.zip");
-    this.draw();
+    this.draw(this.store.state);
   }
 
-  saveTable() {
-    const quoted = (/** @type {string | null} */ text) => `"${(text ?? "").replace(/"/g, '""')}"`;
-    const lines = this.store.state.batch.map(({ photo, share, mae }) =>
-      [quoted(photo), share ?? "", mae ?? ""].join(","),
+  /** @param {State} state */
+  draw({ batch, checkpoints, scene, surveyed, capabilities }) {
+    const tables = batch.flatMap(({ table }) => table ?? []);
+    const errors = tables.flatMap(
+      ({ columns, rows }) => rows[0]?.values[columns.findIndex(({ key }) => key === ERROR)] ?? [],
     );
-    save(new Blob([["photo,object_share,MAE", ...lines, ""].join("\n")], { type: "text/csv" }), "dgrl.csv");
-  }
-
-  draw() {
-    const items = sorted(this.store.state.batch);
-    const done = items.filter(({ status }) => status === "done");
-    const errors = done.flatMap(({ mae }) => (mae === null ? [] : [mae]));
     const mean = errors.reduce((sum, one) => sum + one, 0) / errors.length;
     const scored = errors.length ? ` Mean absolute error ${number(mean, 4)}, worst first.` : "";
-    write(this.summary, items.length ? `${done.length} of ${items.length} done.${scored}` : "No photos yet.");
-    this.zip.disabled = this.csv.disabled = !done.length;
-    this.clear.disabled = !items.length;
-    const key = items.map(({ id, status, photo, share, mae, error }) => [id, status, photo, share, mae, error]);
-    fill(this.grid, key, () => items.map((item) => card(this.store, item)));
+    write(this.summary, batch.length ? `${tables.length} of ${batch.length} done.${scored}` : "No photos yet.");
+    const failed = batch.filter(({ error }) => error);
+    write(this.failures, failed.map(({ photo, file, error }) => `${photo ?? file?.name}: ${error}`).join("\n"));
+    this.failures.hidden = !failed.length;
+    this.zip.disabled = !tables.length;
+    this.clear.disabled = !batch.length;
+    const others = checkpoints.filter(({ name }) => name !== surveyed.checkpoint);
+    this.second.element.hidden = !others.length || !capabilities.survey;
+    const choices = others.map(({ name }) => ({ value: name, text: name }));
+    this.second.set([{ value: "", text: "no other checkpoint" }, ...choices], surveyed.second ?? "");
+    this.parts.checked = surveyed.parts;
+    this.place.hidden = !tables.length || scene.view !== "batch";
+    if (this.place.hidden) return;
+    if (this.survey) this.survey.update(joined(tables));
+    else this.survey = mountSurvey(this.place, joined(tables), { onOpen: (name) => this.open(name) });
+  }
+
+  /** @param {string} photo */
+  open(photo) {
+    this.store.dispatch({ type: "photo", photo });
+    this.store.dispatch({ type: "view", view: "explore" });
   }
 
   /** An empty view shows what it does, on examples. */
@@ -179,7 +224,6 @@ class Batch {
     const photos = this.store.state.photos.filter(({ example }) => example).slice(0, EXAMPLES);
     const items = photos.map(({ name }) => ({ ...WAITING, id: newItemId(), photo: name }));
     this.store.dispatch({ type: "batch", items });
-    this.work();
   }
 }
 
@@ -221,45 +265,4 @@ function withMasks(items, masks) {
     else unmatched.push(mask);
   }
   return { all, unmatched };
-}
-
-/** @param {BatchItem[]} items worst first, then in order */
-const sorted = (items) => [...items].sort((one, other) => (other.mae ?? -1) - (one.mae ?? -1));
-
-/**
- * @param {Store} store
- * @param {BatchItem} item
- */
-function card(store, { photo, file, status, share, mae, error }) {
-  const shown = store.state.photos.find(({ name }) => name === photo);
-  const words =
-    error ??
-    (status === "done"
-      ? `object ${percent(share ?? 0)}${mae === null ? "" : `, MAE ${number(mae, 4)}`}`
-      : status === "running"
-        ? "computing …"
-        : "waiting");
-  const open = () => {
-    store.dispatch({ type: "photo", photo });
-    store.dispatch({ type: "view", view: "explore" });
-  };
-  const one = make(
-    "button",
-    { type: "button", class: `card ${status}`, click: open },
-    make("strong", {}, photo ?? file?.name ?? ""),
-    make("span", {}, words),
-  );
-  one.disabled = status !== "done";
-  if (shown) one.prepend(make("img", { src: shown.thumbnail, alt: "" }));
-  return one;
-}
-
-/**
- * @param {Blob} blob
- * @param {string} name
- */
-function save(blob, name) {
-  const url = URL.createObjectURL(blob);
-  download(url, name);
-  setTimeout(() => URL.revokeObjectURL(url), 10_000);
 }

@@ -18,7 +18,7 @@ const NAMES = /** @type {Record<string, [string, string]>} */ ({
   compare: ["Compare", "Two photos or two checkpoints"],
   why: ["Why", "Which parts of the photo caused a value?"],
   measure: ["Measure", "Score the result against a ground-truth mask"],
-  batch: ["Batch", "Many photos at once"],
+  batch: ["Survey", "Many photos at once: where does attention go wrong?"],
 });
 
 /**

@@ -1,6 +1,6 @@
 // What can be kept: the cut-out, the map, everything as a zip file.
 
-import { button, closeOutside, download, make, write } from "../dom.js";
+import { button, closeOutside, download, make, save, write } from "../dom.js";
 import { sentRequest } from "../state/loader.js";
 
 /**
@@ -70,9 +70,7 @@ export function mountSave(store, loader) {
     const fineEdges = !fine.hidden && matting.checked;
     work(fineEdges ? "Solving for the edges …" : "Making the file …", async () => {
       const blob = await loader.engine.file(asked, kind, { matting: fineEdges });
-      const url = URL.createObjectURL(blob);
-      download(url, `${asked.photo}${kind === "cutout" ? "_cutout" : ""}.png`);
-      setTimeout(() => URL.revokeObjectURL(url), 10_000);
+      save(blob, `${asked.photo}${kind === "cutout" ? "_cutout" : ""}.png`);
     });
   }
 

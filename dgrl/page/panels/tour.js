@@ -1,6 +1,6 @@
 // The tour: one experiment after the other, each with a question, three answers, and its effect on the stage.
 
-import { button, fill, make, write } from "../dom.js";
+import { button, fill, make, svg, write } from "../dom.js";
 
 /**
  * @typedef {import("../state/store.js").Store} Store
@@ -182,34 +182,13 @@ function dotPlot({ unit, decimals, here, median, values, data }) {
   const written = (/** @type {number} */ value) =>
     `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(decimals)}${unit === "%" ? " %" : ""}`;
   const words = `${here === null ? "" : `● here ${written(here)}; `}median of ${values.length} pictures of ${data} ${written(median)}${unit === "%" ? "" : ` ${unit}`}`;
-  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-  svg.setAttribute("viewBox", "0 0 300 40");
-  svg.setAttribute("role", "img");
-  svg.setAttribute("aria-label", `Each dot is one picture. ${words}`);
-  svg.append(
-    line(place(0)),
-    ...places.map(({ x, height }) => circle(x, 28 - between * height, 2, "dot")),
-    ...(here === null ? [] : [circle(place(here), 28, 5, "here")]),
+  const label = `Each dot is one picture. ${words}`;
+  const plot = svg(
+    "svg",
+    { viewBox: "0 0 300 40", role: "img", "aria-label": label },
+    svg("path", { d: `M10,33H290M${place(0)},33v6` }),
+    ...places.map(({ x, height }) => svg("circle", { cx: x, cy: 28 - between * height, r: 2, class: "dot" })),
+    ...(here === null ? [] : [svg("circle", { cx: place(here), cy: 28, r: 5, class: "here" })]),
   );
-  return make("figure", { class: "dots" }, /** @type {Node} */ (svg), make("figcaption", {}, words));
-}
-
-/**
- * @param {number} x
- * @param {number} y
- * @param {number} radius
- * @param {string} name
- */
-function circle(x, y, radius, name) {
-  const one = document.createElementNS("http://www.w3.org/2000/svg", "circle");
-  for (const [key, value] of Object.entries({ cx: x, cy: y, r: radius, class: name }))
-    one.setAttribute(key, String(value));
-  return one;
-}
-
-/** @param {number} x */
-function line(x) {
-  const one = document.createElementNS("http://www.w3.org/2000/svg", "path");
-  one.setAttribute("d", `M10,33H290M${x},33v6`);
-  return one;
+  return make("figure", { class: "dots" }, plot, make("figcaption", {}, words));
 }

@@ -1,6 +1,6 @@
 // Why: which parts of the photo caused a value? The answer lies over the photo on the stage.
 
-import { button, choice, fill, make, picker, write } from "../dom.js";
+import { button, choice, fill, make, picker, svg, write } from "../dom.js";
 import { sentRequest } from "../state/loader.js";
 import { explanationKey, questionSent } from "../state/questions.js";
 import { shownSlots } from "../state/scene.js";
@@ -135,18 +135,11 @@ function curves({ deletion, insertion }) {
           `${i ? "L" : "M"}${(200 * i) / (values.length - 1)},${60 - (60 * (value - low)) / (high - low || 1)}`,
       )
       .join("");
-  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-  svg.setAttribute("viewBox", "-2 -2 204 64");
-  svg.setAttribute("role", "img");
-  svg.setAttribute("aria-label", "The value while the most important parts are removed (solid) or added (dashed)");
-  for (const [values, dash] of /** @type {[number[], string][]} */ ([
-    [deletion, ""],
-    [insertion, "4 3"],
-  ])) {
-    const line = document.createElementNS("http://www.w3.org/2000/svg", "path");
-    line.setAttribute("d", path(values));
-    line.setAttribute("stroke-dasharray", dash);
-    svg.append(line);
-  }
-  return /** @type {Node} */ (svg);
+  const label = "The value while the most important parts are removed (solid) or added (dashed)";
+  return svg(
+    "svg",
+    { viewBox: "-2 -2 204 64", role: "img", "aria-label": label },
+    svg("path", { d: path(deletion) }),
+    svg("path", { d: path(insertion), "stroke-dasharray": "4 3" }),
+  );
 }

@@ -340,6 +340,12 @@ const ARRIVALS = {
     },
   }),
   batch: (state, { items }) => ({ ...state, batch: items }),
+  /** Other numbers are asked for: all pictures are computed again. */
+  surveyed: (state, { changes }) => ({
+    ...state,
+    surveyed: { ...state.surveyed, ...changes },
+    batch: state.batch.map((item) => ({ ...item, status: "waiting", table: null, error: null })),
+  }),
   running: (state, { keys }) => (keys.join() === state.running.join() ? state : { ...state, running: keys }),
   online: (state, { online }) => (online === state.online ? state : { ...state, online }),
   loading: (state, { loading }) => ({ ...state, loading }),

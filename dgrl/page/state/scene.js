@@ -104,8 +104,7 @@
  * @property {string | null} photo its name, once it is one of the page's photos
  * @property {File | null} mask
  * @property {"waiting" | "running" | "done" | "failed"} status
- * @property {number | null} share of the photo that the object covers
- * @property {number | null} mae
+ * @property {import("../survey/table.js").Table | null} table its numbers
  * @property {string | null} error
  */
 
@@ -125,6 +124,8 @@
  *   exact pixels by the key of what was asked
  * @property {Record<string, {name: string, blob: Blob, url: string}>} masks own ground truth, by the photo's name
  * @property {BatchItem[]} batch
+ * @property {{checkpoint: string, second: string | null, parts: boolean}} surveyed what is measured of them: with which
+ *   checkpoints, and whether with what each part does
  * @property {boolean} online false while the server does not answer
  * @property {string[]} running keys of what is being computed
  * @property {{text: string, kind: "info" | "error"} | null} notice

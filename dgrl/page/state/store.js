@@ -35,6 +35,7 @@ export function emptyState() {
     answers: {},
     masks: {},
     batch: [],
+    surveyed: { checkpoint: "", second: null, parts: false },
     online: true,
     running: [],
     notice: null,

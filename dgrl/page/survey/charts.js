@@ -1,6 +1,6 @@
 // Two charts of the shown entries: a scatter of two columns, and a histogram of one.
 
-import { element, svg } from "./elements.js";
+import { make, svg } from "../dom.js";
 import { histogram, told } from "./table.js";
 
 /**
@@ -16,19 +16,19 @@ const BINS = 24;
 
 /**
  * Both charts, drawn anew for each view.
- * @param {Table} table
  * @param {HTMLElement} hover shows the picture under the mouse
  * @param {(name: string) => void} choose called with the picture of the point that was clicked
  */
-export function makeCharts(table, hover, choose) {
-  const place = element("div", { class: "charts" });
+export function makeCharts(hover, choose) {
+  const place = make("div", { class: "charts" });
   return {
     element: place,
     /**
+     * @param {Table} table
      * @param {Entry[]} shown
      * @param {View} view
      */
-    show(shown, view) {
+    show(table, shown, view) {
       const { drawing, nearest } = scatter(table, shown, view.x, view.y, view.selected);
       const at = (/** @type {MouseEvent} */ event) => {
         const box = drawing.getBoundingClientRect();
@@ -65,9 +65,9 @@ function fillHover(hover, table, view, point, event) {
   const numbers = [view.x, view.y].map((column) => `${table.columns[column]?.title} ${told(row?.values[column])}`);
   const name = table.checkpoints.length > 1 ? `${picture.name}, ${table.checkpoints[point.checkpoint]}` : picture.name;
   hover.replaceChildren(
-    element("img", { alt: "", src: `data:image/jpeg;base64,${picture.photo}` }),
-    element("strong", {}, name),
-    element("span", {}, numbers.join(", ")),
+    make("img", { alt: "", src: picture.photo }),
+    make("strong", {}, name),
+    make("span", {}, numbers.join(", ")),
   );
   hover.style.left = `${Math.max(8, event.clientX - 190)}px`;
   hover.style.top = `${Math.min(event.clientY + 14, innerHeight - 190)}px`;
@@ -144,7 +144,7 @@ export function bars(table, shown, column) {
   for (const [index, count] of bins.entries()) {
     const height = ((140 - BOTTOM - EDGE) * count) / most;
     const place = { x: LEFT + index * width + 0.5, width: width - 1, y: 140 - BOTTOM - height, height };
-    drawing.append(svg("rect", { ...place, class: "bar" }, svg("title", {}, `${count}`)));
+    drawing.append(svg("rect", { ...place, class: "bin" }, svg("title", {}, `${count}`)));
   }
   drawing.append(
     text(LEFT, 140 - 14, told(low), "start"),

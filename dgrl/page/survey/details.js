@@ -1,6 +1,7 @@
 // The chosen picture: its photo and map, why it is bad, and all of its numbers.
 
-import { element, showTile } from "./elements.js";
+import { button, make } from "../dom.js";
+import { showTile } from "./grid.js";
 import { told } from "./table.js";
 
 /**
@@ -16,19 +17,16 @@ import { told } from "./table.js";
  * @param {((picture: string) => void) | undefined} onOpen
  */
 export function detailsOf(table, view, entry, onOpen) {
-  if (!entry) return [element("p", {}, "No picture fits. Clear the search or the limits.")];
+  if (!entry) return [make("p", {}, "No picture fits. Clear the search or the limits.")];
   const { picture, rows } = entry;
   /** @type {HTMLElement[]} */
-  const children = [element("h2", {}, picture.name), picturesOf(table, view, entry)];
+  const children = [make("h2", {}, picture.name), picturesOf(table, view, entry)];
   for (const row of rows) {
+    if (!row.why) continue;
     const name = rows.length > 1 ? `${table.checkpoints[row.checkpoint]}: ` : "";
-    children.push(element("p", { class: "why-whole" }, `${name}${row.why}`));
+    children.push(make("p", { class: "why-whole" }, `${name}${row.why}`));
   }
-  if (onOpen) {
-    const button = element("button", { type: "button", class: "primary" }, "Open in Explore");
-    button.addEventListener("click", () => onOpen(picture.name));
-    children.push(button);
-  }
+  if (onOpen) children.push(button("Open in Explore", () => onOpen(picture.name), { class: "primary" }));
   return [...children, numbersOf(table, entry)];
 }
 
@@ -39,15 +37,14 @@ export function detailsOf(table, view, entry, onOpen) {
  */
 function picturesOf(table, view, { picture, rows }) {
   const [width, height] = picture.size;
-  const photo = element("img", { alt: `Photo ${picture.name}`, src: `data:image/jpeg;base64,${picture.photo}` });
+  const photo = make("img", { alt: `Photo ${picture.name}`, src: picture.photo });
   const maps = rows.map((row) => {
-    const map = element("span", { class: "map" });
-    map.style.aspectRatio = `${width} / ${height}`;
+    const map = make("span", { class: "map", style: `aspect-ratio: ${width} / ${height}` });
     const title = `${table.tiles[view.tile]?.title}, ${table.checkpoints[row.checkpoint]}`;
     showTile(map, row.maps, view.tile, table.tiles.length, title);
     return map;
   });
-  return element("div", { class: "pair" }, photo, ...maps);
+  return make("div", { class: "pair" }, photo, ...maps);
 }
 
 /**
@@ -55,13 +52,13 @@ function picturesOf(table, view, { picture, rows }) {
  * @param {Entry} entry
  */
 function numbersOf(table, { rows }) {
-  const body = element("tbody");
+  const body = make("tbody");
   for (const [index, column] of table.columns.entries()) {
-    const cells = rows.map((row) => element("td", {}, told(row.values[index])));
-    const head = element("th", { scope: "row", title: column.meaning }, column.title);
-    body.append(element("tr", { "data-key": column.key }, head, ...cells));
+    const cells = rows.map((row) => make("td", {}, told(row.values[index])));
+    const head = make("th", { scope: "row", title: column.meaning }, column.title);
+    body.append(make("tr", { "data-key": column.key }, head, ...cells));
   }
-  const names = rows.map((row) => element("th", { scope: "col" }, table.checkpoints[row.checkpoint] ?? ""));
-  const top = element("thead", {}, element("tr", {}, element("th", { scope: "col" }, "number"), ...names));
-  return element("details", {}, element("summary", {}, "All numbers"), element("table", {}, top, body));
+  const names = rows.map((row) => make("th", { scope: "col" }, table.checkpoints[row.checkpoint] ?? ""));
+  const top = make("thead", {}, make("tr", {}, make("th", { scope: "col" }, "number"), ...names));
+  return make("details", {}, make("summary", {}, "All numbers"), make("table", {}, top, body));
 }

@@ -1,6 +1,6 @@
 // The grid of pictures: only the rows in sight are in the page, so that thousands stay smooth.
 
-import { element, showTile } from "./elements.js";
+import { button, make } from "../dom.js";
 import { BOTH, told } from "./table.js";
 
 /**
@@ -12,35 +12,40 @@ import { BOTH, told } from "./table.js";
 const LINE = 64;
 const SPARE = 4;
 
-/**
- * @param {Table} table
- * @param {{change: (part: Partial<View>) => void, open: (name: string) => void}} actions
- */
-export function makeGrid(table, actions) {
-  const head = element("div", { role: "row", class: "line head", "aria-rowindex": 1 });
-  const body = element("div", { role: "rowgroup", class: "body" });
-  const grid = element("div", { role: "grid", class: "grid", "aria-label": "Pictures" });
-  grid.append(element("div", { role: "rowgroup", class: "head-group" }, head), body);
+/** @param {{change: (part: Partial<View>) => void, open: (name: string) => void}} actions */
+export function makeGrid(actions) {
+  const head = make("div", { role: "row", class: "line titles", "aria-rowindex": 1 });
+  const body = make("div", { role: "rowgroup", class: "body" });
+  const grid = make("div", { role: "grid", class: "table-grid", "aria-label": "Pictures" });
+  grid.append(make("div", { role: "rowgroup", class: "head-group" }, head), body);
   /** @type {Entry[]} */
   let shown = [];
-  /** @type {View | null} */
-  let view = null;
+  /** @type {{table: Table, view: View} | null} */
+  let now = null;
   let focused = 0;
+  /** The rows that were drawn, by entry: they stay, so that the second click of two finds what the first clicked. */
+  const lines = new Map();
 
   function draw() {
-    if (view === null) return;
-    const now = view;
+    if (now === null) return;
+    const { table, view } = now;
     const first = Math.max(0, Math.floor(grid.scrollTop / LINE) - SPARE);
     const last = Math.min(shown.length, Math.ceil((grid.scrollTop + grid.clientHeight) / LINE) + SPARE);
     const indices = [];
     for (let index = first; index < last; index++) indices.push(index);
     if (focused < shown.length && !indices.includes(focused)) indices.push(focused); // it keeps the keyboard's place
-    const held = body.contains(document.activeElement);
     body.style.height = `${shown.length * LINE}px`;
-    body.replaceChildren(
-      ...indices.map((index) => line(table, now, /** @type {Entry} */ (shown[index]), index, index === focused)),
-    );
-    if (held) focusLine();
+    const rows = indices.map((index) => {
+      const entry = /** @type {Entry} */ (shown[index]);
+      const row = lines.get(entry) ?? line(table, view, entry, index);
+      lines.set(entry, row);
+      row.setAttribute("aria-selected", String(entry.picture.name === view.selected));
+      row.tabIndex = index === focused ? 0 : -1;
+      return row;
+    });
+    for (const row of [...body.children]) if (!rows.includes(row)) row.remove();
+    for (const [place, row] of rows.entries())
+      if (body.children[place] !== row) body.insertBefore(row, body.children[place] ?? null);
   }
 
   function focusLine() {
@@ -80,22 +85,27 @@ export function makeGrid(table, actions) {
   return {
     element: grid,
     /**
+     * @param {Table} table
      * @param {Entry[]} entries
-     * @param {View} now
+     * @param {View} view
      */
-    show(entries, now) {
+    show(table, entries, view) {
+      const held = body.contains(document.activeElement);
+      const drawn = (/** @type {View | undefined} */ one) => JSON.stringify([one?.columns, one?.tile]);
+      if (entries !== shown || drawn(view) !== drawn(now?.view)) lines.clear();
       if (entries !== shown) {
         focused = Math.max(
           0,
-          entries.findIndex((entry) => entry.picture.name === now.selected),
+          entries.findIndex((entry) => entry.picture.name === view.selected),
         );
         grid.setAttribute("aria-rowcount", String(entries.length + 1));
       }
-      [shown, view] = [entries, now];
-      head.replaceChildren(...headOf(table, now, actions.change));
-      grid.style.setProperty("--columns", String(now.columns.length));
-      grid.style.setProperty("--maps", now.checkpoint === BOTH ? "2" : "1");
+      [shown, now] = [entries, { table, view }];
+      head.replaceChildren(...headOf(table, view, actions.change));
+      grid.style.setProperty("--columns", String(view.columns.length));
+      grid.style.setProperty("--maps", view.checkpoint === BOTH ? "2" : "1");
       draw();
+      if (held && !body.contains(document.activeElement)) focusLine();
     },
   };
 }
@@ -118,42 +128,55 @@ function stepOf(key, page, all) {
  * @param {View} view
  * @param {Entry} entry
  * @param {number} index
- * @param {boolean} focusable
  */
-function line(table, view, { picture, rows }, index, focusable) {
-  const made = element("div", {
+function line(table, view, { picture, rows }, index) {
+  const made = make("div", {
     role: "row",
     class: "line",
     "aria-rowindex": index + 2,
-    "aria-selected": picture.name === view.selected,
-    tabindex: focusable ? 0 : -1,
     "data-index": index,
     "data-picture": picture.name,
   });
   made.style.transform = `translateY(${index * LINE}px)`;
-  const photo = element("img", { alt: "", src: `data:image/jpeg;base64,${picture.photo}` });
+  const photo = make("img", { alt: "", src: picture.photo });
   const tile = table.tiles[view.tile];
   const maps = rows.map((row) => {
-    const map = element("span", { class: "map" });
+    const map = make("span", { class: "map" });
     showTile(map, row.maps, view.tile, table.tiles.length, `${tile?.title} of ${picture.name}`);
     return map;
   });
   const why = rows.map((row) => row.why).join("\n");
   made.append(
-    element("div", { role: "gridcell", class: "pictures" }, photo, ...maps),
-    element(
+    make("div", { role: "gridcell", class: "small-pictures" }, photo, ...maps),
+    make(
       "div",
       { role: "gridcell", class: "name" },
-      element("strong", {}, picture.name),
-      element("span", { class: "why", title: why }, rows[0]?.why ?? ""),
+      make("strong", {}, picture.name),
+      make("span", { class: "why", title: why }, rows[0]?.why ?? ""),
     ),
     ...view.columns.map((column) => {
-      const numbers = rows.map((row) => element("span", {}, told(row.values[column])));
+      const numbers = rows.map((row) => make("span", {}, told(row.values[column])));
       const key = table.columns[column]?.key ?? "";
-      return element("div", { role: "gridcell", class: "number", "data-key": key }, ...numbers);
+      return make("div", { role: "gridcell", class: "number", "data-key": key }, ...numbers);
     }),
   );
   return made;
+}
+
+/**
+ * A map of a row, as a part of its strip of small maps.
+ * @param {HTMLElement} place
+ * @param {string} maps
+ * @param {number} index
+ * @param {number} count
+ * @param {string} title
+ */
+export function showTile(place, maps, index, count, title) {
+  place.style.backgroundImage = maps ? `url("${maps}")` : "none";
+  place.style.backgroundSize = `${count * 100}% 100%`;
+  place.style.backgroundPosition = `${count > 1 ? (100 * index) / (count - 1) : 0}% 0`;
+  place.setAttribute("role", "img");
+  place.setAttribute("aria-label", title);
 }
 
 /**
@@ -168,15 +191,16 @@ function headOf(table, view, change) {
     const { title = "", meaning = "" } = table.columns[column] ?? {};
     const sorted = column === view.sort;
     const order = view.descending ? "descending" : "ascending";
-    const button = element("button", { type: "button", title: both ? `${meaning}; sorts by the difference` : meaning });
     const arrow = sorted ? (view.descending ? " ▼" : " ▲") : "";
-    button.append(title, element("span", { "aria-hidden": true }, arrow));
-    button.addEventListener("click", () => change({ sort: column, descending: sorted ? !view.descending : true }));
-    return element("div", { role: "columnheader", class: "number", "aria-sort": sorted ? order : "none" }, button);
+    const sort = button(title, () => change({ sort: column, descending: sorted ? !view.descending : true }), {
+      title: both ? `${meaning}; sorts by the difference` : meaning,
+    });
+    sort.append(make("span", { "aria-hidden": "true" }, arrow));
+    return make("div", { role: "columnheader", class: "number", "aria-sort": sorted ? order : "none" }, sort);
   });
   return [
-    element("div", { role: "columnheader", class: "pictures" }, both ? "photo, both maps" : "photo, map"),
-    element("div", { role: "columnheader", class: "name" }, "picture, and why"),
+    make("div", { role: "columnheader", class: "small-pictures" }, both ? "photo, both maps" : "photo, map"),
+    make("div", { role: "columnheader", class: "name" }, "picture, and why"),
     ...cells,
   ];
 }

@@ -1,9 +1,9 @@
 // The view "Survey": a grid of pictures, charts of their numbers, and the chosen picture. The app and `dgrl survey`'s page
 // mount the same.
 
+import { button, make, save } from "../dom.js";
 import { makeCharts } from "./charts.js";
 import { detailsOf } from "./details.js";
-import { choice, download, element } from "./elements.js";
 import { makeGrid } from "./grid.js";
 import { asCsv, asJson, BOTH, entries, firstView } from "./table.js";
 
@@ -13,45 +13,73 @@ import { asCsv, asJson, BOTH, entries, firstView } from "./table.js";
  * @typedef {import("./table.js").View} View
  */
 
+/** What a change of the view must have changed for other entries to be shown, or in another order. */
+const CHOOSING = /** @type {const} */ (["checkpoint", "sort", "descending", "search", "filter"]);
+
 /**
  * Show a survey.
  * @param {HTMLElement} host
- * @param {Table} table what `Survey.for_page` gives
+ * @param {Table} first what `Survey.for_page` gives
  * @param {{onOpen?: (picture: string) => void}} options `onOpen` opens a picture in Explore, by its name
- * @returns {{view: () => View, change: (part: Partial<View>) => void, shown: () => Entry[]}}
+ * @returns {{view: () => View, change: (part: Partial<View>) => void, shown: () => Entry[],
+ *   update: (table: Table) => void}} `update` shows another table, with more pictures
  */
-export function mountSurvey(host, table, { onOpen } = {}) {
+export function mountSurvey(host, first, { onOpen } = {}) {
+  let table = first;
   let view = firstView(table);
   /** @type {Entry[]} */
   let shown = [];
-  const grid = makeGrid(table, { change, open });
-  const count = element("p", { class: "count", role: "status" });
-  const hover = element("div", { class: "hover", hidden: true });
-  const charts = makeCharts(table, hover, (name) => {
+  const grid = makeGrid({ change, open });
+  const count = make("p", { class: "count", role: "status" });
+  const hover = make("div", { class: "hover", hidden: true });
+  const charts = makeCharts(hover, (name) => {
     change({ selected: name });
     if (onOpen) open(name);
   });
-  const details = element("section", { class: "details", "aria-label": "Chosen picture" });
-  const side = element("div", { class: "side", tabindex: 0, role: "region", "aria-label": "Charts and details" });
-  const options = table.columns.map((column, value) => ({ value, title: column.title, group: column.group }));
-  const axes = element("div", { class: "controls" });
-  axes.append(
-    choice("Up", options, view.y, (y) => change({ y })),
-    choice("Across", options, view.x, (x) => change({ x })),
+  const details = make("section", { class: "chosen-picture", "aria-label": "Chosen picture" });
+  const axes = make("div", { class: "controls" });
+  const side = make(
+    "div",
+    { class: "aside-charts", tabindex: 0, role: "region", "aria-label": "Charts and details" },
+    axes,
+    charts.element,
+    details,
   );
-  side.append(axes, charts.element, details);
-  const main = element("div", { class: "main" }, grid.element, side);
+  const top = make("div", { class: "controls" });
   host.classList.add("dgrl-survey");
-  host.replaceChildren(controls(table, view, { change, csv, json }), count, main, hover);
+  host.replaceChildren(top, count, make("div", { class: "columns" }, grid.element, side), hover);
 
   /** @param {Partial<View>} part */
   function change(part) {
     const before = view;
     view = { ...view, ...part };
-    const same = ["checkpoint", "sort", "descending", "search", "filter"];
-    const keys = /** @type {(keyof View)[]} */ (same);
-    if (shown.length === 0 || keys.some((key) => before[key] !== view[key])) shown = entries(table, view);
+    if (CHOOSING.some((key) => before[key] !== view[key])) shown = entries(table, view);
     draw();
+  }
+
+  /** @param {Table} next */
+  function update(next) {
+    const kind = (/** @type {Table} */ { columns, checkpoints }) => JSON.stringify([columns, checkpoints]);
+    const same = kind(next) === kind(table);
+    table = next;
+    if (!same) begin();
+    shown = entries(table, view);
+    draw();
+  }
+
+  /** The view at the start, and the controls of the table's columns. */
+  function begin() {
+    view = { ...firstView(table), selected: view.selected };
+    const options = table.columns.map((column, value) => ({ value, title: column.title, group: column.group }));
+    axes.replaceChildren(
+      choice("Up", options, view.y, (y) => change({ y })),
+      choice("Across", options, view.x, (x) => change({ x })),
+    );
+    top.replaceChildren(
+      ...choosers(table, view, options, change),
+      button("CSV", () => save(new Blob([asCsv(table, shown)], { type: "text/csv" }), "survey.csv")),
+      button("JSON", () => save(new Blob([asJson(table, shown)], { type: "application/json" }), "survey.json")),
+    );
   }
 
   function draw() {
@@ -59,8 +87,8 @@ export function mountSurvey(host, table, { onOpen } = {}) {
     const order = `${both ? "difference in " : ""}${table.columns[view.sort]?.title}`;
     const ends = view.descending ? "largest" : "smallest";
     count.textContent = `${shown.length} of ${table.pictures.length} pictures, ${ends} ${order} first`;
-    grid.show(shown, view);
-    charts.show(shown, view);
+    grid.show(table, shown, view);
+    charts.show(table, shown, view);
     const chosen = shown.find((one) => one.picture.name === view.selected) ?? shown[0];
     details.replaceChildren(...detailsOf(table, view, chosen, onOpen));
   }
@@ -71,33 +99,28 @@ export function mountSurvey(host, table, { onOpen } = {}) {
     else change({ selected: name });
   }
 
-  function csv() {
-    download("survey.csv", asCsv(table, shown), "text/csv");
-  }
-
-  function json() {
-    download("survey.json", asJson(table, shown), "application/json");
-  }
-
-  change({});
-  return { view: () => view, change, shown: () => shown };
+  begin();
+  update(table);
+  return { view: () => view, change, shown: () => shown, update };
 }
 
+/** @typedef {{value: number, title: string, group?: string}} Option */
+
 /**
- * The controls above the grid.
+ * The controls above the grid that choose what it shows.
  * @param {Table} table
  * @param {View} view
- * @param {{change: (part: Partial<View>) => void, csv: () => void, json: () => void}} actions
+ * @param {Option[]} options the columns
+ * @param {(part: Partial<View>) => void} change
  */
-function controls(table, view, { change, csv, json }) {
-  const options = table.columns.map((column, value) => ({ value, title: column.title, group: column.group }));
+function choosers(table, view, options, change) {
   const tiles = table.tiles.map(({ title }, value) => ({ value, title }));
   const names = table.checkpoints.map((title, value) => ({ value, title }));
-  const search = element("input", { type: "search", placeholder: "name or reason" });
+  const search = make("input", { type: "search", placeholder: "name or reason" });
   search.addEventListener("input", () => change({ search: search.value }));
-  let filter = view.filter;
+  let { filter } = view;
   const limit = (/** @type {"low" | "high"} */ end, /** @type {string} */ label) => {
-    const input = element("input", { type: "number", step: "any", "aria-label": label, placeholder: label });
+    const input = make("input", { type: "number", step: "any", "aria-label": label, placeholder: label });
     input.addEventListener("input", () => {
       filter = { ...filter, [end]: input.value === "" ? null : Number(input.value) };
       change({ filter });
@@ -109,16 +132,9 @@ function controls(table, view, { change, csv, json }) {
     change({ filter });
   });
   limited.append(limit("low", "at least"), limit("high", "at most"));
-  const button = (/** @type {string} */ title, /** @type {() => void} */ act) => {
-    const made = element("button", { type: "button" }, title);
-    made.addEventListener("click", act);
-    return made;
-  };
   const both = names.length > 1 ? [{ value: BOTH, title: "side by side" }, ...names] : [];
-  return element(
-    "div",
-    { class: "controls" },
-    element("label", { class: "choice" }, element("span", {}, "Search"), search),
+  return [
+    make("label", { class: "labelled" }, make("span", {}, "Search"), search),
     choice("Map", tiles, view.tile, (tile) => change({ tile })),
     ...(both.length ? [choice("Checkpoint", both, view.checkpoint, (checkpoint) => change({ checkpoint }))] : []),
     choice("Sort by", options, view.sort, (sort) => {
@@ -126,7 +142,23 @@ function controls(table, view, { change, csv, json }) {
       change({ sort, columns, descending: table.columns[sort]?.better !== "higher" });
     }),
     limited,
-    button("CSV", csv),
-    button("JSON", json),
-  );
+  ];
+}
+
+/**
+ * A labelled choice.
+ * @param {string} label
+ * @param {Option[]} options
+ * @param {number} chosen
+ * @param {(value: number) => void} onChoose
+ */
+function choice(label, options, chosen, onChoose) {
+  const select = make("select", { change: () => onChoose(Number(select.value)) });
+  for (const group of new Set(options.map((one) => one.group))) {
+    const members = options.filter((one) => one.group === group);
+    const inside = members.map(({ value, title }) => make("option", { value }, title));
+    select.append(...(group ? [make("optgroup", { label: group }, ...inside)] : inside));
+  }
+  select.value = String(chosen);
+  return make("label", { class: "labelled" }, make("span", {}, label), select);
 }

@@ -2,7 +2,7 @@
 
 /**
  * @typedef {{key: string, title: string, group: string, meaning: string, better: "lower" | "higher" | null}} Column
- * @typedef {{name: string, size: [number, number], photo: string}} Picture a small JPEG in base64
+ * @typedef {{name: string, size: [number, number], photo: string}} Picture its size and the URL of a small one
  * @typedef {{picture: number, checkpoint: number, values: (number | null)[], why: string, maps: string}} Row
  * @typedef {{
  *   format: string, columns: Column[], checkpoints: string[], tiles: {key: string, title: string}[], tile: number,
@@ -18,6 +18,32 @@
  */
 
 export const BOTH = -1;
+
+/**
+ * Several tables as one: of all columns of the widest. A number belongs to a column that means the same.
+ * @param {Table[]} tables
+ * @returns {Table}
+ */
+export function joined(tables) {
+  const [widest] = tables.toSorted((one, other) => other.columns.length - one.columns.length);
+  const same = (/** @type {Column} */ one, /** @type {Column} */ other) =>
+    one.key === other.key && one.meaning === other.meaning;
+  /** @type {Picture[]} */
+  const pictures = [];
+  const rows = tables.flatMap((table) => {
+    const places = /** @type {Table} */ (widest).columns.map((one) =>
+      table.columns.findIndex((other) => same(one, other)),
+    );
+    const before = pictures.length;
+    pictures.push(...table.pictures);
+    return table.rows.map((row) => ({
+      ...row,
+      picture: before + row.picture,
+      values: places.map((place) => row.values[place] ?? null),
+    }));
+  });
+  return { .../** @type {Table} */ (widest), pictures, rows };
+}
 
 /**
  * The view at the start: the worst pictures first, or those on which two checkpoints disagree most.
