@@ -18,6 +18,7 @@ from dgrl.extras import extra_of, how_to_install
 
 COMMANDS = {
     "detect": "Find the salient object of photos: a map each, and cut-outs.",
+    "watch": "Wait for pictures in a folder, and detect in each.",
     "trace": "Show how one photo's object was found: maps, numbers, report.",
     "app": "Serve the app in your browser.",
     "train": "Train RLN, or BRN on RLN's maps.",

@@ -12,6 +12,7 @@ PACKAGES = {
     "train": ("accelerate", "tensorboard"),
     "tracking": ("trackio",),
     "video": ("av",),
+    "watch": ("watchfiles",),
 }
 """For each extra of pyproject.toml, the import names of the packages that DGRL imports from it."""
 

@@ -63,6 +63,13 @@ Recursive = Annotated[
 SkipExisting = Annotated[
     bool, typer.Option("--skip-existing", help="Leave out photos whose results are there: go on where a run stopped.")
 ]
+Matting = Annotated[
+    bool, typer.Option("--matting", help="Edges as fine as the photo's own: hair, thin lines. Takes seconds more.")
+]
+Json = Annotated[
+    bool, typer.Option("--json", help="Print a line of JSON for each photo: files, box, area (share), mean saliency.")
+]
+Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Print errors only.")]
 Video = Annotated[
     bool,
     typer.Option(
@@ -96,14 +103,9 @@ def detect(
     largest: Largest = False,
     threshold: Threshold = None,
     invert: Invert = False,
-    matting: Annotated[
-        bool, typer.Option("--matting", help="Edges as fine as the photo's own: hair, thin lines. Takes seconds more.")
-    ] = False,
-    as_json: Annotated[
-        bool,
-        typer.Option("--json", help="Print a line of JSON for each photo: files, box, area (share), mean saliency."),
-    ] = False,
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print errors only.")] = False,
+    matting: Matting = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
     video: Video = False,
     weights: Weights = None,
     steps: Steps = None,

@@ -127,6 +127,12 @@ def _files(folder: Path, out: Path | None, recursive: bool) -> Iterator[Path]:
             yield path
 
 
+def is_photo(path: Path) -> bool:
+    """Whether a file of a folder is a photo: not hidden, a picture by name or content, not a result of DGRL."""
+    looks_like_one = path.suffix.lower() in IMAGE_SUFFIXES or _is_picture(path)
+    return looks_like_one and not is_hidden(path) and not is_marked(path)
+
+
 def _is_picture(path: Path) -> bool:
     """Whether a file of any other name is a picture by its first bytes."""
     try:

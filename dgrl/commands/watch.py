@@ -1,0 +1,146 @@
+"""`dgrl watch`."""
+
+import contextlib
+import io
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dgrl.commands.common import Device, Precision, Quality, Steps, Weights, load_model, one_line, refuse
+from dgrl.commands.detect import (
+    Cutout,
+    CutoutOnly,
+    Format,
+    Ground,
+    Invert,
+    Json,
+    Largest,
+    Matting,
+    Quiet,
+    Threshold,
+    Trim,
+    chosen_results,
+    is_done,
+    targets_of,
+)
+from dgrl.commands.photos import is_photo
+from dgrl.extras import require
+
+SETTLED_SECONDS = 1.0
+"""A file that has not changed for so long is complete."""
+LOOK_MILLISECONDS = 250
+"""How often waiting files are looked at."""
+
+
+def watch(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder to which pictures come.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the results.")] = Path("saliency"),
+    format: Format = None,
+    cutout: Cutout = False,
+    cutout_only: CutoutOnly = False,
+    background: Ground = None,
+    trim: Trim = None,
+    largest: Largest = False,
+    threshold: Threshold = None,
+    invert: Invert = False,
+    matting: Matting = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    weights: Weights = None,
+    steps: Steps = None,
+    quality: Quality = "normal",
+    device: Device = "auto",
+    precision: Precision = "auto",
+) -> None:
+    """Wait for pictures in a folder and write what `dgrl detect` writes, until Ctrl-C.
+
+    Pictures that are there already come first, except those whose results are there. A file is read once it has not
+    changed for a second. Folders within the folder are not watched. Needs the extra `watch`.
+
+    Example:
+
+      dgrl watch inbox/ -o out --cutout-only --trim 20
+    """
+    from dgrl.images import ImageError, read_photo
+
+    require("watch")
+    if not folder.is_dir():
+        raise typer.BadParameter(f"{folder} is not a folder", param_hint="FOLDER")
+    results = chosen_results(cutout, cutout_only, background, trim, threshold, largest, invert, matting)
+    targets_of([], out, results, format)  # refuses options that do not fit, before the network is loaded
+    said = not (as_json or quiet)
+    with contextlib.redirect_stdout(sys.stdout if said else io.StringIO()):
+        model, _ = load_model(weights, device, precision)
+    if said:
+        typer.echo(one_line(f"watching {folder}; Ctrl-C stops"))
+    known: list[Path] = []
+    with contextlib.suppress(KeyboardInterrupt):
+        for path, is_new in complete_files(folder):
+            if not is_photo(path):
+                continue
+            known = [*(other for other in known if other != path), path]
+            targets = targets_of(known, out, results, format)[path]
+            if not is_new and is_done(targets):
+                continue
+            try:
+                photo = read_photo(path)
+            except ImageError as error:
+                refuse(error)
+                continue
+            saliency = results.saliency(photo, model.detect(photo.seen, steps, quality=quality))
+            results.save(path, photo, saliency, targets)
+            if as_json:
+                typer.echo(results.summary(path, saliency, targets))
+            elif said:
+                typer.echo(one_line(f"{path} -> {targets.written()[0]}"))
+            sys.stdout.flush()
+
+
+def complete_files(folder: Path) -> Iterator[tuple[Path, bool]]:
+    """Yield the files of a folder that are there, then those that come or change, each once it is complete.
+
+    The second value says whether a file has come or changed since the start. Ends at KeyboardInterrupt.
+    """
+    from watchfiles import Change, watch
+
+    waiting: dict[Path, tuple[float, object]] = {}
+    seen: set[Path] | None = None
+
+    def note(paths: Iterable[Path]) -> None:
+        for path in paths:
+            if path.is_file():
+                waiting[path] = time.monotonic(), _state(path)
+
+    looks = watch(
+        folder,
+        watch_filter=None,
+        recursive=False,
+        debounce=LOOK_MILLISECONDS,
+        rust_timeout=LOOK_MILLISECONDS,
+        yield_on_timeout=True,
+    )
+    for changes in looks:
+        changed = {folder / Path(name).name for change, name in changes if change != Change.deleted}
+        if seen is None:  # only now, so that nothing comes unseen between the listing and the watching
+            seen = set(folder.iterdir()) - changed
+            note(sorted(seen))
+        seen -= changed
+        note(sorted(changed))
+        for path, (since, state) in list(waiting.items()):
+            if _state(path) != state:
+                note([path])
+            elif time.monotonic() - since >= SETTLED_SECONDS:
+                del waiting[path]
+                yield path, path not in seen
+
+
+def _state(path: Path) -> object:
+    """What differs once a file has been written to; None if it is gone."""
+    with contextlib.suppress(OSError):
+        about = path.stat()
+        return about.st_size, about.st_mtime_ns
+    return None
