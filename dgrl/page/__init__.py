@@ -3,4 +3,4 @@
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
-"""Holds `index.html`, `page.css` and the ES modules. README.md there says which file does what."""
+"""Folder of `index.html`, `page.css` and the ES modules. README.md in it describes the files."""

@@ -1,4 +1,4 @@
-// Making elements.
+// Helpers that make and change elements.
 
 /**
  * @template {keyof HTMLElementTagNameMap} Tag
@@ -29,7 +29,7 @@ export function make(tag, attributes = {}, ...children) {
 export const button = (text, click, attributes = {}) => make("button", { type: "button", click, ...attributes }, text);
 
 /**
- * Set text only where it differs: most of a redraw leaves most of the page as it is.
+ * Set text only if it differs, because most redraws change little.
  * @param {HTMLElement} element
  * @param {string} text
  */
@@ -52,14 +52,14 @@ export function fill(element, key, children) {
 
 let made = 0;
 
-/** An id unlike all others on the page. */
+/** Return an id that is unique on the page. */
 export function newId() {
   made += 1;
   return `dgrl-${made}-${Math.random().toString(36).slice(2, 7)}`;
 }
 
 /**
- * A choice of one: radio buttons that look like one bar. The arrow keys move in it, as browsers do it.
+ * Make a choice of one: radio buttons that look like one bar, with the browser's arrow keys.
  * @param {string} label
  * @param {{value: string, text: string, title?: string, testid?: string}[]} choices
  * @param {(value: string) => void} chosen
@@ -127,7 +127,7 @@ export function svg(tag, attributes = {}, ...children) {
  */
 export function download(href, name) {
   const link = make("a", { href, download: name });
-  link.addEventListener("click", (event) => event.stopPropagation()); // else an open menu closes
+  link.addEventListener("click", (event) => event.stopPropagation()); // so that an open menu stays open
   document.body.append(link);
   link.click();
   link.remove();
@@ -156,7 +156,7 @@ export function blank(width, height) {
 }
 
 /**
- * Close an open menu when somebody clicks elsewhere or presses Escape.
+ * Close an open menu on a click elsewhere or on Escape.
  * @param {HTMLDetailsElement} details
  */
 export function closeOutside(details) {

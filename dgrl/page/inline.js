@@ -1,5 +1,5 @@
-// Loads the page's modules from text, where there is no server to load them from: a report is one file, and a notebook
-// has none. Each module becomes an address of its own, and imports are pointed to these.
+// Loads the page's modules from text, for pages without a server: a report is one file, and a notebook has none. Each
+// module becomes a blob URL, and imports are redirected to these.
 
 const IMPORT = /\bfrom "(\.[^"]+)";/g;
 

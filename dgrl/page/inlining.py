@@ -1,4 +1,4 @@
-"""The page without a server: its modules as text, in one HTML file or in a notebook's widget."""
+"""The page without a server: its modules as text, for an HTML file or a notebook's widget."""
 
 import base64
 import json
@@ -21,19 +21,19 @@ SERVED_ONLY = (
     "engines/surveyed.js",
     "engines/worker/",
 )
-"""Modules that need a server."""
+"""Modules that only work with a server."""
 
 
 @dataclass(frozen=True)
 class StoredPass:
-    """A pass that a page holds, and the request that it answers.
+    """A stored pass of a page, and its request.
 
     Attributes:
-        bundle: what `dgrl.bundle.bundle` returned.
+        bundle: the result of `dgrl.bundle.bundle`.
         photo: the photo's name on the page.
         checkpoint: the network's name.
-        trained: T as the network was trained.
-        steps: T of the pass; None for as many as trained.
+        trained: T of the training.
+        steps: T of the pass; None for the number trained.
         edits: its edits in the form of `dgrl.edits`, for the page's titles.
     """
 
@@ -45,7 +45,7 @@ class StoredPass:
     edits: Sequence[Mapping[str, Any]] = ()
 
     def request(self) -> dict[str, Any]:
-        """Return the page's request for it."""
+        """Return the pass's request, as the page writes it."""
         return {
             "photo": self.photo,
             "checkpoint": self.checkpoint,
@@ -62,7 +62,7 @@ def all_sources() -> dict[str, str]:
 
 @cache
 def sources() -> dict[str, str]:
-    """Return the text of every module that needs no server, by its path below `dgrl/page`."""
+    """Return the text of every module that works without a server, by its path below `dgrl/page`."""
     return {name: text for name, text in all_sources().items() if not name.startswith(SERVED_ONLY)}
 
 
@@ -86,7 +86,7 @@ def style() -> str:
 
 @cache
 def notebook_module() -> str:
-    """Return one ES module as anywidget needs it: its default export has `render`."""
+    """Return one ES module for anywidget: its default export has `render`."""
     return "\n".join(
         [
             loader(),
@@ -105,14 +105,14 @@ def stored_page(
     template: str = "page",
     **words: Any,
 ) -> str:
-    """Return an HTML page with one pass, or with two beside each other. It works from a disk, offline.
+    """Return an HTML page with one pass, or two side by side. It works offline from a file.
 
     Args:
         passes: one or two.
-        title: of the page.
-        scene: where to begin, fields of `Scene` in `page/state/scene.js`.
+        title: the page's title.
+        scene: the first scene, fields of `Scene` in `page/state/scene.js`.
         template: a template of `dgrl/templates` that extends `page.html`.
-        words: what that template needs besides.
+        words: further variables of the template.
 
     Raises:
         ValueError: there are no passes, or more than two.

@@ -1,4 +1,4 @@
-// Starts the page in a browser's window: reads which engine it has, mounts it, and follows the address.
+// Starts the page in a browser's window: selects its engine, mounts it, and follows the address.
 
 import { mountPage } from "./page.js";
 import { followAddress } from "./state/history.js";
@@ -9,7 +9,7 @@ import { session } from "./state/storage.js";
 const OWN = "dgrl-own-photos";
 
 /**
- * Whether a photo of one's own is still there after a reload.
+ * Say whether a user's photo survives a reload.
  * @param {import("./engines/engine.js").Photo} photo
  */
 const isLasting = ({ example, url }) => !example && !url.startsWith("blob:");

@@ -1,4 +1,4 @@
-// What anywidget calls to show the page in a notebook's output.
+// Shows the page in a notebook's output; anywidget calls it.
 
 import { KernelEngine } from "./engines/kernel.js";
 import { StoredEngine } from "./engines/stored.js";
@@ -8,7 +8,7 @@ const QUIET = 200;
 
 /**
  * @param {{model: import("./engines/kernel.js").Model, el: HTMLElement}} place
- * @returns {Promise<() => void>} takes the page away again
+ * @returns {Promise<() => void>} removes the page
  */
 export async function render({ model, el }) {
   const root = document.createElement("div");
@@ -48,7 +48,7 @@ export async function render({ model, el }) {
 }
 
 /**
- * The part of the scene that Python reads and sets.
+ * Return the part of the scene that Python reads and sets.
  * @param {import("./state/scene.js").Scene} scene
  */
 const shared = ({ view, slots, map, step, x, y, pinned, arrangement, side, frames, kernel }) => ({

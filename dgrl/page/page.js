@@ -27,7 +27,7 @@ import { createStore } from "./state/store.js";
  * @typedef {import("./state/scene.js").State} State
  */
 
-/** Bytes after which the time that is left can be told. */
+/** Bytes after which the remaining time can be estimated. */
 const MEASURABLE = 500_000;
 const SENTENCE = "DGRL finds the object that stands out in a photo, and shows how it was found.";
 
@@ -35,7 +35,7 @@ const SENTENCE = "DGRL finds the object that stands out in a photo, and shows ho
  * Start an engine and show the page.
  * @param {HTMLElement} root
  * @param {Engine} engine
- * @param {{begin?: (store: Store) => void}} [options] `begin` restores a scene, once it is known what there is
+ * @param {{begin?: (store: Store) => void}} [options] `begin` restores a scene, once the engine's offer is known
  */
 export async function mountPage(root, engine, { begin } = {}) {
   const store = createStore();
@@ -56,7 +56,7 @@ export async function mountPage(root, engine, { begin } = {}) {
 }
 
 /**
- * What tests and tools use.
+ * Functions for tests and tools.
  * @param {Store} store
  * @param {Loader} loader
  */
@@ -151,7 +151,7 @@ function build(root, store, loader) {
 }
 
 /**
- * Ask for a pinned pixel's coefficients with all their digits.
+ * Request a pinned pixel's coefficients with all digits.
  * @param {Store} store
  * @param {Loader} loader
  */
@@ -166,7 +166,7 @@ function exactPixels(store, loader) {
 }
 
 /**
- * The sentence that says what this is, and two ways on.
+ * The introduction: one sentence about DGRL, and buttons for the first steps.
  * @param {Store} store
  * @param {{open: (slot?: 0 | 1) => void, capture: HTMLInputElement}} picker
  */
@@ -201,7 +201,7 @@ function loadingWords({ loaded, total, seconds }) {
   return `Loading the network: ${megabytes(loaded)} of ${megabytes(total)} MB${rest}`;
 }
 
-/** What the page has to say, and whether its server is there. @param {Store} store */
+/** The notice: messages of the page, and whether its server answers. @param {Store} store */
 function makeNotice(store) {
   const text = make("span", {});
   const close = button("×", () => store.dispatch({ type: "notice", text: "" }), { "aria-label": "Close this message" });

@@ -1,4 +1,4 @@
-// The page in a report: one file, with its passes in it.
+// The page of a report: one file that contains its passes.
 
 import { bytesOf, StoredEngine } from "./engines/stored.js";
 import { mountPage } from "./page.js";

@@ -17,7 +17,7 @@ from dgrl.trace import FOUND, SMALLEST_OBJECT
 
 FILE = FOLDER / "vocabulary.js"
 WORDS = {"conv3": "fine", "conv4": "medium", "conv5": "coarse"}
-"""What the page calls the levels."""
+"""The page's names for the levels."""
 GLOSSARY = "https://github.com/dgrl/dgrl/blob/main/docs/glossary.md"
 """Address of the glossary, in the repository that the package metadata names."""
 MAPS = {
@@ -34,7 +34,7 @@ MAPS = {
 COLOURS = {"weights": figures.WEIGHTS, "saliency": figures.SALIENCY, "signed": figures.SIGNED}
 """Matplotlib's colour map for attention maps, saliency maps and differences."""
 TARGETS = {"pixel": "this pixel", "object": "the object", "cell": "one attention cell"}
-"""What an explanation can be of."""
+"""Values that can be explained."""
 METHODS = {
     "occlusion": (
         "Occlusion",
@@ -46,11 +46,11 @@ METHODS = {
     ),
     "grad_cam": ("Grad-CAM", "Weighs one block's features by their gradients. The fastest, and the coarsest."),
 }
-"""How it can be computed, and what that means."""
+"""Methods of explanation: name, and one sentence about it."""
 
 
 def vocabulary() -> dict[str, Any]:
-    """Return everything that the page shares with Python, as JSON can hold it."""
+    """Return everything that the page shares with Python, as JSON values."""
     return {
         "levels": [{"name": level, "word": WORDS[level]} for level in LEVELS],
         "blocks": list(BLOCKS),

@@ -1,5 +1,5 @@
-// The network in this browser alone: nothing is sent anywhere. A worker runs it; examples have stored passes, so that the
-// page shows something while the network is still loading.
+// The network in this browser: nothing is sent. A worker runs it. Examples have stored passes, so that the page can
+// show something while the network is loading.
 
 import { foundIn } from "../numbers/found.js";
 import { finalMap, makePass } from "../numbers/pass.js";
@@ -23,7 +23,7 @@ import { explanationWords, shareInside, spreadCells } from "./worker/words.js";
  */
 
 /**
- * @typedef {Object} Manifest What web/build.py writes.
+ * @typedef {Object} Manifest Written by web/build.py.
  * @property {string} name of the checkpoint
  * @property {any} config
  * @property {Record<string, any>} graphs
@@ -38,9 +38,9 @@ import { explanationWords, shareInside, spreadCells } from "./worker/words.js";
 /** @typedef {(loaded: number, total: number, seconds?: number) => void} OnProgress */
 
 const LEVELS = vocabulary.levels.map(({ name }) => name);
-/** Passes that the engine keeps; one has some 30 MB. */
+/** Passes that the engine caches; each has some 30 MB. */
 const KEPT = 3;
-const NOT_HERE = "This needs the app or the library: the page in the browser alone cannot compute it.";
+const NOT_HERE = "The page without a server cannot compute this; the app and the library can.";
 
 /** @implements {Engine} */
 export class BrowserEngine {
@@ -52,7 +52,7 @@ export class BrowserEngine {
     const works = { passes: true, upload: true, measure: true };
     this.capabilities = { ...works, methods: ["occlusion"], report: false, survey: false, matting: false };
     this.photos = { add: (/** @type {Blob} */ blob, /** @type {string} */ name) => this.addPhoto(blob, name) };
-    /** Photos by name: a promise of their pixels. @type {Map<string, Promise<Pixels>>} */
+    /** Promises of photos' pixels, by name. @type {Map<string, Promise<Pixels>>} */
     this.pixels = new Map();
     /** @type {Map<string, string>} URLs of stored passes by the photo's name */
     this.stored = new Map();
@@ -63,11 +63,11 @@ export class BrowserEngine {
     this.starting = null;
     /** @type {OnProgress} */
     this.onProgress = () => {};
-    /** Photos that the worker has. @type {string[]} */
+    /** Keys of the photos that the worker has. @type {string[]} */
     this.sentPhotos = [];
-    /** The last passes by their requests. @type {Map<string, Pass>} */
+    /** Recent passes, by request. @type {Map<string, Pass>} */
     this.recent = new Map();
-    /** Whether the network has been loaded. */
+    /** Whether the network is loaded. */
     this.running = false;
   }
 
@@ -100,13 +100,13 @@ export class BrowserEngine {
     return new URL(name, this.base).href;
   }
 
-  /** The worker, once it has the network. The first who asks starts it. */
+  /** Return the worker with the network. The first call starts it. */
   network() {
     this.starting ??= this.launch();
     return this.starting;
   }
 
-  /** Start the worker: WebGPU where there is an adapter, else WebAssembly. `?engine=wasm` asks for the latter. */
+  /** Start the worker: with WebGPU if there is an adapter, otherwise (or with `?engine=wasm`) with WebAssembly. */
   async launch() {
     const wasm = new URLSearchParams(location.search).get("engine") === "wasm";
     const gpu = /** @type {any} */ (navigator).gpu;
@@ -114,11 +114,11 @@ export class BrowserEngine {
     try {
       if (!adapter) return await this.launchOn("wasm");
       return await this.launchOn("webgpu").catch((error) => {
-        console.warn(`WebGPU failed (${error}); WebAssembly takes over.`);
+        console.warn(`WebGPU failed (${error}); using WebAssembly instead.`);
         return this.launchOn("wasm");
       });
     } catch (error) {
-      this.starting = null; // the next request tries again
+      this.starting = null; // so that the next request tries again
       throw error;
     }
   }
@@ -152,7 +152,7 @@ export class BrowserEngine {
     });
   }
 
-  /** @param {any} message of the worker */
+  /** @param {any} message from the worker */
   hear(message) {
     const waiting = this.waiting.get(message.id);
     if (!waiting) return;
@@ -174,7 +174,7 @@ export class BrowserEngine {
     const known = this.pixels.get(name);
     if (known) return known;
     const url = this.files?.get(name);
-    if (!url) throw new EngineError("photo-gone", `The photo “${name}” is not here any more.`);
+    if (!url) throw new EngineError("photo-gone", `The page does not have the photo “${name}” any more.`);
     const read = fetch(url).then(async (response) => readPhoto(await response.blob(), name));
     this.pixels.set(name, read);
     read.catch(() => this.pixels.delete(name));
@@ -231,7 +231,7 @@ export class BrowserEngine {
   }
 
   /**
-   * Keep a pass for what is asked of it next: files, scores, explanations.
+   * Cache a pass for the requests that may follow: files, scores, explanations.
    * @param {string} key
    * @param {Pass} pass
    */
@@ -242,7 +242,7 @@ export class BrowserEngine {
   }
 
   /**
-   * The stored pass of an example, which stands in for the computed one while the network is loading.
+   * Return an example's stored pass, which is shown while the network is loading.
    * @param {Request} request
    * @param {Pixels} photo
    * @param {AbortSignal} [signal]
@@ -266,7 +266,7 @@ export class BrowserEngine {
   }
 
   /**
-   * Give the worker a photo that it does not have.
+   * Send the worker a photo, unless it has it.
    * @param {Worker} worker
    * @param {Pixels} photo
    */
@@ -300,7 +300,7 @@ export class BrowserEngine {
   }
 
   async pixel() {
-    return null; // a pass in the browser has all digits
+    return null; // passes computed in the browser are not rounded
   }
 
   /** @type {Engine["explain"]} */

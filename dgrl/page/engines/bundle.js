@@ -1,4 +1,4 @@
-// Reads a bundle: the bytes of a pass, or of parts of it, as dgrl/bundle.py writes them. docs/bundle.md is the format.
+// Reads a bundle: the bytes of a pass, or of some of its parts, as dgrl/bundle.py writes them (format: docs/bundle.md).
 
 /** @typedef {import("../numbers/pass.js").ArrayEntry} ArrayEntry */
 /** @typedef {import("../numbers/pass.js").Arrays} Arrays */
@@ -7,7 +7,7 @@
 
 const MAGIC = "DGRLBND2";
 const FORMAT = "dgrl-bundle-2";
-/** Bytes of a plane that were deflated at once. */
+/** Bytes of a plane that are compressed together. */
 const PIECE = 2 ** 20;
 
 /**
@@ -62,7 +62,7 @@ export async function numbersOf(entry, data) {
 }
 
 /**
- * Whole multiples of a unit from the codes of their differences along the rows, then along the columns.
+ * Return whole multiples of a unit from the codes of their differences along the rows, then along the columns.
  * @param {ArrayEntry} entry
  * @param {Uint32Array} codes
  */
@@ -81,7 +81,7 @@ function undoSteps({ shape: [, height, width], unit = 1 }, codes) {
 }
 
 /**
- * The four planes of bytes of an array's words, lowest bytes first.
+ * Return the four byte planes of an array's words, lowest byte first.
  * @param {ArrayEntry} entry
  * @param {Uint8Array<ArrayBuffer>} data
  * @returns {Promise<Uint8Array[]>}
@@ -104,7 +104,7 @@ async function inflated({ shape, parts = [] }, data) {
 }
 
 /**
- * Four planes of bytes as little-endian words.
+ * Join four byte planes to little-endian words.
  * @param {Uint8Array[]} planes
  * @returns {Uint32Array<ArrayBuffer>}
  */

@@ -3,7 +3,7 @@
 import { foreground } from "../numbers/foreground.js";
 import { crc32 } from "../numbers/zip.js";
 
-/** Marks our files, so that they are never taken for photos: dgrl.images.marking writes and reads the same. */
+/** Marks files of DGRL, so that they are not used as photos. dgrl.images.marking writes and reads the same mark. */
 const KEYWORD = "Software";
 const VALUE = "DGRL saliency";
 
@@ -36,7 +36,7 @@ function greyPicture(greys, width, height) {
 }
 
 /**
- * The object on transparency (dgrl.images.cut_out). A transparent photo keeps its colours, and stays as transparent.
+ * Return the object on transparency (dgrl.images.cut_out). A transparent photo keeps its colours and transparency.
  * @param {import("./pixels.js").Photo} photo
  * @param {Uint8ClampedArray} greys
  */
@@ -55,7 +55,7 @@ function cutPicture({ image, transparent }, greys) {
 }
 
 /**
- * The PNG with a text chunk behind its header.
+ * Return the PNG with a text chunk after its header.
  * @param {Blob} blob
  */
 async function marked(blob) {

@@ -1,5 +1,5 @@
-// What the page asks of whatever computes for it. There are four engines: server.js (the app), browser.js (the static
-// page), kernel.js (a notebook with a running kernel) and stored.js (a pass that is already there).
+// The interface of engines, which compute for the page. There are four: server.js (the app), browser.js (the static
+// page), kernel.js (a notebook with a running kernel) and stored.js (stored passes).
 
 /**
  * @typedef {import("../numbers/pass.js").Pass} Pass
@@ -10,9 +10,9 @@
 /**
  * @typedef {Object} Photo
  * @property {string} name unique on the page; scenes and links refer to the photo by it
- * @property {boolean} example whether it ships with DGRL, so that a link can carry it
+ * @property {boolean} example whether it ships with DGRL, so that links can name it
  * @property {string} thumbnail URL
- * @property {string} url of the photo itself, for showing it before its first pass has arrived
+ * @property {string} url of the photo, to show it before its first pass has arrived
  * @property {string | null} mask URL of its ground truth
  */
 
@@ -52,11 +52,11 @@
  */
 
 /**
- * @typedef {Object} Faithfulness How far the explanation is true (see dgrl.attribution.faithfulness).
+ * @typedef {Object} Faithfulness How well the explanation agrees with the network (see dgrl.attribution.faithfulness).
  * @property {string} words
  * @property {number} deletion area under the curve
  * @property {number} insertion
- * @property {number} random the same with the parts in random order
+ * @property {number} random the same area with the parts in random order
  * @property {number} sensitivity correlation with the explanation of a randomised network; near 0 is good
  * @property {{deletion: number[], insertion: number[]}} curves
  */
@@ -70,7 +70,7 @@
 
 /**
  * @typedef {Object} PassOptions
- * @property {"rln" | "brn" | "kernels"} [until] how much is needed; everything by default
+ * @property {"rln" | "brn" | "kernels"} [until] the last part that is needed; everything by default
  * @property {(pass: Pass, part: "rln" | "brn" | "kernels") => void} [onPart] called with the pass so far
  * @property {AbortSignal} [signal]
  */
@@ -80,11 +80,11 @@
  * @property {"server" | "browser" | "kernel" | "stored"} kind
  * @property {Capabilities} capabilities known once `start` has resolved
  * @property {(onProgress?: (loaded: number, total: number, seconds?: number) => void) => Promise<Start>} start
- *   `onProgress` is told bytes, and the seconds that are left, where the engine has to load
+ *   `onProgress` receives the loaded bytes, and the seconds left if they can be estimated
  * @property {{add(blob: Blob, name: string, signal?: AbortSignal): Promise<Photo>}} photos
  * @property {(request: Request, options?: PassOptions) => Promise<Pass>} pass
  * @property {(request: Request, x: number, y: number, signal?: AbortSignal) => Promise<number[] | null>} pixel the n²
- *   coefficients with all their digits, or null where the pass has them already
+ *   coefficients with all digits, or null if the pass has them already
  * @property {(request: Request, question: Question, options: {onProgress: (share: number) => void, signal: AbortSignal})
  *   => Promise<Explanation>} explain
  * @property {(request: Request, mask: Blob, options: {stretch: boolean, signal?: AbortSignal}) => Promise<Scores>} measure
@@ -97,11 +97,11 @@
 
 /** @typedef {"offline" | "photo-gone" | "refused" | "aborted"} ErrorKind */
 
-/** An answer that says in a sentence why something could not be done. */
+/** An error with a sentence for the user. */
 export class EngineError extends Error {
   /**
-   * @param {ErrorKind} kind "offline": nothing answers, try again later; "photo-gone": the server no longer has the
-   *   photo; "refused": the request cannot be met, the message says why
+   * @param {ErrorKind} kind "offline": no server answers, try again later; "photo-gone": the server no longer has the
+   *   photo; "refused": the request is not possible, and the message says why
    * @param {string} message
    */
   constructor(kind, message) {
@@ -111,7 +111,7 @@ export class EngineError extends Error {
 }
 
 /**
- * Whether an error only says that somebody stopped waiting.
+ * Say whether an error only means that the caller has cancelled.
  * @param {unknown} error
  */
 export const isAbort = (error) => error instanceof DOMException && error.name === "AbortError";

@@ -1,4 +1,4 @@
-// A notebook's kernel: asks Python by anywidget's messages. dgrl/widgets.py answers.
+// The engine of notebooks: sends anywidget's messages to the kernel, where dgrl/widgets.py answers.
 
 import { readParts } from "./bundle.js";
 import { EngineError } from "./engine.js";
@@ -9,7 +9,7 @@ import { EngineError } from "./engine.js";
  */
 
 /**
- * @typedef {Object} Model What anywidget gives of the Python object.
+ * @typedef {Object} Model anywidget's proxy of the Python object.
  * @property {(name: string) => any} get
  * @property {(name: string, value: unknown) => void} set
  * @property {() => void} save_changes
@@ -91,7 +91,7 @@ export class KernelEngine {
   async pass(request, { until = "kernels", onPart, signal } = {}) {
     /** @type {Pass | null} */
     let pass = null;
-    /** Parts are decoded one after the other, in the order in which they came. @type {Promise<void>} */
+    /** Parts are decoded one after the other, in the order of arrival. @type {Promise<void>} */
     let reading = Promise.resolve();
     const read = async (/** @type {any} */ { part }, /** @type {ArrayBuffer} */ buffer) => {
       const { header, photo, arrays } = await readParts(buffer);
@@ -143,7 +143,7 @@ export class KernelEngine {
 
   /** @type {Engine["report"]} */
   report = async () => {
-    throw new EngineError("refused", "In a notebook, `dgrl.report.write_report` writes the files.");
+    throw new EngineError("refused", "In a notebook, call `dgrl.report.write_report` to write the files.");
   };
 
   /** @type {Engine["file"]} */

@@ -1,16 +1,16 @@
-// Any image file that this browser reads, as pixels that nothing has resized, upright and opaque.
+// Reads any image that the browser supports as pixels: in its own size, upright and opaque.
 
 /**
  * @typedef {Object} Photo
  * @property {string} key
  * @property {string} name
  * @property {ImageData} image in its own size, opaque
- * @property {ImageBitmap} bitmap the same, for drawing
- * @property {ImageData | null} transparent the photo before it was laid on a ground; null if it was opaque
+ * @property {ImageBitmap} bitmap the same image, for drawing
+ * @property {ImageData | null} transparent the photo with its transparency; null if it is opaque
  */
 
 const MOST_PIXELS = 50e6;
-/** White, then black, then grey: the first on which a transparent picture stands out (dgrl.images.transparency). */
+/** White, black, grey: the first one on which a transparent picture is visible (dgrl.images.transparency). */
 const GROUNDS = [255, 0, 128];
 const STANDS_OUT = 64;
 const NEARLY = 0.9;
@@ -18,7 +18,7 @@ const SAMPLE = 300;
 let made = 0;
 
 /**
- * Any picture that this browser can read, upright, in sRGB.
+ * Read a picture, upright, in sRGB.
  * @param {Blob} blob
  * @param {string} name
  * @returns {Promise<Photo>}
@@ -65,7 +65,7 @@ function isOpaque({ data }) {
 }
 
 /**
- * A transparent picture laid on the ground on which it is seen.
+ * Lay a transparent picture on the background on which it is most visible.
  * @param {ImageData} image is changed
  */
 function layOnGround({ data, width, height }) {

@@ -1,4 +1,4 @@
-// The engine of the app: asks the server that the page came from (dgrl/app/routes.py answers).
+// The app's engine: sends requests to the server of the page (dgrl/app/routes.py answers).
 
 import { session } from "../state/storage.js";
 import { readParts } from "./bundle.js";
@@ -14,8 +14,8 @@ import { chunks, frames, LOST, lines, orLost } from "./streams.js";
  */
 
 /**
- * @typedef {Object} Settings What the server writes into the page.
- * @property {string} root address that the server's other addresses begin with; empty for the page's own folder
+ * @typedef {Object} Settings Written into the page by the server.
+ * @property {string} root prefix of the server's other addresses; empty for the page's own folder
  * @property {{id: string, name: string, url: string, thumbnail: string, mask: string | null}[]} photos
  * @property {import("./engine.js").Checkpoint[]} checkpoints
  * @property {import("../state/scene.js").Experiment[]} experiments
@@ -46,9 +46,9 @@ export class ServerEngine {
     this.references = new Map(settings.photos.map(({ name, id }) => [name, id]));
     for (const [name, id] of session.read(UPLOADS, /** @type {[string, string][]} */ ([])))
       this.references.set(name, id);
-    /** @type {Map<string, Blob>} what to send again if the server loses it, by name */
+    /** @type {Map<string, Blob>} photos to send again if the server loses them, by name */
     this.blobs = new Map();
-    // A duplicated tab has a copy of the storage: two tabs of one session share its bounds, and nothing else.
+    // A duplicated tab copies the storage: the two tabs share one session and its limits.
     this.session = session.read(SESSION, "") || crypto.randomUUID?.() || `page-${Math.random().toString(36).slice(2)}`;
     session.write(SESSION, this.session);
     window.addEventListener("pagehide", () =>
@@ -187,7 +187,7 @@ export class ServerEngine {
   }
 
   /**
-   * Ask about a pass. A photo that the server has lost is sent again, once.
+   * Send a request for a pass. If the server has lost a photo, send the photo again, once, and repeat the request.
    * @param {string} path
    * @param {Request} request
    * @param {Record<string, unknown>} more
@@ -206,7 +206,7 @@ export class ServerEngine {
   }
 
   /**
-   * A request as the server reads it: with references in place of photos' names.
+   * Return a request as the server reads it: with references in place of photo names.
    * @param {Request} request
    */
   sent(request) {
@@ -236,7 +236,7 @@ export class ServerEngine {
     const answer = await orLost(fetch(this.address(path), { method: "POST", headers, body, signal: signal ?? null }));
     if (answer.ok) return answer;
     const told = await answer.json().catch(() => null);
-    if (!told?.error) throw new EngineError("offline", LOST); // a proxy answers for a server that is not there
+    if (!told?.error) throw new EngineError("offline", LOST); // a proxy answers because the server is down
     throw new EngineError(told.kind === "photo-gone" ? "photo-gone" : "refused", told.error);
   }
 
@@ -247,7 +247,7 @@ export class ServerEngine {
 }
 
 /**
- * A pass with another part.
+ * Add a part to a pass.
  * @param {Pass} pass
  * @param {import("../numbers/pass.js").Header} header of the newer part
  * @param {import("../numbers/pass.js").Arrays} arrays

@@ -1,5 +1,5 @@
-// Hugging Face Spaces: the page around the app tells who is signed in, for whom ZeroGPU counts seconds. The messages are
-// those of Gradio's own client (@gradio/client, version 2).
+// Hugging Face Spaces: the surrounding page says which user is signed in, so that ZeroGPU counts the user's seconds.
+// The messages are those of Gradio's client (@gradio/client, version 2).
 
 const SUPPORTED = "supports-zerogpu-headers";
 const ASKED = "zerogpu-headers";
@@ -16,7 +16,7 @@ if (framed) {
 }
 
 /**
- * Headers that a request to a Space should have; none elsewhere.
+ * Return the headers of requests to a Space; outside of Spaces there are none.
  * @returns {Promise<Record<string, string>>}
  */
 export function spaceHeaders() {

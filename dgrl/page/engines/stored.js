@@ -1,4 +1,4 @@
-// Passes that are already there: in a report, or in a saved notebook. Nothing can be computed.
+// The engine of reports and saved notebooks: it has stored passes and cannot compute others.
 
 import { readBundle } from "./bundle.js";
 import { EngineError } from "./engine.js";
@@ -15,7 +15,7 @@ import { EngineError } from "./engine.js";
  */
 
 /**
- * Decode base64, as HTML holds bytes.
+ * Decode base64 text from HTML.
  * @param {string} text
  */
 export const bytesOf = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0)).buffer;
@@ -84,5 +84,5 @@ export class StoredEngine {
 
 /** @returns {never} */
 function refuse() {
-  throw new EngineError("refused", "This page holds stored passes only; the app and the library can compute others.");
+  throw new EngineError("refused", "This page only has stored passes. The app and the library can compute others.");
 }

@@ -1,11 +1,11 @@
-// Reads what the server sends while it computes: frames of bytes, and lines of JSON.
+// Reads what the server sends during a computation: frames of bytes, and lines of JSON.
 
 import { EngineError } from "./engine.js";
 
 export const LOST = "The server does not answer.";
 
 /**
- * What a promise of the network gives; it fails as "offline", unless it was aborted.
+ * Return the result of a network request; a failure becomes an "offline" error, unless the request was aborted.
  * @template T
  * @param {Promise<T>} promise
  * @returns {Promise<T>}
@@ -20,7 +20,7 @@ export async function orLost(promise) {
 }
 
 /**
- * The bytes of an answer as they come.
+ * Yield the bytes of a response as they arrive.
  * @param {Response} answer
  */
 export async function* chunks(answer) {
@@ -32,12 +32,12 @@ export async function* chunks(answer) {
       yield value;
     }
   } finally {
-    reader.cancel().catch(() => {}); // the server stops what nobody reads
+    reader.cancel().catch(() => {}); // so that the server stops computing
   }
 }
 
 /**
- * Frames of a pass: two numbers, the lengths of what follows, JSON, and a bundle.
+ * Yield the frames of a pass: the lengths of both parts, JSON, and a bundle.
  * @param {AsyncIterable<Uint8Array>} source
  */
 export async function* frames(source) {
@@ -81,7 +81,7 @@ function joined(pieces, size) {
 }
 
 /**
- * Lines of JSON.
+ * Yield lines of JSON.
  * @param {AsyncIterable<Uint8Array>} source
  */
 export async function* lines(source) {

@@ -1,16 +1,16 @@
-// Where kernels take their values from, as arrows: dgrl.trace.Trace.kernel_field does the same for every pixel.
+// Arrows that show where kernels take their values from, like dgrl.trace.Trace.kernel_field.
 
 import { outlineOf } from "./found.js";
 
 /** @typedef {import("./pass.js").Pass} Pass */
 
-/** Arrows along a whole contour, and along the part of it that is zoomed to. */
+/** Number of arrows along the whole contour, or along its zoomed part. */
 const COUNT = 40;
-/** An arrow is this many times as long as the distance between a pixel and its kernel's centre of mass. */
+/** Length of an arrow, as a multiple of the distance from a pixel to its kernel's centre of mass. */
 const LENGTH = 40;
 
 /**
- * The centre of mass of a pixel's kernel, in pixels from the pixel: coefficients count by their size.
+ * Return the centre of mass of a pixel's kernel, in pixels from the pixel. Coefficients count by their absolute value.
  * @param {Pass} pass
  * @param {number} column of BRN's grid
  * @param {number} row
@@ -31,7 +31,7 @@ export function kernelShift({ header, arrays }, column, row) {
 }
 
 /**
- * Arrows along the found object's contour, in shares of the photo.
+ * Return arrows along the found object's contour, in shares of the photo.
  * @param {Pass} pass
  * @param {{x: number, y: number, width: number, height: number} | null} zoom
  */
@@ -45,7 +45,7 @@ export function arrowsAlong(pass, zoom) {
     .flat()
     .filter(([x = 0, y = 0]) => x >= part.x && x <= part.x + part.width && y >= part.y && y <= part.y + part.height);
   const every = Math.max(1, Math.floor(points.length / COUNT));
-  const scale = LENGTH * Math.max(part.width, part.height, 0.2); // as long on the screen, zoomed or not
+  const scale = LENGTH * Math.max(part.width, part.height, 0.2); // so that zooming keeps their length on the screen
   return points
     .filter((_, i) => i % every === 0)
     .map(([x = 0, y = 0]) => {

@@ -1,4 +1,5 @@
-// How attention is distributed (dgrl.experiments.passes.share_inside, dgrl.experiments.effects.half_of).
+// How attention is distributed, as in dgrl.experiments.passes.share_inside and
+// dgrl.experiments.effects.half_mass_share.
 
 /**
  * The share of an attention map's mass that lies on an object. A cell counts with the share of its area that is object.
@@ -37,7 +38,7 @@ const cellArea = (cell, cells, pixels) => [
 ];
 
 /**
- * The smallest share of a map's cells that holds half of its mass: small where attention is narrow.
+ * Return the smallest share of a map's cells that holds half of its mass. It is small if attention is narrow.
  * @param {Float32Array} weights
  */
 export function halfOf(weights) {

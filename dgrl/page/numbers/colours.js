@@ -1,11 +1,11 @@
-// Colours of maps as numbers. stage/ draws with them.
+// The colours of maps as numbers. stage/ draws with them.
 
 import { spread } from "./layers.js";
 
 /** @typedef {import("./layers.js").Layer} Layer */
 /** @typedef {[number, number, number]} RGB */
 
-/** Longer side of a map whose values are interpolated between cells. */
+/** Longer side of a map with interpolated values, in pixels. */
 const FINEST_SPREAD = 320;
 
 /**
@@ -18,7 +18,7 @@ export function palette(digits) {
 }
 
 /**
- * Which of 256 colours a value has. Values outside the scale have the colours of its ends.
+ * Return which of 256 colours a value has. Values outside the scale get the colour of the nearest end.
  * @param {number} value
  * @param {number} low
  * @param {number} high
@@ -45,7 +45,7 @@ export function colourOf(colours, value, low, high) {
 export const css = ([red, green, blue]) => `rgb(${red} ${green} ${blue})`;
 
 /**
- * Black or white, whichever has more contrast (WCAG) on a colour.
+ * Return black or white: the one with more contrast (WCAG) on a colour.
  * @param {RGB} colour
  */
 export function inkOn(colour) {
@@ -56,10 +56,10 @@ export function inkOn(colour) {
 }
 
 /**
- * A map in colours: one pixel for each cell, or finer where values are interpolated between cells.
+ * Return a map in colours: one pixel per cell, or more if values are interpolated.
  * @param {Layer} layer
  * @param {Uint8Array} colours
- * @param {{width: number, height: number}} photo whose proportions an interpolated map gets
+ * @param {{width: number, height: number}} photo an interpolated map gets its proportions
  * @returns {{data: Uint8ClampedArray<ArrayBuffer>, width: number, height: number}} RGBA, for `ImageData`
  */
 export function pixelsOf(layer, colours, photo) {

@@ -1,4 +1,4 @@
-// How a changed pass differs from the original one, in numbers (dgrl.evaluation.comparison).
+// How a changed pass differs from the original one, in numbers, as in dgrl.evaluation.comparison.
 
 import { foundIn } from "./found.js";
 import { toSize } from "./sizing.js";
@@ -6,7 +6,7 @@ import { toSize } from "./sizing.js";
 /** @typedef {import("./pass.js").Pass} Pass */
 
 /**
- * @typedef {Object} Reading Mean saliency inside the found object and outside of it.
+ * @typedef {Object} Reading Mean saliency inside and outside the found object.
  * @property {number | null} inside null if nothing was found
  * @property {number | null} outside null if the object covers the whole photo
  */
@@ -18,7 +18,7 @@ import { toSize } from "./sizing.js";
  * @property {number} mean_absolute_difference
  */
 
-/** Maps are compared in the photo's size, up to this length. */
+/** Longest side at which maps are compared. */
 export const LONGEST = 1280;
 
 /**

@@ -1,9 +1,9 @@
-// The colours of an object where the old background shines through at its edge, as dgrl.images.foreground computes them:
+// The colours of an object without the old background at its edge, computed as in dgrl.images.foreground:
 // Germer et al., "Fast Multi-Level Foreground Estimation", ICPR 2020, with pymatting's settings.
 
 /** @typedef {import("./places.js").Size} Size */
 
-/** Side at which foreground and background are estimated. */
+/** Longest side at which foreground and background are estimated. */
 const LONGEST = 1000;
 const REGULARISATION = 1e-5;
 const SMALL = { side: 32, iterations: 10 };
@@ -22,9 +22,9 @@ const BOX = { support: 0.5, weight: (x) => (x > -0.5 && x <= 0.5 ? 1 : 0) };
 const BILINEAR = { support: 1, weight: (x) => Math.max(0, 1 - Math.abs(x)) };
 
 /**
- * A photo without the old background's colour.
+ * Return a photo without the old background's colour at the object's edge.
  * @param {Uint8Array | Uint8ClampedArray} colours (H, W, 3)
- * @param {Uint8Array | Uint8ClampedArray} alpha (H, W) how much of each pixel is the object's, of 255
+ * @param {Uint8Array | Uint8ClampedArray} alpha (H, W) how much of each pixel belongs to the object, from 0 to 255
  * @param {number} width
  * @param {number} height
  * @returns {Uint8ClampedArray} (H, W, 3)
@@ -90,7 +90,7 @@ function resized(values, from, to, channels, filter) {
 }
 
 /**
- * For each place of a resized line, the places that it is made from and their weights.
+ * Return, for each place of a resized line, the places that it is computed from and their weights.
  * @param {number} from length
  * @param {number} to length
  * @param {Filter} filter
@@ -109,7 +109,7 @@ function windows(from, to, { support, weight }) {
 }
 
 /**
- * Foreground and background, from coarse to fine.
+ * Estimate foreground and background, from coarse to fine.
  * @param {Float32Array} image (H, W, 3)
  * @param {Float32Array} alpha (H, W)
  * @param {Size} size
@@ -170,9 +170,10 @@ function nearest(values, from, to, channels) {
 }
 
 /**
- * One sweep: at each pixel the foreground and background that explain its colour and are like their neighbours.
- * @param {Float32Array} front is changed
- * @param {Float32Array} back is changed
+ * Update both once: at each pixel, find the foreground and background that explain its colour and resemble their
+ * neighbours.
+ * @param {Float32Array} front is updated
+ * @param {Float32Array} back is updated
  * @param {Float32Array} image
  * @param {Float32Array} alpha
  * @param {Size} size

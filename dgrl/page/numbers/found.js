@@ -1,4 +1,4 @@
-// The found object: which pixels it is, its box, its outline, its parts, and a mask to paint it with.
+// The found object: its pixels, its box, its outline, its parts, and a mask to paint it.
 
 import { LONGEST_MASK } from "./painting.js";
 
@@ -6,10 +6,10 @@ import { LONGEST_MASK } from "./painting.js";
 /** @typedef {[number, number]} Point in shares of the photo's width and height */
 
 /**
- * Which pixels of a map are the salient object (dgrl.trace.found_in).
+ * Return the pixels of a map that are the salient object (dgrl.trace.found_in).
  * @param {Float32Array} map saliency
  * @param {{above: number, least: number}} thresholds a pixel belongs to the object if its saliency is above `above`;
- *   an object smaller than the share `least` of the map is none
+ *   an object smaller than the share `least` of the map does not count
  * @returns {{mask: Uint8Array, share: number}} 1 inside the object; all 0 if there is none
  */
 export function foundIn(map, { above, least }) {
@@ -19,7 +19,7 @@ export function foundIn(map, { above, least }) {
 }
 
 /**
- * The share of a mask's pixels that is not 0.
+ * Return the share of a mask's pixels that are not 0.
  * @param {Uint8Array} mask
  */
 export function shareOf(mask) {
@@ -29,7 +29,7 @@ export function shareOf(mask) {
 }
 
 /**
- * The smallest box around a mask's pixels that are not 0.
+ * Return the smallest box around a mask's pixels that are not 0.
  * @param {Uint8Array} mask (height, width)
  * @param {number} width
  * @param {number} height
@@ -51,8 +51,9 @@ export function boxOf(mask, width, height) {
 }
 
 /**
- * The connected part of a map above a threshold that contains a pixel (dgrl.prompts.part_at). Pixels that share a side
- * are connected.
+ * Return the connected part of a map above a threshold that contains a pixel (dgrl.prompts.part_at). Pixels that share
+ * a
+ * side are connected.
  * @param {Float32Array} map (height, width)
  * @param {number} width
  * @param {number} height
@@ -80,8 +81,9 @@ export function component(map, width, height, x, y, above) {
 }
 
 /**
- * The lines along which a map has the value `above`, interpolated between the pixels' centres (marching squares).
- * Outside the centres of the outermost pixels the map continues unchanged to the photo's sides, where lines end.
+ * Return the lines along which a map has the value `above`, interpolated between the pixels' centres (marching
+ * squares).
+ * Beyond the outermost centres, the map continues unchanged to the photo's sides, where lines end.
  * @param {Float32Array} map (height, width)
  * @param {number} width
  * @param {number} height
@@ -108,7 +110,7 @@ export function outlineOf(map, width, height, above) {
     for (let column = 0; column < columns - 1; column++) {
       const corner = row * columns + column;
       const count = inside[corner] + inside[corner + 1] + inside[corner + columns] + inside[corner + columns + 1];
-      if (count === 0 || count === 4) continue; // nearly all squares; crossings() is slower
+      if (count === 0 || count === 4) continue; // true for nearly all squares, and faster than crossings()
       for (const [one, other] of crossings(values, corner, columns, above)) {
         joined.set(one, [...(joined.get(one) ?? []), other]);
         joined.set(other, [...(joined.get(other) ?? []), one]);
@@ -137,7 +139,7 @@ function bordered(map, width, height) {
 }
 
 /**
- * The pieces of line inside a square of four corners, as pairs of the edges that they cross.
+ * Return the pieces of line inside a square of four corners, as pairs of the edges that they cross.
  * @param {Float32Array} values
  * @param {number} corner the square's upper left corner
  * @param {number} columns
@@ -192,7 +194,7 @@ function chains(joined) {
 }
 
 /**
- * A mask of where a map is above a threshold, for painting the found object.
+ * Return a mask of the places where a map is above a threshold, to paint the found object.
  * @param {Float32Array} map
  * @param {{width: number, height: number}} grid the map's size
  * @param {{width: number, height: number}} photo whose proportions the mask gets

@@ -1,9 +1,9 @@
-// How BRN computed one pixel: the same numbers as dgrl.trace.PixelTrace.
+// How BRN computed one pixel, with the numbers of dgrl.trace.PixelTrace.
 
 /** @typedef {import("./pass.js").Pass} Pass */
 
 /**
- * @typedef {Object} Pixel Windows have n × n values, row by row.
+ * @typedef {Object} Pixel Each window has n × n values, row by row.
  * @property {number} n
  * @property {Float64Array} coefficients kernel weights v
  * @property {Float64Array} neighbours saliency s of the neighbours, 0 outside the map
@@ -20,7 +20,7 @@
  * @param {Pass} pass with its BRN parts
  * @param {number} column of BRN's map
  * @param {number} row
- * @param {number} round which propagation, from 1
+ * @param {number} round number of the propagation, from 1
  * @param {ArrayLike<number>} [exact] the pixel's n² coefficients with all digits, if they are known
  * @returns {Pixel}
  */

@@ -1,4 +1,4 @@
-// The maps of a pass that can be laid over its photo: which there are, their scales and labels, their value at a place.
+// The maps of a pass that can cover its photo: their scales, labels and values.
 
 import vocabulary from "../vocabulary.js";
 import { clamp } from "./places.js";
@@ -12,16 +12,16 @@ import { clamp } from "./places.js";
  * @property {number} height
  * @property {boolean} aligned the centres of the corner cells lie on the photo's corners, as RLN resizes its attention
  *   maps; values are interpolated between cells
- * @property {"weights" | "saliency" | "signed"} colours which palette
+ * @property {"weights" | "saliency" | "signed"} colours name of the palette
  * @property {number} low start of the colour scale
  * @property {number} high end of it
  * @property {string} label
  */
 
-/** All maps in the order of the network; "result" is the photo with the found object lit. */
+/** All maps in the order of the network. "result" is the photo with the found object lit. */
 export const MAPS = vocabulary.maps.map(({ name }) => name);
 
-/** Ends of the scale of differences; for attention maps WEIGHT_FACTOR times as much, because their mean is 1. */
+/** Ends of the scale of differences; WEIGHT_FACTOR times as much for attention maps, because their mean is 1. */
 export const SCALES = [1, 0.5, 0.2, 0.05];
 const WEIGHT_FACTOR = 4;
 
@@ -33,14 +33,15 @@ const WEIGHT_FACTOR = 4;
 export const weightTap = (step, level) => `rln.t${step}.${level}.weight_map`;
 
 /**
- * A map at a time step.
+ * Return a map at a time step.
  * @param {Pass} pass
  * @param {string} map one of MAPS
- * @param {number} step steps after the last one stand for the last one
+ * @param {number} step larger numbers stand for the last step
  * @param {number} scale end of the scale of differences
  * @param {number} [limit] end of the scale of attention maps, where several passes share one
- * @returns {Layer | null} null if the pass has no such map: the photo, the change at t = 0, attention maps of a network
- *   without CWM, BRN's maps while BRN has not run
+ * @returns {Layer | null} null if the pass has no such map: for the photo, the change at t = 0, attention maps of a
+ * network
+ *   without CWM, and BRN's maps while BRN has not run
  */
 export function layerOf(pass, map, step, scale, limit) {
   const t = Math.min(step, pass.header.steps - 1);
@@ -48,7 +49,7 @@ export function layerOf(pass, map, step, scale, limit) {
 }
 
 /**
- * RLN's prediction, or what it changed from one look to the next.
+ * Return RLN's prediction, or its change from one look to the next.
  * @param {Pass} pass
  * @param {string} map
  * @param {number} t
@@ -99,7 +100,7 @@ function attentionLayer(pass, level, t, limit) {
 }
 
 /**
- * What a map is called, without its time step.
+ * Return the word for a map, without its time step.
  * @param {string} map
  */
 export const wordOf = (map) => vocabulary.maps.find(({ name }) => name === map)?.word ?? map;
@@ -126,7 +127,7 @@ const signedLayer = (values, { width, height }, scale, label) => ({
 });
 
 /**
- * A map's size: attention maps are square unless the header says otherwise.
+ * Return a map's size: attention maps are square unless the header says otherwise.
  * @param {Pass} pass
  * @param {string} name
  * @param {Float32Array} values
@@ -174,8 +175,8 @@ export function meanSize(layer) {
 }
 
 /**
- * A map's value at a place of the photo: that of the cell that covers it; for aligned maps interpolated between the
- * cells' centres, as the network resizes them.
+ * Return a map's value at a place of the photo: the value of the cell that covers it. For aligned maps, interpolate
+ * between the cells' centres, as the network does.
  * @param {Layer} layer
  * @param {number} across from 0 to 1
  * @param {number} down from 0 to 1

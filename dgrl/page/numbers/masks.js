@@ -1,4 +1,4 @@
-// Masks as text, for links and requests: WIDTHxHEIGHT:RUNS. dgrl/edit_fields.py does the same and describes it.
+// Masks as text, for links and requests: WIDTHxHEIGHT:RUNS, as in dgrl/edit_fields.py.
 
 /** @typedef {import("./painting.js").Mask} Mask */
 

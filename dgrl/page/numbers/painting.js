@@ -1,4 +1,4 @@
-// Painting on an attention map: a mask over the photo, and what it does to the map. dgrl.taps.paint_map does the same.
+// Painting on an attention map: a mask over the photo, and its effect on the map, as in dgrl.taps.paint_map.
 
 /** @typedef {{width: number, height: number, data: Uint8Array}} Mask 255 is painted; stretched over the photo */
 
@@ -26,7 +26,7 @@ export function emptyMask(photo) {
  */
 export function stroke(mask, from, to, radius, value) {
   const { width, height, data } = mask;
-  // Half a cell is added so that the smallest brush still paints the cell that it touches.
+  // Add half a cell, so that the smallest brush paints the cell that it touches.
   const reach = radius * Math.max(width, height) + 0.5;
   const [x0, y0, x1, y1] = [from[0] * width, from[1] * height, to[0] * width, to[1] * height];
   const length = (x1 - x0) ** 2 + (y1 - y0) ** 2;
@@ -65,8 +65,9 @@ export function shares(mask, width, height) {
 }
 
 /**
- * The nearest cell of each pixel. Pixels of a mask that is coarser than the map are cut into pieces, so that every cell
- * has some.
+ * Return the nearest cell of each pixel. If the mask is coarser than the map, its pixels are divided, so that every
+ * cell
+ * gets some.
  * @param {number} pixels
  * @param {number} cells
  */
@@ -76,7 +77,7 @@ function nearest(pixels, cells) {
 }
 
 /**
- * The painted attention map: multiplied by the strength where it is painted, then divided by its mean.
+ * Return the painted attention map: multiplied by the strength where it is painted, then divided by its mean.
  * @param {Float32Array} weights
  * @param {Float32Array} share painted share of each cell
  * @param {number} strength

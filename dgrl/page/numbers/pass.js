@@ -1,4 +1,4 @@
-// One forward pass as the page holds it, however it was computed; and what is read from the whole of it.
+// One forward pass in the page's form, from any engine, and values that are read from it.
 
 import { cellOf, pixelOf } from "./places.js";
 import { toSize } from "./sizing.js";
@@ -7,7 +7,7 @@ import { toSize } from "./sizing.js";
 /** @typedef {Record<string, Float32Array>} Arrays */
 
 /**
- * @typedef {Object} ArrayEntry What the header of a bundle says of an array. docs/bundle.md describes the format.
+ * @typedef {Object} ArrayEntry One array in the header of a bundle. docs/bundle.md describes the format.
  * @property {"words" | "steps" | "file"} coding
  * @property {string} [type] a file's media type
  * @property {number} [unit] the number that one step stands for
@@ -21,15 +21,15 @@ import { toSize } from "./sizing.js";
  * @typedef {Object} Header
  * @property {string} format
  * @property {string} title
- * @property {Size} photo the photo's own size; pixels are counted in it
+ * @property {Size} photo the photo's own size, in which pixels are counted
  * @property {Size} rln size of RLN's predictions
  * @property {Size} brn size of BRN's maps
  * @property {number} steps number of time steps, T + 1
- * @property {string[]} levels with an attention map
+ * @property {string[]} levels levels that have an attention map
  * @property {number} kernel_size n; 0 if BRN has not run
  * @property {number} propagations
  * @property {"soft" | "binary"} prior
- * @property {{coefficients: number, sums: number}} decimals how many are shown
+ * @property {{coefficients: number, sums: number}} decimals number of decimals to show
  * @property {Record<string, number>} limits the largest absolute value of each kind of map, over all time steps: the
  *   ends of the colour scales
  * @property {Record<string, ArrayEntry>} [arrays]
@@ -53,12 +53,12 @@ import { toSize } from "./sizing.js";
  */
 
 /**
- * A pass from arrays that were computed in the browser.
+ * Return a pass from arrays that were computed in the browser.
  * @param {NetworkConfig} config
  * @param {{title: string, width: number, height: number, picture: CanvasImageSource}} photo
  * @param {Arrays} arrays of RLN, and of BRN if it has run
  * @param {number} steps T
- * @param {string[]} levels those that an attention map is looked for of
+ * @param {string[]} levels levels that may have an attention map
  * @returns {Pass}
  */
 export function makePass(config, { title, width, height, picture }, arrays, steps, levels) {
@@ -127,7 +127,7 @@ export const finalMap = ({ header, arrays }) =>
   toSize(arrays[`brn.round${header.propagations}`], header.brn, header.photo);
 
 /**
- * The photo's pixel where the last prediction is highest.
+ * Return the photo's pixel with the highest last prediction.
  * @param {Pass} pass
  * @returns {{x: number, y: number}}
  */
@@ -137,8 +137,8 @@ export function surest({ header, arrays }) {
 }
 
 /**
- * The photo's pixel that BRN changed most (Trace.most_changed). A pixel whose kernel reaches outside the map counts only
- * if there is no other, because what BRN does along the sides is often an artefact.
+ * Return the photo's pixel that BRN changed most (Trace.most_changed). Pixels whose kernel reaches outside the map only
+ * count if there are no others, because changes along the sides are often artefacts.
  * @param {Pass} pass with BRN's maps
  * @returns {{x: number, y: number}}
  */
@@ -147,7 +147,7 @@ export function mostChanged({ header, arrays }) {
   const [prior, refined] = [arrays["brn.round0"], arrays[`brn.round${propagations}`]];
   const reach = kernel_size >> 1;
   const change = new Float32Array(prior.length).fill(Number.NEGATIVE_INFINITY);
-  // A small photo has pixels over some of the map's cells only.
+  // A photo smaller than the map does not have a pixel for each of the map's cells.
   const columns = new Set(Array.from({ length: photo.width }, (_, x) => cellOf(x, photo.width, brn.width)));
   const rows = new Set(Array.from({ length: photo.height }, (_, y) => cellOf(y, photo.height, brn.height)));
   for (const y of rows) {
@@ -161,7 +161,7 @@ export function mostChanged({ header, arrays }) {
 }
 
 /**
- * The photo's pixel in the middle of the cell with the largest value.
+ * Return the photo's pixel in the middle of the cell with the largest value.
  * @param {Float32Array} values
  * @param {Size} grid
  * @param {Size} photo

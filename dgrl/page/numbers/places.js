@@ -1,4 +1,4 @@
-// Conversions between the coordinates of the photo, the screen, RLN's maps and BRN's maps. dgrl/places.py does the same.
+// Conversions between the coordinates of the photo, the screen, RLN's maps and BRN's maps, as in dgrl/places.py.
 
 /** @typedef {{width: number, height: number}} Size */
 
@@ -46,7 +46,7 @@ export const pixelOf = (cell, cells, length) => clamp(Math.floor(((cell + 0.5) *
 export const pixelAt = (share, length) => clamp(Math.floor(share * length), 0, length - 1);
 
 /**
- * The pixel that is `steps` cells further; where pixels are larger than cells, `steps` pixels further.
+ * Return the pixel that is `steps` cells further, or `steps` pixels further if pixels are larger than cells.
  * @param {number} index of the pixel
  * @param {number} steps may be negative
  * @param {number} length number of pixels
@@ -58,7 +58,7 @@ export function moved(index, steps, length, cells) {
 }
 
 /**
- * The largest size with the photo's proportions that fits into a room.
+ * Return the largest size with the photo's proportions that fits into a space.
  * @param {Size} photo
  * @param {Size} room
  * @returns {Size} whole pixels, at least 1
@@ -72,11 +72,11 @@ export function fitted(photo, room) {
 }
 
 /**
- * Whether pictures should stand in a row or in a column, so that the smallest of them is as large as possible.
+ * Decide whether pictures stand in a row or in a column, so that the smallest of them is as large as possible.
  * @param {Size[]} photos
- * @param {Size} room for all of them
+ * @param {Size} room space for all of them
  * @param {number} gap between two of them
- * @returns {{direction: "row" | "column", room: Size}} with the room of each
+ * @returns {{direction: "row" | "column", room: Size}} with the space of each picture
  */
 export function arranged(photos, room, gap) {
   const count = photos.length;

@@ -1,4 +1,4 @@
-// Scores of maps against a mask, as dgrl.evaluation.metrics (pysodmetrics) has them: those that need no more than counting.
+// Scores of maps against a mask, as in dgrl.evaluation.metrics (pysodmetrics): those that only need counting.
 
 import { toSize } from "./sizing.js";
 
@@ -30,7 +30,7 @@ export function scoresOf({ header, arrays }, mask, stretch) {
  * @param {boolean} stretch
  */
 export function score(saliency, truth, stretch) {
-  // Rounded as NumPy does it: float32, halves to the even byte.
+  // Round as NumPy does: in float32, halves to the even byte.
   const bytes = Uint8ClampedArray.from(saliency, (value) => Math.fround(255 * value));
   let [low, high] = [255, 0];
   for (const value of bytes) [low, high] = [Math.min(low, value), Math.max(high, value)];
@@ -67,7 +67,7 @@ export function score(saliency, truth, stretch) {
 }
 
 /**
- * F by threshold 255 … 0.
+ * Return F for the thresholds 255 … 0.
  * @param {Float64Array} inside pixels of the object by their value
  * @param {Float64Array} all pixels by their value
  * @param {number} size of the object

@@ -1,8 +1,8 @@
-// Resizing of photos and maps as dgrl.images.square and to_size do it: bilinear, with antialiasing where something
-// shrinks. A canvas cannot be used for this: each browser resizes in its own way.
+// Resizes photos and maps as dgrl.images.square and to_size do: bilinear, with antialiasing when shrinking. A canvas
+// cannot do this, because each browser resizes in its own way.
 
 /**
- * For each new pixel of a row, the old pixels that it is a weighted mean of.
+ * Old pixels and weights whose weighted mean gives each new pixel of a row.
  * @typedef {Object} Weights
  * @property {Int32Array} first the first old pixel
  * @property {Int32Array} count how many old pixels
@@ -38,7 +38,7 @@ export function weightsOf(inputs, outputs) {
 }
 
 /**
- * The weights as whole multiples of 2^-precision, as PyTorch resizes bytes.
+ * Return the weights as integer multiples of 2^-precision, as PyTorch uses them for bytes.
  * @param {Weights} weights
  */
 function whole({ shares }) {
@@ -49,8 +49,9 @@ function whole({ shares }) {
 }
 
 /**
- * A photo resized to the square that a network reads. Its proportions are not kept (paper). It is resized along the rows
- * and then along the columns, and rounded to bytes each time.
+ * Resize a photo to the square that a network reads. Its proportions are not kept (paper). The photo is resized along
+ * the
+ * rows and then along the columns, and rounded to bytes each time.
  * @param {Uint8ClampedArray} pixels (height, width, 4): red, green, blue, and a byte that is ignored
  * @param {number} width
  * @param {number} height

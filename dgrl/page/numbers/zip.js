@@ -1,4 +1,4 @@
-// A ZIP file made in the browser. Its files are stored as they are: PNGs are small already.
+// Makes a ZIP file in the browser. Files are stored uncompressed, because PNGs are compressed already.
 
 const LARGEST = 0xffffffff;
 const UTF8 = 0x0800;
@@ -17,7 +17,7 @@ export function crc32(bytes) {
 }
 
 /**
- * Numbers as ZIP has them: lowest byte first.
+ * Write numbers as ZIP needs them: lowest byte first.
  * @param {[number, number][]} fields each number with its bytes, 2 or 4
  */
 function packed(fields) {
@@ -31,7 +31,7 @@ function packed(fields) {
   return bytes.buffer;
 }
 
-/** @param {Date} [now] the time that all files are given */
+/** @param {Date} [now] the time of all files */
 export function makeZip(now = new Date()) {
   const day = ((now.getFullYear() - 1980) << 9) | ((now.getMonth() + 1) << 5) | now.getDate();
   const time = (now.getHours() << 11) | (now.getMinutes() << 5) | (now.getSeconds() >> 1);
@@ -46,7 +46,7 @@ export function makeZip(now = new Date()) {
   /**
    * @param {string} name
    * @param {ArrayBuffer} content
-   * @returns {boolean} whether there was room: ZIP holds 4 GB
+   * @returns {boolean} whether the file fits: ZIP holds at most 4 GB
    */
   function add(name, content) {
     const title = new TextEncoder().encode(name);

@@ -1,4 +1,4 @@
-// How two pictures are shown, which stretch of one is, and the pictures side by side that Explore offers.
+// Controls for the arrangement of two pictures, the zoom, and pictures side by side in Explore.
 
 import { button, choice, make } from "../dom.js";
 import { framesOf, passIn, shownSlots, stepsOf } from "../state/scene.js";
@@ -104,7 +104,7 @@ function levelsOf({ state }) {
   }));
 }
 
-/** A stretch of the photo around the marker, a sixth as long as the photo. @param {Store} store */
+/** Return the part of the photo around the marker to zoom to, a sixth as long as the photo. @param {Store} store */
 function zoomOf({ state }) {
   const pass = passIn(state, 0)?.pass;
   if (!pass) return null;

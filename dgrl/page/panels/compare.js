@@ -1,4 +1,4 @@
-// Compare: two photos, two checkpoints or two sets of changes, under one marker.
+// Compare: two photos, two checkpoints or two sets of changes, with the same marker.
 
 import { button, make, picker, write } from "../dom.js";
 import { describe } from "../state/edits.js";

@@ -1,4 +1,4 @@
-// What is on the stage, in words; the pixel under the marker, in numbers; and its kernel, for those who ask.
+// Details: the picture on the stage in words, the pixel under the marker in numbers, and, on request, its kernel.
 
 import { button, choice, fill, make, write } from "../dom.js";
 import { colourOf, css, inkOn, palette } from "../numbers/colours.js";
@@ -207,7 +207,7 @@ function makeKernel(store) {
     const pass = passIn(state, scene.side)?.pass;
     content.classList.toggle("stale", !under);
     if (!under || !pass) {
-      write(where, "The kernels are on their way …");
+      write(where, "Loading the kernels …");
       return;
     }
     const { brn } = pass.header;

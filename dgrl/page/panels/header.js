@@ -1,4 +1,4 @@
-// Above everything: the views, the photo, and what can be done with the result.
+// The header: the views, the photo, and the menus for sharing and saving.
 
 import { button, closeOutside, fill, make, picker, write } from "../dom.js";
 import { writeLink } from "../state/link.js";
@@ -14,7 +14,7 @@ import { mountSave } from "./save.js";
 const NAMES = /** @type {Record<string, [string, string]>} */ ({
   tour: ["Tour", "Eleven experiments, one after the other"],
   explore: ["Explore", "How the object was found"],
-  change: ["Change", "Change attention, memory or sharpening, and see what follows"],
+  change: ["Change", "Change attention, memory or sharpening, and see the effect"],
   compare: ["Compare", "Two photos or two checkpoints"],
   why: ["Why", "Which parts of the photo caused a value?"],
   measure: ["Measure", "Score the result against a ground-truth mask"],
@@ -100,8 +100,8 @@ async function copyLink(store, linked) {
     .replace(/[?&]$/, "");
   const own = state.scene.slots.some((slot) => slot && !state.photos.find(({ name }) => name === slot.photo)?.example);
   const note = own
-    ? "It holds the view and all changes, but not your photo, which stays with you."
-    : "It holds the photo, the view and all changes.";
+    ? "The link has the view and all changes, but not your photo, which stays with you."
+    : "The link has the photo, the view and all changes.";
   const field = make("input", { type: "text", readonly: true, value: link, "aria-label": "Link to this view" });
   const copied = await navigator.clipboard?.writeText(link).then(
     () => true,

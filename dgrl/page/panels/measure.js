@@ -45,7 +45,7 @@ export function mountMeasure(element, store, { loader }) {
     input.value = "";
   });
 
-  /** @param {File} file the mask of the photo that is shown */
+  /** @param {File} file the mask of the shown photo */
   function give(file) {
     store.dispatch({ type: "mask", photo: store.state.scene.slots[0].photo, mask: { name: file.name, blob: file } });
   }
@@ -107,7 +107,7 @@ export function mountMeasure(element, store, { loader }) {
 }
 
 /**
- * The mask of the photo that is shown.
+ * Return the mask of the shown photo.
  * @param {State} state
  */
 async function maskOf(state) {

@@ -1,4 +1,4 @@
-// Where a photo comes from: examples, a file, the camera, what is dropped or pasted.
+// Sources of photos: examples, files, the camera, drag and drop, the clipboard.
 
 import { button, fill, make, write } from "../dom.js";
 
@@ -7,7 +7,7 @@ import { button, fill, make, write } from "../dom.js";
  * @typedef {import("../state/loader.js").Loader} Loader
  */
 
-/** Photos as file inputs name them; HEIC is read by the server. */
+/** Photos, as file inputs name them; the server can read HEIC. */
 export const PICTURES = "image/*,.heic,.heif,.avif,.tif,.tiff,.jfif,.jp2";
 const NO_CAMERA = "No camera access. It needs permission and HTTPS.";
 
@@ -63,7 +63,7 @@ export function mountPhotoPicker(store, loader) {
   }
   dialog.addEventListener("close", () => camera.stop());
 
-  /** @param {0 | 1} index for which slot */
+  /** @param {0 | 1} index slot of the photo */
   function open(index = 0) {
     slot = index;
     const { photos, capabilities } = store.state;
@@ -127,7 +127,7 @@ export async function addPhoto(store, loader, blob, name) {
 }
 
 /**
- * A name that no other photo on the page has.
+ * Return a name that no other photo on the page has.
  * @param {Store} store
  * @param {string} name of the file
  */
@@ -179,7 +179,7 @@ function makeCamera(taken, say) {
 }
 
 /**
- * Files that are dropped or pasted go to the view that is open, as the place where they were dropped suggests.
+ * Listen for files that are dropped or pasted, and pass them on with the element on which they were dropped.
  * @param {HTMLElement} root
  * @param {(files: File[], target: Element | null) => void} given
  */

@@ -1,4 +1,4 @@
-// What can be kept: the cut-out, the map, everything as a zip file.
+// The Save menu: the cut-out, the map, everything as a ZIP file.
 
 import { button, closeOutside, download, make, save, write } from "../dom.js";
 import { sentRequest } from "../state/loader.js";

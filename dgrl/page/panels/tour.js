@@ -151,7 +151,7 @@ function choiceOf(store, { choices }, at) {
 }
 
 /**
- * The order in which the choices are shown: by a hash, so that the right one is not always first.
+ * Return the choices in a shuffled order, by a hash of the key, so that the right one is not always first.
  * @param {Experiment} experiment
  */
 export function shuffled({ key, choices }) {
@@ -163,7 +163,7 @@ export function shuffled({ key, choices }) {
 }
 
 /**
- * The effect here among the effects over a data set, a dot for each picture.
+ * Draw the effect here among the effects over a data set: one dot for each picture.
  * @param {NonNullable<Experiment["sizes"]>} sizes
  */
 function dotPlot({ unit, decimals, here, median, values, data }) {

@@ -1,4 +1,4 @@
-// Why: which parts of the photo caused a value? The answer lies over the photo on the stage.
+// Why: which parts of the photo caused a value? The answer is drawn over the photo on the stage.
 
 import { button, choice, fill, make, picker, svg, write } from "../dom.js";
 import { sentRequest } from "../state/loader.js";
@@ -102,7 +102,7 @@ export function mountWhy(element, store, { loader }) {
 }
 
 /**
- * Is this explanation true? Three numbers and a small curve.
+ * Show how well the explanation agrees with the network: three numbers and a small curve.
  * @param {Faithfulness} found
  */
 function faithfulness(found) {

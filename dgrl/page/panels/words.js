@@ -1,4 +1,4 @@
-// What each map is, in two sentences for somebody who sees it for the first time.
+// Two sentences about each map, for users who see it for the first time.
 
 import vocabulary from "../vocabulary.js";
 
@@ -8,17 +8,17 @@ const wordOf = (map) => vocabulary.levels.find(({ name }) => name === map)?.word
 /** @type {Record<string, string>} */
 const LEVELS = {
   conv3: "It has the most cells and follows edges and texture.",
-  conv4: "It follows parts of things.",
-  conv5: "It has the fewest cells and follows whole things.",
+  conv4: "It follows parts of objects.",
+  conv5: "It has the fewest cells and follows whole objects.",
 };
 
 /** @type {Record<string, string>} */
 const MAPS = {
   result:
-    "The object that the network found is lit, its outline drawn; the rest is dimmed. Click any small picture to see how it was found.",
-  photo: "What the network is given. Nobody tells it where to look.",
+    "The object that the network found is lit and outlined; the rest is dimmed. Click any small picture to see how it was found.",
+  photo: "The input of the network. It contains no hint where the object is.",
   prior:
-    "The last prediction, rounded to 0 or 1, as BRN receives it. BRN also sees the photo and how sure the prediction was.",
+    "The last prediction, rounded to 0 or 1, as BRN receives it. BRN also receives the photo and the prediction before rounding.",
   refinement: "What sharpening changed: red has become more salient, blue less. Most of it lies along the outline.",
 };
 
@@ -37,16 +37,16 @@ export function about(map, step, { looks, n, prior }) {
   }
   if (map === "prediction") {
     const memory = step
-      ? "It also used what the look before had attended to."
+      ? "It also used the attention of the previous look."
       : "It has no memory of an earlier look yet.";
     return `How likely each place belongs to the object, after look ${step + 1} of ${looks}. ${memory}`;
   }
   if (map === "change") {
     return step
       ? `What look ${step + 1} changed: red has become more salient, blue less.`
-      : "The first look has none before it to compare with.";
+      : "There is no look before the first one to compare with.";
   }
-  return `The result. Each pixel was computed anew from its ${n} × ${n} neighbours, with a kernel of its own (BRN).`;
+  return `The result. Each pixel was computed from its ${n} × ${n} neighbours, with its own kernel (BRN).`;
 }
 
 /** Names of the pipeline's rows and cells. */

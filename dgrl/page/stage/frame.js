@@ -1,4 +1,4 @@
-// One picture on the stage: a canvas for the photo and its map, one above it for what is drawn over them, a caption.
+// One picture on the stage: a canvas for the photo and its map, a second one for overlays, and a caption.
 
 import { make, write } from "../dom.js";
 import { drawOverlay } from "./overlay.js";
@@ -12,7 +12,7 @@ import { valueUnder } from "./shown.js";
  */
 
 const FINEST = 2000;
-/** @type {Map<string, HTMLImageElement>} photos that are shown before their first pass has arrived, by URL */
+/** @type {Map<string, HTMLImageElement>} images of photos whose first pass has not arrived, by URL */
 const images = new Map();
 
 /** @typedef {ReturnType<typeof makeFrame>} Frame */
@@ -78,7 +78,7 @@ export function makeFrame() {
   }
 
   /**
-   * The photo alone, until its first pass has arrived.
+   * Draw the photo without a map, until its first pass has arrived.
    * @param {State} state
    * @param {Shown} shown
    */
@@ -111,14 +111,14 @@ export function makeFrame() {
   }
 
   /**
-   * Move the marker and write the number under it; cheap enough for every move of the pointer.
+   * Move the marker and write the value under it. This runs with every move of the pointer.
    * @param {State} state
-   * @param {number[] | null} box that is being dragged
+   * @param {number[] | null} box the box that is being dragged
    */
   function place(state, box) {
     if (!drawn) return;
     drawOverlay(overlay, state, drawn.shown, { zoom: state.scene.zoom ?? WHOLE, box });
-    const pointed = state.scene.view !== "tour" || state.scene.x >= 0; // else a place that the tour does not speak of
+    const pointed = state.scene.view !== "tour" || state.scene.x >= 0; // in the tour, only if the experiment sets it
     const under = pointed ? valueUnder(state, { ...drawn.shown, layer: drawn.difference ?? drawn.shown.layer }) : null;
     write(value, under?.text ?? "");
   }
@@ -127,7 +127,7 @@ export function makeFrame() {
 }
 
 /**
- * The size of a photo as far as it is known: of its pass, or of the picture that is shown before.
+ * Return the size of a photo: from its pass, or from the image that is shown before.
  * @param {State} state
  * @param {Shown} shown
  */

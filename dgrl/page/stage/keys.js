@@ -1,4 +1,4 @@
-// The keys of the stage; they work while it has the focus.
+// Keyboard shortcuts of the stage, while it has the focus.
 
 import { MAPS } from "../numbers/layers.js";
 import { moved } from "../numbers/places.js";

@@ -1,4 +1,4 @@
-// The colour bar, with a mark at the value under the marker; for differences with a choice of its ends.
+// The colour bar, with a mark at the value under the marker; for differences, also a choice of the scale's ends.
 
 import { choice, make, write } from "../dom.js";
 import { colourOf, css } from "../numbers/colours.js";

@@ -1,4 +1,4 @@
-// What is drawn over a picture: the marker, the kernel's window and arrows, the brush's mask, the box being dragged.
+// Overlays of a picture: the marker, the kernel's window and arrows, the brush's mask, the dragged box.
 
 import { contextOf } from "../dom.js";
 import { arrowsAlong } from "../numbers/arrows.js";
@@ -36,7 +36,7 @@ export function drawOverlay(canvas, state, shown, { zoom, box }) {
 }
 
 /**
- * What the brush has painted on the map that is shown.
+ * Draw the brush's mask on the shown map.
  * @param {CanvasRenderingContext2D} context
  * @param {State} state
  * @param {Shown} shown
@@ -56,7 +56,7 @@ function drawMask(context, { scene }, { spec, request }, whole) {
 }
 
 /**
- * Where the kernels along the contour take their values from.
+ * Draw arrows along the contour that show where kernels take their values from.
  * @param {CanvasRenderingContext2D} context
  * @param {State} state
  * @param {Shown} shown
@@ -101,7 +101,7 @@ function arrow(context, [x0, y0], [x1, y1], head) {
 }
 
 /**
- * The kernel's window around the marker, where it is large enough to see, and the marker itself.
+ * Draw the marker, and the kernel's window around it if it is large enough to see.
  * @param {CanvasRenderingContext2D} context
  * @param {State} state
  * @param {Shown} shown

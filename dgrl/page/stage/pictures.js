@@ -1,4 +1,4 @@
-// Photos and maps as canvases. What has been drawn once is kept: a pass never changes.
+// Photos and maps as canvases. They are cached, because a pass never changes.
 
 import { blank, contextOf } from "../dom.js";
 import { palette, pixelsOf } from "../numbers/colours.js";
@@ -48,7 +48,7 @@ export function mapCanvas(layer, photo) {
 const photos = new WeakMap();
 
 /**
- * The photo in colour, or in grey so that every colour on it is a map's.
+ * Return the photo in colour, or in grey, so that all colours belong to the map.
  * @param {CanvasImageSource} photo
  * @param {{width: number, height: number}} size
  * @param {boolean} grey
@@ -87,7 +87,7 @@ function drawnPhoto(photo, size, grey) {
 const shades = new WeakMap();
 
 /**
- * A dark veil over everything but the found object: as opaque as a pixel is unlikely to belong to it.
+ * Return a dark layer over everything but the found object: the less likely a pixel is part of it, the darker.
  * @param {Layer} layer the refined map
  */
 function shade(layer) {
@@ -126,10 +126,10 @@ export function outlinePath(layer) {
 }
 
 /**
- * Make whole-photo drawing land on the part that is zoomed to.
+ * Set the canvas's transformation, so that drawing the whole photo shows the zoomed part.
  * @param {HTMLCanvasElement} canvas
  * @param {Zoom} zoom
- * @returns {{width: number, height: number}} the size that the whole photo has now
+ * @returns {{width: number, height: number}} the whole photo's size on the canvas
  */
 export function zoomed(canvas, zoom) {
   const whole = { width: canvas.width / zoom.width, height: canvas.height / zoom.height };
@@ -139,7 +139,7 @@ export function zoomed(canvas, zoom) {
 
 /**
  * Draw a photo with a map, or with the found object lit.
- * @param {HTMLCanvasElement} canvas all of it is drawn
+ * @param {HTMLCanvasElement} canvas is drawn completely
  * @param {{photo: CanvasImageSource, size: {width: number, height: number}, layer: Layer | null, map: string,
  *   opacity: number, zoom: Zoom}} picture
  */
@@ -158,7 +158,7 @@ export function drawPicture(canvas, { photo, size, layer, map, opacity, zoom }) 
   }
   const drawn = mapCanvas(layer, size);
   context.globalAlpha = opacity;
-  // A few cells of a large picture stay cells: blurring them would look like more than is known.
+  // Show the cells of coarse maps, because smoothing them would suggest more detail than there is.
   context.imageSmoothingEnabled = whole.width < 4 * drawn.width;
   context.drawImage(drawn, 0, 0, whole.width, whole.height);
   context.globalAlpha = 1;
@@ -186,9 +186,9 @@ function strokeOutline(context, layer, whole) {
 }
 
 /**
- * What surrounds a cell of BRN's map: each cell a square, the kernel's window and the cell itself outlined.
+ * Draw the surroundings of a cell of BRN's map: each cell a square, with outlines of the kernel's window and the cell.
  * @param {HTMLCanvasElement} canvas square
- * @param {HTMLCanvasElement} picture covers the photo
+ * @param {HTMLCanvasElement} picture a picture of the whole photo
  * @param {{width: number, height: number}} grid
  * @param {{column: number, row: number, n: number, reach: number}} place
  */

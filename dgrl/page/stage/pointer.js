@@ -1,4 +1,4 @@
-// The pointer on the stage: it shows a pixel, pins one, paints, drags a box, or moves the wipe.
+// The pointer on the stage: it selects or pins a pixel, paints, drags a box, or moves the wipe.
 
 import { readMask, writeMask } from "../numbers/masks.js";
 import { emptyMask, stroke } from "../numbers/painting.js";
@@ -13,7 +13,7 @@ import { clickPrompt } from "./prompting.js";
  * @typedef {{slot: 0 | 1, share: [number, number], inside: boolean}} Place in shares of the photo
  */
 
-/** A box smaller than this, in shares of the photo, was a click. */
+/** Boxes smaller than this, in shares of the photo, count as clicks. */
 const SMALLEST_BOX = 0.02;
 
 /**
@@ -106,7 +106,7 @@ function boxOf(from, to) {
 }
 
 /**
- * Continue a stroke of the brush on the attention map that is shown. It changes the second pass, never the first.
+ * Continue a stroke of the brush on the shown attention map. It only changes the second pass.
  * @param {Store} store
  * @param {{last: [number, number], gesture: string}} drag
  * @param {[number, number]} share

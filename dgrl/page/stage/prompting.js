@@ -1,5 +1,4 @@
-// A click says which object is meant: the connected part of the unprompted map under it becomes the prompt.
-// dgrl.prompts does the same in Python.
+// A click chooses an object: the connected part of the unprompted map under it becomes the prompt, as in dgrl.prompts.
 
 import { component } from "../numbers/found.js";
 import { writeMask } from "../numbers/masks.js";
@@ -10,7 +9,8 @@ import vocabulary from "../vocabulary.js";
 
 /** Side of the mask that a prompt is written as. */
 const SIDE = 96;
-/** Radius of the disc, in shares of the photo’s sides, where the unprompted map has nothing under the click. */
+/** Radius of the disc that is used if the unprompted map has nothing under the click, in shares of the photo's sides.
+ */
 const RADIUS = vocabulary.prompt.radius;
 
 /**

@@ -1,5 +1,5 @@
-// What the stage shows, as values: for each picture its pass, its layer, its title and the numbers under the marker.
-// Drawing, the details panel, tests and tools read the same.
+// The stage's content as values: each picture's pass, layer, title and number under the marker. Drawing, the details
+// panel, tests and tools use the same values.
 
 import { shareOnObject } from "../numbers/attention.js";
 import { number, percent, signed } from "../numbers/format.js";
@@ -30,7 +30,7 @@ import vocabulary from "../vocabulary.js";
  * @property {string | null} error
  * @property {boolean} ready the map of this request has arrived
  * @property {boolean} preview the map is computed on the page until the pass arrives
- * @property {Layer | null} layer null for the photo, and for what has not arrived
+ * @property {Layer | null} layer null for the photo, and while the map has not arrived
  * @property {string} title
  * @property {string} note a number that belongs to the whole map
  */
@@ -53,7 +53,7 @@ export function cachedLayer(pass, map, step) {
 }
 
 /**
- * The layer on the scale that all pictures of its kind share.
+ * Return the layer with the scale that all pictures of its kind share.
  * @param {Layer} layer
  * @param {string} map
  * @param {State} state
@@ -110,7 +110,7 @@ function shownFrame(state, spec, several) {
 const explanations = new WeakMap();
 
 /**
- * An explanation over the photo: the answer of the view Why, or the one that an experiment of the tour brings.
+ * Return the explanation over the photo: the answer in the view Why, or the one stored with an experiment of the tour.
  * @param {State} state
  * @param {string} map
  * @returns {Layer | null}
@@ -141,8 +141,8 @@ function explanationLayer(state, map) {
 }
 
 /**
- * A painted attention map before its pass has arrived: the first slot's map, painted here. Exact at the first painted
- * look; later ones also remember, which only the network knows, so they have no preview.
+ * Return a preview of a painted attention map before its pass has arrived: the first slot's map, painted here. It is
+ * exact at the first painted look. Later looks also depend on memory, so they have no preview.
  * @param {State} state
  * @param {FrameSpec} spec
  * @returns {Layer | null}
@@ -191,7 +191,7 @@ function noteOf(pass, layer) {
 }
 
 /**
- * The second picture minus the first, where the arrangement asks for that and both are there.
+ * Return the second picture minus the first, if the arrangement shows differences and both have arrived.
  * @param {State} state
  * @param {Shown[]} frames
  * @returns {Layer | null}
@@ -232,7 +232,7 @@ export function kernelUnder(state, slot) {
 export const pixelKey = (request, { x, y }) => `pixel ${x} ${y} ${requestKey(request)}`;
 
 /**
- * The number under the marker in a picture, as it is written.
+ * Return the value under the marker in a picture, and its text.
  * @param {State} state
  * @param {Shown} shown
  * @returns {{value: number, text: string} | null}
@@ -245,7 +245,7 @@ export function valueUnder(state, { layer, ready, preview, spec }) {
 }
 
 /**
- * What is written above the stage.
+ * Return the title above the stage.
  * @param {State} state
  * @param {Shown[]} frames
  * @param {Layer | null} difference
@@ -268,7 +268,7 @@ export function stageTitle(state, frames, difference) {
 }
 
 /**
- * For tests and tools: each picture's title, map, step and numbers, as drawn.
+ * Return each picture's title, map, step and numbers as drawn, for tests and tools.
  * @param {State} state
  */
 export function shownValues(state) {

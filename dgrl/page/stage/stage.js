@@ -1,4 +1,4 @@
-// The large picture, or several side by side; one over the other under a wipe; by turns; or as their difference.
+// The stage: one large picture, or several: side by side, under a wipe, alternating, or as their difference.
 
 import { make, write } from "../dom.js";
 import { fitted } from "../numbers/places.js";
@@ -17,16 +17,16 @@ import { shownDifference, shownFrames, stageTitle } from "./shown.js";
 
 const GAP = 12;
 const CAPTION = 26;
-/** Milliseconds that each of two pictures is shown by turns. */
+/** Milliseconds that each of two alternating pictures is shown. */
 const TURN = 1100;
 const HELP =
-  "Picture. Arrow keys move the marker, with Shift by ten; Enter pins or frees it; comma and full stop change the look; " +
-  "digits choose the map; plus and minus change how strongly the map covers the photo.";
+  "Picture. Arrow keys move the marker, with Shift by ten. Enter pins or frees it. Comma and full stop change the look. " +
+  "Digits choose the map. Plus and minus change how strongly the map covers the photo.";
 
 /**
  * @param {HTMLElement} element
  * @param {Store} store
- * @returns {() => void} takes it away
+ * @returns {() => void} removes it
  */
 export function mountStage(element, store) {
   const stage = new Stage(element, store);
@@ -83,8 +83,8 @@ class Stage {
   }
 
   /**
-   * Draw with the next frame, whatever happens until then.
-   * @param {boolean} all the pictures too, not only what depends on the marker
+   * Draw once in the next animation frame.
+   * @param {boolean} all draw the pictures too, not only what depends on the marker
    */
   schedule(all) {
     this.whole ||= all;
@@ -138,7 +138,7 @@ class Stage {
     this.handle.setAttribute("aria-valuenow", String(Math.round(share)));
   }
 
-  /** Two pictures at one place: now the one, now the other. Who wants no motion sees the second. */
+  /** Alternate between two pictures at one place. With reduced motion, only the second one is shown. */
   takeTurns() {
     if (this.element.dataset.arrangement !== "alternate") return;
     this.turn = this.still.matches ? 1 : this.turn + 1;
@@ -155,7 +155,7 @@ class Stage {
 }
 
 /**
- * Whether a picture has to be drawn anew; the marker alone is cheap enough for every move of the pointer.
+ * Say whether a picture has to be drawn again; moving only the marker needs less.
  * @param {State} state
  * @param {State} before
  */
@@ -166,7 +166,7 @@ function pictureChanged(state, before) {
 }
 
 /**
- * The size that a photo's shown part has.
+ * Return the size of a photo's shown part.
  * @param {State} state
  * @param {Size} size
  */
@@ -175,7 +175,7 @@ function zoomedSize({ scene }, { width, height }) {
 }
 
 /**
- * Sizes of the pictures: in the number of columns that makes the smallest one largest.
+ * Return the sizes of the pictures, for the number of columns that makes the smallest one largest.
  * @param {Size[]} photos
  * @param {boolean} over all at the same place
  * @param {HTMLElement} room its `--columns` is set

@@ -1,4 +1,4 @@
-// Every way in which the state changes. `reduce` is pure: the same state and action give the same next state.
+// All changes of the state. `reduce` is pure: the same state and action give the same next state.
 
 import vocabulary from "../vocabulary.js";
 import { flattened, moved, painted, prompted, withFeedback, withKernels } from "./edits.js";
@@ -14,7 +14,7 @@ import { requestKey, sameRequest, stepsOf, VIEWS } from "./scene.js";
 
 const MOST_UNDONE = 100;
 const MOST_ANSWERS = 60;
-/** What the tour's Show, a view or a new photo starts from. */
+/** Start of the tour's Show, of a view, and of a new photo. */
 const PLAIN = {
   frames: null,
   zoom: null,
@@ -22,7 +22,7 @@ const PLAIN = {
   arrangement: /** @type {const} */ ("beside"),
   tool: /** @type {const} */ ("point"),
 };
-/** Fields that `set` may change: how the requests are shown, not what is requested. */
+/** Fields that `set` may change. They affect how requests are shown, not the requests. */
 const DISPLAY = [
   "map",
   "step",
@@ -70,7 +70,8 @@ function unknown(_state, { type }) {
 }
 
 /**
- * A scene whose fields fit together: steps as trained are null, and a second pass that equals the first in Change is none.
+ * Return a scene with consistent fields: steps equal to those trained become null, and in Change a second pass that
+ * equals the first is removed.
  * @param {State} state
  * @param {Scene} scene
  * @returns {Scene}
@@ -95,7 +96,7 @@ function plainSteps(state, request) {
 }
 
 /**
- * The second request of Change, made from the first where there is none of this photo and checkpoint.
+ * Return the second request of Change; it is made from the first if there is none for this photo and checkpoint.
  * @param {Scene} scene
  * @returns {Request}
  */
@@ -133,7 +134,7 @@ const SCENE_ACTIONS = {
     return withExample({ ...scene, ...PLAIN, view, map }, state);
   },
 
-  /** Slot 0's photo is everyone's, unless Compare shows two photos. */
+  /** In Compare, each slot has its own photo; elsewhere both slots show the photo of slot 0. */
   photo: (scene, { photo, slot = 0 }, { photos }) => {
     if (!photos.some(({ name }) => name === photo)) return scene;
     const [first, second] = scene.slots;
@@ -159,7 +160,7 @@ const SCENE_ACTIONS = {
     return { ...scene, slots: [{ ...first, checkpoint }, together ? { ...second, checkpoint } : second] };
   },
 
-  /** T of both passes, or of one. */
+  /** Set T of both passes, or of one. */
   steps: (scene, { steps, slot }) => {
     if (steps !== null && !(Number.isInteger(steps) && steps >= 0 && steps <= vocabulary.maxSteps)) return scene;
     if (slot === 1) return { ...scene, slots: [scene.slots[0], { ...(scene.slots[1] ?? scene.slots[0]), steps }] };
@@ -173,7 +174,7 @@ const SCENE_ACTIONS = {
   feedback: (scene, { block, factor }) => withEdits(scene, (edits) => withFeedback(edits, block, factor)),
   kernels: (scene, { to }) => {
     const map = ["prediction", "conv3", "conv4", "conv5", "change"].includes(scene.map) ? "refined" : scene.map;
-    return withEdits({ ...scene, map }, (edits) => withKernels(edits, to)); // of all maps, only those after BRN change
+    return withEdits({ ...scene, map }, (edits) => withKernels(edits, to)); // only the maps after BRN change
   },
   paint: (scene, { level, mask, strength = scene.brush.strength, at = scene.brush.at }) =>
     withEdits(scene, (edits) => painted(edits, level, { mask, strength, at })),
@@ -183,7 +184,7 @@ const SCENE_ACTIONS = {
       ...edits.filter((edit) => edit.kind !== "patch" || edit.tap !== tap),
       ...(photo ? [/** @type {Edit} */ ({ kind: "patch", tap, photo, ...(checkpoint ? { checkpoint } : {}) })] : []),
     ]),
-  /** When edits of attention apply: a time step, or null for every one. */
+  /** Set when edits of attention apply: a time step, or null for every one. */
   moment: (scene, { at }) => {
     const next = { ...scene, brush: { ...scene.brush, at } };
     return next.slots[1] ? withEdits(next, (edits) => moved(edits, at)) : next;
@@ -219,7 +220,7 @@ const SCENE_ACTIONS = {
 };
 
 /**
- * Compare and Measure show an example instead of nothing; Change edits the photo that is shown, not another one.
+ * Choose an example for Compare and Measure if they would be empty; Change edits the shown photo.
  * @param {Scene} scene
  * @param {State} state
  * @returns {Scene}
@@ -239,7 +240,7 @@ function withExample(scene, { photos, masks }) {
 }
 
 /**
- * The tour at one of its experiments, before it is shown.
+ * Return the tour at one of its experiments, before Show.
  * @param {Scene} scene
  * @param {number} index
  * @param {State} state
@@ -267,7 +268,7 @@ function tourScene(scene, index, { experiments }) {
 }
 
 /**
- * The experiment's effect on the stage, on its own photo or another.
+ * Return the scene of the experiment's effect, on its own photo or another.
  * @param {Scene} scene
  * @param {State} state
  * @param {string} [photo]
@@ -306,7 +307,8 @@ function shownExperiment(scene, { experiments }, photo) {
   };
 }
 
-/** What is not chosen by a person: what arrives, and undo, which goes through scenes. @type {Record<string, (state: State, action: Action) => State>} */
+/** Changes that are not choices of the user: arriving results, and undo. @type {Record<string, (state: State, action:
+Action) => State>} */
 const ARRIVALS = {
   undo: (state) => travel(state, "past", "future"),
   redo: (state) => travel(state, "future", "past"),
@@ -353,7 +355,7 @@ const ARRIVALS = {
 };
 
 /**
- * Undo or redo: the requests of another scene, shown as the present one shows them.
+ * Undo or redo: restore the requests of another scene, but show them as the present scene does.
  * @param {State} state
  * @param {"past" | "future"} from
  * @param {"past" | "future"} to

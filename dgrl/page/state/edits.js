@@ -1,4 +1,4 @@
-// Lists of edits, changed one control at a time. Everything here is pure.
+// Pure functions that change lists of edits, one for each control.
 
 import vocabulary from "../vocabulary.js";
 
@@ -13,7 +13,7 @@ const ATTENTION = ["flatten", "paint", "prompt", "patch"];
 const named = (name, all) => (name === "all" ? all : [name]);
 
 /**
- * Make attention the same everywhere at a level, or take that away again.
+ * Make attention the same everywhere at a level, or undo that.
  * @param {Edit[]} edits
  * @param {string} level or "all"
  * @param {number | null} at
@@ -66,7 +66,7 @@ export function kernelsOf(edits) {
 }
 
 /**
- * Paint a mask on a level's attention map; an empty mask takes the paint away.
+ * Paint a mask on a level's attention map; an empty mask removes the paint.
  * @param {Edit[]} edits
  * @param {string} level or "all"
  * @param {{mask: string | null, strength: number, at: number | null}} paint
@@ -79,7 +79,7 @@ export function painted(edits, level, { mask, strength, at }) {
 }
 
 /**
- * Say which object is meant, by a box or a mask; null takes the prompt away.
+ * Choose an object by a box or a mask; null removes the prompt.
  * @param {Edit[]} edits
  * @param {{box?: number[], mask?: string} | null} prompt
  */
@@ -97,8 +97,8 @@ export const moved = (edits, at) =>
   edits.map((edit) => (edit.kind === "flatten" || edit.kind === "paint" ? { ...edit, at } : edit));
 
 /**
- * The edits that have something to change in a pass of T steps: one look has no memory, and a step that is not taken
- * cannot be edited.
+ * Return the edits that can have an effect in a pass of T steps: a single look has no memory, and edits of later steps
+ * do nothing.
  * @param {Edit[]} edits
  * @param {number} steps T
  */
@@ -113,7 +113,7 @@ export const applicable = (edits, steps) =>
 export const editsAttention = (edits) => edits.some(({ kind }) => ATTENTION.includes(kind));
 
 /**
- * Edits in words, for titles and the panel.
+ * Describe edits in words, for titles and the panel.
  * @param {Edit[]} edits
  */
 export function describe(edits) {

@@ -1,4 +1,4 @@
-// The address bar: it always holds a link to the scene, and Back goes through views and steps of the tour.
+// The address bar: it always contains a link to the scene, and Back goes through views and steps of the tour.
 
 import { missingPhotos, readLink, writeLink } from "./link.js";
 
@@ -21,7 +21,7 @@ export function followAddress(store, window_ = window) {
   if (missing) {
     store.dispatch({
       type: "notice",
-      text: `This link was made with the photo “${missing}”, which is not here. An example is shown instead.`,
+      text: `This link was made with the photo “${missing}”, which is not on this page. An example is shown instead.`,
     });
   }
   const place = (/** @type {import("./scene.js").State} */ { scene }) => `${scene.view} ${scene.tour.index}`;

@@ -1,4 +1,4 @@
-// The scene as the query of a link, and back. Anybody can write a link: what it asks for and is not offered is ignored.
+// Writes the scene as a link's query, and reads it. Anyone can write a link, so unknown values are ignored.
 
 import { MAPS, SCALES } from "../numbers/layers.js";
 import vocabulary from "../vocabulary.js";
@@ -12,7 +12,7 @@ import { ARRANGEMENTS, firstScene, VIEWS } from "./scene.js";
  * @typedef {import("./scene.js").Edit} Edit
  */
 
-/** Names that links of version 2.0 have for views. */
+/** Names of views in links of version 2.0. */
 const OLD_VIEWS = /** @type {Record<string, string>} */ ({ detect: "explore", alter: "change", experiments: "tour" });
 const LONGEST = 40;
 
@@ -52,7 +52,7 @@ function slotFields(state) {
 }
 
 /**
- * A person's own photo has its name in the address, for a reload of the page; the photo itself is in no link.
+ * Return the photo's field. A user's own photo has its name in the address, for reloads, but is not part of the link.
  * @param {State} state
  * @param {string} mark
  * @param {string} name
@@ -101,9 +101,9 @@ function questionFields({ question: { target, method, level, refined } }) {
 export const startScene = ({ photos, checkpoints }) => firstScene(photos[0]?.name ?? "", checkpoints[0]?.name ?? "");
 
 /**
- * The scene that a link asks for.
+ * Return the scene of a link.
  * @param {string} query
- * @param {State} state what is offered
+ * @param {State} state photos, checkpoints and experiments that are offered
  * @returns {Scene}
  */
 export function readLink(query, state) {
@@ -208,7 +208,7 @@ function readDisplay(said, scene) {
     return value >= 0 && value <= 1 ? value : other;
   };
   const step = Number(said.get("t") ?? Number.NaN);
-  const both = said.get("map") === "both"; // of version 2.0: before and after BRN
+  const both = said.get("map") === "both"; // in links of version 2.0: before and after BRN
   const beside = [
     { slot: /** @type {const} */ (0), map: "prior", step: 99, title: "before sharpening" },
     { slot: /** @type {const} */ (0), map: "refined", step: 99, title: "after sharpening" },
@@ -267,7 +267,7 @@ function readQuestion(said, { question }) {
 }
 
 /**
- * Names of own photos that a link asks for and that are not here.
+ * Return the names of a link's photos that are not on this page.
  * @param {string} query
  * @param {State} state
  */

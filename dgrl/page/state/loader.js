@@ -1,4 +1,4 @@
-// Asks the engine for what the scene shows and has not arrived yet, and only for that.
+// Requests from the engine whatever the scene shows and has not arrived yet.
 
 import { EngineError, isAbort } from "../engines/engine.js";
 import { applicable } from "./edits.js";
@@ -11,16 +11,16 @@ import { requestKey, shownSlots, stepsOf } from "./scene.js";
  * @typedef {import("../engines/engine.js").Engine} Engine
  */
 
-/** Passes that stay in memory; one has some 30 MB. */
+/** Passes to keep in memory; each has some 30 MB. */
 const KEPT = 6;
 /** Milliseconds between attempts to reach a lost server. */
 const RETRY = 2000;
-/** Milliseconds without a change after which something that is dragged has come to rest. */
+/** Milliseconds without a change after which a drag counts as ended. */
 const REST = 150;
 const OFFLINE = "The server does not answer. Trying again …";
 
 /**
- * The request as an engine is asked: without edits that have nothing to change.
+ * Return the request for the engine: without edits that have no effect.
  * @param {State} state
  * @param {Request} request
  * @returns {Request}
@@ -33,7 +33,7 @@ export const sentRequest = (state, request) => ({
 /** @param {unknown} error */
 export const messageOf = (error) => (error instanceof Error ? error.message : String(error));
 
-/** Keeps the passes of the scene coming, and the answers that panels ask for. */
+/** Loads the passes of the scene, and the answers that panels request. */
 export class Loader {
   /**
    * @param {Store} store
@@ -42,11 +42,11 @@ export class Loader {
   constructor(store, engine) {
     this.store = store;
     this.engine = engine;
-    /** What is computed now, by key. @type {Map<string, AbortController>} */
+    /** Running computations, by key. @type {Map<string, AbortController>} */
     this.passes = new Map();
     /** @type {Map<string, AbortController>} */
     this.jobs = new Map();
-    /** Keys of passes, the latest shown last. @type {string[]} */
+    /** Keys of passes, the most recently shown last. @type {string[]} */
     this.recent = [];
     /** @type {(() => void)[]} */
     this.waiting = [];
@@ -113,7 +113,7 @@ export class Loader {
           if (!signal.aborted) this.store.dispatch({ type: "pass-arrived", request, pass: { ...pass }, part });
         },
       });
-      // A network without BRN has no kernels; its pass is whole all the same.
+      // A network without BRN has no kernels, but its pass is complete.
       const whole = this.store.state.passes[key]?.parts.includes("kernels");
       if (!signal.aborted && !whole) this.store.dispatch({ type: "pass-arrived", request, pass, part: "kernels" });
     } catch (error) {
@@ -142,22 +142,22 @@ export class Loader {
     this.store.dispatch({ type: "notice", text, kind: "error" });
   }
 
-  /** Ask once more for the passes that failed. */
+  /** Request the failed passes again. */
   retry() {
     const { passes } = this.store.state;
     this.store.dispatch({ type: "passes-kept", keys: Object.keys(passes).filter((key) => !passes[key]?.error) });
     this.update();
-    // With nothing left to ask for, nobody would find out that the server is back.
+    // Without a request, the page would not notice that the server is back.
     if (!this.passes.size) this.store.dispatch({ type: "online", online: true });
     this.report();
   }
 
   /**
-   * Have the engine answer something else than a pass: an explanation, scores. The answer is kept under `key`.
+   * Request something else than a pass: an explanation or scores. The answer is stored under `key`.
    * @template T
    * @param {string} key
    * @param {(options: {signal: AbortSignal, onProgress: (share: number) => void}) => Promise<T>} ask
-   * @returns {() => void} stops it
+   * @returns {() => void} cancels it
    */
   answer(key, ask) {
     if (this.jobs.has(key) || this.store.state.answers[key]?.result) return () => {};

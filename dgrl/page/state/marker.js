@@ -1,4 +1,4 @@
-// The marker: the photo's pixel that numbers are given for.
+// The marker: the photo's pixel whose numbers are shown.
 
 import { mostChanged, surest } from "../numbers/pass.js";
 import { cellOf, clamp, pixelAt } from "../numbers/places.js";
@@ -10,7 +10,7 @@ import { passIn } from "./scene.js";
  */
 
 /**
- * The photo's pixel that the marker is on, in a slot's own photo.
+ * Return the marker's pixel in a slot's own photo.
  * @param {State} state
  * @param {0 | 1} slot
  * @returns {{x: number, y: number, across: number, down: number} | null} also in shares, at the pixel's middle
@@ -31,7 +31,7 @@ export function markerOf(state, slot) {
 const starts = new WeakMap();
 
 /**
- * Where the marker is before anybody pointed: at the pixel that BRN changed most, or that RLN is surest of.
+ * Return the marker's first pixel: the one that BRN changed most, or the most salient one.
  * @param {Pass} pass
  */
 function startPixel(pass) {

@@ -1,4 +1,4 @@
-// The question of the view Why, as an engine is asked, and the key of its answer.
+// The question of the view Why in the form for engines, and the key of its answer.
 
 import { markerOf } from "./marker.js";
 import { requestKey, shownSlots, stepOf } from "./scene.js";
@@ -6,7 +6,7 @@ import { requestKey, shownSlots, stepOf } from "./scene.js";
 /** @typedef {import("./scene.js").State} State */
 
 /**
- * The question with the place of the marker; null until its pass has arrived.
+ * Return the question with the marker's place; null until its pass has arrived.
  * @param {State} state
  */
 export function questionSent(state) {

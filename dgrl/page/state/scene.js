@@ -1,4 +1,4 @@
-// The page's whole state in one value: what a person chose (the scene), and what has arrived for it.
+// The page's whole state in one value: the choices of the user (the scene), and the results that have arrived.
 
 /** @typedef {import("../numbers/pass.js").Pass} Pass */
 /** @typedef {import("../engines/engine.js").Photo} Photo */
@@ -22,7 +22,7 @@
  */
 
 /**
- * @typedef {Object} Request What is asked of an engine: one forward pass.
+ * @typedef {Object} Request One forward pass that an engine is asked for.
  * @property {string} photo name of the photo
  * @property {string} checkpoint
  * @property {number | null} steps T; null for as many as trained
@@ -58,25 +58,25 @@
  * @property {string} story what one would expect, and how the photo and the data set differ from that
  * @property {Record<string, unknown>} show what Show changes in the scene: photo, steps, edits, second, frames …
  * @property {{unit: string, decimals: number, here: number | null, median: number, values: number[], data: string} | null} sizes
- * @property {"none" | "photo" | "brush" | "box"} own what "on my photo" offers
+ * @property {"none" | "photo" | "brush" | "box"} own the tool for "on my photo"
  * @property {{values: number[], width: number, height: number, limit: number, label: string} | null} explanation of the
  *   experiment about attention's causes, computed beforehand
  */
 
 /**
- * @typedef {Object} Scene Everything that a person chose. It fits a link.
+ * @typedef {Object} Scene All choices of the user. It fits into a link.
  * @property {View} view
  * @property {[Request, Request | null]} slots original and second
  * @property {string} map one of MAPS
  * @property {number} step
- * @property {number} x the photo's pixel, of the first slot's photo; −1 before anybody pointed
+ * @property {number} x the pixel in the first slot's photo; −1 before the user has pointed
  * @property {number} y
  * @property {boolean} pinned the pixel stays while the pointer moves
  * @property {"beside" | "wipe" | "difference" | "alternate"} arrangement of two slots
  * @property {number} wipe where the second picture begins, from 0 to 1
  * @property {number} opacity of the map over the photo
  * @property {number} scale end of the scale of differences
- * @property {0 | 1} side whose pipeline and kernel are shown
+ * @property {0 | 1} side slot whose pipeline and kernel are shown
  * @property {FrameSpec[] | null} frames pictures side by side, instead of the one map of each slot
  * @property {{x: number, y: number, width: number, height: number} | null} zoom part of the photo, in shares
  * @property {boolean} arrows draw where kernels take their values from
@@ -91,10 +91,10 @@
  */
 
 /**
- * @typedef {Object} Arrived What is known of one request's pass.
+ * @typedef {Object} Arrived The parts of one request's pass that have arrived.
  * @property {Pass | null} pass
  * @property {string[]} parts "rln", "brn", "kernels"
- * @property {string | null} error why it cannot be had
+ * @property {string | null} error why it could not be computed
  */
 
 /**
@@ -113,7 +113,7 @@
  * @property {Scene} scene
  * @property {Scene[]} past scenes that undo goes back to
  * @property {Scene[]} future
- * @property {string | null} gesture the drag that the last change was part of
+ * @property {string | null} gesture the drag to which the last change belongs
  * @property {Photo[]} photos
  * @property {Checkpoint[]} checkpoints
  * @property {Experiment[]} experiments
@@ -130,7 +130,7 @@
  * @property {string[]} running keys of what is being computed
  * @property {{text: string, kind: "info" | "error"} | null} notice
  * @property {{loaded: number, total: number, seconds?: number} | null} loading of the network in the static page: bytes,
- *   and the seconds that are left
+ *   and the seconds left
  */
 
 export const VIEWS = /** @type {const} */ (["tour", "explore", "change", "compare", "why", "measure", "batch"]);
@@ -171,7 +171,7 @@ export function firstScene(photo, checkpoint) {
 }
 
 /**
- * Which time step `step` means for a request: 99 stands for the last.
+ * Return the time step that `step` means for a request: 99 stands for the last.
  * @param {State} state
  * @param {Request} request
  * @param {number} step
@@ -188,7 +188,7 @@ export function stepsOf({ checkpoints }, { steps, checkpoint }) {
 }
 
 /**
- * Equal requests have equal keys, whatever the order of their edits' fields.
+ * Return a request's key. Equal requests have equal keys, in any order of their edits' fields.
  * @param {Request} request
  */
 export function requestKey({ photo, checkpoint, steps, edits }) {
@@ -204,7 +204,7 @@ export const sameRequest = (one, other) =>
   one === other || (one !== null && other !== null && requestKey(one) === requestKey(other));
 
 /**
- * The requests that the stage shows in the present view; the second is null where only the first counts.
+ * Return the requests that the stage shows in the present view; the second is null if the view only uses the first.
  * @param {Scene} scene
  * @returns {[Request, Request | null]}
  */
@@ -213,7 +213,7 @@ export function shownSlots({ view, slots }) {
 }
 
 /**
- * What has arrived of the pass in a slot.
+ * Return the parts of a slot's pass that have arrived.
  * @param {State} state
  * @param {0 | 1} slot
  * @returns {Arrived | null} null if nothing has, or the slot is empty
@@ -246,7 +246,7 @@ export function framesOf(state) {
 }
 
 /**
- * What two passes are called: by what they differ in.
+ * Return the names of two passes: what they differ in.
  * @param {State} state
  * @returns {[string, string]}
  */

@@ -1,12 +1,12 @@
-// What a reload keeps. In a frame whose storage is blocked nothing is kept, and everything else works.
+// Storage that survives a reload. If a frame's storage is blocked, nothing is stored, and the page works without.
 
-/** @param {() => Storage} storage may throw: a browser can forbid even asking */
+/** @param {() => Storage} storage may throw: browsers can forbid access */
 export function makeStorage(storage) {
   return {
     /**
      * @template T
      * @param {string} key
-     * @param {T} other where nothing is stored, or it cannot be read
+     * @param {T} other returned if nothing is stored, or it cannot be read
      * @returns {T}
      */
     read(key, other) {
@@ -24,7 +24,7 @@ export function makeStorage(storage) {
       try {
         storage().setItem(key, JSON.stringify(value));
       } catch {
-        // Blocked or full. The page works without it.
+        // Storage is blocked or full. The page works without it.
       }
     },
   };

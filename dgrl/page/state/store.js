@@ -1,4 +1,4 @@
-// The one store. Nothing else on the page keeps state.
+// The page's only store. Nothing else keeps state.
 
 import { reduce } from "./actions.js";
 import { firstScene } from "./scene.js";
@@ -11,7 +11,7 @@ import { firstScene } from "./scene.js";
 
 /** @typedef {ReturnType<typeof createStore>} Store */
 
-/** @returns {State} before an engine has said what it offers */
+/** @returns {State} the state before an engine has started */
 export function emptyState() {
   return {
     scene: firstScene("", ""),
@@ -53,7 +53,7 @@ export function createStore(initial = emptyState()) {
   let busy = false;
 
   /**
-   * Change the state. An action that a listener dispatches waits until all listeners have seen the state before it.
+   * Change the state. An action that a listener dispatches waits until all listeners have received the state before it.
    * @param {Action} action
    */
   function dispatch(action) {
@@ -80,7 +80,7 @@ export function createStore(initial = emptyState()) {
     dispatch,
     /**
      * @param {Listener} listener called after every change
-     * @returns {() => void} stops that
+     * @returns {() => void} unsubscribes
      */
     subscribe(listener) {
       listeners.add(listener);

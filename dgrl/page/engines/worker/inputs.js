@@ -1,4 +1,4 @@
-// Edits (dgrl/edits.py) as inputs of the graphs (dgrl/export/inputs.py).
+// Turns edits (dgrl/edits.py) into inputs of the graphs (dgrl/export/inputs.py).
 
 import { readMask } from "../../numbers/masks.js";
 import { shares } from "../../numbers/painting.js";
@@ -8,13 +8,13 @@ import vocabulary from "../../vocabulary.js";
 /** @typedef {import("./worker.js").Inputs} Inputs */
 /** @typedef {Record<string, {width: number, height: number}>} Grids of the weight maps, by level */
 
-/** A map that is both flattened and painted is painted on an even one. */
+/** Order of the edits: a map that is both flattened and painted is flattened first. */
 const RANK = ["prompt", "flatten", "paint", "feedback", "kernels", "unrefined"];
 /** The share of a prompted map’s mass that lies on the prompt. */
 const SHARE = vocabulary.prompt.share;
 
 /**
- * @param {Edit[]} edits what cannot be is left out: links are written by anybody
+ * @param {Edit[]} edits invalid ones are ignored, because anyone can write a link
  * @param {number} steps T of the pass
  * @param {Grids} grids
  * @returns {Inputs}
@@ -62,7 +62,7 @@ function painted(map, { mask: text, strength = 4 }, { width, height }, inputs) {
 }
 
 /**
- * Every level's map at the first look, on a box or a mask (dgrl.prompts).
+ * Return the inputs that prompt every level's map at the first look with a box or a mask (dgrl.prompts).
  * @param {Edit & {share?: number}} edit
  * @param {Grids} grids
  * @returns {Inputs}
@@ -96,7 +96,7 @@ export function gridsOf(graphs) {
 }
 
 /**
- * How much of each of a row's cells lies between two shares of the row's length.
+ * Return how much of each cell of a row lies between two shares of the row's length.
  * @param {number} start
  * @param {number} end
  * @param {number} cells
@@ -107,7 +107,7 @@ const covered = (start, end, cells) =>
   });
 
 /**
- * How much of each cell a box covers.
+ * Return how much of each cell a box covers.
  * @param {number[]} box x0, y0, x1, y1 in shares of the photo
  * @param {number} width cells
  * @param {number} height
@@ -118,7 +118,7 @@ function boxArea([x0 = 0, y0 = 0, x1 = 0, y1 = 0], width, height) {
 }
 
 /**
- * How much of each cell a mask covers.
+ * Return how much of each cell a mask covers.
  * @param {string | undefined} text
  * @param {number} width cells
  * @param {number} height

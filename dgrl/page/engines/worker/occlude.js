@@ -1,12 +1,12 @@
-// Occlusion, as dgrl.attribution has it: how far a number falls when a window of the photo is blurred away. It needs no
+// Occlusion, as in dgrl.attribution: how much a value falls when a window of the photo is blurred. It needs no
 // gradients, only passes of RLN.
 
 /**
- * @typedef {Object} Target The number that is explained.
+ * @typedef {Object} Target The explained value.
  * @property {string} kind "pixel", "object" or "cell"
  * @property {number} step the time step t
  * @property {string} level of a cell
- * @property {number} row of RLN's map, or of the level's weight map; the object has none
+ * @property {number} row in RLN's map, or in the level's weight map; unused for the object
  * @property {number} column
  */
 
@@ -14,22 +14,22 @@
 
 /**
  * @typedef {Object} Found
- * @property {number[][]} cells (8, 8): the means of the windows that cover them
- * @property {number} value on the photo
- * @property {number} baseline where nothing of the photo is seen
+ * @property {number[][]} cells (8, 8): each cell's mean over the windows that cover it
+ * @property {number} value for the photo
+ * @property {number} baseline for the blurred photo
  */
 
 const CELLS = 8;
-/** The baseline's standard deviation, as a share of the side, and where it is cut, in deviations. */
+/** Standard deviation of the blur, as a share of the side, and its radius in standard deviations. */
 const BLUR = 1 / 20;
 const REACH = 3;
 
 /**
- * Squares of a quarter of the side hide the photo, overlapping by half.
+ * Hide the photo under squares of a quarter of its side, which overlap by half, one after the other.
  * @param {Float32Array} picture (3, side, side)
  * @param {number} side
  * @param {Target} target
- * @param {number} above the probability from which on a pixel is the object's
+ * @param {number} above the probability above which a pixel belongs to the object
  * @param {(picture: Float32Array) => Promise<Taps>} localise
  * @param {(share: number) => void} progress
  * @returns {Promise<Found>}
@@ -58,9 +58,9 @@ export async function occlude(picture, side, target, above, localise, progress) 
 }
 
 /**
- * The picture with one window blurred away.
+ * Return the picture with one blurred window.
  * @param {Float32Array} picture (3, side, side)
- * @param {Float32Array} hidden the same, blurred
+ * @param {Float32Array} hidden the blurred picture
  * @param {number} side
  * @param {number} row of the window's first cell
  * @param {number} column
@@ -78,9 +78,9 @@ function covered(picture, hidden, side, row, column) {
 }
 
 /**
- * What reads the number.
+ * Return a function that reads the explained value from a step's taps.
  * @param {Target} target
- * @param {Taps} whole of the photo as it is
+ * @param {Taps} whole taps for the unchanged photo
  * @param {number} side
  * @param {number} above
  * @returns {(taps: Taps) => number}
@@ -99,7 +99,7 @@ function readerOf({ kind, step, level, row, column }, whole, side, above) {
 }
 
 /**
- * A Gaussian over each plane, along the rows and then along the columns; at its sides a picture is mirrored.
+ * Blur each plane with a Gaussian, along the rows and then along the columns; the sides are mirrored.
  * @param {Float32Array} picture (3, side, side)
  * @param {number} side
  */
@@ -116,7 +116,7 @@ export function blurred(picture, side) {
  * @param {Float32Array} picture (3, side, side)
  * @param {number} side
  * @param {Float64Array} kernel
- * @param {number} apart how far neighbours are: 1 along the rows, `side` along the columns
+ * @param {number} apart distance of neighbours: 1 along the rows, `side` along the columns
  */
 function smoothed(picture, side, kernel, apart) {
   const reach = kernel.length >> 1;
@@ -135,7 +135,8 @@ function smoothed(picture, side, kernel, apart) {
 }
 
 /**
- * @param {number} index beyond the sides, by less than `length`
+ * Mirror an index that lies outside.
+ * @param {number} index outside by less than `length`
  * @param {number} length
  */
 function mirrored(index, length) {

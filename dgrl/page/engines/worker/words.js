@@ -1,4 +1,4 @@
-// An explanation in sentences: dgrl.attribution has the same.
+// Describes an explanation in sentences, as dgrl.attribution does.
 
 import { percent } from "../../numbers/format.js";
 import vocabulary from "../../vocabulary.js";
@@ -29,7 +29,7 @@ export function explanationWords({ value, baseline }, { kind, step, level, row, 
 }
 
 /**
- * Occlusion's cells over RLN's square.
+ * Spread Occlusion's cells over RLN's square.
  * @param {number[][]} cells
  * @param {number} side
  */
@@ -39,7 +39,7 @@ export function spreadCells(cells, side) {
 }
 
 /**
- * Which share of all that speaks for the value lies on the object.
+ * Return the share of all positive evidence that lies on the object.
  * @param {Float32Array} values
  * @param {Uint8Array} object of the same size
  */

@@ -1,5 +1,5 @@
-// The network, in a worker beside the page: onnxruntime-web runs RLN step by step, then BRN, one request after the other.
-// An explanation takes many passes and waits for all others; a newer one replaces an older one.
+// The network in a worker beside the page: onnxruntime-web runs RLN step by step, then BRN, one request after the
+// other. An explanation takes many passes, so it waits for all other requests. A new explanation replaces the old one.
 
 import { square } from "../../numbers/sizing.js";
 import vocabulary from "../../vocabulary.js";
@@ -10,9 +10,9 @@ import { occlude } from "./occlude.js";
 /** @typedef {import("onnxruntime-web").Tensor} Tensor */
 
 /**
- * @typedef {Object} Graph What the manifest says of a graph (web/graphs.py).
+ * @typedef {Object} Graph One graph in the manifest (web/graphs.py).
  * @property {Record<string, number[]>} inputs shapes by name
- * @property {Record<string, number | number[]>} defaults of the altering inputs
+ * @property {Record<string, number | number[]>} defaults of the inputs for edits
  * @property {string[]} outputs
  */
 
@@ -27,37 +27,38 @@ import { occlude } from "./occlude.js";
  * @property {number} brn_size
  */
 
-/** @typedef {Record<string, number | number[] | Float32Array>} Inputs values of altering inputs, by name */
+/** @typedef {Record<string, number | number[] | Float32Array>} Inputs values of the inputs for edits, by name */
 
 /**
  * @typedef {Object} Run
  * @property {number} id
- * @property {string} photo which
+ * @property {string} photo its key
  * @property {number} steps T
- * @property {Inputs} inputs those that are not given have their defaults
+ * @property {Inputs} inputs missing ones have their defaults
  * @property {"rln" | "brn"} until
- * @property {boolean} all give every tap, what is fed back too
+ * @property {boolean} all return every tap, also the feedback
  */
 
 /**
  * @typedef {Object} Explanation
  * @property {number} id
- * @property {string} photo which
+ * @property {string} photo its key
  * @property {import("./occlude.js").Target} target
  */
 
 /**
- * @typedef {Object} Step What a time step gave, kept for other passes over the same photo.
- * @property {Record<string, Tensor>} carried to the next step
+ * @typedef {Object} Step Results of a time step, cached for other passes over the same photo.
+ * @property {Record<string, Tensor>} carried inputs of the next step
  * @property {Record<string, Float32Array>} arrays by the names of taps, and `rln.tT.saliency`
  */
 
-/** @typedef {{carried: Record<string, Tensor>, taps: Record<string, Float32Array>}} Ran A time step, with its logits. */
+/** @typedef {{carried: Record<string, Tensor>, taps: Record<string, Float32Array>}} Ran Results of a time step, with
+logits. */
 
 const BLOCKS = ["conv2", "conv3", "conv4", "conv5"];
 const KEPT_STEPS = 24;
 const MOST_THREADS = 8;
-const GONE = "this photo is not there any more";
+const GONE = "The page does not have this photo any more.";
 
 /** @type {Runtime} */
 let ort;
@@ -71,9 +72,9 @@ const photos = new Map();
 const kept = new Map();
 /** @type {Map<number, Run>} */
 const waiting = new Map();
-/** The run that is being computed, until it is stopped. @type {number | null} */
+/** Id of the running computation, until it is stopped. @type {number | null} */
 let current = null;
-/** @type {Explanation | null} the newest; an older one ends where it is */
+/** @type {Explanation | null} the newest one; it replaces older ones */
 let asked = null;
 let busy = false;
 
@@ -140,7 +141,7 @@ async function start({ backend, base, manifest: given }) {
 }
 
 /**
- * A compressed file's content; its bytes are told as they arrive.
+ * Return a compressed file's content; report its bytes as they arrive.
  * @param {string} address
  * @param {(bytes: number) => void} progress
  */
@@ -157,7 +158,7 @@ async function unpacked(address, progress) {
       },
     }),
   );
-  // A server may unpack a .gz by itself; its two first bytes tell.
+  // A server may decompress .gz files itself, so check the first two bytes.
   const whole = await new Response(counted).arrayBuffer().catch((error) => {
     throw new LostError(`${address}: ${messageOf(error)}`);
   });
@@ -188,7 +189,7 @@ function forget(map, count) {
   }
 }
 
-/** What waits, and then what is to be explained. */
+/** Run the waiting passes, then the waiting explanation. */
 async function work() {
   if (busy) return;
   busy = true;
@@ -200,7 +201,7 @@ async function work() {
   busy = false;
 }
 
-/** Run what waits, one after the other. */
+/** Run the waiting passes, one after the other. */
 async function runWaiting() {
   for (let next = take(); next; next = take()) {
     const { id } = next;
@@ -219,7 +220,7 @@ function take() {
   return run;
 }
 
-/** Let messages in. */
+/** Let messages arrive. */
 const breathe = () =>
   new Promise((resolve) => {
     const { port1, port2 } = new MessageChannel();
@@ -228,7 +229,7 @@ const breathe = () =>
   });
 
 /**
- * One pass, until it is stopped.
+ * Run one pass, until it is stopped.
  * @param {Run} run
  */
 async function pass(run) {
@@ -266,7 +267,7 @@ async function pass(run) {
 }
 
 /**
- * Occlusion of a photo; whatever waits is run between its time steps.
+ * Explain by Occlusion; waiting passes run between its time steps.
  * @param {Explanation} one
  */
 async function explain(one) {
@@ -292,7 +293,7 @@ async function explain(one) {
     const found = await occlude(picture, side, target, vocabulary.found.above, localise, progress);
     self.postMessage({ kind: "explained", id, found });
   } catch (error) {
-    // Nobody waits any more for what was stopped.
+    // No answer is needed for a stopped explanation.
     if (asked === one) self.postMessage({ kind: "failed", id, reason: messageOf(error) });
   }
   if (asked === one) asked = null;
@@ -302,7 +303,7 @@ async function explain(one) {
 const messageOf = (error) => (error instanceof Error ? error.message : String(error));
 
 /**
- * What of the inputs concerns a part of the network, as a text that is the same for the same values.
+ * Return the inputs of one part of the network as text, equal for equal values.
  * @param {Inputs} inputs
  * @param {string} start of their names
  */
@@ -334,7 +335,7 @@ async function stepOf(run, t, image, before) {
  * A time step of RLN.
  * @param {number} t
  * @param {Tensor} image
- * @param {Record<string, Tensor> | undefined} before what the step before gave
+ * @param {Record<string, Tensor> | undefined} before results of the previous step
  * @param {Inputs} inputs
  * @param {boolean} all
  * @returns {Promise<Ran>}
@@ -342,7 +343,7 @@ async function stepOf(run, t, image, before) {
 async function ran(t, image, before, inputs, all) {
   const last = Object.keys(manifest.graphs).filter((name) => name.startsWith("step")).length - 1;
   const own = Math.min(t, last);
-  /** Past the last trained step its graph runs again, under other names. @type {(tap: string) => string} */
+  /** After the last trained step, its graph runs again, with other tap names. @type {(tap: string) => string} */
   const renamed = (tap) => tap.replace(`rln.t${own}.`, `rln.t${t}.`);
   const given = before ?? { "rln.image": image };
   const outputs = await runGraph(`step${own}`, given, (input) => inputs[renamed(input)], all);
@@ -371,7 +372,7 @@ function saliencyOf(logits) {
 }
 
 /**
- * BRN, and the sums of every pixel.
+ * Run BRN, and compute the sums of every pixel.
  * @param {Run} run
  * @param {Tensor} image
  * @param {Float32Array} saliency
@@ -393,7 +394,7 @@ async function refine(run, image, saliency) {
 }
 
 /**
- * Foreground, background and their difference at every pixel (dgrl.network.brn.propagate).
+ * Return foreground, background and their difference at every pixel (dgrl.network.brn.propagate).
  * @param {Float32Array} coefficients (n², H, W)
  * @param {Float32Array} map (H, W)
  */
@@ -425,7 +426,7 @@ function sums(coefficients, map) {
  * @param {string} name
  * @param {Record<string, Tensor>} given
  * @param {(input: string) => number | number[] | Float32Array | undefined} altered
- * @param {boolean} all every output; else what is fed back is left out
+ * @param {boolean} all compute every output; otherwise feedback is left out
  * @returns {Promise<Record<string, Tensor>>}
  */
 async function runGraph(name, given, altered, all) {
