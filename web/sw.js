@@ -22,14 +22,14 @@ self.addEventListener("message", (event) => {
 });
 self.addEventListener("fetch", (event) => {
   const asking = /** @type {Asking} */ (event);
-  const own = new URL(asking.request.url).origin === self.location.origin;
-  if (asking.request.method === "GET" && own) asking.respondWith(answer(asking));
+  const ownSite = new URL(asking.request.url).origin === self.location.origin;
+  if (asking.request.method === "GET" && ownSite) asking.respondWith(answer(asking));
 });
 
 /** Do not wait for files on a first visit. A new version replaces an old one only when all its files are cached. */
 async function install() {
-  const others = (await caches.keys()).filter((name) => name.startsWith("dgrl-") && name !== VERSION);
-  if (others.length) await keep();
+  const otherVersions = (await caches.keys()).filter((name) => name.startsWith("dgrl-") && name !== VERSION);
+  if (otherVersions.length) await cacheMissing();
   await worker.skipWaiting();
 }
 
@@ -41,7 +41,7 @@ async function activate() {
 }
 
 /** Cache the files that have not been requested yet. */
-async function keep() {
+async function cacheMissing() {
   const cache = await caches.open(VERSION);
   for (const name of KEPT) {
     const request = new Request(name, { cache: "no-cache" });
@@ -51,11 +51,11 @@ async function keep() {
 
 /** Cache everything, and tell the pages whether there was room for it. */
 async function keepAll() {
-  const whole = await keep().then(
+  const complete = await cacheMissing().then(
     () => true,
     () => false,
   );
-  for (const client of await worker.clients.matchAll()) client.postMessage({ kind: "kept", whole });
+  for (const client of await worker.clients.matchAll()) client.postMessage({ kind: "kept", whole: complete });
 }
 
 /**

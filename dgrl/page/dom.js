@@ -50,12 +50,12 @@ export function fill(element, key, children) {
   element.replaceChildren(...children());
 }
 
-let made = 0;
+let idCount = 0;
 
 /** Return an id that is unique on the page. */
 export function newId() {
-  made += 1;
-  return `dgrl-${made}-${Math.random().toString(36).slice(2, 7)}`;
+  idCount += 1;
+  return `dgrl-${idCount}-${Math.random().toString(36).slice(2, 7)}`;
 }
 
 /**

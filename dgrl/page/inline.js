@@ -14,8 +14,8 @@ export async function loadInline(sources, entry) {
 
   /** @param {string} path @returns {string} */
   function addressOf(path) {
-    const known = addresses.get(path);
-    if (known) return known;
+    const cachedAddress = addresses.get(path);
+    if (cachedAddress) return cachedAddress;
     const text = sources[path];
     if (text === undefined) throw new Error(`There is no module ${path}.`);
     const base = new URL(path, "page:///");

@@ -32,7 +32,7 @@ export async function render({ model, el }) {
     if (state.scene === before.scene) return;
     window.clearTimeout(timer);
     timer = window.setTimeout(() => {
-      model.set("scene", shared(state.scene));
+      model.set("scene", sharedFields(state.scene));
       model.save_changes();
     }, QUIET);
   });
@@ -51,7 +51,7 @@ export async function render({ model, el }) {
  * Return the part of the scene that Python reads and sets.
  * @param {import("./state/scene.js").Scene} scene
  */
-const shared = ({ view, slots, map, step, x, y, pinned, arrangement, side, frames, kernel }) => ({
+const sharedFields = ({ view, slots, map, step, x, y, pinned, arrangement, side, frames, kernel }) => ({
   view,
   slots,
   map,

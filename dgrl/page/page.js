@@ -175,19 +175,22 @@ function makeIntro(store, picker) {
     class: "primary",
     "data-testid": "take-tour",
   });
-  const own = button("Use your photo", () => picker.open(0), { "data-testid": "use-photo" });
-  const shoot = button("Take a photo", () => picker.capture.click(), { class: "touch", "data-testid": "take-photo" });
+  const useOwn = button("Use your photo", () => picker.open(0), { "data-testid": "use-photo" });
+  const takePhoto = button("Take a photo", () => picker.capture.click(), {
+    class: "touch",
+    "data-testid": "take-photo",
+  });
   const element = make(
     "section",
     { class: "intro", "aria-label": "What this is" },
     make("p", {}, SENTENCE),
-    make("div", { class: "row" }, tour, own, shoot),
+    make("div", { class: "row" }, tour, useOwn, takePhoto),
   );
   const draw = () => {
     const { scene, capabilities, experiments } = store.state;
     element.hidden = scene.view !== "explore" || scene.present;
     tour.hidden = !experiments.length || !capabilities.passes;
-    own.hidden = shoot.hidden = !capabilities.upload;
+    useOwn.hidden = takePhoto.hidden = !capabilities.upload;
   };
   store.subscribe(draw);
   draw();

@@ -78,23 +78,23 @@ test("lines are read however the network cuts them", async () => {
 
 test("a photo that the server lost is sent again, once, and the request is repeated", async () => {
   const engine = new ServerEngine(SETTINGS);
-  let there = true;
+  let hasPhoto = true;
   answer = (path) => {
-    if (path.startsWith("/dgrl/photos")) there = true;
-    if (!there) return Response.json({ error: "gone", kind: "photo-gone" }, { status: 410 });
+    if (path.startsWith("/dgrl/photos")) hasPhoto = true;
+    if (!hasPhoto) return Response.json({ error: "gone", kind: "photo-gone" }, { status: 410 });
     return Response.json(
       path.startsWith("/dgrl/photos") ? { id: "upload/1", thumbnail: "t", preview: "p" } : { coefficients: [[1, 2]] },
     );
   };
   const photo = await engine.photos.add(new Blob(["x"]), "mine");
   assert.deepEqual([photo.name, photo.url, photo.thumbnail], ["mine", "/dgrl/p", "/dgrl/t"]);
-  there = false;
+  hasPhoto = false;
   assert.deepEqual(await engine.pixel(REQUEST, 1, 2), [1, 2]);
   const paths = asked.map(({ path }) => path);
   assert.deepEqual(paths, ["/dgrl/photos?name=mine", "/dgrl/pixel", "/dgrl/photos?name=mine", "/dgrl/pixel"]);
   assert.equal(asked[3]?.body.request.photo, "upload/1");
   const other = new ServerEngine(SETTINGS); // as after a reload: it has no file to send
-  there = false;
+  hasPhoto = false;
   await assert.rejects(other.pixel(REQUEST, 1, 2), { kind: "photo-gone" });
 });
 
@@ -118,9 +118,9 @@ test("an explanation reports its progress and has a map", async () => {
   /** @type {number[]} */
   const shares = [];
   const { signal } = new AbortController();
-  const told = await engine.explain(REQUEST, QUESTION, { onProgress: (share) => shares.push(share), signal });
+  const explanation = await engine.explain(REQUEST, QUESTION, { onProgress: (share) => shares.push(share), signal });
   assert.deepEqual(shares, [0.5]);
-  assert.deepEqual([...told.map.values], [1, -2]);
+  assert.deepEqual([...explanation.map.values], [1, -2]);
   answer = () => new Response('{"progress": 0.5}\n');
   await assert.rejects(engine.explain(REQUEST, QUESTION, { onProgress: () => {}, signal }), { kind: "offline" });
 });

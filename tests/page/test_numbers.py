@@ -115,7 +115,7 @@ def test_attention_maps_are_read_between_cells() -> None:
 
 
 def test_the_most_salient_and_most_changed_pixels(trace: Trace) -> None:
-    page_values = call("numbers/pass.js", ("surest", pass_of(trace)), ("mostChanged", pass_of(trace)))
+    page_values = call("numbers/pass.js", ("mostSalient", pass_of(trace)), ("mostChanged", pass_of(trace)))
     saliency = trace.steps[-1].saliency
     row, column = np.unravel_index(int(saliency.argmax()), saliency.shape)
     assert page_values[0] == dict(

@@ -131,7 +131,7 @@ export class BrowserEngine {
     const worker = new Worker(new URL("./worker/worker.js", import.meta.url), { type: "module" });
     const began = performance.now();
     return new Promise((resolve, reject) => {
-      const failed = (/** @type {string} */ reason, lost = true) => {
+      const reportFailure = (/** @type {string} */ reason, lost = true) => {
         worker.terminate();
         reject(new EngineError(lost ? "offline" : "refused", `The network could not be loaded: ${reason}`));
       };
@@ -144,16 +144,16 @@ export class BrowserEngine {
           const loaded = Math.min(data.loaded, data.total);
           const seconds = (performance.now() - began) / 1000;
           this.onProgress(loaded, data.total, (seconds * (data.total - loaded)) / loaded);
-        } else if (data.kind === "failed" && data.id === undefined) failed(data.reason, data.lost);
-        else this.hear(data);
+        } else if (data.kind === "failed" && data.id === undefined) reportFailure(data.reason, data.lost);
+        else this.receive(data);
       });
-      worker.addEventListener("error", (event) => failed(event.message || "the worker cannot be loaded"));
+      worker.addEventListener("error", (event) => reportFailure(event.message || "the worker cannot be loaded"));
       worker.postMessage({ kind: "start", backend, base: this.base, manifest: this.manifest });
     });
   }
 
   /** @param {any} message from the worker */
-  hear(message) {
+  receive(message) {
     const waiting = this.waiting.get(message.id);
     if (!waiting) return;
     if (message.kind === "localised" || message.kind === "progress") {
@@ -171,8 +171,8 @@ export class BrowserEngine {
    * @returns {Promise<Pixels>}
    */
   pixelsOf(name) {
-    const known = this.pixels.get(name);
-    if (known) return known;
+    const cached = this.pixels.get(name);
+    if (cached) return cached;
     const url = this.files?.get(name);
     if (!url) throw new EngineError("photo-gone", `The page does not have the photo “${name}” any more.`);
     const read = fetch(url).then(async (response) => readPhoto(await response.blob(), name));
@@ -196,10 +196,10 @@ export class BrowserEngine {
   /** @type {Engine["pass"]} */
   async pass(request, { until = "kernels", onPart, signal } = {}) {
     const key = JSON.stringify(request);
-    const known = this.recent.get(key);
-    if (known) {
-      onPart?.(known, "kernels");
-      return known;
+    const cached = this.recent.get(key);
+    if (cached) {
+      onPart?.(cached, "kernels");
+      return cached;
     }
     const steps = request.steps ?? this.manifest?.config.steps;
     const photo = await this.pixelsOf(request.photo);
@@ -212,7 +212,7 @@ export class BrowserEngine {
     const passOf = (/** @type {any} */ arrays) => this.passOf(photo, arrays, steps);
     /** @type {Record<string, Float32Array>} */
     let localised = {};
-    const told = (/** @type {any} */ { arrays }) => {
+    const receive = (/** @type {any} */ { arrays }) => {
       localised = arrays;
       if (!stored) onPart?.(passOf(arrays), "rln");
     };
@@ -223,7 +223,7 @@ export class BrowserEngine {
       until: until === "rln" ? "rln" : "brn",
       all: false,
     };
-    const { arrays } = await this.ask("run", { run }, { signal, tell: told });
+    const { arrays } = await this.ask("run", { run }, { signal, tell: receive });
     const pass = passOf({ ...localised, ...arrays });
     if (until !== "rln") this.remember(key, pass);
     onPart?.(pass, "kernels");
@@ -261,8 +261,8 @@ export class BrowserEngine {
    * @param {number} steps
    */
   passOf({ name, image, bitmap }, arrays, steps) {
-    const about = { title: name, width: image.width, height: image.height, picture: bitmap };
-    return makePass(this.manifest?.config, about, arrays, steps, LEVELS);
+    const description = { title: name, width: image.width, height: image.height, picture: bitmap };
+    return makePass(this.manifest?.config, description, arrays, steps, LEVELS);
   }
 
   /**

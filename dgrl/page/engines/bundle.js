@@ -57,7 +57,7 @@ export async function readParts(buffer) {
  * @param {Uint8Array<ArrayBuffer>} data
  */
 export async function numbersOf(entry, data) {
-  const words = joined(await inflated(entry, data));
+  const words = joinPlanes(await inflate(entry, data));
   return entry.coding === "steps" ? undoSteps(entry, words) : new Float32Array(words.buffer);
 }
 
@@ -86,7 +86,7 @@ function undoSteps({ shape: [, height, width], unit = 1 }, codes) {
  * @param {Uint8Array<ArrayBuffer>} data
  * @returns {Promise<Uint8Array[]>}
  */
-async function inflated({ shape, parts = [] }, data) {
+async function inflate({ shape, parts = [] }, data) {
   const size = shape.reduce((product, side) => product * side, 1);
   const planes = Array.from({ length: 4 }, () => new Uint8Array(size));
   const pieces = Math.ceil(size / PIECE);
@@ -108,7 +108,7 @@ async function inflated({ shape, parts = [] }, data) {
  * @param {Uint8Array[]} planes
  * @returns {Uint32Array<ArrayBuffer>}
  */
-function joined([a, b, c, d]) {
+function joinPlanes([a, b, c, d]) {
   const words = new Uint32Array(a.length);
   for (let i = 0; i < words.length; i++) words[i] = a[i] | (b[i] << 8) | (c[i] << 16) | (d[i] << 24);
   return words;

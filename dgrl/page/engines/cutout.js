@@ -19,7 +19,7 @@ export async function cutOut(photo, saliency, kind) {
   const image = kind === "map" ? greyPicture(greys, width, height) : cutPicture(photo, greys);
   const canvas = new OffscreenCanvas(width, height);
   canvas.getContext("2d")?.putImageData(image, 0, 0);
-  return marked(await canvas.convertToBlob({ type: "image/png" }));
+  return addMark(await canvas.convertToBlob({ type: "image/png" }));
 }
 
 /**
@@ -43,9 +43,9 @@ function greyPicture(greys, width, height) {
 function cutPicture({ image, transparent }, greys) {
   const { width, height } = image;
   const source = (transparent ?? image).data;
-  const seen = new Uint8ClampedArray(3 * greys.length);
-  for (let i = 0; i < greys.length; i++) seen.set(source.subarray(4 * i, 4 * i + 3), 3 * i);
-  const colours = transparent ? seen : foreground(seen, greys, width, height);
+  const opaqueColours = new Uint8ClampedArray(3 * greys.length);
+  for (let i = 0; i < greys.length; i++) opaqueColours.set(source.subarray(4 * i, 4 * i + 3), 3 * i);
+  const colours = transparent ? opaqueColours : foreground(opaqueColours, greys, width, height);
   const result = new ImageData(width, height);
   for (let i = 0; i < greys.length; i++) {
     result.data.set(colours.subarray(3 * i, 3 * i + 3), 4 * i);
@@ -58,7 +58,7 @@ function cutPicture({ image, transparent }, greys) {
  * Return the PNG with a text chunk after its header.
  * @param {Blob} blob
  */
-async function marked(blob) {
+async function addMark(blob) {
   const bytes = new Uint8Array(await blob.arrayBuffer());
   const text = new TextEncoder().encode(`tEXt${KEYWORD}\0${VALUE}`);
   const chunk = new Uint8Array(text.length + 8);

@@ -32,7 +32,7 @@ export class KernelEngine {
     this.asked = 0;
     /** @type {Map<number, Waiting>} */
     this.waiting = new Map();
-    this.listener = (/** @type {any} */ message, /** @type {DataView[]} */ buffers) => this.hear(message, buffers);
+    this.listener = (/** @type {any} */ message, /** @type {DataView[]} */ buffers) => this.receive(message, buffers);
     model.on("msg:custom", this.listener);
   }
 
@@ -40,11 +40,11 @@ export class KernelEngine {
    * @param {any} message
    * @param {DataView[]} buffers
    */
-  async hear(message, buffers) {
+  async receive(message, buffers) {
     const waiting = this.waiting.get(message.id);
     if (!waiting) return;
     const [view] = buffers ?? [];
-    const buffer = view ? copied(view) : new ArrayBuffer(0);
+    const buffer = view ? copyOf(view) : new ArrayBuffer(0);
     if (message.error) {
       this.waiting.delete(message.id);
       waiting.reject(new EngineError("refused", message.error));
@@ -158,5 +158,5 @@ export class KernelEngine {
 }
 
 /** @param {DataView} view */
-const copied = ({ buffer, byteOffset, byteLength }) =>
+const copyOf = ({ buffer, byteOffset, byteLength }) =>
   /** @type {ArrayBuffer} */ (buffer.slice(byteOffset, byteOffset + byteLength));

@@ -15,7 +15,7 @@ const GROUNDS = [255, 0, 128];
 const STANDS_OUT = 64;
 const NEARLY = 0.9;
 const SAMPLE = 300;
-let made = 0;
+let photoCount = 0;
 
 /**
  * Read a picture, upright, in sRGB.
@@ -54,8 +54,8 @@ async function photoOf(source, name) {
   const image = context.getImageData(0, 0, width, height);
   const transparent = isOpaque(image) ? null : context.getImageData(0, 0, width, height);
   if (transparent) layOnGround(image);
-  made += 1;
-  return { key: `${name} ${made}`, name, image, bitmap: await createImageBitmap(image), transparent };
+  photoCount += 1;
+  return { key: `${name} ${photoCount}`, name, image, bitmap: await createImageBitmap(image), transparent };
 }
 
 /** @param {ImageData} image */
@@ -70,18 +70,18 @@ function isOpaque({ data }) {
  */
 function layOnGround({ data, width, height }) {
   const [down, right] = [height, width].map((side) => Math.max(Math.floor(side / SAMPLE), 1));
-  const seen = GROUNDS.map((ground) => {
+  const visibleShares = GROUNDS.map((ground) => {
     let amount = 0;
     for (let y = 0; y < height; y += down) {
       for (let x = 0; x < width; x += right) {
         const i = 4 * (y * width + x);
-        const far = Math.max(...[0, 1, 2].map((c) => Math.abs(data[i + c] - ground)));
-        if (far >= STANDS_OUT) amount += data[i + 3];
+        const distance = Math.max(...[0, 1, 2].map((c) => Math.abs(data[i + c] - ground)));
+        if (distance >= STANDS_OUT) amount += data[i + 3];
       }
     }
     return amount;
   });
-  const ground = GROUNDS[seen.findIndex((amount) => amount >= NEARLY * Math.max(...seen))] ?? 255;
+  const ground = GROUNDS[visibleShares.findIndex((amount) => amount >= NEARLY * Math.max(...visibleShares))] ?? 255;
   for (let i = 0; i < data.length; i += 4) {
     const alpha = data[i + 3] / 255;
     for (let c = 0; c < 3; c++) data[i + c] = Math.round(data[i + c] * alpha + ground * (1 - alpha));

@@ -59,14 +59,14 @@ export class ServerEngine {
   /** @returns {Promise<import("./engine.js").Start>} */
   async start() {
     const { photos, checkpoints, experiments, version } = this.settings;
-    const offered = photos.map(({ name, url, thumbnail, mask }) => ({
+    const examples = photos.map(({ name, url, thumbnail, mask }) => ({
       name,
       example: true,
       url: this.address(url),
       thumbnail: this.address(thumbnail),
       mask: mask && this.address(mask),
     }));
-    return { photos: offered, checkpoints, experiments, version };
+    return { photos: examples, checkpoints, experiments, version };
   }
 
   /**
@@ -77,15 +77,15 @@ export class ServerEngine {
    * @returns {Promise<Photo>}
    */
   async add(blob, name, signal) {
-    const told = await this.send(blob, name, signal);
-    this.references.set(name, told.id);
+    const response = await this.send(blob, name, signal);
+    this.references.set(name, response.id);
     this.blobs.set(name, blob);
     session.write(UPLOADS, [...this.references].filter(([, id]) => id.startsWith("upload/")).slice(-20));
     return {
       name,
       example: false,
-      url: this.address(told.preview),
-      thumbnail: this.address(told.thumbnail),
+      url: this.address(response.preview),
+      thumbnail: this.address(response.thumbnail),
       mask: null,
     };
   }
@@ -101,7 +101,7 @@ export class ServerEngine {
     let pass = null;
     for await (const { about, content } of frames(chunks(answer))) {
       const { header, photo, arrays } = await readParts(content);
-      if (pass) pass = merged(pass, header, arrays);
+      if (pass) pass = addPart(pass, header, arrays);
       else if (photo) pass = { header, photo, arrays };
       else throw new EngineError("refused", "The server sent no photo.");
       signal?.throwIfAborted();
@@ -119,8 +119,8 @@ export class ServerEngine {
    * @returns {Promise<number[] | null>}
    */
   async pixel(request, x, y, signal) {
-    const told = await (await this.ask("pixel", request, { x, y }, signal)).json();
-    return told.coefficients.flat();
+    const response = await (await this.ask("pixel", request, { x, y }, signal)).json();
+    return response.coefficients.flat();
   }
 
   /**
@@ -153,9 +153,9 @@ export class ServerEngine {
    */
   async measure(request, mask, { stretch, signal }) {
     const { id } = await this.send(mask, mask instanceof File ? mask.name : "mask.png", signal);
-    const told = await (await this.ask("measure", request, { mask: id, stretch }, signal)).json();
-    const files = told.files.map((/** @type {any} */ file) => ({ ...file, url: this.address(file.url) }));
-    return { ...told, files };
+    const response = await (await this.ask("measure", request, { mask: id, stretch }, signal)).json();
+    const files = response.files.map((/** @type {any} */ file) => ({ ...file, url: this.address(file.url) }));
+    return { ...response, files };
   }
 
   /** @type {Engine["survey"]} */
@@ -198,9 +198,9 @@ export class ServerEngine {
     try {
       return await post();
     } catch (error) {
-      const lost = photosOf(request).filter((name) => this.blobs.has(name));
-      if (!(error instanceof EngineError) || error.kind !== "photo-gone" || !lost.length) throw error;
-      for (const name of lost) await this.add(/** @type {Blob} */ (this.blobs.get(name)), name, signal);
+      const lostPhotos = photosOf(request).filter((name) => this.blobs.has(name));
+      if (!(error instanceof EngineError) || error.kind !== "photo-gone" || !lostPhotos.length) throw error;
+      for (const name of lostPhotos) await this.add(/** @type {Blob} */ (this.blobs.get(name)), name, signal);
       return post();
     }
   }
@@ -235,9 +235,9 @@ export class ServerEngine {
     const headers = { "X-DGRL-Session": this.session, ...(await spaceHeaders()) };
     const answer = await orLost(fetch(this.address(path), { method: "POST", headers, body, signal: signal ?? null }));
     if (answer.ok) return answer;
-    const told = await answer.json().catch(() => null);
-    if (!told?.error) throw new EngineError("offline", LOST); // a proxy answers because the server is down
-    throw new EngineError(told.kind === "photo-gone" ? "photo-gone" : "refused", told.error);
+    const content = await answer.json().catch(() => null);
+    if (!content?.error) throw new EngineError("offline", LOST); // a proxy answers because the server is down
+    throw new EngineError(content.kind === "photo-gone" ? "photo-gone" : "refused", content.error);
   }
 
   /** @param {string} path */
@@ -253,7 +253,7 @@ export class ServerEngine {
  * @param {import("../numbers/pass.js").Arrays} arrays
  * @returns {Pass}
  */
-const merged = (pass, header, arrays) => ({
+const addPart = (pass, header, arrays) => ({
   photo: pass.photo,
   header: { ...header, arrays: { ...pass.header.arrays, ...header.arrays } },
   arrays: { ...pass.arrays, ...arrays },

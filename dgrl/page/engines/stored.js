@@ -54,9 +54,9 @@ export class StoredEngine {
 
   /** @type {Engine["pass"]} */
   async pass(request, { onPart } = {}) {
-    const wanted = JSON.stringify([request.photo, request.checkpoint, request.steps, request.edits]);
+    const key = JSON.stringify([request.photo, request.checkpoint, request.steps, request.edits]);
     const found = this.stored.find(({ request: one }) => {
-      return JSON.stringify([one.photo, one.checkpoint, one.steps, one.edits]) === wanted;
+      return JSON.stringify([one.photo, one.checkpoint, one.steps, one.edits]) === key;
     });
     if (!found) return refuse();
     const reading = this.passes.get(found) ?? readBundle(found.bundle);

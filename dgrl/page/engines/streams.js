@@ -49,14 +49,14 @@ export async function* frames(source) {
     pieces.push(piece);
     size += piece.length;
     while (size >= needed) {
-      const bytes = joined(pieces, size);
+      const bytes = joinPieces(pieces, size);
       pieces = [bytes];
       const view = new DataView(bytes.buffer, bytes.byteOffset);
       const [header, content] = [view.getUint32(0, true), view.getUint32(4, true)];
       needed = 8 + header + content;
       if (size < needed) break;
-      const about = JSON.parse(new TextDecoder().decode(bytes.subarray(8, 8 + header)));
-      yield { about, content: /** @type {ArrayBuffer} */ (bytes.slice(8 + header, needed).buffer) };
+      const description = JSON.parse(new TextDecoder().decode(bytes.subarray(8, 8 + header)));
+      yield { about: description, content: /** @type {ArrayBuffer} */ (bytes.slice(8 + header, needed).buffer) };
       pieces = [bytes.subarray(needed)];
       size -= needed;
       needed = 8;
@@ -69,7 +69,7 @@ export async function* frames(source) {
  * @param {Uint8Array[]} pieces
  * @param {number} size
  */
-function joined(pieces, size) {
+function joinPieces(pieces, size) {
   if (pieces.length === 1) return /** @type {Uint8Array} */ (pieces[0]);
   const bytes = new Uint8Array(size);
   let at = 0;

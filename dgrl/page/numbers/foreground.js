@@ -123,13 +123,13 @@ function estimated(image, alpha, { width, height }) {
   for (let level = 0; level <= levels; level++) {
     const part = level / levels;
     const next = { width: Math.round(width ** part), height: Math.round(height ** part) };
-    const whole = { width, height };
+    const fullSize = { width, height };
     front = nearest(front, size, next, COLOURS);
     back = nearest(back, size, next, COLOURS);
-    const seen = nearest(image, whole, next, COLOURS);
-    const shares = nearest(alpha, whole, next, 1);
+    const reduced = nearest(image, fullSize, next, COLOURS);
+    const shares = nearest(alpha, fullSize, next, 1);
     const few = next.width <= SMALL.side && next.height <= SMALL.side;
-    for (let i = 0; i < (few ? SMALL.iterations : LARGE_ITERATIONS); i++) solve(front, back, seen, shares, next);
+    for (let i = 0; i < (few ? SMALL.iterations : LARGE_ITERATIONS); i++) solve(front, back, reduced, shares, next);
     size = next;
   }
   return [front, back];

@@ -182,11 +182,11 @@ function chains(joined) {
     /** @type {number | undefined} */
     let edge = start;
     while (edge !== undefined) {
-      const others = /** @type {number[]} */ (joined.get(edge));
+      const neighbours = /** @type {number[]} */ (joined.get(edge));
       joined.delete(edge);
-      edge = others.find((other) => joined.has(other));
+      edge = neighbours.find((other) => joined.has(other));
       if (edge !== undefined) line.push(edge);
-      else if (line.length > 2 && others.includes(start)) line.push(start);
+      else if (line.length > 2 && neighbours.includes(start)) line.push(start);
     }
     lines.push(line);
   }

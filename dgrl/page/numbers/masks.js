@@ -25,10 +25,10 @@ export function writeMask({ width, height, data }) {
  * @returns {Mask | null} null if the text is not a mask; links can contain anything
  */
 export function readMask(text) {
-  const found = /^(\d{1,3})x(\d{1,3}):([0-9a-z]{1,4}(?:\.[0-9a-z]{1,4})*)$/.exec(String(text));
-  if (!found) return null;
-  const [width, height] = [Number(found[1]), Number(found[2])];
-  const runs = (found[3] ?? "").split(".").map((run) => Number.parseInt(run, 36));
+  const match = /^(\d{1,3})x(\d{1,3}):([0-9a-z]{1,4}(?:\.[0-9a-z]{1,4})*)$/.exec(String(text));
+  if (!match) return null;
+  const [width, height] = [Number(match[1]), Number(match[2])];
+  const runs = (match[3] ?? "").split(".").map((run) => Number.parseInt(run, 36));
   const size = width * height;
   if (!size || Math.max(width, height) > LONGEST || runs.reduce((sum, run) => sum + run, 0) !== size) return null;
   const data = new Uint8Array(size);

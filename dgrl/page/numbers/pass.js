@@ -94,16 +94,17 @@ export function makePass(config, { title, width, height, picture }, arrays, step
  */
 export function limits(arrays, levels, steps, propagations) {
   /** @type {Record<string, number>} */
-  const found = {};
+  const largestValues = {};
   /** @type {(name: string) => Float32Array[]} */
-  const over = (name) => Array.from({ length: steps + 1 }, (_, t) => arrays[`rln.t${t}.${name}`]).filter(Boolean);
-  for (const level of levels) found[level] = largest(over(`${level}.weight_map`)) || 1;
-  const predictions = over("saliency");
-  found.change = largest(predictions.slice(1).map((map, t) => minus(map, predictions[t]))) || 1;
+  const atEveryStep = (name) =>
+    Array.from({ length: steps + 1 }, (_, t) => arrays[`rln.t${t}.${name}`]).filter(Boolean);
+  for (const level of levels) largestValues[level] = largest(atEveryStep(`${level}.weight_map`)) || 1;
+  const predictions = atEveryStep("saliency");
+  largestValues.change = largest(predictions.slice(1).map((map, t) => minus(map, predictions[t]))) || 1;
   const [prior, refined] = [arrays["brn.round0"], arrays[`brn.round${propagations}`]];
-  if (prior && refined) found.refinement = largest([minus(refined, prior)]) || 1;
-  if (arrays["brn.coefficients"]) found.coefficients = largest([arrays["brn.coefficients"]]) || 1;
-  return found;
+  if (prior && refined) largestValues.refinement = largest([minus(refined, prior)]) || 1;
+  if (arrays["brn.coefficients"]) largestValues.coefficients = largest([arrays["brn.coefficients"]]) || 1;
+  return largestValues;
 }
 
 /** @param {Float32Array[]} maps */
@@ -131,7 +132,7 @@ export const finalMap = ({ header, arrays }) =>
  * @param {Pass} pass
  * @returns {{x: number, y: number}}
  */
-export function surest({ header, arrays }) {
+export function mostSalient({ header, arrays }) {
   const { photo, rln, steps } = header;
   return onPhoto(arrays[`rln.t${steps - 1}.saliency`], rln, photo);
 }

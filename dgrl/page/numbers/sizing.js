@@ -41,7 +41,7 @@ export function weightsOf(inputs, outputs) {
  * Return the weights as integer multiples of 2^-precision, as PyTorch uses them for bytes.
  * @param {Weights} weights
  */
-function whole({ shares }) {
+function integerWeights({ shares }) {
   const largest = shares.reduce((most, share) => Math.max(most, share), 0);
   let precision = 0;
   while (precision < 22 && Math.trunc(0.5 + largest * 2 ** (precision + 1)) < 2 ** 15) precision++;
@@ -62,7 +62,7 @@ export function square(pixels, width, height, side) {
   const across = weightsOf(width, side);
   const down = weightsOf(height, side);
   const rows = new Uint8ClampedArray(height * side * 3);
-  const { precision, shares } = whole(across);
+  const { precision, shares } = integerWeights(across);
   const half = 2 ** (precision - 1);
   for (let y = 0, to = 0; y < height; y++) {
     for (let x = 0; x < side; x++, to += 3) {
@@ -88,7 +88,7 @@ export function square(pixels, width, height, side) {
  * @param {number} side
  */
 function columns(rows, down, side) {
-  const { precision, shares } = whole(down);
+  const { precision, shares } = integerWeights(down);
   const half = 2 ** (precision - 1);
   const result = new Float32Array(3 * side * side);
   const sums = new Int32Array(3 * side);

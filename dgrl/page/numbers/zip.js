@@ -38,7 +38,7 @@ export function makeZip(now = new Date()) {
   /** @type {(ArrayBuffer | Uint8Array<ArrayBuffer>)[]} */
   const parts = [];
   /** @type {(ArrayBuffer | Uint8Array<ArrayBuffer>)[]} */
-  const listed = [];
+  const directory = [];
   let length = 0;
   let listing = 0;
   let count = 0;
@@ -53,7 +53,7 @@ export function makeZip(now = new Date()) {
     const size = content.byteLength;
     if (length + listing + size + 1000 > LARGEST) return false;
     /** @type {[number, number][]} */
-    const about = [
+    const fields = [
       [VERSION, 2],
       [UTF8, 2],
       [0, 2],
@@ -65,10 +65,10 @@ export function makeZip(now = new Date()) {
       [title.length, 2],
       [0, 2],
     ];
-    const head = packed([[0x04034b50, 4], ...about]);
-    const entry = packed([[0x02014b50, 4], [VERSION, 2], ...about, [0, 2], [0, 2], [0, 2], [0, 4], [length, 4]]);
+    const head = packed([[0x04034b50, 4], ...fields]);
+    const entry = packed([[0x02014b50, 4], [VERSION, 2], ...fields, [0, 2], [0, 2], [0, 2], [0, 4], [length, 4]]);
     parts.push(head, title, content);
-    listed.push(entry, title);
+    directory.push(entry, title);
     length += head.byteLength + title.length + size;
     listing += entry.byteLength + title.length;
     count += 1;
@@ -86,7 +86,7 @@ export function makeZip(now = new Date()) {
       [length, 4],
       [0, 2],
     ]);
-    return new Blob([...parts, ...listed, end], { type: "application/zip" });
+    return new Blob([...parts, ...directory, end], { type: "application/zip" });
   }
 
   return { add, blob, count: () => count };

@@ -4,13 +4,13 @@ import { button, choice, fill, make, write } from "../dom.js";
 import { colourOf, css, inkOn, palette } from "../numbers/colours.js";
 import { number, percent, sigmoid } from "../numbers/format.js";
 import { valueAt } from "../numbers/layers.js";
-import { walk } from "../stage/keys.js";
+import { moveMarker } from "../stage/keys.js";
 import { drawCloseUp, mapCanvas, photoCanvas } from "../stage/pictures.js";
 import { cachedLayer, foundOf, kernelUnder } from "../stage/shown.js";
 import { markerOf } from "../state/marker.js";
 import { framesOf, passIn, shownSlots } from "../state/scene.js";
 import vocabulary from "../vocabulary.js";
-import { about } from "./words.js";
+import { describeMap } from "./words.js";
 
 /**
  * @typedef {import("../state/store.js").Store} Store
@@ -40,11 +40,11 @@ const tables = { signed: palette(vocabulary.colours.signed), saliency: palette(v
  * @param {Store} store
  */
 export function mountDetails(element, store) {
-  const found = make("p", { class: "found", role: "status" });
+  const foundText = make("p", { class: "found", role: "status" });
   const sentence = make("p", { class: "about" });
   const pixel = makePixel(store);
   const kernel = makeKernel(store);
-  element.append(found, sentence, pixel.element, kernel.element);
+  element.append(foundText, sentence, pixel.element, kernel.element);
 
   /** @param {State} state */
   function draw(state) {
@@ -55,7 +55,7 @@ export function mountDetails(element, store) {
       const { header } = pass;
       write(
         sentence,
-        about(scene.frames ? frame.map : scene.map, frame.step, {
+        describeMap(scene.frames ? frame.map : scene.map, frame.step, {
           looks: header.steps,
           n: header.kernel_size,
           prior: header.prior,
@@ -63,7 +63,7 @@ export function mountDetails(element, store) {
       );
     }
     const original = passIn(state, 0)?.pass;
-    write(found, original ? foundSentence(original) : "");
+    write(foundText, original ? foundSentence(original) : "");
     place(state);
   }
 
@@ -104,7 +104,9 @@ function makePixel(store) {
   ]);
   const pad = make("div", { class: "pad", role: "group", "aria-label": "Move the pixel" });
   pad.append(
-    ...moves.map(([text, label, right, down]) => button(text, () => walk(store, right, down), { "aria-label": label })),
+    ...moves.map(([text, label, right, down]) =>
+      button(text, () => moveMarker(store, right, down), { "aria-label": label }),
+    ),
   );
   const values = make("table", { class: "values" });
   const element = make(

@@ -98,8 +98,10 @@ async function copyLink(store, linked) {
   const link = `${location.origin}${location.pathname}${writeLink(state)}`
     .replace(/([?&])own2?=[^&]*/g, "$1")
     .replace(/[?&]$/, "");
-  const own = state.scene.slots.some((slot) => slot && !state.photos.find(({ name }) => name === slot.photo)?.example);
-  const note = own
+  const hasOwnPhoto = state.scene.slots.some(
+    (slot) => slot && !state.photos.find(({ name }) => name === slot.photo)?.example,
+  );
+  const note = hasOwnPhoto
     ? "The link has the view and all changes, but not your photo, which stays with you."
     : "The link has the photo, the view and all changes.";
   const field = make("input", { type: "text", readonly: true, value: link, "aria-label": "Link to this view" });

@@ -25,7 +25,7 @@ export function mountMeasure(element, store, { loader }) {
   const stretch = make("input", { type: "checkbox", checked: true, change: () => ask(store.state) });
   const hint = make("p", {});
   const shown = make("img", { class: "mask", alt: "The ground-truth mask" });
-  const said = make("p", { role: "status" });
+  const status = make("p", { role: "status" });
   const table = make("table", { class: "values", tabindex: 0, "data-testid": "scores" });
   const files = make("p", { class: "row" });
   element.append(
@@ -34,33 +34,33 @@ export function mountMeasure(element, store, { loader }) {
     make("div", { class: "row" }, choose, input),
     shown,
     make("label", { class: "check" }, stretch, "Stretch each map to 0 to 1 first, as published evaluations do"),
-    said,
+    status,
     table,
     make("p", { class: "quiet" }, "For MAE, lower is better. For all other scores, higher is better."),
     files,
   );
   input.addEventListener("change", () => {
     const [file] = input.files ?? [];
-    if (file) give(file);
+    if (file) addMask(file);
     input.value = "";
   });
 
   /** @param {File} file the mask of the shown photo */
-  function give(file) {
+  function addMask(file) {
     store.dispatch({ type: "mask", photo: store.state.scene.slots[0].photo, mask: { name: file.name, blob: file } });
   }
 
   /** @param {State} state */
   const keyOf = (state) => {
-    const own = state.masks[state.scene.slots[0].photo];
-    return `scores ${stretch.checked} ${own ? `${own.name} ${own.blob.size}` : ""} ${requestKey(state.scene.slots[0])}`;
+    const ownMask = state.masks[state.scene.slots[0].photo];
+    return `scores ${stretch.checked} ${ownMask ? `${ownMask.name} ${ownMask.blob.size}` : ""} ${requestKey(state.scene.slots[0])}`;
   };
 
   /** @param {State} state */
   function ask(state) {
     const { photo } = state.scene.slots[0];
-    const there = state.masks[photo] ?? state.photos.find(({ name }) => name === photo)?.mask;
-    if (!there || state.scene.view !== "measure") return;
+    const mask = state.masks[photo] ?? state.photos.find(({ name }) => name === photo)?.mask;
+    if (!mask || state.scene.view !== "measure") return;
     loader.answer(keyOf(state), async ({ signal }) => {
       const mask = /** @type {Blob} */ (await maskOf(state));
       return loader.engine.measure(sentRequest(state, state.scene.slots[0]), mask, {
@@ -74,20 +74,20 @@ export function mountMeasure(element, store, { loader }) {
   /** @param {State} state */
   function draw(state) {
     const { photo } = state.scene.slots[0];
-    const own = state.masks[photo];
+    const ownMask = state.masks[photo];
     const url = state.photos.find(({ name }) => name === photo)?.mask ?? null;
     write(
       hint,
-      own || url
-        ? `The mask of “${photo}”${own ? `: ${own.name}` : ""}.`
+      ownMask || url
+        ? `The mask of “${photo}”${ownMask ? `: ${ownMask.name}` : ""}.`
         : "Add a ground-truth mask (object in white) to score the result.",
     );
-    write(choose, own || url ? "Another mask …" : "Add a mask …");
-    shown.hidden = !own && !url;
-    const address = own ? own.url : url;
+    write(choose, ownMask || url ? "Another mask …" : "Add a mask …");
+    shown.hidden = !ownMask && !url;
+    const address = ownMask ? ownMask.url : url;
     if (address && shown.getAttribute("src") !== address) shown.src = address;
-    const answer = own || url ? state.answers[keyOf(state)] : undefined;
-    write(said, answer?.error ?? (answer && !answer.result ? "Measuring …" : ""));
+    const answer = ownMask || url ? state.answers[keyOf(state)] : undefined;
+    write(status, answer?.error ?? (answer && !answer.result ? "Measuring …" : ""));
     const scores = /** @type {Record<string, Record<string, number>>} */ (answer?.result?.scores ?? {});
     fill(table, scores, () => scoreRows(scores));
     fill(files, answer?.result?.files ?? [], () =>
@@ -103,7 +103,7 @@ export function mountMeasure(element, store, { loader }) {
     draw(state);
   });
   draw(store.state);
-  return { stop, give };
+  return { stop, give: addMask };
 }
 
 /**
@@ -112,8 +112,8 @@ export function mountMeasure(element, store, { loader }) {
  */
 async function maskOf(state) {
   const name = state.scene.slots[0].photo;
-  const own = state.masks[name];
-  if (own) return own.blob;
+  const ownMask = state.masks[name];
+  if (ownMask) return ownMask.blob;
   const url = state.photos.find((photo) => photo.name === name)?.mask;
   return url ? (await fetch(url)).blob() : null;
 }

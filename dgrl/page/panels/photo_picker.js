@@ -23,13 +23,13 @@ export function mountPhotoPicker(store, loader) {
   const grid = make("div", { class: "choices" });
   const input = make("input", { type: "file", accept: PICTURES, hidden: true, "data-testid": "upload" });
   const capture = make("input", { type: "file", accept: "image/*", capture: "environment", hidden: true });
-  const said = make("p", { role: "status" });
+  const status = make("p", { role: "status" });
   const camera = makeCamera(
-    (blob) => give(blob, "camera.jpg"),
-    (text) => write(said, text),
+    (blob) => addPicture(blob, "camera.jpg"),
+    (text) => write(status, text),
   );
   const file = button("Choose a file …", () => input.click(), { class: "primary" });
-  const shoot = button("Camera", () => camera.open(), { "data-testid": "camera" });
+  const openCamera = button("Camera", () => camera.open(), { "data-testid": "camera" });
   const dialog = make(
     "dialog",
     { class: "sheet", "aria-label": "Choose a photo" },
@@ -43,13 +43,13 @@ export function mountPhotoPicker(store, loader) {
       "div",
       { class: "row" },
       file,
-      shoot,
+      openCamera,
       input,
       capture,
       make("span", { class: "quiet" }, "or drop one anywhere, or paste it"),
     ),
     camera.element,
-    said,
+    status,
     grid,
   );
   /** @type {0 | 1} */
@@ -57,7 +57,7 @@ export function mountPhotoPicker(store, loader) {
   for (const one of [input, capture]) {
     one.addEventListener("change", () => {
       const [first] = one.files ?? [];
-      if (first) give(first, first.name);
+      if (first) addPicture(first, first.name);
       one.value = "";
     });
   }
@@ -67,8 +67,8 @@ export function mountPhotoPicker(store, loader) {
   function open(index = 0) {
     slot = index;
     const { photos, capabilities } = store.state;
-    write(said, capabilities.upload ? "Your photo is deleted from the server when you leave." : "");
-    if (loader.engine.kind === "browser") write(said, "Your photo does not leave this browser.");
+    write(status, capabilities.upload ? "Your photo is deleted from the server when you leave." : "");
+    if (loader.engine.kind === "browser") write(status, "Your photo does not leave this browser.");
     fill(
       grid,
       photos.map(({ name }) => name),
@@ -98,8 +98,8 @@ export function mountPhotoPicker(store, loader) {
    * @param {Blob} blob
    * @param {string} name
    */
-  async function give(blob, name) {
-    write(said, `Sending ${name} …`);
+  async function addPicture(blob, name) {
+    write(status, `Sending ${name} …`);
     try {
       const photo = await addPhoto(store, loader, blob, name);
       dialog.close();
@@ -111,7 +111,7 @@ export function mountPhotoPicker(store, loader) {
     }
   }
 
-  return { element: dialog, open, give, capture };
+  return { element: dialog, open, give: addPicture, capture };
 }
 
 /**

@@ -5,7 +5,7 @@ import { blank, choice, contextOf, fill, make, write } from "../dom.js";
 import { number, signed } from "../numbers/format.js";
 import { valueAt } from "../numbers/layers.js";
 import { clamp } from "../numbers/places.js";
-import { drawPicture, WHOLE } from "../stage/pictures.js";
+import { drawPicture, WHOLE_PHOTO } from "../stage/pictures.js";
 import { cachedLayer, onScale } from "../stage/shown.js";
 import { feedbackOf } from "../state/edits.js";
 import { markerOf } from "../state/marker.js";
@@ -93,7 +93,7 @@ export function mountPipeline(element, store) {
       button.disabled = map !== "photo" && !layer && pass.header.kernel_size > 0 && SHARPEN.includes(map) === false;
       const size = fittedCanvas(pass.header.photo);
       Object.assign(canvas, size);
-      const settings = { opacity: 1, zoom: WHOLE, map: map === "refined" ? "refined" : map };
+      const settings = { opacity: 1, zoom: WHOLE_PHOTO, map: map === "refined" ? "refined" : map };
       if (layer || map === "photo") {
         const scaled = layer && onScale(layer, map, state);
         drawPicture(canvas, { photo: pass.photo, size: pass.header.photo, layer: scaled, ...settings });
@@ -119,7 +119,7 @@ export function mountPipeline(element, store) {
     placeValues(cells, state);
   }
 
-  grid.addEventListener("keydown", (event) => walk(event, cells));
+  grid.addEventListener("keydown", (event) => moveFocus(event, cells));
   const stop = store.subscribe((state, before) => {
     const { scene } = state;
     if (scene === before.scene && state.passes === before.passes) return;
@@ -162,9 +162,11 @@ const lookChoices = () =>
  */
 function sideChoice(store, names, side) {
   const choices = names.map((text, index) => ({ value: String(index), text }));
-  const made = choice("Maps of", choices, (value) => store.dispatch({ type: "set", changes: { side: Number(value) } }));
-  made.set(String(side));
-  return made.element;
+  const element = choice("Maps of", choices, (value) =>
+    store.dispatch({ type: "set", changes: { side: Number(value) } }),
+  );
+  element.set(String(side));
+  return element.element;
 }
 
 /** @param {import("../state/scene.js").Request} request */
@@ -297,7 +299,7 @@ function makeCell(store, map, step, row, column) {
  * @param {KeyboardEvent} event
  * @param {Cell[]} cells
  */
-function walk(event, cells) {
+function moveFocus(event, cells) {
   const move = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] }[event.key];
   const from = cells.find(({ button }) => button === document.activeElement);
   if (!move || !from) return;
@@ -308,7 +310,7 @@ function walk(event, cells) {
     return down ? Math.sign(rows) === down && columns === 0 : Math.sign(columns) === right && rows === 0;
   });
   const distance = (/** @type {Cell} */ cell) => Math.abs(cell.row - from.row) + Math.abs(cell.column - from.column);
-  const next = ahead.sort((one, other) => distance(one) - distance(other))[0];
+  const next = ahead.sort((first, second) => distance(first) - distance(second))[0];
   next?.button.focus();
   next?.button.click();
 }

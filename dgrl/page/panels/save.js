@@ -14,13 +14,13 @@ import { sentRequest } from "../state/loader.js";
  */
 export function mountSave(store, loader) {
   const summary = make("summary", { class: "button", "data-testid": "save" }, "Save");
-  const cutout = button("Cut-out (PNG, transparent)", () => keep("cutout"), { "data-testid": "save-cutout" });
-  const map = button("Saliency map (PNG)", () => keep("map"), { "data-testid": "save-map" });
-  const zip = button("Everything (ZIP)", () => everything(), {
+  const cutout = button("Cut-out (PNG, transparent)", () => saveFile("cutout"), { "data-testid": "save-cutout" });
+  const map = button("Saliency map (PNG)", () => saveFile("map"), { "data-testid": "save-map" });
+  const zip = button("Everything (ZIP)", () => saveReport(), {
     "data-testid": "save-report",
     title: "Every number and picture, and this page as one file",
   });
-  const picture = button("This picture (PNG)", () => view(), { title: "What the stage shows now" });
+  const picture = button("This picture (PNG)", () => savePicture(), { title: "What the stage shows now" });
   const matting = make("input", { type: "checkbox", "data-testid": "save-matting" });
   const fine = make(
     "label",
@@ -31,12 +31,12 @@ export function mountSave(store, loader) {
     matting,
     " Fine edges",
   );
-  const said = make("p", { class: "quiet", role: "status" });
+  const status = make("p", { class: "quiet", role: "status" });
   const element = make(
     "details",
     { class: "save" },
     summary,
-    make("div", { class: "menu" }, cutout, map, fine, picture, zip, said),
+    make("div", { class: "menu" }, cutout, map, fine, picture, zip, status),
   );
   closeOutside(element);
   store.subscribe(({ capabilities, loading }) => {
@@ -54,34 +54,34 @@ export function mountSave(store, loader) {
    * @param {string} words
    * @param {() => Promise<void>} action
    */
-  async function work(words, action) {
-    write(said, words);
+  async function runAction(words, action) {
+    write(status, words);
     try {
       await action();
-      write(said, "Saved.");
+      write(status, "Saved.");
     } catch (error) {
-      write(said, error instanceof Error ? error.message : String(error));
+      write(status, error instanceof Error ? error.message : String(error));
     }
   }
 
   /** @param {"map" | "cutout"} kind */
-  function keep(kind) {
+  function saveFile(kind) {
     const asked = request();
     const fineEdges = !fine.hidden && matting.checked;
-    work(fineEdges ? "Solving for the edges …" : "Making the file …", async () => {
+    runAction(fineEdges ? "Solving for the edges …" : "Making the file …", async () => {
       const blob = await loader.engine.file(asked, kind, { matting: fineEdges });
       save(blob, `${asked.photo}${kind === "cutout" ? "_cutout" : ""}.png`);
     });
   }
 
-  function everything() {
-    work("Packing …", async () => {
+  function saveReport() {
+    runAction("Packing …", async () => {
       const { url, name } = await loader.engine.report(request());
       download(url, name);
     });
   }
 
-  function view() {
+  function savePicture() {
     const canvas = document.querySelector(".stage .frame:not([hidden]) canvas.picture");
     if (canvas instanceof HTMLCanvasElement)
       download(canvas.toDataURL("image/png"), `${request().photo}_${store.state.scene.map}.png`);

@@ -22,7 +22,7 @@ export function mountTour(element, store, { choosePhoto }) {
     class: "primary",
     "data-testid": "tour-show",
   });
-  const own = button("On my photo", () => onOwnPhoto(), { "data-testid": "tour-own" });
+  const ownPhoto = button("On my photo", () => onOwnPhoto(), { "data-testid": "tour-own" });
   const explore = button("Look closer", () => store.dispatch({ type: "view", view: "explore" }), {
     title: "Open this in Explore",
   });
@@ -35,7 +35,7 @@ export function mountTour(element, store, { choosePhoto }) {
   element.append(
     make("div", { class: "tour-head" }, heading, steps, make("div", { class: "row" }, previous, count, next)),
     question,
-    make("div", { class: "row" }, choices, show, own, explore),
+    make("div", { class: "row" }, choices, show, ownPhoto, explore),
     make(
       "div",
       { class: "outcome" },
@@ -84,7 +84,7 @@ export function mountTour(element, store, { choosePhoto }) {
     write(question, experiment.question);
     drawChoices(store, choices, experiment);
     show.disabled = shown;
-    own.hidden = experiment.own === "none" || !shown;
+    ownPhoto.hidden = experiment.own === "none" || !shown;
     explore.hidden = !shown;
     previous.disabled = index === 0;
     next.disabled = index === experiments.length - 1;
@@ -159,7 +159,7 @@ export function shuffled({ key, choices }) {
     [...text].reduce((sum, letter) => (sum * 31 + letter.charCodeAt(0)) % 65_521, 7);
   return choices
     .map((_, at) => at)
-    .sort((one, other) => hash(`${key} ${choices[one]}`) - hash(`${key} ${choices[other]}`));
+    .sort((first, second) => hash(`${key} ${choices[first]}`) - hash(`${key} ${choices[second]}`));
 }
 
 /**

@@ -31,7 +31,7 @@ export function mountWhy(element, store, { loader }) {
     (value) => ask({ level: value }),
   );
   const methods = picker("Method", (value) => ask({ method: value }));
-  const about = make("p", { class: "quiet" });
+  const description = make("p", { class: "quiet" });
   const where = make("p", { class: "quiet" });
   const explain = button("Explain", () => run(), { class: "primary", "data-testid": "explain" });
   const stopping = button("Stop", () => cancel(), { hidden: true });
@@ -45,7 +45,7 @@ export function mountWhy(element, store, { loader }) {
     target.element,
     level.element,
     methods.element,
-    about,
+    description,
     where,
     make("div", { class: "row" }, explain, stopping),
     progress,
@@ -66,15 +66,15 @@ export function mountWhy(element, store, { loader }) {
   /** @param {State} state */
   function draw(state) {
     const { question } = state.scene;
-    const offered = vocabulary.methods.filter(({ name }) => state.capabilities.methods.includes(name));
+    const methodsOffered = vocabulary.methods.filter(({ name }) => state.capabilities.methods.includes(name));
     target.set(question.target);
     level.set(question.level);
     level.element.hidden = question.target !== "cell";
     methods.set(
-      offered.map(({ name, word }) => ({ value: name, text: word })),
+      methodsOffered.map(({ name, word }) => ({ value: name, text: word })),
       question.method,
     );
-    write(about, offered.find(({ name }) => name === question.method)?.about ?? "");
+    write(description, methodsOffered.find(({ name }) => name === question.method)?.about ?? "");
     const asked = questionSent(state);
     write(
       where,
@@ -108,17 +108,17 @@ export function mountWhy(element, store, { loader }) {
 function faithfulness(found) {
   const row = (/** @type {string} */ name, /** @type {string} */ text) =>
     make("tr", {}, make("th", { scope: "row" }, name), make("td", {}, text));
-  const two = (/** @type {number} */ value) => value.toFixed(2);
+  const twoDecimals = (/** @type {number} */ value) => value.toFixed(2);
   return [
     make("h3", {}, "Is this explanation true?"),
     make("p", {}, found.words),
     make(
       "table",
       { class: "values" },
-      row("deletion (lower than in random order is good)", two(found.deletion)),
-      row("insertion (higher than in random order is good)", two(found.insertion)),
-      row("in random order", two(found.random)),
-      row("correlation with a randomised network (near 0 is good)", two(found.sensitivity)),
+      row("deletion (lower than in random order is good)", twoDecimals(found.deletion)),
+      row("insertion (higher than in random order is good)", twoDecimals(found.insertion)),
+      row("in random order", twoDecimals(found.random)),
+      row("correlation with a randomised network (near 0 is good)", twoDecimals(found.sensitivity)),
     ),
     curves(found.curves),
   ];

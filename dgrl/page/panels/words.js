@@ -27,7 +27,7 @@ const MAPS = {
  * @param {number} step
  * @param {{looks: number, n: number, prior: string}} pass number of looks, kernel size, kind of prior
  */
-export function about(map, step, { looks, n, prior }) {
+export function describeMap(map, step, { looks, n, prior }) {
   if (map === "prior" && prior === "soft") return "The last prediction, as BRN receives it together with the photo.";
   const fixed = MAPS[map];
   if (fixed) return fixed;

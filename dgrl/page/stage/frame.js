@@ -2,7 +2,7 @@
 
 import { make, write } from "../dom.js";
 import { drawOverlay } from "./overlay.js";
-import { drawPicture, WHOLE } from "./pictures.js";
+import { drawPicture, WHOLE_PHOTO } from "./pictures.js";
 import { valueUnder } from "./shown.js";
 
 /**
@@ -69,7 +69,7 @@ export function makeFrame() {
    */
   function paint(state, shown, layer) {
     const { pass, request, spec } = shown;
-    const zoom = state.scene.zoom ?? WHOLE;
+    const zoom = state.scene.zoom ?? WHOLE_PHOTO;
     const settings = { layer, map: spec.map, opacity: state.scene.opacity, zoom };
     if (pass?.photo) drawPicture(canvas, { photo: pass.photo, size: pass.header.photo, ...settings });
     else if (shown.preview && shown.layer) return;
@@ -100,7 +100,7 @@ export function makeFrame() {
         layer: null,
         map: "photo",
         opacity: 1,
-        zoom: state.scene.zoom ?? WHOLE,
+        zoom: state.scene.zoom ?? WHOLE_PHOTO,
       });
     };
     if (image.complete && image.naturalWidth) show();
@@ -117,7 +117,7 @@ export function makeFrame() {
    */
   function place(state, box) {
     if (!drawn) return;
-    drawOverlay(overlay, state, drawn.shown, { zoom: state.scene.zoom ?? WHOLE, box });
+    drawOverlay(overlay, state, drawn.shown, { zoom: state.scene.zoom ?? WHOLE_PHOTO, box });
     const pointed = state.scene.view !== "tour" || state.scene.x >= 0; // in the tour, only if the experiment sets it
     const under = pointed ? valueUnder(state, { ...drawn.shown, layer: drawn.difference ?? drawn.shown.layer }) : null;
     write(value, under?.text ?? "");

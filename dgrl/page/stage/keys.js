@@ -13,7 +13,7 @@ import { passIn, stepOf } from "../state/scene.js";
  * @param {number} right
  * @param {number} down
  */
-export function walk(store, right, down) {
+export function moveMarker(store, right, down) {
   const pass = passIn(store.state, 0)?.pass;
   const marker = markerOf(store.state, 0);
   if (!pass || !marker) return;
@@ -44,7 +44,7 @@ export function listenToKeys(room, store) {
  */
 function actionOf({ key, shiftKey }, store) {
   const { scene } = store.state;
-  const far = shiftKey ? 10 : 1;
+  const distance = shiftKey ? 10 : 1;
   const set = (/** @type {Record<string, unknown>} */ changes) => () => store.dispatch({ type: "set", changes });
   const opacity = (/** @type {number} */ by) => set({ opacity: Math.min(Math.max(scene.opacity + by, 0), 1) });
   const step = stepOf(store.state, scene.slots[0], scene.step);
@@ -58,10 +58,10 @@ function actionOf({ key, shiftKey }, store) {
   if (map) return () => store.dispatch({ type: "select", map });
   /** @type {Record<string, () => void>} */
   const actions = {
-    ArrowLeft: () => walk(store, -far, 0),
-    ArrowRight: () => walk(store, far, 0),
-    ArrowUp: () => walk(store, 0, -far),
-    ArrowDown: () => walk(store, 0, far),
+    ArrowLeft: () => moveMarker(store, -distance, 0),
+    ArrowRight: () => moveMarker(store, distance, 0),
+    ArrowUp: () => moveMarker(store, 0, -distance),
+    ArrowDown: () => moveMarker(store, 0, distance),
     Enter: pin,
     Escape: () => store.dispatch({ type: "unpin" }),
     ",": look(-1),

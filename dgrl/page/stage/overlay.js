@@ -27,12 +27,12 @@ export function drawOverlay(canvas, state, shown, { zoom, box }) {
   const context = contextOf(canvas);
   context.setTransform(1, 0, 0, 1, 0, 0);
   context.clearRect(0, 0, canvas.width, canvas.height);
-  const whole = zoomed(canvas, zoom);
+  const fullSize = zoomed(canvas, zoom);
   const ratio = canvas.width / (canvas.clientWidth || canvas.width);
-  drawMask(context, state, shown, whole);
-  if (state.scene.arrows) drawArrows(context, state, shown, whole, ratio);
-  drawWindow(context, state, shown, whole, ratio);
-  drawBox(context, box ?? promptBox(shown), whole, ratio);
+  drawMask(context, state, shown, fullSize);
+  if (state.scene.arrows) drawArrows(context, state, shown, fullSize, ratio);
+  drawWindow(context, state, shown, fullSize, ratio);
+  drawBox(context, box ?? promptBox(shown), fullSize, ratio);
 }
 
 /**

@@ -11,7 +11,7 @@ import vocabulary from "../vocabulary.js";
  * @typedef {{x: number, y: number, width: number, height: number}} Zoom in shares of the photo
  */
 
-export const WHOLE = { x: 0, y: 0, width: 1, height: 1 };
+export const WHOLE_PHOTO = { x: 0, y: 0, width: 1, height: 1 };
 const LONGEST = 1600;
 /** How dark the surroundings of the found object are, from 0 to 1. */
 const SHADE = 0.74;
@@ -35,8 +35,8 @@ const maps = new WeakMap();
  */
 export function mapCanvas(layer, photo) {
   const key = [layer.low, layer.high, layer.colours, photo.width, photo.height].join();
-  const known = maps.get(layer.values);
-  if (known?.key === key) return known.canvas;
+  const cached = maps.get(layer.values);
+  if (cached?.key === key) return cached.canvas;
   const { data, width, height } = pixelsOf(layer, paletteOf(layer), photo);
   const canvas = blank(width, height);
   contextOf(canvas).putImageData(new ImageData(/** @type {any} */ (data), width, height), 0, 0);
@@ -54,11 +54,11 @@ const photos = new WeakMap();
  * @param {boolean} grey
  */
 export function photoCanvas(photo, size, grey) {
-  const known = photos.get(photo) ?? {};
-  photos.set(photo, known);
+  const cached = photos.get(photo) ?? {};
+  photos.set(photo, cached);
   const key = grey ? "grey" : "colour";
-  known[key] ??= drawnPhoto(photo, size, grey);
-  return known[key];
+  cached[key] ??= drawnPhoto(photo, size, grey);
+  return cached[key];
 }
 
 /**
@@ -91,8 +91,8 @@ const shades = new WeakMap();
  * @param {Layer} layer the refined map
  */
 function shade(layer) {
-  const known = shades.get(layer.values);
-  if (known) return known;
+  const cached = shades.get(layer.values);
+  if (cached) return cached;
   const canvas = blank(layer.width, layer.height);
   const image = new ImageData(layer.width, layer.height);
   layer.values.forEach((value, i) => {
@@ -112,8 +112,8 @@ const outlines = new WeakMap();
  * @param {Layer} layer
  */
 export function outlinePath(layer) {
-  const known = outlines.get(layer.values);
-  if (known) return known;
+  const cached = outlines.get(layer.values);
+  if (cached) return cached;
   const path = new Path2D();
   for (const line of outlineOf(layer.values, layer.width, layer.height, vocabulary.found.above)) {
     for (const [i, [x = 0, y = 0]] of line.entries()) {
@@ -132,9 +132,9 @@ export function outlinePath(layer) {
  * @returns {{width: number, height: number}} the whole photo's size on the canvas
  */
 export function zoomed(canvas, zoom) {
-  const whole = { width: canvas.width / zoom.width, height: canvas.height / zoom.height };
-  contextOf(canvas).setTransform(1, 0, 0, 1, -zoom.x * whole.width, -zoom.y * whole.height);
-  return whole;
+  const fullSize = { width: canvas.width / zoom.width, height: canvas.height / zoom.height };
+  contextOf(canvas).setTransform(1, 0, 0, 1, -zoom.x * fullSize.width, -zoom.y * fullSize.height);
+  return fullSize;
 }
 
 /**
@@ -145,22 +145,22 @@ export function zoomed(canvas, zoom) {
  */
 export function drawPicture(canvas, { photo, size, layer, map, opacity, zoom }) {
   const context = contextOf(canvas);
-  const whole = zoomed(canvas, zoom);
+  const fullSize = zoomed(canvas, zoom);
   context.imageSmoothingEnabled = true;
   context.imageSmoothingQuality = "high";
   const lit = map === "result";
-  context.drawImage(photoCanvas(photo, size, layer !== null && !lit), 0, 0, whole.width, whole.height);
+  context.drawImage(photoCanvas(photo, size, layer !== null && !lit), 0, 0, fullSize.width, fullSize.height);
   if (!layer) return;
   if (lit) {
-    context.drawImage(shade(layer), 0, 0, whole.width, whole.height);
-    strokeOutline(context, layer, whole);
+    context.drawImage(shade(layer), 0, 0, fullSize.width, fullSize.height);
+    strokeOutline(context, layer, fullSize);
     return;
   }
   const drawn = mapCanvas(layer, size);
   context.globalAlpha = opacity;
   // Show the cells of coarse maps, because smoothing them would suggest more detail than there is.
-  context.imageSmoothingEnabled = whole.width < 4 * drawn.width;
-  context.drawImage(drawn, 0, 0, whole.width, whole.height);
+  context.imageSmoothingEnabled = fullSize.width < 4 * drawn.width;
+  context.drawImage(drawn, 0, 0, fullSize.width, fullSize.height);
   context.globalAlpha = 1;
 }
 

@@ -28,11 +28,12 @@ export function listenToPointer(room, store, stage) {
 
   /**
    * @param {PointerEvent | MouseEvent} event
-   * @param {Frame} [held] the frame in which a drag began
+   * @param {Frame} [dragFrame] the frame in which a drag began
    * @returns {Place | null}
    */
-  function under(event, held) {
-    const frame = held ?? stage.frames().find(({ picture }) => picture.contains(/** @type {Node} */ (event.target)));
+  function placeUnder(event, dragFrame) {
+    const frame =
+      dragFrame ?? stage.frames().find(({ picture }) => picture.contains(/** @type {Node} */ (event.target)));
     if (!frame) return null;
     const box = frame.picture.getBoundingClientRect();
     const zoom = store.state.scene.zoom ?? { x: 0, y: 0, width: 1, height: 1 };
@@ -44,7 +45,7 @@ export function listenToPointer(room, store, stage) {
 
   room.addEventListener("pointerdown", (event) => {
     const target = /** @type {HTMLElement} */ (event.target);
-    const place = under(event);
+    const place = placeUnder(event);
     const frame = stage.frames().find(({ picture }) => picture.contains(target));
     const { tool } = store.state.scene;
     if (event.button !== 0 || !place || !frame || target.closest(".handle")) return;
@@ -58,7 +59,7 @@ export function listenToPointer(room, store, stage) {
   });
 
   room.addEventListener("pointermove", (event) => {
-    const place = under(event, drag?.frame);
+    const place = placeUnder(event, drag?.frame);
     if (!place) return;
     if (drag?.kind === "paint") paint(store, drag, place.share);
     else if (drag) stage.setBox(boxOf(drag.from, place.share));
@@ -69,7 +70,7 @@ export function listenToPointer(room, store, stage) {
   });
 
   const release = (/** @type {PointerEvent} */ event) => {
-    const place = drag && under(event, drag.frame);
+    const place = drag && placeUnder(event, drag.frame);
     if (drag?.kind === "box" && place && event.type === "pointerup") {
       const box = boxOf(drag.from, place.share);
       const [x0 = 0, y0 = 0, x1 = 0, y1 = 0] = box;
@@ -83,7 +84,7 @@ export function listenToPointer(room, store, stage) {
   room.addEventListener("pointercancel", release);
 
   room.addEventListener("click", (event) => {
-    const place = under(event);
+    const place = placeUnder(event);
     const { tool } = store.state.scene;
     if (!place?.inside || /** @type {HTMLElement} */ (event.target).closest(".handle")) return;
     if (tool === "click") clickPrompt(store, place.share);

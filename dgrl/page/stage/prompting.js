@@ -25,10 +25,10 @@ export function clickPrompt(store, [across, down]) {
   const x = Math.min(Math.floor(across * rln.width), rln.width - 1);
   const y = Math.min(Math.floor(down * rln.height), rln.height - 1);
   const part = component(map, rln.width, rln.height, x, y, vocabulary.found.above);
-  const found = part[y * rln.width + x] === 1;
+  const inPart = part[y * rln.width + x] === 1;
   const data = Uint8Array.from({ length: SIDE * SIDE }, (_, i) => {
     const [u, v] = [((i % SIDE) + 0.5) / SIDE, (Math.floor(i / SIDE) + 0.5) / SIDE];
-    if (!found) return Math.hypot(u - across, v - down) < RADIUS ? 255 : 0;
+    if (!inPart) return Math.hypot(u - across, v - down) < RADIUS ? 255 : 0;
     return part[Math.floor(v * rln.height) * rln.width + Math.floor(u * rln.width)] ? 255 : 0;
   });
   store.dispatch({ type: "prompt", prompt: { mask: writeMask({ width: SIDE, height: SIDE, data }) } });

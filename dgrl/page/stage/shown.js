@@ -45,11 +45,11 @@ const layers = new WeakMap();
  * @returns {Layer | null}
  */
 export function cachedLayer(pass, map, step) {
-  const known = layers.get(pass) ?? new Map();
-  layers.set(pass, known);
+  const cached = layers.get(pass) ?? new Map();
+  layers.set(pass, cached);
   const key = `${map} ${step}`;
-  if (!known.has(key)) known.set(key, layerOf(pass, map, step, 1));
-  return known.get(key);
+  if (!cached.has(key)) cached.set(key, layerOf(pass, map, step, 1));
+  return cached.get(key);
 }
 
 /**
@@ -89,17 +89,17 @@ function shownFrame(state, spec, several) {
   const arrived = passIn(state, spec.slot);
   const pass = arrived?.pass ?? null;
   const explained = explanationLayer(state, spec.map);
-  const own = explained ?? (pass && cachedLayer(pass, spec.map, spec.step));
-  const guess = own ? null : previewLayer(state, spec);
-  const layer = own ?? guess;
+  const arrivedLayer = explained ?? (pass && cachedLayer(pass, spec.map, spec.step));
+  const preview = arrivedLayer ? null : previewLayer(state, spec);
+  const layer = arrivedLayer ?? preview;
   const bare = spec.map === "photo";
   return {
     spec,
     request,
     pass,
     error: arrived?.error ?? null,
-    ready: bare || own !== null,
-    preview: guess !== null,
+    ready: bare || arrivedLayer !== null,
+    preview: preview !== null,
     layer: layer && (explained ?? onScale(layer, spec.map, state)),
     title: spec.title,
     note: several && layer && pass ? noteOf(pass, layer) : "",
@@ -117,15 +117,15 @@ const explanations = new WeakMap();
  */
 function explanationLayer(state, map) {
   const { scene, experiments, answers } = state;
-  const told = scene.view === "why" ? answers[explanationKey(state)]?.result : null;
+  const answer = scene.view === "why" ? answers[explanationKey(state)]?.result : null;
   const brought = scene.view === "tour" && map === "explanation" ? experiments[scene.tour.index]?.explanation : null;
-  const found = told ? { ...told.map, limit: told.limit, label: told.label } : brought;
-  const source = told ?? brought;
-  if (!found || !source) return null;
-  const known = explanations.get(source);
-  if (known) return known;
-  const { width, height, limit, label } = found;
-  const values = Float32Array.from(found.values);
+  const explanation = answer ? { ...answer.map, limit: answer.limit, label: answer.label } : brought;
+  const source = answer ?? brought;
+  if (!explanation || !source) return null;
+  const cached = explanations.get(source);
+  if (cached) return cached;
+  const { width, height, limit, label } = explanation;
+  const values = Float32Array.from(explanation.values);
   const layer = /** @type {Layer} */ ({
     values,
     width,
@@ -151,14 +151,25 @@ function previewLayer(state, { slot, map, step }) {
   const [first, second] = shownSlots(state.scene);
   const pass = passIn(state, 0)?.pass;
   if (slot !== 1 || !second || !pass || first.photo !== second.photo || step > 0) return null;
-  const others = second.edits.filter(({ kind, level }) => kind !== "paint" && (level === undefined || level === map));
+  const otherEdits = second.edits.filter(
+    ({ kind, level }) => kind !== "paint" && (level === undefined || level === map),
+  );
   const paint = second.edits.find(({ kind, level, at }) => kind === "paint" && level === map && !at);
   const mask = paint && readMask(paint.mask);
-  const own = cachedLayer(pass, map, step);
-  if (!mask || !own || own.colours !== "weights" || others.some(({ kind }) => kind === "flatten" || kind === "prompt"))
+  const unpainted = cachedLayer(pass, map, step);
+  if (
+    !mask ||
+    !unpainted ||
+    unpainted.colours !== "weights" ||
+    otherEdits.some(({ kind }) => kind === "flatten" || kind === "prompt")
+  )
     return null;
-  const values = painted(own.values, shares(mask, own.width, own.height), paint.strength ?? state.scene.brush.strength);
-  return { ...own, values };
+  const values = painted(
+    unpainted.values,
+    shares(mask, unpainted.width, unpainted.height),
+    paint.strength ?? state.scene.brush.strength,
+  );
+  return { ...unpainted, values };
 }
 
 /** @type {WeakMap<Pass, {mask: Uint8Array, share: number}>} */
@@ -273,7 +284,7 @@ export function stageTitle(state, frames, difference) {
  */
 export function shownValues(state) {
   return shownFrames(state).map((shown) => {
-    const under = valueUnder(state, shown);
+    const pixelValue = valueUnder(state, shown);
     const marker = markerOf(state, shown.spec.slot);
     const kernel = kernelUnder(state, shown.spec.slot);
     return {
@@ -287,8 +298,8 @@ export function shownValues(state) {
       note: shown.note,
       x: marker?.x ?? null,
       y: marker?.y ?? null,
-      value: under?.value ?? null,
-      text: under?.text ?? "",
+      value: pixelValue?.value ?? null,
+      text: pixelValue?.text ?? "",
       mean: shown.layer && shown.ready ? meanOf(shown.layer) : null,
       numbers: kernel && {
         prior: kernel.pixel.before,

@@ -102,11 +102,11 @@ class Stage {
     const shown = shownFrames(state);
     const difference = shownDifference(state, shown);
     const arrangement = shown.length === 2 ? state.scene.arrangement : "beside";
-    const over = arrangement === "wipe" || arrangement === "alternate" || difference !== null;
+    const overlaid = arrangement === "wipe" || arrangement === "alternate" || difference !== null;
     this.element.dataset.arrangement = arrangement;
     const visible = difference ? shown.slice(0, 1) : shown;
     const photos = visible.map((one) => zoomedSize(state, sizeOf(state, one)));
-    const sizes = layout(photos, over, this.room);
+    const sizes = layout(photos, overlaid, this.room);
     while (this.frames.length < visible.length) {
       const frame = makeFrame();
       this.frames.push(frame);

@@ -49,12 +49,12 @@ const DISPLAY = [
 export function reduce(state, action) {
   const handler = SCENE_ACTIONS[action.type];
   if (!handler) return (ARRIVALS[action.type] ?? unknown)(state, action);
-  const scene = tidied(state, handler(state.scene, action, state));
+  const scene = withConsistentFields(state, handler(state.scene, action, state));
   if (scene === state.scene) return state;
   const restart = action.type === "restore" || action.type === "tour" || action.type === "tour-show";
   if (restart) return { ...state, scene, past: [], future: [], gesture: null };
-  const same = scene.slots.every((slot, index) => sameRequest(slot, state.scene.slots[index] ?? null));
-  if (same) return { ...state, scene };
+  const sameRequests = scene.slots.every((slot, index) => sameRequest(slot, state.scene.slots[index] ?? null));
+  if (sameRequests) return { ...state, scene };
   const goesOn = action.gesture !== undefined && action.gesture === state.gesture;
   const past = goesOn ? state.past : [...state.past, state.scene].slice(-MOST_UNDONE);
   return { ...state, scene, past, future: [], gesture: action.gesture ?? null };
@@ -76,13 +76,15 @@ function unknown(_state, { type }) {
  * @param {Scene} scene
  * @returns {Scene}
  */
-function tidied(state, scene) {
+function withConsistentFields(state, scene) {
   const slots = /** @type {Scene["slots"]} */ (scene.slots.map((slot) => slot && plainSteps(state, slot)));
   const [first, second] = slots;
-  const idle = scene.view === "change" && second && sameRequest(first, second);
-  const unchanged = !idle && slots.every((slot, index) => slot === scene.slots[index]);
-  const kept = unchanged ? scene : { ...scene, slots: /** @type {Scene["slots"]} */ (idle ? [first, null] : slots) };
-  return kept.side === 1 && !kept.slots[1] ? { ...kept, side: 0 } : kept;
+  const secondIsEqual = scene.view === "change" && second && sameRequest(first, second);
+  const unchanged = !secondIsEqual && slots.every((slot, index) => slot === scene.slots[index]);
+  const result = unchanged
+    ? scene
+    : { ...scene, slots: /** @type {Scene["slots"]} */ (secondIsEqual ? [first, null] : slots) };
+  return result.side === 1 && !result.slots[1] ? { ...result, side: 0 } : result;
 }
 
 /**
@@ -100,7 +102,7 @@ function plainSteps(state, request) {
  * @param {Scene} scene
  * @returns {Request}
  */
-function changing({ slots: [first, second] }) {
+function changedRequest({ slots: [first, second] }) {
   return second && second.photo === first.photo && second.checkpoint === first.checkpoint ? second : first;
 }
 
@@ -110,7 +112,7 @@ function changing({ slots: [first, second] }) {
  * @returns {Scene}
  */
 function withEdits(scene, change) {
-  const request = changing(scene);
+  const request = changedRequest(scene);
   const edits = change(request.edits).slice(0, vocabulary.maxEdits);
   return { ...scene, side: 1, slots: [scene.slots[0], { ...request, edits }] };
 }
@@ -204,8 +206,8 @@ const SCENE_ACTIONS = {
   pin: (scene, { x, y, pinned = true }) => ({ ...scene, x, y, pinned }),
   unpin: (scene) => ({ ...scene, pinned: false }),
   set: (scene, { changes }) => {
-    const known = Object.entries(changes).filter(([field]) => DISPLAY.includes(field));
-    return { ...scene, ...Object.fromEntries(known) };
+    const allowed = Object.entries(changes).filter(([field]) => DISPLAY.includes(field));
+    return { ...scene, ...Object.fromEntries(allowed) };
   },
   brush: (scene, { changes }) => ({ ...scene, brush: { ...scene.brush, ...changes } }),
   question: (scene, { changes }) => ({ ...scene, question: { ...scene.question, ...changes } }),
@@ -281,9 +283,9 @@ function shownExperiment(scene, { experiments }, photo) {
     /** @type {unknown} */ (experiment.show)
   );
   const { checkpoint } = scene.slots[0];
-  const own = photo ? { photo } : {};
+  const ownPhoto = photo ? { photo } : {};
   const requests = [slots[0], slots[1] ?? null].map(
-    (slot) => slot && { photo: scene.slots[0].photo, steps: null, edits: [], ...slot, ...own, checkpoint },
+    (slot) => slot && { photo: scene.slots[0].photo, steps: null, edits: [], ...slot, ...ownPhoto, checkpoint },
   );
   const elsewhere = photo ? { zoom: null, x: -1, y: -1, pinned: false } : {};
   const tool = photo && (experiment.own === "brush" || experiment.own === "box") ? experiment.own : "point";
@@ -310,8 +312,8 @@ function shownExperiment(scene, { experiments }, photo) {
 /** Changes that are not choices of the user: arriving results, and undo. @type {Record<string, (state: State, action:
 Action) => State>} */
 const ARRIVALS = {
-  undo: (state) => travel(state, "past", "future"),
-  redo: (state) => travel(state, "future", "past"),
+  undo: (state) => undoOrRedo(state, "past", "future"),
+  redo: (state) => undoOrRedo(state, "future", "past"),
 
   started: (state, { offer }) => ({ ...state, ...offer }),
   "photo-added": (state, { photo }) => ({ ...state, photos: [...state.photos, photo] }),
@@ -322,16 +324,16 @@ const ARRIVALS = {
   },
   "pass-failed": (state, { request, error }) => {
     const key = requestKey(request);
-    const known = state.passes[key] ?? { pass: null, parts: [] };
-    return { ...state, passes: { ...state.passes, [key]: { ...known, error } } };
+    const arrived = state.passes[key] ?? { pass: null, parts: [] };
+    return { ...state, passes: { ...state.passes, [key]: { ...arrived, error } } };
   },
   "passes-kept": (state, { keys }) => ({
     ...state,
     passes: Object.fromEntries(Object.entries(state.passes).filter(([key]) => keys.includes(key))),
   }),
   answer: (state, { type: _, key, ...changes }) => {
-    const known = state.answers[key] ?? { progress: 0, result: null, error: null };
-    const answers = Object.entries({ ...state.answers, [key]: { ...known, ...changes } });
+    const answer = state.answers[key] ?? { progress: 0, result: null, error: null };
+    const answers = Object.entries({ ...state.answers, [key]: { ...answer, ...changes } });
     return { ...state, answers: Object.fromEntries(answers.slice(-MOST_ANSWERS)) };
   },
   mask: (state, { photo, mask }) => ({
@@ -361,7 +363,7 @@ const ARRIVALS = {
  * @param {"past" | "future"} to
  * @returns {State}
  */
-function travel(state, from, to) {
+function undoOrRedo(state, from, to) {
   const scene = state[from].at(-1);
   if (!scene) return state;
   const { slots, brush } = scene;

@@ -30,8 +30,8 @@ export function writeLink(state) {
   }
   Object.assign(query, slotFields(state), displayFields(scene, start));
   if (scene.view === "why") Object.assign(query, questionFields(scene));
-  const given = Object.entries(query).filter(([, value]) => value !== undefined && value !== null);
-  return `?${new URLSearchParams(given.map(([key, value]) => [key, String(value)]))}`;
+  const filledFields = Object.entries(query).filter(([, value]) => value !== undefined && value !== null);
+  return `?${new URLSearchParams(filledFields.map(([key, value]) => [key, String(value)]))}`;
 }
 
 /** @param {State} state */
@@ -107,13 +107,13 @@ export const startScene = ({ photos, checkpoints }) => firstScene(photos[0]?.nam
  * @returns {Scene}
  */
 export function readLink(query, state) {
-  const said = new URLSearchParams(query);
-  const asked = said.get("view") ?? said.get("tab") ?? "";
-  const view = among(VIEWS, OLD_VIEWS[asked] ?? asked, said.has("tour") ? "tour" : "explore");
+  const params = new URLSearchParams(query);
+  const viewName = params.get("view") ?? params.get("tab") ?? "";
+  const view = oneOf(VIEWS, OLD_VIEWS[viewName] ?? viewName, params.has("tour") ? "tour" : "explore");
   const start = startScene(state);
-  const scene = { ...start, view, slots: readSlots(said, state, start.slots[0]) };
-  if (view === "tour") return readTour(said, state, scene);
-  return { ...scene, ...readDisplay(said, scene), question: readQuestion(said, scene) };
+  const scene = { ...start, view, slots: readSlots(params, state, start.slots[0]) };
+  if (view === "tour") return readTour(params, state, scene);
+  return { ...scene, ...readDisplay(params, scene), question: readQuestion(params, scene) };
 }
 
 /**
@@ -123,35 +123,35 @@ export function readLink(query, state) {
  * @param {T} other
  * @returns {T}
  */
-const among = (choices, value, other) => choices.find((choice) => String(choice) === String(value)) ?? other;
+const oneOf = (choices, value, other) => choices.find((choice) => String(choice) === String(value)) ?? other;
 
 /**
- * @param {URLSearchParams} said
+ * @param {URLSearchParams} params
  * @param {State} state
  * @param {Request} start
  * @returns {Scene["slots"]}
  */
-function readSlots(said, { photos, checkpoints }, start) {
+function readSlots(params, { photos, checkpoints }, start) {
   /** @type {<T>(field: string, other: T) => number | T} */
   const steps = (field, other) => {
-    const value = Number(said.get(field) ?? Number.NaN);
+    const value = Number(params.get(field) ?? Number.NaN);
     return Number.isInteger(value) && value >= 0 && value <= vocabulary.maxSteps ? value : other;
   };
   const photo = (/** @type {string} */ mark, /** @type {string} */ other) =>
-    photos.find(({ name, example }) => name === said.get(`${example ? "example" : "own"}${mark}`))?.name ?? other;
+    photos.find(({ name, example }) => name === params.get(`${example ? "example" : "own"}${mark}`))?.name ?? other;
   const names = checkpoints.map(({ name }) => name);
   const first = {
     photo: photo("", start.photo),
-    checkpoint: among(names, said.get("checkpoint"), start.checkpoint),
+    checkpoint: oneOf(names, params.get("checkpoint"), start.checkpoint),
     steps: steps("T", null),
-    edits: readEdits(said.get("edits1")),
+    edits: readEdits(params.get("edits1")),
   };
-  if (!said.has("two")) return [first, null];
+  if (!params.has("two")) return [first, null];
   const second = {
     photo: photo("2", first.photo),
-    checkpoint: among(names, said.get("checkpoint2"), first.checkpoint),
-    steps: said.get("T2") === "trained" ? null : steps("T2", first.steps),
-    edits: readEdits(said.get("edits")),
+    checkpoint: oneOf(names, params.get("checkpoint2"), first.checkpoint),
+    steps: params.get("T2") === "trained" ? null : steps("T2", first.steps),
+    edits: readEdits(params.get("edits")),
   };
   return [first, second];
 }
@@ -162,107 +162,107 @@ function readSlots(said, { photos, checkpoints }, start) {
  */
 function readEdits(text) {
   try {
-    const found = JSON.parse(text ?? "[]");
-    const sound = Array.isArray(found) && found.every((edit) => Object.hasOwn(vocabulary.edits, edit?.kind));
-    return sound ? found.slice(0, vocabulary.maxEdits) : [];
+    const edits = JSON.parse(text ?? "[]");
+    const valid = Array.isArray(edits) && edits.every((edit) => Object.hasOwn(vocabulary.edits, edit?.kind));
+    return valid ? edits.slice(0, vocabulary.maxEdits) : [];
   } catch {
     return [];
   }
 }
 
 /**
- * @param {URLSearchParams} said
+ * @param {URLSearchParams} params
  * @param {State} state
  * @param {Scene} scene
  * @returns {Scene}
  */
-function readTour(said, state, scene) {
-  const key = said.get("tour") ?? state.experiments[0]?.key;
+function readTour(params, state, scene) {
+  const key = params.get("tour") ?? state.experiments[0]?.key;
   const at = reduce({ ...state, scene }, { type: "tour", key });
   const photo = scene.slots[0].photo;
-  const own =
-    said.has("own") && state.photos.some(({ name, example }) => name === photo && !example) ? photo : undefined;
-  const shown = said.has("shown") ? reduce(at, { type: "tour-show", photo: own }) : at;
-  const present = said.has("present");
-  return { ...shown.scene, present, ...(shown.scene.view === "tour" ? readPixel(said, shown.scene) : {}) };
+  const ownPhoto =
+    params.has("own") && state.photos.some(({ name, example }) => name === photo && !example) ? photo : undefined;
+  const shown = params.has("shown") ? reduce(at, { type: "tour-show", photo: ownPhoto }) : at;
+  const present = params.has("present");
+  return { ...shown.scene, present, ...(shown.scene.view === "tour" ? readPixel(params, shown.scene) : {}) };
 }
 
 /**
- * @param {URLSearchParams} said
+ * @param {URLSearchParams} params
  * @param {Scene} scene
  */
-function readPixel(said, scene) {
-  const [x, y] = [Number(said.get("x") ?? Number.NaN), Number(said.get("y") ?? Number.NaN)];
-  const given = Number.isInteger(x) && Number.isInteger(y) && x >= 0 && y >= 0;
-  return given ? { x, y, pinned: true } : { x: scene.x, y: scene.y, pinned: scene.pinned };
+function readPixel(params, scene) {
+  const [x, y] = [Number(params.get("x") ?? Number.NaN), Number(params.get("y") ?? Number.NaN)];
+  const valid = Number.isInteger(x) && Number.isInteger(y) && x >= 0 && y >= 0;
+  return valid ? { x, y, pinned: true } : { x: scene.x, y: scene.y, pinned: scene.pinned };
 }
 
 /**
- * @param {URLSearchParams} said
+ * @param {URLSearchParams} params
  * @param {Scene} scene
  * @returns {Partial<Scene>}
  */
-function readDisplay(said, scene) {
+function readDisplay(params, scene) {
   const share = (/** @type {string} */ field, /** @type {number} */ other) => {
-    const value = Number(said.get(field) ?? Number.NaN);
+    const value = Number(params.get(field) ?? Number.NaN);
     return value >= 0 && value <= 1 ? value : other;
   };
-  const step = Number(said.get("t") ?? Number.NaN);
-  const both = said.get("map") === "both"; // in links of version 2.0: before and after BRN
+  const step = Number(params.get("t") ?? Number.NaN);
+  const showsBoth = params.get("map") === "both"; // in links of version 2.0: before and after BRN
   const beside = [
     { slot: /** @type {const} */ (0), map: "prior", step: 99, title: "before sharpening" },
     { slot: /** @type {const} */ (0), map: "refined", step: 99, title: "after sharpening" },
   ];
   return {
-    map: both ? "refined" : among(MAPS, said.get("map"), scene.map),
+    map: showsBoth ? "refined" : oneOf(MAPS, params.get("map"), scene.map),
     step: Number.isInteger(step) && step >= 0 ? step : scene.step,
-    arrangement: among(ARRANGEMENTS, said.get("show"), scene.arrangement),
+    arrangement: oneOf(ARRANGEMENTS, params.get("show"), scene.arrangement),
     opacity: share("opacity", scene.opacity),
-    scale: among(SCALES, said.get("scale"), scene.scale),
-    side: said.get("on") === "1" && scene.slots[1] ? 1 : 0,
-    frames: both ? beside : readFrames(said.get("frames")),
-    zoom: readZoom(said.get("zoom")),
-    arrows: said.has("arrows"),
-    kernel: said.has("kernel"),
-    present: said.has("present"),
-    theme: among(/** @type {const} */ (["auto", "light", "dark"]), said.get("theme"), scene.theme),
-    ...readPixel(said, scene),
+    scale: oneOf(SCALES, params.get("scale"), scene.scale),
+    side: params.get("on") === "1" && scene.slots[1] ? 1 : 0,
+    frames: showsBoth ? beside : readFrames(params.get("frames")),
+    zoom: readZoom(params.get("zoom")),
+    arrows: params.has("arrows"),
+    kernel: params.has("kernel"),
+    present: params.has("present"),
+    theme: oneOf(/** @type {const} */ (["auto", "light", "dark"]), params.get("theme"), scene.theme),
+    ...readPixel(params, scene),
   };
 }
 
 /** @param {string | null} text */
 function readFrames(text) {
-  const found = (text ?? "").split("|").flatMap((one) => {
+  const frames = (text ?? "").split("|").flatMap((one) => {
     const [slot, map = "", step, title = ""] = one.split("~");
     if ((slot !== "0" && slot !== "1") || !MAPS.includes(map) || !/^\d{1,2}$/.test(step ?? "")) return [];
     return [{ slot: /** @type {0 | 1} */ (Number(slot)), map, step: Number(step), title: title.slice(0, LONGEST) }];
   });
-  return found.length ? found.slice(0, 6) : null;
+  return frames.length ? frames.slice(0, 6) : null;
 }
 
 /** @param {string | null} text */
 function readZoom(text) {
   const [x = 0, y = 0, width = 0, height = 0] = (text ?? "").split(",").map(Number);
-  const sound = width > 0 && height > 0 && x >= 0 && y >= 0 && x + width <= 1.0001 && y + height <= 1.0001;
-  return sound ? { x, y, width, height } : null;
+  const valid = width > 0 && height > 0 && x >= 0 && y >= 0 && x + width <= 1.0001 && y + height <= 1.0001;
+  return valid ? { x, y, width, height } : null;
 }
 
 /**
- * @param {URLSearchParams} said
+ * @param {URLSearchParams} params
  * @param {Scene} scene
  * @returns {Scene["question"]}
  */
-function readQuestion(said, { question }) {
+function readQuestion(params, { question }) {
   const names = vocabulary.levels.map(({ name }) => name);
   return {
-    target: among(/** @type {const} */ (["pixel", "object", "cell"]), said.get("target"), question.target),
-    method: among(
+    target: oneOf(/** @type {const} */ (["pixel", "object", "cell"]), params.get("target"), question.target),
+    method: oneOf(
       vocabulary.methods.map(({ name }) => name),
-      said.get("method"),
+      params.get("method"),
       question.method,
     ),
-    level: among(names, said.get("level"), question.level),
-    refined: said.has("refined"),
+    level: oneOf(names, params.get("level"), question.level),
+    refined: params.has("refined"),
   };
 }
 
@@ -272,8 +272,8 @@ function readQuestion(said, { question }) {
  * @param {State} state
  */
 export function missingPhotos(query, { photos }) {
-  const said = new URLSearchParams(query);
+  const params = new URLSearchParams(query);
   return ["own", "own2"]
-    .map((field) => said.get(field))
+    .map((field) => params.get(field))
     .filter((name) => name !== null && !photos.some((photo) => photo.name === name));
 }

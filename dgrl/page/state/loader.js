@@ -81,9 +81,9 @@ export class Loader {
     }
     this.forgetOld([...wanted.keys()]);
     for (const [key, request] of wanted) {
-      const known = this.store.state.passes[key];
-      const whole = known?.parts.includes("kernels");
-      if (!this.passes.has(key) && !whole && !known?.error) this.load(key, request);
+      const arrived = this.store.state.passes[key];
+      const complete = arrived?.parts.includes("kernels");
+      if (!this.passes.has(key) && !complete && !arrived?.error) this.load(key, request);
     }
     this.report();
   }
@@ -91,9 +91,9 @@ export class Loader {
   /** @param {string[]} wanted keys */
   forgetOld(wanted) {
     this.recent = [...this.recent.filter((key) => !wanted.includes(key)), ...wanted].slice(-KEPT);
-    const known = Object.keys(this.store.state.passes);
-    const keys = known.filter((key) => this.recent.includes(key));
-    if (keys.length < known.length) this.store.dispatch({ type: "passes-kept", keys });
+    const loadedKeys = Object.keys(this.store.state.passes);
+    const keys = loadedKeys.filter((key) => this.recent.includes(key));
+    if (keys.length < loadedKeys.length) this.store.dispatch({ type: "passes-kept", keys });
   }
 
   /**
@@ -114,8 +114,8 @@ export class Loader {
         },
       });
       // A network without BRN has no kernels, but its pass is complete.
-      const whole = this.store.state.passes[key]?.parts.includes("kernels");
-      if (!signal.aborted && !whole) this.store.dispatch({ type: "pass-arrived", request, pass, part: "kernels" });
+      const complete = this.store.state.passes[key]?.parts.includes("kernels");
+      if (!signal.aborted && !complete) this.store.dispatch({ type: "pass-arrived", request, pass, part: "kernels" });
     } catch (error) {
       if (!signal.aborted) this.failed(request, error);
     } finally {
@@ -164,12 +164,12 @@ export class Loader {
     const controller = new AbortController();
     this.jobs.set(key, controller);
     this.store.dispatch({ type: "answer", key, progress: 0, result: null, error: null });
-    const tell = (/** @type {Record<string, unknown>} */ changes) =>
+    const update = (/** @type {Record<string, unknown>} */ changes) =>
       this.store.dispatch({ type: "answer", key, ...changes });
-    ask({ signal: controller.signal, onProgress: (progress) => tell({ progress }) })
+    ask({ signal: controller.signal, onProgress: (progress) => update({ progress }) })
       .then(
-        (result) => tell({ result, progress: 1 }),
-        (error) => tell({ error: isAbort(error) ? "Stopped." : messageOf(error) }),
+        (result) => update({ result, progress: 1 }),
+        (error) => update({ error: isAbort(error) ? "Stopped." : messageOf(error) }),
       )
       .finally(() => {
         this.jobs.delete(key);

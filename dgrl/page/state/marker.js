@@ -1,6 +1,6 @@
 // The marker: the photo's pixel whose numbers are shown.
 
-import { mostChanged, surest } from "../numbers/pass.js";
+import { mostChanged, mostSalient } from "../numbers/pass.js";
 import { cellOf, clamp, pixelAt } from "../numbers/places.js";
 import { passIn } from "./scene.js";
 
@@ -35,9 +35,9 @@ const starts = new WeakMap();
  * @param {Pass} pass
  */
 function startPixel(pass) {
-  const known = starts.get(pass) ?? (pass.arrays["brn.round0"] ? mostChanged(pass) : surest(pass));
-  starts.set(pass, known);
-  return known;
+  const start = starts.get(pass) ?? (pass.arrays["brn.round0"] ? mostChanged(pass) : mostSalient(pass));
+  starts.set(pass, start);
+  return start;
 }
 
 /**

@@ -23,6 +23,6 @@ export function questionSent(state) {
  */
 export function explanationKey(state) {
   const { refined, level, ...question } = questionSent(state) ?? { refined: false, level: "" };
-  const told = { ...question, ...(Reflect.get(question, "target") === "cell" ? { level } : { refined }) };
-  return `explanation ${JSON.stringify(told)} ${requestKey(shownSlots(state.scene)[0])}`;
+  const fields = { ...question, ...(Reflect.get(question, "target") === "cell" ? { level } : { refined }) };
+  return `explanation ${JSON.stringify(fields)} ${requestKey(shownSlots(state.scene)[0])}`;
 }

@@ -193,15 +193,15 @@ export function stepsOf({ checkpoints }, { steps, checkpoint }) {
  */
 export function requestKey({ photo, checkpoint, steps, edits }) {
   const sorted = edits.map((edit) => {
-    const given = Object.entries(edit).filter(([, value]) => value !== null && value !== undefined);
-    return JSON.stringify(Object.fromEntries(given.sort(([one], [other]) => (one < other ? -1 : 1))));
+    const filledFields = Object.entries(edit).filter(([, value]) => value !== null && value !== undefined);
+    return JSON.stringify(Object.fromEntries(filledFields.sort(([one], [other]) => (one < other ? -1 : 1))));
   });
   return JSON.stringify([photo, checkpoint, steps, sorted.sort()]);
 }
 
 /** @type {(one: Request | null, other: Request | null) => boolean} */
-export const sameRequest = (one, other) =>
-  one === other || (one !== null && other !== null && requestKey(one) === requestKey(other));
+export const sameRequest = (first, second) =>
+  first === second || (first !== null && second !== null && requestKey(first) === requestKey(second));
 
 /**
  * Return the requests that the stage shows in the present view; the second is null if the view only uses the first.

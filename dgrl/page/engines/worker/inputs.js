@@ -22,7 +22,7 @@ const SHARE = vocabulary.prompt.share;
 export function inputsOf(edits, steps, grids) {
   /** @type {Inputs} */
   const inputs = {};
-  const ranked = [...edits].sort((one, other) => RANK.indexOf(one.kind) - RANK.indexOf(other.kind));
+  const ranked = [...edits].sort((first, second) => RANK.indexOf(first.kind) - RANK.indexOf(second.kind));
   for (const edit of ranked) {
     const { kind, level = "", block = "", at = null } = edit;
     const grid = grids[level];
@@ -30,11 +30,11 @@ export function inputsOf(edits, steps, grids) {
       if (at !== null && at !== t) continue;
       const map = `rln.t${t}.${level}.weight_map`;
       if (kind === "flatten" && grid) Object.assign(inputs, { [`${map}.factor`]: 0, [`${map}.given`]: 1 });
-      if (kind === "paint" && grid) Object.assign(inputs, painted(map, edit, grid, inputs));
+      if (kind === "paint" && grid) Object.assign(inputs, paintInputs(map, edit, grid, inputs));
       const scale = `rln.t${t}.${block}.feedback.scale`;
       if (kind === "feedback" && block && t > 0) inputs[scale] = Number(inputs[scale] ?? 1) * (edit.factor ?? 0);
     }
-    if (kind === "prompt") Object.assign(inputs, prompted(edit, grids));
+    if (kind === "prompt") Object.assign(inputs, promptInputs(edit, grids));
     if (kind === "kernels") inputs["brn.coefficients.mix"] = edit.to === "mean" ? [0, 1, 0] : [0, 0, 1];
     if (kind === "unrefined") inputs["brn.refined.share"] = 0;
   }
@@ -48,7 +48,7 @@ export function inputsOf(edits, steps, grids) {
  * @param {Inputs} inputs
  * @returns {Inputs}
  */
-function painted(map, { mask: text, strength = 4 }, { width, height }, inputs) {
+function paintInputs(map, { mask: text, strength = 4 }, { width, height }, inputs) {
   const mask = readMask(text);
   if (!mask) return {};
   const factor = shares(mask, width, height).map((share) => 1 + (strength - 1) * share);
@@ -56,9 +56,9 @@ function painted(map, { mask: text, strength = 4 }, { width, height }, inputs) {
   if (given === undefined) {
     return { [`${map}.factor`]: before instanceof Float32Array ? factor.map((value, i) => value * before[i]) : factor };
   }
-  const whole = factor.map((value, i) => value * (given instanceof Float32Array ? given[i] : Number(given)));
-  const mean = whole.reduce((sum, value) => sum + value, 0) / whole.length;
-  return { [`${map}.factor`]: 0, [`${map}.given`]: whole.map((value) => value / mean) };
+  const product = factor.map((value, i) => value * (given instanceof Float32Array ? given[i] : Number(given)));
+  const mean = product.reduce((sum, value) => sum + value, 0) / product.length;
+  return { [`${map}.factor`]: 0, [`${map}.given`]: product.map((value) => value / mean) };
 }
 
 /**
@@ -67,7 +67,7 @@ function painted(map, { mask: text, strength = 4 }, { width, height }, inputs) {
  * @param {Grids} grids
  * @returns {Inputs}
  */
-function prompted({ box, mask: text, share = SHARE }, grids) {
+function promptInputs({ box, mask: text, share = SHARE }, grids) {
   /** @type {Inputs} */
   const inputs = {};
   for (const [level, { width, height }] of Object.entries(grids)) {
@@ -88,11 +88,11 @@ function prompted({ box, mask: text, share = SHARE }, grids) {
  * @returns {Grids}
  */
 export function gridsOf(graphs) {
-  const found = Object.entries(graphs.step0?.inputs ?? {}).flatMap(([name, shape]) => {
+  const entries = Object.entries(graphs.step0?.inputs ?? {}).flatMap(([name, shape]) => {
     const level = /^rln\.t0\.(\w+)\.weight_map\.factor$/.exec(name)?.[1];
     return level ? [[level, { height: shape[2], width: shape[3] }]] : [];
   });
-  return Object.fromEntries(found);
+  return Object.fromEntries(entries);
 }
 
 /**
@@ -101,7 +101,7 @@ export function gridsOf(graphs) {
  * @param {number} end
  * @param {number} cells
  */
-const covered = (start, end, cells) =>
+const overlaps = (start, end, cells) =>
   Float64Array.from({ length: cells }, (_, i) => {
     return cells * Math.max(Math.min((i + 1) / cells, end) - Math.max(i / cells, start), 0);
   });
@@ -113,7 +113,7 @@ const covered = (start, end, cells) =>
  * @param {number} height
  */
 function boxArea([x0 = 0, y0 = 0, x1 = 0, y1 = 0], width, height) {
-  const [columns, rows] = [covered(x0, x1, width), covered(y0, y1, height)];
+  const [columns, rows] = [overlaps(x0, x1, width), overlaps(y0, y1, height)];
   return Float32Array.from({ length: width * height }, (_, i) => rows[Math.floor(i / width)] * columns[i % width]);
 }
 
@@ -126,8 +126,8 @@ function boxArea([x0 = 0, y0 = 0, x1 = 0, y1 = 0], width, height) {
 function maskArea(text, width, height) {
   const mask = readMask(text);
   if (!mask) return null;
-  const across = Array.from({ length: mask.width }, (_, x) => covered(x / mask.width, (x + 1) / mask.width, width));
-  const down = Array.from({ length: mask.height }, (_, y) => covered(y / mask.height, (y + 1) / mask.height, height));
+  const across = Array.from({ length: mask.width }, (_, x) => overlaps(x / mask.width, (x + 1) / mask.width, width));
+  const down = Array.from({ length: mask.height }, (_, y) => overlaps(y / mask.height, (y + 1) / mask.height, height));
   const area = new Float32Array(width * height);
   mask.data.forEach((value, place) => {
     if (!value) return;

@@ -35,20 +35,20 @@ const REACH = 3;
  * @returns {Promise<Found>}
  */
 export async function occlude(picture, side, target, above, localise, progress) {
-  const hidden = blurred(picture, side);
-  const whole = await localise(picture);
-  const read = readerOf(target, whole, side, above);
-  const value = read(whole);
+  const hidden = blur(picture, side);
+  const unchangedTaps = await localise(picture);
+  const read = readerOf(target, unchangedTaps, side, above);
+  const value = read(unchangedTaps);
   const baseline = read(await localise(hidden));
   const sums = Array.from({ length: CELLS }, () => new Array(CELLS).fill(0));
   const counts = Array.from({ length: CELLS }, () => new Array(CELLS).fill(0));
   const windows = CELLS - 1;
   for (let i = 0; i < windows ** 2; i++) {
     const [row, column] = [Math.floor(i / windows), i % windows];
-    const lost = value - read(await localise(covered(picture, hidden, side, row, column)));
+    const loss = value - read(await localise(blurWindow(picture, hidden, side, row, column)));
     for (const y of [row, row + 1]) {
       for (const x of [column, column + 1]) {
-        sums[y][x] += lost;
+        sums[y][x] += loss;
         counts[y][x] += 1;
       }
     }
@@ -65,7 +65,7 @@ export async function occlude(picture, side, target, above, localise, progress) 
  * @param {number} row of the window's first cell
  * @param {number} column
  */
-function covered(picture, hidden, side, row, column) {
+function blurWindow(picture, hidden, side, row, column) {
   const stride = Math.floor(side / CELLS);
   const result = picture.slice();
   for (let plane = 0; plane < 3; plane++) {
@@ -103,32 +103,32 @@ function readerOf({ kind, step, level, row, column }, whole, side, above) {
  * @param {Float32Array} picture (3, side, side)
  * @param {number} side
  */
-export function blurred(picture, side) {
+export function blur(picture, side) {
   const deviation = side * BLUR;
   const reach = Math.round(REACH * deviation);
   const bell = Array.from({ length: 2 * reach + 1 }, (_, i) => Math.exp(-0.5 * ((i - reach) / deviation) ** 2));
   const total = bell.reduce((sum, value) => sum + value, 0);
   const kernel = Float64Array.from(bell, (value) => value / total);
-  return smoothed(smoothed(picture, side, kernel, 1), side, kernel, side);
+  return smooth(smooth(picture, side, kernel, 1), side, kernel, side);
 }
 
 /**
  * @param {Float32Array} picture (3, side, side)
  * @param {number} side
  * @param {Float64Array} kernel
- * @param {number} apart distance of neighbours: 1 along the rows, `side` along the columns
+ * @param {number} stride distance of neighbours: 1 along the rows, `side` along the columns
  */
-function smoothed(picture, side, kernel, apart) {
+function smooth(picture, side, kernel, stride) {
   const reach = kernel.length >> 1;
   const result = new Float32Array(picture.length);
   const line = new Float64Array(side + 2 * reach);
   for (let i = 0; i < 3 * side; i++) {
-    const start = apart === 1 ? i * side : Math.floor(i / side) * side * side + (i % side);
-    for (let j = 0; j < line.length; j++) line[j] = picture[start + mirrored(j - reach, side) * apart];
+    const start = stride === 1 ? i * side : Math.floor(i / side) * side * side + (i % side);
+    for (let j = 0; j < line.length; j++) line[j] = picture[start + mirror(j - reach, side) * stride];
     for (let j = 0; j < side; j++) {
       let sum = 0;
       for (let k = 0; k < kernel.length; k++) sum += kernel[k] * line[j + k];
-      result[start + j * apart] = sum;
+      result[start + j * stride] = sum;
     }
   }
   return result;
@@ -139,7 +139,7 @@ function smoothed(picture, side, kernel, apart) {
  * @param {number} index outside by less than `length`
  * @param {number} length
  */
-function mirrored(index, length) {
+function mirror(index, length) {
   const place = Math.abs(index);
   return place < length ? place : 2 * (length - 1) - place;
 }

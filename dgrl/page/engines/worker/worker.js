@@ -52,7 +52,7 @@ import { occlude } from "./occlude.js";
  * @property {Record<string, Float32Array>} arrays by the names of taps, and `rln.tT.saliency`
  */
 
-/** @typedef {{carried: Record<string, Tensor>, taps: Record<string, Float32Array>}} Ran Results of a time step, with
+/** @typedef {{carried: Record<string, Tensor>, taps: Record<string, Float32Array>}} StepResult Results of a time step, with
 logits. */
 
 const BLOCKS = ["conv2", "conv3", "conv4", "conv5"];
@@ -69,7 +69,7 @@ let manifest;
 /** @type {Map<string, {rln: Tensor, brn: Tensor}>} */
 const photos = new Map();
 /** @type {Map<string, Step>} */
-const kept = new Map();
+const cachedSteps = new Map();
 /** @type {Map<number, Run>} */
 const waiting = new Map();
 /** Id of the running computation, until it is stopped. @type {number | null} */
@@ -85,11 +85,11 @@ self.addEventListener("message", ({ data }) => {
   else if (kind === "forget") photos.delete(data.key);
   else if (kind === "run") {
     waiting.set(data.run.id, data.run);
-    work();
+    runQueue();
   } else if (kind === "explain") {
     if (asked) self.postMessage({ kind: "dropped", id: asked.id });
     asked = data.explanation;
-    work();
+    runQueue();
   } else if (kind === "stop") stop(data.id);
 });
 
@@ -127,10 +127,10 @@ async function start({ backend, base, manifest: given }) {
     self.postMessage({ kind: "loading", loaded, total });
   };
   const wasm = manifest.wasm[backend];
-  ort.env.wasm.wasmBinary = (await unpacked(here(wasm), progress)).buffer;
-  const data = await unpacked(here("model/weights.bin.gz"), progress);
+  ort.env.wasm.wasmBinary = (await loadCompressed(here(wasm), progress)).buffer;
+  const data = await loadCompressed(here("model/weights.bin.gz"), progress);
   for (const name of Object.keys(manifest.graphs)) {
-    const graph = await unpacked(here(`model/${name}.onnx.gz`), progress);
+    const graph = await loadCompressed(here(`model/${name}.onnx.gz`), progress);
     sessions[name] = await ort.InferenceSession.create(graph, {
       executionProviders: backend === "webgpu" ? ["webgpu", "wasm"] : ["wasm"],
       externalData: [{ path: "weights.bin", data }],
@@ -145,7 +145,7 @@ async function start({ backend, base, manifest: given }) {
  * @param {string} address
  * @param {(bytes: number) => void} progress
  */
-async function unpacked(address, progress) {
+async function loadCompressed(address, progress) {
   const response = await fetch(address).catch((error) => {
     throw new LostError(`${address}: ${messageOf(error)}`);
   });
@@ -159,10 +159,10 @@ async function unpacked(address, progress) {
     }),
   );
   // A server may decompress .gz files itself, so check the first two bytes.
-  const whole = await new Response(counted).arrayBuffer().catch((error) => {
+  const compressedBytes = await new Response(counted).arrayBuffer().catch((error) => {
     throw new LostError(`${address}: ${messageOf(error)}`);
   });
-  const bytes = new Uint8Array(whole);
+  const bytes = new Uint8Array(compressedBytes);
   if (bytes[0] !== 0x1f || bytes[1] !== 0x8b) return bytes;
   const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
   return new Uint8Array(await new Response(stream).arrayBuffer());
@@ -182,7 +182,7 @@ function addPhoto({ key, pixels, width, height }) {
  * @param {Map<string, unknown>} map
  * @param {number} count
  */
-function forget(map, count) {
+function dropOldest(map, count) {
   for (const key of map.keys()) {
     if (map.size <= count) return;
     map.delete(key);
@@ -190,7 +190,7 @@ function forget(map, count) {
 }
 
 /** Run the waiting passes, then the waiting explanation. */
-async function work() {
+async function runQueue() {
   if (busy) return;
   busy = true;
   await runWaiting();
@@ -203,7 +203,7 @@ async function work() {
 
 /** Run the waiting passes, one after the other. */
 async function runWaiting() {
-  for (let next = take(); next; next = take()) {
+  for (let next = takeNext(); next; next = takeNext()) {
     const { id } = next;
     current = id;
     try {
@@ -214,14 +214,14 @@ async function runWaiting() {
   }
 }
 
-function take() {
+function takeNext() {
   const [run] = waiting.values();
   if (run) waiting.delete(run.id);
   return run;
 }
 
 /** Let messages arrive. */
-const breathe = () =>
+const letMessagesIn = () =>
   new Promise((resolve) => {
     const { port1, port2 } = new MessageChannel();
     port1.onmessage = resolve;
@@ -242,14 +242,14 @@ async function pass(run) {
   /** @type {Step | undefined} */
   let step;
   for (let t = 0; t <= run.steps; t++) {
-    await breathe();
+    await letMessagesIn();
     if (current !== run.id) return;
     key += ` ${alteredAt(run.inputs, `rln.t${t}.`)}`;
     const before = step;
-    step = kept.get(key) ?? (await stepOf(run, t, photo.rln, before));
-    kept.delete(key);
-    kept.set(key, step);
-    forget(kept, KEPT_STEPS);
+    step = cachedSteps.get(key) ?? (await stepOf(run, t, photo.rln, before));
+    cachedSteps.delete(key);
+    cachedSteps.set(key, step);
+    dropOldest(cachedSteps, KEPT_STEPS);
     Object.assign(arrays, step.arrays);
   }
   const seconds = (performance.now() - began) / 1000;
@@ -258,12 +258,12 @@ async function pass(run) {
     self.postMessage({ kind: "refined", id: run.id, arrays: {}, seconds });
     return;
   }
-  await breathe();
+  await letMessagesIn();
   if (current !== run.id) return;
   const refined = await refine(run, photo.brn, /** @type {Float32Array} */ (arrays[`rln.t${run.steps}.saliency`]));
   const buffers = Object.values(refined).map((values) => values.buffer);
-  const whole = { kind: "refined", id: run.id, arrays: refined, seconds: (performance.now() - began) / 1000 };
-  self.postMessage(whole, { transfer: buffers });
+  const message = { kind: "refined", id: run.id, arrays: refined, seconds: (performance.now() - began) / 1000 };
+  self.postMessage(message, { transfer: buffers });
 }
 
 /**
@@ -276,22 +276,22 @@ async function explain(one) {
   /** @param {Float32Array} picture */
   async function localise(picture) {
     const image = new ort.Tensor("float32", picture, [1, 3, side, side]);
-    /** @type {Ran | undefined} */
+    /** @type {StepResult | undefined} */
     let step;
     for (let t = 0; t <= target.step; t++) {
-      await breathe();
+      await letMessagesIn();
       await runWaiting();
       if (asked !== one) throw new Error("stopped");
-      step = await ran(t, image, step?.carried, {}, false);
+      step = await runStep(t, image, step?.carried, {}, false);
     }
-    return /** @type {Ran} */ (step).taps;
+    return /** @type {StepResult} */ (step).taps;
   }
   try {
     const picture = /** @type {Float32Array | undefined} */ (photos.get(photo)?.rln.data);
     if (!picture) throw new Error(GONE);
     const progress = (/** @type {number} */ share) => self.postMessage({ kind: "progress", id, share });
-    const found = await occlude(picture, side, target, vocabulary.found.above, localise, progress);
-    self.postMessage({ kind: "explained", id, found });
+    const explanation = await occlude(picture, side, target, vocabulary.found.above, localise, progress);
+    self.postMessage({ kind: "explained", id, found: explanation });
   } catch (error) {
     // No answer is needed for a stopped explanation.
     if (asked === one) self.postMessage({ kind: "failed", id, reason: messageOf(error) });
@@ -325,7 +325,7 @@ function alteredAt(inputs, start) {
  * @returns {Promise<Step>}
  */
 async function stepOf(run, t, image, before) {
-  const { carried, taps } = await ran(t, image, before?.carried, run.inputs, run.all);
+  const { carried, taps } = await runStep(t, image, before?.carried, run.inputs, run.all);
   const { [`rln.t${t}.logits`]: logits, ...others } = taps;
   const saliency = { [`rln.t${t}.saliency`]: saliencyOf(logits) };
   return { carried, arrays: { ...(run.all ? taps : others), ...saliency } };
@@ -338,15 +338,15 @@ async function stepOf(run, t, image, before) {
  * @param {Record<string, Tensor> | undefined} before results of the previous step
  * @param {Inputs} inputs
  * @param {boolean} all
- * @returns {Promise<Ran>}
+ * @returns {Promise<StepResult>}
  */
-async function ran(t, image, before, inputs, all) {
+async function runStep(t, image, before, inputs, all) {
   const last = Object.keys(manifest.graphs).filter((name) => name.startsWith("step")).length - 1;
-  const own = Math.min(t, last);
+  const graphStep = Math.min(t, last);
   /** After the last trained step, its graph runs again, with other tap names. @type {(tap: string) => string} */
-  const renamed = (tap) => tap.replace(`rln.t${own}.`, `rln.t${t}.`);
-  const given = before ?? { "rln.image": image };
-  const outputs = await runGraph(`step${own}`, given, (input) => inputs[renamed(input)], all);
+  const renamed = (tap) => tap.replace(`rln.t${graphStep}.`, `rln.t${t}.`);
+  const inputTensors = before ?? { "rln.image": image };
+  const outputs = await runGraph(`step${graphStep}`, inputTensors, (input) => inputs[renamed(input)], all);
   /** @type {Record<string, Tensor>} */
   const carried = { stem: before ? before.stem : /** @type {Tensor} */ (outputs.stem) };
   for (const block of BLOCKS) {
@@ -379,8 +379,8 @@ function saliencyOf(logits) {
  */
 async function refine(run, image, saliency) {
   const side = manifest.config.rln_size;
-  const given = { "brn.image": image, saliency: new ort.Tensor("float32", saliency, [1, 1, side, side]) };
-  const outputs = await runGraph("brn", given, (input) => run.inputs[input], true);
+  const inputTensors = { "brn.image": image, saliency: new ort.Tensor("float32", saliency, [1, 1, side, side]) };
+  const outputs = await runGraph("brn", inputTensors, (input) => run.inputs[input], true);
   /** @type {(name: string) => Float32Array} */
   const values = (name) => /** @type {Float32Array} */ (outputs[name]?.data);
   const count = manifest.config.propagations;
@@ -435,7 +435,7 @@ async function runGraph(name, given, altered, all) {
   const feeds = {};
   for (const [input, shape] of Object.entries(graph.inputs)) {
     const value = altered(input) ?? graph.defaults[input];
-    feeds[input] = given[input] ?? new ort.Tensor("float32", filled(value ?? 0, shape), shape);
+    feeds[input] = given[input] ?? new ort.Tensor("float32", tensorValues(value ?? 0, shape), shape);
   }
   const outputs = graph.outputs.filter((output) => all || !output.endsWith(".feedback"));
   return /** @type {Promise<Record<string, Tensor>>} */ (sessions[name]?.run(feeds, outputs));
@@ -445,7 +445,7 @@ async function runGraph(name, given, altered, all) {
  * @param {number | number[] | Float32Array} value
  * @param {number[]} shape
  */
-function filled(value, shape) {
+function tensorValues(value, shape) {
   const size = shape.reduce((product, side) => product * side, 1);
   if (typeof value === "number") return new Float32Array(size).fill(value);
   if (value.length !== size) throw new Error(`${value.length} numbers do not fit ${shape.join("×")}`);
