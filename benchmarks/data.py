@@ -17,6 +17,7 @@ from PIL import Image
 from torch.utils.data import DataLoader
 
 from benchmarks.timing import table
+from dgrl.data.batch import collate
 from dgrl.data.pairs import Pair, SaliencyData, augmentation, find_pairs
 
 PICTURES = 200
@@ -51,10 +52,10 @@ def measure(pairs: list[Pair], size: int) -> tuple[float, float]:
     for index in range(len(data)):
         data[index]
     rate_per_core = len(data) / (time.process_time() - start)
-    batches = iter(DataLoader(data, BATCH, num_workers=1))
+    batches = iter(DataLoader(data, BATCH, num_workers=1, collate_fn=collate))
     next(batches)  # wait until the worker has started
     start = time.perf_counter()
-    count = sum(len(images) for images, _ in batches)
+    count = sum(len(batch) for batch in batches)
     return count / (time.perf_counter() - start), rate_per_core
 
 

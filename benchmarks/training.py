@@ -13,6 +13,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.timing import matrix_rate, seconds, table
+from dgrl.data.batch import Batch
 from dgrl.model import DGRL
 from dgrl.network.config import DGRLConfig
 from dgrl.running.device import choose_device
@@ -81,12 +82,13 @@ def measure(
     images = torch.rand(batch_size, 3, options.size, options.size, device=device)
     images = images.to(memory_format=torch.channels_last)
     masks = (torch.rand(batch_size, 1, options.size, options.size, device=device) > 0.8).float()
+    batch = Batch(images, masks)
 
     scaler = torch.amp.GradScaler(device.type, enabled=options.precision == "fp16")
 
     def update() -> None:
         with torch.autocast(device.type, DTYPES[options.precision], enabled=options.precision != "no"):
-            loss = stage(images, masks)
+            loss = stage(batch)
         scaler.scale(loss).backward()
         scaler.step(optimiser)
         scaler.update()
@@ -94,7 +96,7 @@ def measure(
 
     # Count the forward pass only: in backward passes PyTorch counts depthwise convolutions as full ones.
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        stage(images, masks)
+        stage(batch)
     if compiled:
         model.rln.compile()
     if device.type == "cuda":

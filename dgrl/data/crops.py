@@ -1,17 +1,19 @@
 """Crops for training BRN. Its receptive field is small, so crops train it as well as whole pictures, much faster."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 from torchvision.transforms import v2
 
+from dgrl.data.batch import Batch
 from dgrl.data.pairs import Pair, SaliencyData
 
 
 class CropData(SaliencyData):
-    """`SaliencyData` with windows to cut: also (count, 2) int64, the top row and left column of each.
+    """`SaliencyData` with windows to cut: the `corners` of each item.
 
     Args:
         pairs: the files.
@@ -30,10 +32,11 @@ class CropData(SaliencyData):
         self.count = count
         self.boundary_share = boundary_share
 
-    def __getitem__(self, index: int) -> tuple[Tensor, ...]:
-        image, mask, *rest = super().__getitem__(index)
+    def __getitem__(self, index: int) -> Batch:
+        item = super().__getitem__(index)
         generator = torch.Generator().manual_seed(hash((self.seed, self.epoch, index, 1)))
-        return image, mask, windows(mask, self.crop, self.count, self.boundary_share, generator), *rest
+        corners = windows(item.masks, self.crop, self.count, self.boundary_share, generator)
+        return replace(item, corners=corners)
 
 
 def windows(mask: Tensor, crop: int, count: int, boundary_share: float, generator: torch.Generator) -> Tensor:

@@ -14,6 +14,7 @@ from torch.utils.data import Dataset
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
+from dgrl.data.batch import Batch
 from dgrl.data.colours import Recolour
 from dgrl.data.masks import HALF, read_mask
 from dgrl.images import IMAGE_SUFFIXES, ImageError, read_image
@@ -133,8 +134,8 @@ def plain_resize(size: int) -> v2.Transform:
     return v2.Resize((size, size), antialias=True)
 
 
-class SaliencyData(Dataset[tuple[Tensor, ...]]):
-    """Pairs as tensors: image (3, S, S) float32 in [0, 1] and mask (1, S, S) float32 of 0 and 1.
+class SaliencyData(Dataset[Batch]):
+    """Pairs as tensors: item i is a `Batch` of one picture, without the first dimension.
 
     The augmentation of item i in an epoch depends only on (seed, epoch, i), not on workers, processes or resuming.
 
@@ -175,13 +176,13 @@ class SaliencyData(Dataset[tuple[Tensor, ...]]):
     def __len__(self) -> int:
         return len(self.pairs)
 
-    def __getitem__(self, index: int) -> tuple[Tensor, ...]:
+    def __getitem__(self, index: int) -> Batch:
         with torch.random.fork_rng(devices=[]):
             # `torch.manual_seed` would also seed GPUs, which `fork_rng(devices=[])` does not restore.
             torch.default_generator.manual_seed(hash((self.seed, self.epoch, index)))
             return self.sample(index)
 
-    def sample(self, index: int) -> tuple[Tensor, ...]:
+    def sample(self, index: int) -> Batch:
         """Return item `index`, augmented with PyTorch's current random state."""
         image, mask = self.augmented(index)
         if torch.rand(()) < self.paste_share:
@@ -193,7 +194,7 @@ class SaliencyData(Dataset[tuple[Tensor, ...]]):
 
             page = draw_page(image.shape[-1])
             image, mask = self.transformed(page, torch.zeros_like(page[:1]))
-        return image, mask
+        return Batch(image, mask)
 
     def another(self) -> tuple[Tensor, Tensor]:
         """Return a random pair, augmented, with PyTorch's current random state."""

@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Sampler
 from tqdm import tqdm
 
+from dgrl.data.batch import Batch, collate
 from dgrl.data.checking import check_pairs
 from dgrl.data.pairs import Pair, SaliencyData
 from dgrl.model import DGRL
@@ -42,7 +43,6 @@ from dgrl.training.stored import MAPS_FOLDER
 from dgrl.training.validation import hold_out_share, judged_map, note_scores, save_best, validate
 from dgrl.training.watching import Update, Watcher, evenly_spaced, looks, watchers
 
-Batch = list[Tensor]
 VALIDATIONS = 10
 """In a run, unless `validate_every` says otherwise."""
 MOST_WORKERS = 16
@@ -327,13 +327,14 @@ def piece_size(config: TrainingConfig, pictures: int, processes: int) -> int:
 
 def make_loader(
     data: SaliencyData, order: Sampler[int], size: int, workers: int | None, device: torch.device
-) -> "DataLoader[tuple[Tensor, ...]]":
+) -> "DataLoader[Batch]":
     """What reads batches of `size`, by processes that live as long as the run, into memory that a GPU copies from."""
     count = worker_count(device) if workers is None else workers
     return DataLoader(
         data,
         size,
         sampler=order,
+        collate_fn=collate,
         num_workers=count,
         persistent_workers=count > 0,
         pin_memory=device.type == "cuda",
@@ -433,7 +434,7 @@ def update(
         # Processes share their gradients once per update.
         with nullcontext() if number == len(pieces) else accelerator.no_sync(stage):
             with accelerator.autocast():
-                loss = stage(*piece) / len(pieces)
+                loss = stage(piece) / len(pieces)
             total += loss.detach()
             accelerator.backward(loss)
     spent = progress.seconds + time.perf_counter() - begun

@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torchvision.transforms import v2
 
+from dgrl.data.batch import Batch
 from dgrl.data.pairs import Pair, SaliencyData
 from dgrl.training.losses import mask_as_map
 
@@ -40,10 +41,9 @@ RADII = 12 / 384, 64 / 384
 
 
 class NamedData(SaliencyData):
-    """`SaliencyData` some of whose pictures name a place; with each two tensors more.
+    """`SaliencyData` some of whose pictures name a place, by `given` (`EVERY` …) and `places` of each item.
 
-    These are (,) int64, whose maps are given (`EVERY` …), and (1, S, S) of 0 and 1, the named place, or none. The mask
-    is then that of the named object alone, or empty.
+    The mask is then that of the named object alone, or empty; so is the place of a picture that looks nowhere.
 
     Args:
         pairs, transform, seed, paste_share, page_share: see `SaliencyData`.
@@ -62,13 +62,14 @@ class NamedData(SaliencyData):
         super().__init__(pairs, transform, seed, paste_share, page_share)
         self.named_share = named_share
 
-    def sample(self, index: int) -> tuple[Tensor, ...]:
+    def sample(self, index: int) -> Batch:
         """Item `index`, by PyTorch's current random state."""
-        image, mask = super().sample(index)
+        item = super().sample(index)
+        image, mask = item.images, item.masks
         if torch.rand(()) >= self.named_share or not mask.any():
-            return image, mask, torch.tensor(NOTHING), mask
+            return Batch(image, mask, torch.tensor(NOTHING), mask)
         image, mask, given, place = named(image, mask, self.another)
-        return image, mask, torch.tensor(given), place
+        return Batch(image, mask, torch.tensor(given), place)
 
 
 def named(

@@ -12,6 +12,7 @@ import json
 import math
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -24,6 +25,7 @@ from torchvision.transforms import v2
 
 from dgrl.commands.data import Images, Masks, Without, pairs_of
 from dgrl.data.augment_batch import augmented
+from dgrl.data.batch import Batch
 from dgrl.data.packed import pack, unpack
 from dgrl.data.text_pages import draw_page
 from dgrl.model import DGRL
@@ -175,10 +177,8 @@ def orders(count: int, batch_size: int) -> Iterator[Tensor]:
         yield from torch.split(order[: count - count % batch_size], batch_size)
 
 
-def batch_of(
-    images: Tensor, masks: Tensor, chosen: Tensor, config: TrainingConfig, sizes: tuple[int, ...]
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Return a batch as `NamedData` gives it: images, masks, whose maps are given, and places."""
+def batch_of(images: Tensor, masks: Tensor, chosen: Tensor, config: TrainingConfig, sizes: tuple[int, ...]) -> Batch:
+    """Return a batch as `NamedData` makes it, augmented on the device of `images`."""
     chosen = chosen.to(images.device)
     pictures, objects = augmented(images[chosen].float() / 255, masks[chosen].float() / 255, config.smallest_crop)
     rows = []
@@ -191,7 +191,7 @@ def batch_of(
     found, wanted, given, places = zip(*rows, strict=True)
     squares = F.interpolate(torch.stack(found), (size, size), mode="bilinear", antialias=True)
     shapes = [F.interpolate(torch.stack(maps), (size, size)) for maps in (wanted, places)]
-    return squares, shapes[0], torch.tensor(given, device=images.device), shapes[1]
+    return Batch(squares, shapes[0], torch.tensor(given, device=images.device), shapes[1])
 
 
 def another_of(pictures: Tensor, objects: Tensor, index: int) -> tuple[Tensor, Tensor]:
@@ -200,9 +200,7 @@ def another_of(pictures: Tensor, objects: Tensor, index: int) -> tuple[Tensor, T
     return pictures[other], objects[other]
 
 
-def update(
-    stage: TrainingStage, optimiser: torch.optim.Optimizer, share: float, batch: tuple[Tensor, ...]
-) -> tuple[Tensor, bool]:
+def update(stage: TrainingStage, optimiser: torch.optim.Optimizer, share: float, batch: Batch) -> tuple[Tensor, bool]:
     """Make one update at the learning rate for the `share` of the time that has passed.
 
     Returns:
@@ -214,9 +212,9 @@ def update(
     for group in optimiser.param_groups:
         group["lr"] = group["peak"] * factor
     stage.train()
-    images, *others = batch
-    with torch.autocast(images.device.type, torch.bfloat16):
-        loss: Tensor = stage(images.contiguous(memory_format=torch.channels_last), *others)
+    batch = replace(batch, images=batch.images.contiguous(memory_format=torch.channels_last))
+    with torch.autocast(batch.images.device.type, torch.bfloat16):
+        loss: Tensor = stage(batch)
     optimiser.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
     norm = torch.nn.utils.clip_grad_norm_(stage.parameters(), stage.config.clip or math.inf)

@@ -184,9 +184,9 @@ class TrainingPanel(widgets.VBox):  # type: ignore[misc]
         data = SaliencyData(pairs, augmentation(min(config.size, 256), config.smallest_crop), config.seed)
         row = {}
         for number in range(min(PREVIEWED, len(pairs))):
-            image, mask = data[number]
-            row[f"picture {number + 1}"] = (image.permute(1, 2, 0) * 255).byte().numpy()
-            row[f"mask {number + 1}"] = (mask.expand(3, -1, -1).permute(1, 2, 0) * 255).byte().numpy()
+            item = data[number]
+            row[f"picture {number + 1}"] = (item.images.permute(1, 2, 0) * 255).byte().numpy()
+            row[f"mask {number + 1}"] = (item.masks.expand(3, -1, -1).permute(1, 2, 0) * 255).byte().numpy()
         return widgets.HTML(
             _picture(figures.png(rows_of_pictures([row]), dpi=80), "Augmented pictures and their masks")
         )

@@ -102,7 +102,7 @@ def find_rate(model: DGRL, pairs: Sequence[Pair], config: TrainingConfig, update
                 for group in optimiser.param_groups:
                     group["lr"] = group["peak"] * factor
                 with accelerator.autocast():
-                    loss = stage(*batch)
+                    loss = stage(batch)
                 value = float(accelerator.reduce(loss.detach(), "mean"))
                 if not math.isfinite(value):
                     break

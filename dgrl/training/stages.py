@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision.transforms import v2
 
+from dgrl.data.batch import Batch
 from dgrl.data.crops import CropData, cut, valid_interior
 from dgrl.data.pairs import Pair, SaliencyData, augmentation, plain_resize
 from dgrl.model import DGRL
@@ -72,32 +73,28 @@ class LocaliseStage(TrainingStage):
         settings = pairs, transform(config.size, config), config.seed, config.paste_share, config.page_share
         return NamedData(*settings, self.named_share) if self.named_share else SaliencyData(*settings)
 
-    def forward(
-        self, images: Tensor, masks: Tensor, given: Tensor | None = None, places: Tensor | None = None
-    ) -> Tensor:
-        """The loss of a batch: images (B, 3, S, S) in [0, 1], masks (B, 1, S, S) of 0 and 1.
-
-        `given` (B,) says which pictures come with weight maps of their own, which look at `places` (B, 1, S, S) of 0
-        and 1 (`dgrl.training.named`).
-        """
+    def forward(self, batch: Batch) -> Tensor:
+        """The loss of a batch; pictures may come with weight maps of their own (`dgrl.training.named`)."""
+        given, places = batch.given, batch.places
         with nullcontext() if given is None or places is None else listening(GivenMaps(places, given)):
-            output = self.rln(images, self.config.steps)
+            output = self.rln(batch.images, self.config.steps)
+        masks = batch.masks
         for teacher in self.teacher:
-            masks = self.softened(teacher.to(images.device), images, masks, given)
+            masks = self.softened(teacher.to(masks.device), batch)
         return localisation_loss(output, masks, self.config)
 
     @torch.no_grad()
-    def softened(self, teacher: DGRL, images: Tensor, masks: Tensor, given: Tensor | None) -> Tensor:
+    def softened(self, teacher: DGRL, batch: Batch) -> Tensor:
         """Masks (B, 1, S, S) mixed with what the teacher finds in the same images and in their mirror images.
 
         A picture without an object, or with a prompt, which the teacher cannot obey, keeps its mask.
         """
-        steps = self.config.teacher_steps
+        steps, images, masks = self.config.teacher_steps, batch.images, batch.masks
         found, mirrored = (teacher.rln(view, steps).saliency for view in (images, images.flip(3)))
         found = (found + mirrored.flip(3)) / 2
         counts = masks.amax((1, 2, 3), keepdim=True)
-        if given is not None:
-            counts = counts * (given == NOTHING).view(-1, 1, 1, 1)
+        if batch.given is not None:
+            counts = counts * (batch.given == NOTHING).view(-1, 1, 1, 1)
         return masks.lerp(found.to(masks.dtype), self.config.teacher_weight * counts)
 
 
@@ -124,19 +121,17 @@ class RefineStage(TrainingStage):
         crops = config.crop or self.brn_size, config.crops_per_picture, config.boundary_share
         return StoredCropData(pairs, still(config.augment), config.seed, *crops, self.files, config.doubt_share)
 
-    def forward(self, images: Tensor, masks: Tensor, corners: Tensor, prior: Tensor | None = None) -> Tensor:
-        """The loss of a batch: images (B, 3, S, S), masks (B, 1, S, S), and the windows to cut of each (B, K, 2).
-
-        `prior` (B, 1, S, S) is RLN's map where it is stored.
-        """
-        corners = corners.cpu()  # now, while a GPU has nothing to finish first
+    def forward(self, batch: Batch) -> Tensor:
+        """The loss of a batch with windows to cut; RLN's maps are made here unless they are stored."""
+        corners = corners_of(batch)
+        images, prior = batch.images, batch.priors
         if prior is None:
             (model,) = self.fixed
             # In float32 also where training lowers precision: these maps are what BRN will see in use.
             with torch.no_grad(), torch.autocast(images.device.type, enabled=False):
                 saliency = model.localise(images, self.config.steps).saliency
                 images, prior = self.sizing.for_brn(images, saliency, self.brn_size)
-        return crops_loss(self.brn, images, prior, masks, corners, self.config)
+        return crops_loss(self.brn, images, prior, batch.masks, corners, self.config)
 
 
 class JointStage(TrainingStage):
@@ -147,13 +142,21 @@ class JointStage(TrainingStage):
         self.rln = model.rln
         self.brn = model.brn
 
-    def forward(self, images: Tensor, masks: Tensor, corners: Tensor) -> Tensor:
-        """The loss of a batch: images (B, 3, S, S), masks (B, 1, S, S), and the windows to cut of each (B, K, 2)."""
-        corners = corners.cpu()  # now, while a GPU has nothing to finish first
+    def forward(self, batch: Batch) -> Tensor:
+        """The loss of a batch with windows to cut."""
+        corners = corners_of(batch)
+        images, masks = batch.images, batch.masks
         localised = self.rln(self.sizing.for_rln(images, self.rln_size), self.config.steps)
         loss = localisation_loss(localised, F.interpolate(masks, (self.rln_size, self.rln_size)), self.config)
         images, prior = self.sizing.for_brn(images, localised.saliency, self.brn_size)
         return loss + crops_loss(self.brn, images, prior, masks, corners, self.config)
+
+
+def corners_of(batch: Batch) -> Tensor:
+    """The windows to cut, (B, K, 2), on the CPU: asked for now, while a GPU has nothing to finish first."""
+    if batch.corners is None:
+        raise ValueError("this stage is trained on crops: its batches need `corners`")
+    return batch.corners.cpu()
 
 
 def crops_loss(

@@ -11,6 +11,7 @@ from torch import Tensor
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
+from dgrl.data.batch import Batch
 from dgrl.data.colours import Recolour
 from dgrl.data.crops import CropData
 from dgrl.data.pairs import Pair
@@ -63,7 +64,7 @@ def still(augment: bool) -> v2.Transform:
 
 
 class StoredCropData(CropData):
-    """`CropData` with stored maps: image (3, S, S), mask (1, S, S), windows (count, 2) and RLN's map (1, S, S)."""
+    """`CropData` with stored maps, the `priors` of each item."""
 
     def __init__(
         self,
@@ -80,7 +81,7 @@ class StoredCropData(CropData):
         self.files = files
         self.doubt_share = doubt_share
 
-    def sample(self, index: int) -> tuple[Tensor, ...]:
+    def sample(self, index: int) -> Batch:
         """Item `index` without its windows, by PyTorch's current random state."""
         pair = self.pairs[index]
         prior = torch.from_numpy(np.asarray(Image.open(self.files[index])).copy())[None]
@@ -92,7 +93,7 @@ class StoredCropData(CropData):
         image, prior = (maps.as_subclass(Tensor).float() / 255 for maps in (image, prior))
         if torch.rand(()) < self.doubt_share:
             prior = doubted(prior)
-        return image, (mask.as_subclass(Tensor) > 127).float(), prior
+        return Batch(image, (mask.as_subclass(Tensor) > 127).float(), priors=prior)
 
 
 def doubted(saliency: Tensor) -> Tensor:

@@ -74,12 +74,12 @@ def test_what_counts_is_what_the_whole_picture_gives(kernel_size):
 def test_windows_depend_on_seed_epoch_and_picture_only(tmp_path):
     pairs = write_pairs(tmp_path, 3)
     data = CropData(pairs, plain_resize(64), 5, crop=16, count=4, boundary_share=0.5)
-    image, mask, corners = data[1]
-    assert image.shape == (3, 64, 64)
-    assert mask.shape == (1, 64, 64)
+    item, corners = data[1], data[1].corners
+    assert item.images.shape == (3, 64, 64)
+    assert item.masks.shape == (1, 64, 64)
     assert corners.shape == (4, 2)
     torch.rand(3)
-    assert torch.equal(data[1][2], corners)
-    assert not torch.equal(data[2][2], corners)
+    assert torch.equal(data[1].corners, corners)
+    assert not torch.equal(data[2].corners, corners)
     data.epoch = 1
-    assert not torch.equal(data[1][2], corners)
+    assert not torch.equal(data[1].corners, corners)

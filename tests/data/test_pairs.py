@@ -81,11 +81,15 @@ def pairs(tmp_path):
     return write_pairs(tmp_path, 3)
 
 
+def pair_of(item):
+    return item.images, item.masks
+
+
 def test_items(pairs):
     data = SaliencyData(pairs, plain_resize(48))
     assert len(data) == 3
     for i in range(3):
-        image, mask = data[i]
+        image, mask = pair_of(data[i])
         assert type(image) is type(mask) is torch.Tensor
         assert (image.shape, image.dtype) == ((3, 48, 48), torch.float32)
         assert (mask.shape, mask.dtype) == ((1, 48, 48), torch.float32)
@@ -97,27 +101,27 @@ def test_items(pairs):
 
 
 def test_items_without_resizing_are_the_files(pairs):
-    image, mask = SaliencyData(pairs, v2.Identity())[0]
+    image, mask = pair_of(SaliencyData(pairs, v2.Identity())[0])
     np.testing.assert_array_equal((image * 255).round().byte().permute(1, 2, 0), np.asarray(Image.open(pairs[0].image)))
     np.testing.assert_array_equal(mask[0] * 255, np.asarray(Image.open(pairs[0].mask)))
 
 
 def test_augmentation_depends_only_on_seed_epoch_and_index(pairs):
     data = SaliencyData(pairs, augmentation(48), seed=5)
-    first = data[1][0]
+    first = data[1].images
     torch.manual_seed(123)
     _ = data[0], data[2]
-    assert torch.equal(data[1][0], first), "it depends on the global generator or on what was read before"
+    assert torch.equal(data[1].images, first), "it depends on the global generator or on what was read before"
     again = SaliencyData(pairs, augmentation(48), seed=5)
-    assert torch.equal(again[1][0], first)
+    assert torch.equal(again[1].images, first)
     variants = [first]
     data.epoch = 1
-    variants.append(data[1][0])
+    variants.append(data[1].images)
     data.epoch, data.seed = 0, 6
-    variants.append(data[1][0])
+    variants.append(data[1].images)
     twins = SaliencyData([pairs[1], pairs[1]], augmentation(48), seed=5)
-    variants.append(twins[0][0])
-    assert torch.equal(twins[1][0], first)
+    variants.append(twins[0].images)
+    assert torch.equal(twins[1].images, first)
     for i, variant in enumerate(variants):
         assert not any(torch.equal(variant, other) for other in variants[:i])
 
@@ -133,8 +137,8 @@ def test_augmentation_leaves_the_global_generator_alone(pairs):
 
 def test_augmentation_does_not_seed_other_devices(pairs, monkeypatch):
     monkeypatch.setattr(torch.cuda, "manual_seed_all", lambda seed: pytest.fail("it seeds GPUs, and leaves them so"))
-    image, _ = SaliencyData(pairs, augmentation(48))[0]
-    assert image.shape == (3, 48, 48)
+    item = SaliencyData(pairs, augmentation(48))[0]
+    assert item.images.shape == (3, 48, 48)
 
 
 def test_image_and_mask_move_together_and_masks_stay_binary(tmp_path):
@@ -150,7 +154,7 @@ def test_image_and_mask_move_together_and_masks_stay_binary(tmp_path):
     data = SaliencyData(find_pairs(tmp_path / "image", tmp_path / "mask"), moves)
     shares = set()
     for data.epoch in range(12):
-        image, mask = data[0]
+        image, mask = pair_of(data[0])
         assert set(mask.unique().tolist()) <= {0, 1}
         differing = ((image[:1] > 0.5) != (mask > 0.5)).float().mean()
         assert differing < 0.05, "only the rim may differ, by rounding"
@@ -164,15 +168,15 @@ def test_objects_of_other_pictures_are_pasted(pairs):
     data = SaliencyData(pairs, plain_resize(48), seed=3, paste_share=0.5)
     changed = 0
     for data.epoch in range(12):
-        (own, own_mask), (image, mask) = plain[1], data[1]
+        (own, own_mask), (image, mask) = pair_of(plain[1]), pair_of(data[1])
         grown = mask > own_mask
         assert torch.equal(mask.maximum(own_mask), mask), "the picture's own object still counts"
         assert any(
             torch.equal(image, torch.where(shape > 0, other, own)) and torch.equal(mask, own_mask.maximum(shape))
-            for other, shape in [(own, own_mask), *plain]
+            for other, shape in [(own, own_mask), *map(pair_of, plain)]
         )
         changed += bool(grown.any())
-        assert torch.equal(data[1][0], image), "it is not always the same one in an epoch"
+        assert torch.equal(data[1].images, image), "it is not always the same one in an epoch"
     assert 0 < changed < 12
 
 
@@ -181,13 +185,13 @@ def test_pages_of_text_have_no_object(pairs):
     data = SaliencyData(pairs, plain_resize(48), seed=3, page_share=0.5)
     pages = []
     for data.epoch in range(12):
-        (own, own_mask), (image, mask) = plain[1], data[1]
+        (own, own_mask), (image, mask) = pair_of(plain[1]), pair_of(data[1])
         if torch.equal(image, own):
             assert torch.equal(mask, own_mask)
             continue
         assert image.shape == own.shape
         assert not mask.any()
-        assert torch.equal(data[1][0], image), "it is not always the same one in an epoch"
+        assert torch.equal(data[1].images, image), "it is not always the same one in an epoch"
         pages.append(image)
     assert 0 < len(pages) < 12
     assert not any(torch.equal(pages[0], page) for page in pages[1:])
@@ -214,7 +218,7 @@ def test_flips_happen(tmp_path):
     data = SaliencyData(find_pairs(tmp_path / "image", tmp_path / "mask"), augmentation(32, smallest_crop=0.99))
     flipped = []
     for data.epoch in range(16):
-        image, mask = data[0]
+        image, mask = pair_of(data[0])
         assert (image[0, :, 0].mean() > 0.3) == (mask[0, :, 0].mean() > 0.5), "one was flipped without the other"
         flipped.append(mask[0, :, -1].mean().item() > 0.5)
     assert 0 < sum(flipped) < 16

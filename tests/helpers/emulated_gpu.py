@@ -14,6 +14,7 @@ import torch
 from dgrl import DGRL
 from dgrl.attribution.attribute import attribute
 from dgrl.attribution.question import CellTarget, PixelTarget
+from dgrl.data.batch import Batch
 from dgrl.running.device import choose_device, rewrite_for_inference
 from dgrl.training.config import TrainingConfig
 from dgrl.training.stages import make_stage
@@ -62,12 +63,13 @@ def main() -> None:
     corners = torch.tensor([[[0, 0], [20, 32]], [[32, 32], [5, 7]]])
     for name, settings in STAGES.items():
         config = TrainingConfig(size=64, crop=32, crops_per_picture=2, **settings)
-        more = {"rln": (), "rln, named": (torch.tensor([0, 2]),)}.get(name, (corners,))
+        more = {"rln": {}, "rln, named": {"given": torch.tensor([0, 2])}}.get(name, {"corners": corners})
+        batch = Batch(images, masks, **more)
         losses = []
         for where in ("cpu", "cuda"):
             stage = make_stage(network().to(where), config)
             with torch.no_grad():
-                losses.append(float(stage(*(one.to(where) for one in (images, masks, *more)))))
+                losses.append(float(stage(batch.to(where))))
         assert abs(losses[0] - losses[1]) < 1e-3, (name, losses)
         print("loss:", name, flush=True)
 

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from dgrl import DGRL
+from dgrl.data.batch import Batch
 from dgrl.data.pairs import plain_resize
 from dgrl.taps import Recorder, listening
 from dgrl.training.config import TrainingConfig
@@ -49,19 +50,23 @@ def test_named_pictures_come_as_often_as_asked_and_the_same_every_time(tmp_path)
     for share in (0.0, 1.0):
         data = NamedData(pairs, plain_resize(64), named_share=share)
         items = [data[i] for i in range(len(data))]
-        given = [int(item[2]) for item in items]
-        assert all(not item[1].any() or item[1].mean() >= LEAST_SHARE for item in items), "or next to nothing"
-        assert all((item[3] * item[1]).any() or not item[1].any() for item in items), "the prompt touches its object"
-        nowhere = sum(not item[3].any() for item in items)
-        grounds = sum(not item[1].any() for item in items) - nowhere
+        given = [int(item.given) for item in items]
+        assert all(not item.masks.any() or item.masks.mean() >= LEAST_SHARE for item in items), "or next to nothing"
+        touched = [(item.places * item.masks).any() or not item.masks.any() for item in items]
+        assert all(touched), "the prompt touches its object"
+        nowhere = sum(not item.places.any() for item in items)
+        grounds = sum(not item.masks.any() for item in items) - nowhere
         assert (0 < grounds < 20 and 0 < nowhere < 20) if share else grounds == nowhere == 0
         assert given.count(FIRST) == given.count(EVERY) == 0 if share == 0 else given.count(NOTHING) < 8
     again = NamedData(pairs, plain_resize(64), named_share=1.0)
-    assert all(torch.equal(one, other) for one, other in zip(data[3], again[3], strict=True))
+    same = data[3].parts(), again[3].parts()
+    assert list(same[0]) == ["images", "masks", "given", "places"]
+    assert all(torch.equal(one, other) for one, other in zip(*(parts.values() for parts in same), strict=True))
     alone = make_stage(DGRL(TRAINED), TrainingConfig(size=64)).make_data(pairs)
-    assert len(alone[0]) == 2
+    assert list(alone[0].parts()) == ["images", "masks"]
     without_maps = DGRL(dataclasses.replace(TRAINED, context=False))
-    assert len(make_stage(without_maps, TrainingConfig(named_share=1.0, size=64)).make_data(pairs)[0]) == 2
+    data = make_stage(without_maps, TrainingConfig(named_share=1.0, size=64)).make_data(pairs)
+    assert data[0].given is None
 
 
 def test_prompts_are_masks_boxes_and_discs_of_many_sizes():
@@ -115,9 +120,10 @@ def test_training_asks_for_the_named_object(tmp_path):
     torch.manual_seed(1)
     stage = make_stage(DGRL(TRAINED), TrainingConfig(named_share=1.0, size=64))
     images, masks = torch.rand(2, 3, 64, 64), disc(64, 64, (20, 20), 12).repeat(2, 1, 1, 1)
-    unnamed = stage(images, masks, torch.tensor([NOTHING] * 2), masks)
-    torch.testing.assert_close(unnamed, stage(images, masks))
-    named = [stage(images, masks, torch.tensor([EVERY] * 2), places) for places in (masks, masks.flip(-1))]
+    unnamed = stage(Batch(images, masks, torch.tensor([NOTHING] * 2), masks))
+    torch.testing.assert_close(unnamed, stage(Batch(images, masks)))
+    given = torch.tensor([EVERY] * 2)
+    named = [stage(Batch(images, masks, given, places)) for places in (masks, masks.flip(-1))]
     assert not torch.isclose(named[0], unnamed)
     assert not torch.isclose(named[0], named[1])
 

@@ -84,10 +84,10 @@ def test_batches_hold_prompts_as_often_as_asked_at_a_drawn_size(shards):
     for share in (0.0, 1.0):
         config = packed.TrainingConfig(**(vars(RECIPE) | {"named_share": share}))
         for _ in range(6):
-            pictures, wanted, given, places = batch_of(images, masks, chosen, config, (32, 64))
-            seen.add(pictures.shape[-1])
-            assert pictures.shape[-2:] == wanted.shape[-2:] == places.shape[-2:]
-            assert (given == NOTHING).all() if share == 0 else (given != NOTHING).sum() > 6
+            batch = batch_of(images, masks, chosen, config, (32, 64))
+            seen.add(batch.images.shape[-1])
+            assert batch.images.shape[-2:] == batch.masks.shape[-2:] == batch.places.shape[-2:]
+            assert (batch.given == NOTHING).all() if share == 0 else (batch.given != NOTHING).sum() > 6
     assert seen == {32, 64}
 
 

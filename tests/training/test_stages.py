@@ -7,14 +7,18 @@ import torch
 from torch.nn import functional as F
 
 from dgrl import DGRL
+from dgrl.data.batch import Batch
 from dgrl.training.config import TrainingConfig, preset
 from dgrl.training.loop import train
 from dgrl.training.losses import localisation_loss
 from dgrl.training.stages import make_stage, published_multiplier
 from tests.helpers.networks import TRAINED, disc, write_pairs
 
-BATCH = torch.rand(2, 3, 64, 64), torch.cat([disc(64, 64, (30, 30), 12)] * 2)
-CORNERS = torch.zeros(2, 1, 2, dtype=torch.long)
+BATCH = Batch(
+    torch.rand(2, 3, 64, 64),
+    torch.cat([disc(64, 64, (30, 30), 12)] * 2),
+    corners=torch.zeros(2, 1, 2, dtype=torch.long),
+)
 
 
 def stage_of(name, **changes):
@@ -27,11 +31,11 @@ def test_brn_trains_on_the_last_steps_map_at_its_own_size():
     model, stage = stage_of("brn", crop=64)
     seen = []
     hook = model.brn.register_forward_pre_hook(lambda module, inputs: seen.append(inputs))
-    loss = stage(*BATCH, CORNERS)
+    loss = stage(BATCH)
     hook.remove()
     with torch.no_grad():
-        expected = model.rln.eval()(BATCH[0]).saliency
-    assert torch.equal(seen[0][0], BATCH[0])
+        expected = model.rln.eval()(BATCH.images).saliency
+    assert torch.equal(seen[0][0], BATCH.images)
     torch.testing.assert_close(seen[0][1], expected)
     loss.backward()
     assert all(parameter.grad is None for parameter in model.rln.parameters())
@@ -40,13 +44,12 @@ def test_brn_trains_on_the_last_steps_map_at_its_own_size():
 
 def test_joint_training_reaches_rln_through_the_map_that_brn_refines():
     model, stage = stage_of("joint", crop=64)
-    images, masks = BATCH
-    loss = stage(images, masks, CORNERS)
-    alone = localisation_loss(model.rln(images), masks, stage.config)
+    loss = stage(BATCH)
+    alone = localisation_loss(model.rln(BATCH.images), BATCH.masks, stage.config)
     refined = loss - alone
     gradients = torch.autograd.grad(refined, list(model.rln.backbone.parameters()), retain_graph=True)
     assert sum(float(gradient.abs().sum()) for gradient in gradients) > 0
-    stage(images, masks, CORNERS).backward()
+    stage(BATCH).backward()
     assert all(parameter.grad is not None for parameter in model.parameters())
 
 
@@ -54,7 +57,7 @@ def test_joint_training_reaches_rln_through_the_map_that_brn_refines():
 @pytest.mark.parametrize("name", ["rln", "joint"])
 def test_frozen_blocks_keep_their_weights_and_the_others_learn(name, steps):
     model, stage = stage_of(name, crop=64, steps=steps, frozen_blocks=2)
-    stage(*BATCH, *([CORNERS] if name == "joint" else [])).backward()
+    stage(BATCH).backward()
     blocks = list(model.rln.backbone.children())
     for number, block in enumerate(blocks):
         learns = [parameter.grad is not None for parameter in block.parameters()]
@@ -136,8 +139,8 @@ def test_ten_updates_of_the_paper_preset_are_caffes(tmp_path, name):
         epoch, position = divmod(update, 4)
         order = torch.randperm(4, generator=torch.Generator().manual_seed(hash((config.seed, epoch))))
         data.epoch = epoch
-        image, mask, *_ = data[int(order[position])]
-        image, target = image[None], mask.long()
+        item = data[int(order[position])]
+        image, target = item.images[None], item.masks.long()
         if name == "rln":
             loss = sum(F.cross_entropy(step.logits, target, reduction="sum") for step in model.rln(image).steps)
         else:

@@ -26,14 +26,14 @@ def test_stored_maps_are_rlns_and_made_once(tmp_path):
     stage.store_maps(pairs, tmp_path / "maps")
     data = stage.make_data(pairs)
     times = [file.stat().st_mtime_ns for file in sorted((tmp_path / "maps").iterdir())]
-    image, mask, corners, prior = data[1]
+    item = data[1]
     picture = to_tensor(read_image(pairs[1].image))
     with torch.no_grad():
         expected = model.sizing.for_brn(picture, model.localise(picture).saliency, 64)[1][0]
-    torch.testing.assert_close(prior, expected, atol=0.51 / 255, rtol=0)
-    torch.testing.assert_close(image, square(picture, 64)[0], atol=1 / 255, rtol=0)
-    assert mask.shape == (1, 64, 64)
-    assert corners.shape == (RECIPE.crops_per_picture, 2)
+    torch.testing.assert_close(item.priors, expected, atol=0.51 / 255, rtol=0)
+    torch.testing.assert_close(item.images, square(picture, 64)[0], atol=1 / 255, rtol=0)
+    assert item.masks.shape == (1, 64, 64)
+    assert item.corners.shape == (RECIPE.crops_per_picture, 2)
     stage.store_maps(pairs, tmp_path / "maps")
     assert times == [file.stat().st_mtime_ns for file in sorted((tmp_path / "maps").iterdir())]
 
@@ -48,7 +48,7 @@ def test_flips_take_the_stored_map_along(tmp_path):
     Image.fromarray(gradient).save(data.files[0])
     sides = set()
     for data.epoch in range(8):
-        _, mask, _, prior = data[0]
+        mask, prior = data[0].masks, data[0].priors
         sides.add((bool(prior[0, 0, 0] < 0.5), float((mask[0] * torch.arange(64)).sum() / mask.sum()) < 32))
     assert len(sides) == 2, "map and mask turn together"
 
@@ -78,7 +78,7 @@ def test_a_share_of_the_stored_maps_is_doubted(tmp_path):
         stage.store_maps(pairs, tmp_path / "maps")
         data = stage.make_data(pairs)
         for data.epoch in range(12):
-            priors[share, data.epoch] = data[0][3]
+            priors[share, data.epoch] = data[0].priors
     assert all(torch.equal(priors[0.0, epoch], priors[0.0, 0]) for epoch in range(12))
     same = [torch.equal(priors[0.5, epoch], priors[0.0, 0]) for epoch in range(12)]
     assert any(same)

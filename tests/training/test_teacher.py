@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from dgrl import DGRL, CheckpointError
+from dgrl.data.batch import Batch
 from dgrl.training.config import TrainingConfig
 from dgrl.training.losses import cross_entropy, localisation_loss
 from dgrl.training.named import FIRST, NOTHING
@@ -32,7 +33,7 @@ def test_targets_are_masks_mixed_with_the_average_over_a_picture_and_its_mirror_
         output = stage.rln(images)
         targets = 0.75 * masks + 0.25 * found
         targets[2] = 0  # a picture without an object keeps its empty mask
-        torch.testing.assert_close(stage(images, masks), localisation_loss(output, targets, config))
+        torch.testing.assert_close(stage(Batch(images, masks)), localisation_loss(output, targets, config))
 
 
 def test_a_prompted_picture_keeps_its_mask(teacher):
@@ -43,7 +44,7 @@ def test_a_prompted_picture_keeps_its_mask(teacher):
     images, masks = torch.rand(2, 3, 64, 64), disc(64, 64, (20, 20), 12).repeat(2, 1, 1, 1)
     for given, equal in ((FIRST, True), (NOTHING, False)):
         with torch.no_grad():
-            losses = [float(one(images, masks, torch.tensor([given] * 2), masks)) for one in (stage, alone)]
+            losses = [float(one(Batch(images, masks, torch.tensor([given] * 2), masks))) for one in (stage, alone)]
         assert (losses[0] == pytest.approx(losses[1], abs=1e-6)) == equal
 
 
