@@ -23,9 +23,9 @@ from dgrl.running.memory import keep_freed_memory
 from dgrl.training.checkpoints import TrainingError, check_unused, claimed, whole_checkpoints
 from dgrl.training.config import TrainingConfig, network_settings, preset
 from dgrl.training.loop import train as run
+from dgrl.training.runs import RUN_FILE
 from dgrl.training.settings import with_options
 
-RUN_FILE = "training.json"
 RUN_SETTINGS = {"images", "masks", "data", "without", "only", "skip_bad", "init", "new_brn", "backbone"}
 RUN_SETTINGS |= {"pretrained", "steps", "network", "recipe"}
 

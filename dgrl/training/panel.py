@@ -10,6 +10,7 @@ same line finds the same run.
 import base64
 import html
 import json
+import shlex
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -24,6 +25,7 @@ from dgrl.data.pairs import DataError, SaliencyData, augmentation, find_pairs
 from dgrl.figures.training import rows_of_pictures, run_curves
 from dgrl.training.checkpoints import TrainingError
 from dgrl.training.config import PRESETS, TrainingConfig, preset
+from dgrl.training.evaluating import evaluation_arguments, kept_weights, run_evaluation, scores_table
 from dgrl.training.form import Form
 from dgrl.training.runs import PLAN_FILE, State, options_of, read_state, shown_command, start_run, stop_run
 
@@ -67,6 +69,7 @@ class TrainingPanel(widgets.VBox):  # type: ignore[misc]
         self.network = network
         self.state = read_state(self.out)
         self._shown: tuple[int, int, int] = (-1, -1, -1)
+        self._evaluating: threading.Thread | None = None
         plan = self._plan()
         recipe = TrainingConfig(**plan["recipe"]) if plan else preset(preset_name, stage, **settings)
         self._make_controls(recipe, plan, images, masks, preset_name, processes)
@@ -160,7 +163,13 @@ class TrainingPanel(widgets.VBox):  # type: ignore[misc]
         self.commands = widgets.HTML()
         self.scores = widgets.HTML()
         self.film.observe(lambda _: self._show_snapshot(), "value")
-        self._views = widgets.VBox([self.curves, self.scores, self.film, self.pictures, self.commands])
+        place = {"layout": widgets.Layout(width="40em"), "style": {"description_width": "8em"}}
+        held = "hold-out pictures of the run, or a folder of photos"
+        self.other_images = widgets.Text(description="Evaluate on", placeholder=held, **place)
+        self.other_masks = widgets.Text(description="Its masks", placeholder="folder of masks", **place)
+        self._views = widgets.VBox(
+            [self.curves, self.film, self.pictures, self.other_images, self.other_masks, self.scores, self.commands]
+        )
 
     # What the buttons do
 
@@ -239,11 +248,26 @@ class TrainingPanel(widgets.VBox):  # type: ignore[misc]
         self.refresh()
 
     def evaluate(self) -> None:
-        """Measure the network that the run keeps on the pictures that it was not trained with."""
-        validations = self.state.validations
-        if not validations:
-            raise TrainingError("nothing has been validated yet: the run holds out pictures from 20 on")
-        self.scores.value = _table(validations)
+        """Measure the run's best network on its hold-out pictures or the folders named, in a process of its own."""
+        named = (self.other_images.value, self.other_masks.value)
+        images, masks = (Path(name).expanduser().resolve() if name else None for name in named)
+        arguments = evaluation_arguments(self.out, images, masks)
+        self._evaluating = threading.Thread(target=self._evaluate, args=(arguments,), daemon=True)
+        self.evaluate_button.disabled = True
+        self.say(f"Evaluating: dgrl evaluate {shlex.join(arguments)}")
+        self._evaluating.start()
+
+    def _evaluate(self, arguments: list[str]) -> None:
+        try:
+            found = run_evaluation(arguments)
+        except (TrainingError, OSError, ValueError) as error:
+            self.say(str(error), fault=True)
+        else:
+            name = kept_weights(self.out).relative_to(self.out.parent)
+            self.scores.value = scores_table(found, f"{name} on {found['protocol']}")
+            self.say(f"Evaluated on {found['pictures']} pictures")
+        self._evaluating = None
+        self.refresh()
 
     def say(self, text: str, fault: bool = False) -> None:
         """Show a sentence."""
@@ -282,7 +306,7 @@ class TrainingPanel(widgets.VBox):  # type: ignore[misc]
         self.start_button.disabled = state.running or state.resumable or state.finished
         self.stop_button.disabled = not state.running
         self.resume_button.disabled = state.running or not state.resumable
-        self.evaluate_button.disabled = not state.validations
+        self.evaluate_button.disabled = self._evaluating is not None or not (state.finished or state.best)
         if not state.running and state.words == "ended with an error":
             self.say(state.said[-1], fault=True)
         seen = (len(state.losses), len(state.validations), len(state.snapshots))
@@ -341,6 +365,7 @@ class TrainingPanel(widgets.VBox):  # type: ignore[misc]
         snapshots = list(self.state.snapshots.values())
         picture = snapshots[-1].read_bytes() if snapshots else still
         words = f"Training panel of {self.out.name}: {_words(self.state)}; run this notebook to use it"
+        metadata = {**metadata, "image/png": {"alt": words}}
         return {**data, "image/png": base64.b64encode(picture).decode(), "text/plain": words}, metadata
 
 
@@ -359,16 +384,3 @@ def _picture(data: bytes, words: str) -> str:
     """A PNG in HTML, with its text."""
     shown = base64.b64encode(data).decode()
     return f'<img alt="{html.escape(words)}" src="data:image/png;base64,{shown}" style="max-width: 100%">'
-
-
-def _table(validations: list[dict[str, Any]]) -> str:
-    """The scores of the first, the best and the last validation."""
-    best = next((line for line in reversed(validations) if line["best"]), validations[-1])
-    kinds = list(validations[-1]["validation"]["MAE"])
-    rows = ""
-    for name, line in (("first", validations[0]), ("best", best), ("last", validations[-1])):
-        for measure in ("MAE", "maxF"):
-            cells = "".join(f"<td>{line['validation'][measure][kind]:.4f}</td>" for kind in kinds)
-            rows += f"<tr><th scope=row>{name}, update {line['update']}</th><td>{measure}</td>{cells}</tr>"
-    heads = "".join(f"<th scope=col>{kind}</th>" for kind in kinds)
-    return f"<table><caption>Hold-out pictures</caption><tr><th></th><th></th>{heads}</tr>{rows}</table>"

@@ -15,6 +15,8 @@ from dgrl.training.config import TrainingConfig
 from dgrl.training.watching import LOG_FILE, whole_lines
 
 RECORD_FILE = "recipe.json"
+HOLD_OUT_FILE = "hold_out.txt"
+"""Names of the hold-out pictures, if there are any, a line each."""
 FREE = {"workers", "checkpoint_every", "keep", "pictures_every"}
 """Settings that do not change what is learned."""
 
@@ -42,6 +44,10 @@ def compare_run(
         if write:
             with replacing(path) as partial:
                 partial.write_text(json.dumps(now, indent=2), encoding="utf-8")
+            (out / HOLD_OUT_FILE).unlink(missing_ok=True)
+            if hold_out:
+                with replacing(out / HOLD_OUT_FILE) as partial:
+                    partial.write_text("".join(f"{pair.image.name}\n" for pair in hold_out), encoding="utf-8")
         return []
     then: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     changed = [

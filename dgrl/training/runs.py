@@ -16,7 +16,10 @@ from typing import Any
 
 from dgrl.training.checkpoints import TrainingError, whole_checkpoints
 from dgrl.training.record import log_lines
+from dgrl.training.validation import BEST_FOLDER
 
+RUN_FILE = "training.json"
+"""The settings that `dgrl train` began with."""
 PROCESS_FILE = "process.json"
 OUTPUT_FILE = "output.txt"
 PLAN_FILE = "plan.json"
@@ -30,6 +33,7 @@ class State:
         running: whether a process trains in it now.
         resumable: whether it holds a checkpoint, and is not finished.
         finished: whether the network has been written.
+        best: whether a validation has left a network in `best/`.
         update: updates that the log holds; `total` of the whole run, 0 if that is not known yet.
         losses: (update, loss).
         validations: the log's lines of validations.
@@ -42,6 +46,7 @@ class State:
     running: bool
     resumable: bool
     finished: bool
+    best: bool
     update: int
     total: int
     losses: list[tuple[int, float]]
@@ -178,6 +183,7 @@ def read_state(out: Path) -> State:
         running=is_running(out),
         resumable=bool(whole_checkpoints(out)) and not finished,
         finished=finished,
+        best=(out / BEST_FOLDER / "model.safetensors").is_file(),
         update=updates[-1]["update"] if updates else 0,
         total=total,
         losses=[(line["update"], line["loss"]) for line in updates],

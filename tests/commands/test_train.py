@@ -6,21 +6,15 @@ import sys
 
 import pytest
 import torch
-from accelerate.state import AcceleratorState
 
 from dgrl import DGRL, DGRLConfig, cli
 from dgrl.network.config import BRN_SETTINGS
 from dgrl.training.config import NETWORK_SETTINGS, TrainingConfig, preset
+from tests.helpers.fresh_accelerate import _fresh_accelerate  # noqa: F401
 from tests.helpers.networks import write_pairs
 
 NEW = ("--backbone", "test_resnet", "--no-pretrained")
 QUICK = ("--max-updates", "2", "--batch-size", "2", "--size", "64", "--workers", "0", "--pictures-every", "0")
-
-
-@pytest.fixture(autouse=True)
-def _fresh_accelerate():
-    yield
-    AcceleratorState._reset_state(reset_partial_state=True)
 
 
 @pytest.fixture

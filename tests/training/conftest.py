@@ -1,11 +1,3 @@
 """Every training test begins without the state that Accelerate keeps."""
 
-import pytest
-from accelerate.state import AcceleratorState
-
-
-@pytest.fixture(autouse=True)
-def _fresh_accelerate():
-    """Accelerate keeps device and precision for the whole process, as if it trained once in its life."""
-    yield
-    AcceleratorState._reset_state(reset_partial_state=True)
+from tests.helpers.fresh_accelerate import _fresh_accelerate  # noqa: F401

@@ -4,18 +4,21 @@ import base64
 import json
 import re
 import time
+from xml.etree import ElementTree
 
 import pytest
 from PIL import Image
 
 from dgrl import DGRL
+from dgrl.data.pairs import find_pairs
 from dgrl.training.checkpoints import TrainingError
 from dgrl.training.config import TrainingConfig, preset
 from dgrl.training.form import Form
 from dgrl.training.panel import TrainingPanel
 from dgrl.training.runs import is_running, options_of, read_state, shown_command, start_run, stop_run
 from dgrl.training.settings import fields
-from tests.helpers.networks import TRAINED, write_pairs
+from dgrl.training.validation import validate
+from tests.helpers.networks import TINY, TRAINED, filled, write_pairs
 
 QUICK = {"size": 64, "batch_size": 2, "max_updates": 40, "workers": 0, "validate_every": 4, "checkpoint_every": 4}
 
@@ -86,10 +89,48 @@ def test_a_panel_shows_what_the_folder_says(drawn, tmp_path):
         last = shown(panel)
         panel.film.value = 2
         assert shown(panel) == (tmp_path / "run" / "pictures" / "00000002.png").read_bytes() != last
-        panel.evaluate_button.click()
-        assert "<td>MAE</td><td>0.0750</td>" in panel.scores.value
-        data, _ = panel._repr_mimebundle_()
+        assert panel.evaluate_button.disabled, "there is no network to evaluate"
+        data, metadata = panel._repr_mimebundle_()
         assert base64.b64decode(data["image/png"]) == last
+        assert "stopped, update 4 of 40" in metadata["image/png"]["alt"]
+    finally:
+        panel.close()
+
+
+def test_evaluate_measures_the_best_network_on_the_hold_out_pictures(drawn, tmp_path):
+    """Or on the folders that are named; in a process of its own, so that the kernel stays free."""
+    out = tmp_path / "run"
+    pretend(out)
+    best = filled(DGRL(TINY))
+    best.save_pretrained(out / "best")
+    held = find_pairs(*drawn)[:3]
+    (out / "hold_out.txt").write_text("".join(f"{pair.image.name}\n" for pair in held))
+    settings = {"images": [str(drawn[0])], "masks": [str(drawn[1])], "data": [], "skip_bad": False}
+    (out / "training.json").write_text(json.dumps(settings))
+    panel = TrainingPanel(out)
+    try:
+        for others, pairs in (((), held), (drawn, find_pairs(*drawn))):
+            panel.other_images.value, panel.other_masks.value = map(str, others or ("", ""))
+            panel.evaluate_button.click()
+            assert panel.evaluate_button.disabled, "it is at it"
+            assert "dgrl evaluate" in panel.message.value
+            panel._evaluating.join(200)
+            assert f"Evaluated on {len(pairs)} pictures" in panel.message.value
+            table = ElementTree.fromstring(panel.scores.value)
+            cells = {row[0].text: [cell.text for cell in row[1:]] for row in table.findall("tr")}
+            column = cells["map"].index("MAE")
+            wanted = validate(best, pairs).mae
+            errors = {kind: float(row[column]) for kind, row in cells.items() if kind != "map"}
+            assert errors == pytest.approx(wanted, abs=2e-3)
+            assert table.find("caption").text.startswith("run/best on")
+        panel.other_masks.value = ""
+        panel.evaluate_button.click()
+        assert "one of masks to evaluate on" in panel.message.value
+        panel.other_images.value = str(drawn[0]) + "s"
+        panel.other_masks.value = str(drawn[1])
+        panel.evaluate_button.click()
+        panel._evaluating.join(200)
+        assert "is not a folder" in panel.message.value
     finally:
         panel.close()
 

@@ -101,6 +101,7 @@ def test_the_best_network_and_the_card_are_beside_the_last(run, pairs):
     assert best.mae["t1"] == pytest.approx(min(errors), abs=1e-5)
     last = validate(DGRL.from_pretrained(out), held)
     assert last.mae["t1"] == pytest.approx(errors[-1], abs=1e-5), "what is kept is what was measured: the average"
+    assert (out / "hold_out.txt").read_text().splitlines() == [pair.image.name for pair in held]
     card = (out / "README.md").read_text()
     assert "18 pictures with masks" in card
     assert "2 hold-out pictures" in card
