@@ -6,8 +6,10 @@ VENV_FLAGS ?=
 PORT ?= 7860
 TESTS ?= not slow
 COVERAGE ?=
+WHEELS ?= gpu-wheels
+GPU_SECONDS ?= 240
 
-.PHONY: app test slow oldest oldest-ready gpu gpu-check soak check format wheels bench notebooks docs screenshots web clean
+.PHONY: app test slow oldest oldest-ready gpu gpu-check gpu-short gpu-wheels soak check format wheels bench notebooks docs screenshots web clean
 
 app: $(VENV)/ready ## start the app and print its address
 	$(BIN)/dgrl app --port $(PORT)
@@ -34,6 +36,18 @@ gpu: ## does everything work on this machine's CUDA GPU? tests, then what it tra
 gpu-check: $(VENV)/ready-dev
 	DGRL_GPU=1 $(BIN)/python -m pytest -m gpu --durations 10 tests/gpu
 	$(BIN)/python -m benchmarks gpu
+
+# For a machine that is lent for minutes: nothing is downloaded, PyTorch is the machine's own. What is installed beside it
+# comes from $(WHEELS), which `make gpu-wheels` fills where there is a network. DGRL_GPU= rehearses it on a CPU.
+gpu-short: DGRL_GPU ?= 1
+gpu-short: ## does everything work on this machine's CUDA GPU? at most four minutes, without a network
+	test -x .venv-gpu/bin/python || $(PYTHON) -m venv --system-site-packages .venv-gpu
+	.venv-gpu/bin/python -m pip install --quiet --disable-pip-version-check --no-index --no-deps $(WHEELS)/*.whl
+	PYTHONPATH=$(CURDIR) DGRL_GPU=$(DGRL_GPU) timeout $(GPU_SECONDS) .venv-gpu/bin/python -m pytest \
+		-m "short and $(if $(DGRL_GPU),gpu,not gpu)" --durations 10 tests/gpu
+
+gpu-wheels: $(VENV)/ready-dev ## download what gpu-short needs into WHEELS=FOLDER; PYTHON_VERSION=3.12 for another Python
+	$(BIN)/python scripts/gpu_wheels.py $(WHEELS) $(if $(PYTHON_VERSION),--python-version $(PYTHON_VERSION))
 
 soak: $(VENV)/ready-dev ## what takes long: 2,000 requests by 20 visitors at once, ten minutes of fuzzing
 	$(BIN)/python -m tests.helpers.soak

@@ -61,6 +61,7 @@ def assert_alike(found, expected, precision):
     assert apart.mean() <= mean, f"the mean is {apart.mean():.6f} off"
 
 
+@pytest.mark.short
 @pytest.mark.parametrize("precision", BOUNDS)
 def test_saliency_is_the_cpus(place, precision):
     model = moved(place)

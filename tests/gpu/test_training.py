@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,8 @@ from accelerate.state import AcceleratorState
 from dgrl import DGRL
 from dgrl.training.config import TrainingConfig
 from dgrl.training.loop import train
+from dgrl.training.panel import TrainingPanel
+from dgrl.training.runs import is_running, read_state, stop_run
 from notebooks.execute import FOLDER, execute
 from tests.gpu.conftest import PLACES
 from tests.helpers import distributed_training
@@ -43,10 +46,11 @@ def losses(folder: Path) -> list[float]:
     return [json.loads(line)["loss"] for line in (folder / "log.jsonl").read_text().splitlines()]
 
 
-@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+@pytest.mark.short
+@pytest.mark.parametrize("precision", ["no", "bf16", "fp16"])
 @pytest.mark.parametrize("stage", ["rln", "brn", "joint"])
-def test_every_stage_trains_in_half_precision_and_is_resumed(tmp_path, device, stage, precision):
-    if device == "cpu" and (precision == "fp16" or stage != "rln"):
+def test_every_stage_trains_in_every_precision_and_is_resumed(tmp_path, device, stage, precision):
+    if device == "cpu" and (precision != "bf16" or stage != "rln"):
         pytest.skip("on the CPU one of them shows that the check works; fp16 needs a GPU")
     pairs = write_pairs(tmp_path / "drawn", 8)
     readers = 2 if device == "cuda" else 0
@@ -89,6 +93,32 @@ def test_two_gpus_train_as_one_does(tmp_path, device):
         one, two = (DGRL.from_pretrained(tmp_path / count / stage).state_dict() for count in "12")
         for name, value in one.items():
             torch.testing.assert_close(two[name], value, rtol=1e-2, atol=2e-3)
+
+
+@pytest.mark.short
+def test_a_run_of_the_panel_trains_on_the_device(tmp_path, device):
+    """The panel starts a process of its own, which finds the GPU by itself, also where this one uses it already."""
+    if device == "cuda":
+        torch.zeros(1, device="cuda")
+    pairs = write_pairs(tmp_path / "drawn", 8)
+    fresh().save_pretrained(tmp_path / "network")
+    precision = "bf16" if device == "cuda" else "no"
+    settings = {"size": 96, "batch_size": 2, "max_updates": 3, "workers": 0, "precision": precision}
+    folders = pairs[0].image.parent, pairs[0].mask.parent
+    panel = TrainingPanel(tmp_path / "run", *folders, "default", network={"init": tmp_path / "network"}, **settings)
+    try:
+        panel.start()
+        end = time.monotonic() + 300
+        while is_running(panel.out):
+            assert time.monotonic() < end, read_state(panel.out).said
+            time.sleep(0.2)
+    finally:
+        stop_run(panel.out)
+        panel.close()
+    state = read_state(panel.out)
+    assert state.finished, state.said
+    assert state.update == 3
+    assert f"Training rln on {device}" in (panel.out / "output.txt").read_text()
 
 
 @pytest.mark.gpu

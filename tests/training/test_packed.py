@@ -104,9 +104,9 @@ def test_pages_of_text_join_the_pictures_and_never_hold_an_object(shards):
     assert not shapes[12:].any()
     assert with_pages(images, masks, 0.0)[0] is images
     config = packed.TrainingConfig(**(vars(RECIPE) | {"named_share": 1.0}))
-    _, wanted, given, _ = batch_of(more, shapes, torch.arange(12, 16), config, (64,))
-    assert not wanted.any(), "nor when another picture's object could be named"
-    assert (given == NOTHING).all()
+    batch = batch_of(more, shapes, torch.arange(12, 16), config, (64,))
+    assert not batch.masks.any(), "nor when another picture's object could be named"
+    assert (batch.given == NOTHING).all()
 
 
 def test_ten_updates_change_rln_alone_and_leave_checkpoint_log_and_network(shards, monkeypatch, tmp_path):
