@@ -73,6 +73,7 @@ def save_checkpoint(accelerator: Accelerator, out: Path, progress: Progress, kee
             partial.rename(final)
             for old in whole_checkpoints(out)[:-keep]:
                 shutil.rmtree(old)
+        accelerator.wait_for_everyone()  # a process that went ahead and resumed would not find the checkpoint yet
     except (OSError, SafetensorError, RuntimeError) as error:  # the last is what `torch.save` raises on a full disk
         shutil.rmtree(partial, ignore_errors=True)
         raise TrainingError(f"the checkpoint {final} cannot be written: {error}") from error

@@ -278,6 +278,7 @@ class _Run:
                 write_card(self.out, self.config, progress, self.pairs, self.hold_out)
             except OSError as error:
                 raise TrainingError(f"the network cannot be written to {self.out}: {error}") from error
+        self.accelerator.wait_for_everyone()  # all processes may read the network from now on
 
 
 def make_accelerator(config: TrainingConfig) -> Accelerator:

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from dgrl import DGRL
-from dgrl.training.checkpoints import Progress, TrainingError, load_checkpoint
+from dgrl.training.checkpoints import Progress, TrainingError, load_checkpoint, save_checkpoint
 from tests.helpers.launching import ROOT, launch
 from tests.helpers.networks import TRAINED, write_pairs
 
@@ -87,6 +87,23 @@ def test_by_hand_each_machine_is_told_its_number(tmp_path):
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode != 0
     assert "which of them this is, from 0" in done.stderr
+
+
+def test_no_process_goes_on_before_a_checkpoint_is_whole(tmp_path):
+    """One that did, and resumed at once, found none: so two processes failed under load."""
+    final, found = tmp_path / "checkpoints" / "00000003", []
+
+    class Main:
+        is_main_process = True
+
+        def save_state(self, folder):
+            Path(folder).mkdir(parents=True)
+
+        def wait_for_everyone(self):
+            found.append(final.is_dir())
+
+    save_checkpoint(Main(), tmp_path, Progress(total=3, update=3), keep=2)
+    assert found == [False, False, True]
 
 
 def test_machines_that_see_different_checkpoints_are_refused(tmp_path):
