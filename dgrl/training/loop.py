@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from tqdm import tqdm
 
 from dgrl.data.batch import Batch, collate
 from dgrl.data.checking import check_pairs
-from dgrl.data.pairs import Pair, SaliencyData
+from dgrl.data.pairs import DataError, Pair, SaliencyData
 from dgrl.model import DGRL
 from dgrl.training.averaging import MovingAverage, as_kept
 from dgrl.training.checkpoints import (
@@ -38,6 +39,7 @@ from dgrl.training.health import LEAST, DivergenceError, ReadingError, check_los
 from dgrl.training.keeping import choose_share
 from dgrl.training.kept_out import KeptOut, keep_change, weights_of
 from dgrl.training.record import compare_run, write_card
+from dgrl.training.settings import check_names
 from dgrl.training.stages import TrainingStage, make_stage
 from dgrl.training.stored import MAPS_FOLDER
 from dgrl.training.validation import hold_out_share, judged_map, note_scores, save_best, validate
@@ -59,6 +61,7 @@ def train(
     kept_out: Mapping[str, Sequence[Pair]] | None = None,
     hold_out: Sequence[Pair] | float | None = None,
     tracker: str | None = None,
+    **changes: Any,
 ) -> DGRL:
     """Train one stage of `model` and leave the result in the folder `out`.
 
@@ -77,15 +80,19 @@ def train(
         hold_out: pictures to validate by, or the share of `pairs` that is set aside for that; by default 10 % where
             there are at least 20 pictures. `best/` is the network with the lowest error on them.
         tracker: "tensorboard" or "trackio", which then show the log.
+        changes: settings of `config` to replace, `batch_size=4` say.
 
     Raises:
-        DataError: a mask is a photo, say (`dgrl.data.checking`).
+        TypeError: there is no such setting.
+        DataError: a mask is a photo, say (`dgrl.data.checking`), or `pairs` or `hold_out` are no pairs.
         TrainingError: `out` holds another run's checkpoints, or none to resume, or another process trains in it, the
             recipe does not fit the number of pictures or processes, the loss diverges, a picture cannot be read any
             more, or a checkpoint cannot be written.
     """
     out = Path(out)
-    config = preset(config, "rln") if isinstance(config, str) else config
+    check_names(TrainingConfig, changes)
+    config = preset(config, "rln", **changes) if isinstance(config, str) else replace(config, **changes)
+    check_are_pairs(pairs, hold_out)
     if resume and not whole_checkpoints(out):
         raise TrainingError(f"{out} holds no checkpoint to resume: train without `resume` there")
     if not resume:
@@ -99,6 +106,15 @@ def train(
         check_pairs([*pairs, *hold_out])
     with claimed(out) if accelerator.is_main_process else nullcontext():
         return _Run(accelerator, model, list(pairs), list(hold_out), out, config).train(resume, tracker, kept_out or {})
+
+
+def check_are_pairs(pairs: Any, hold_out: Any) -> None:
+    """DataError if one of them is a folder's name, say, instead of pairs."""
+    for name, given in (("pairs", pairs), ("hold_out", hold_out)):
+        if given is None or isinstance(given, (int, float)):
+            continue
+        if isinstance(given, (str, Path)) or not all(isinstance(one, Pair) for one in given):
+            raise DataError(f"{name} must be what find_pairs(images, masks) returns, not {given!r:.60}")
 
 
 class _Run:
@@ -318,7 +334,9 @@ def piece_size(config: TrainingConfig, pictures: int, processes: int) -> int:
     if size == 0:
         if pictures == 0:
             raise TrainingError("there are no pictures to train with")
-        raise TrainingError(f"{pictures} pictures are fewer than the {config.accumulate} pieces of an update")
+        raise TrainingError(
+            f"{pictures} pictures are fewer than the {config.accumulate} pieces of an update; lower accumulate"
+        )
     if size % processes:
         raise TrainingError(
             f"{size} pictures (batch_size over accumulate) cannot be shared equally by {processes} processes"

@@ -61,7 +61,10 @@ def check(settings: Any) -> None:
         elif isinstance(value, bool) or (value is None and types.NoneType in get_args(kind)):
             continue
         else:
-            fault = setting.fault(value)
+            try:
+                fault = setting.fault(value)
+            except TypeError:
+                fault = "must be a number"
         if fault is not None:
             raise ValueError(f"{name} {fault}, not {value!r}")
 

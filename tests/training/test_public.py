@@ -1,5 +1,6 @@
 """What `from dgrl import …` gives for training, and what misuse says."""
 
+import json
 import subprocess
 import sys
 
@@ -7,6 +8,8 @@ import pytest
 
 import dgrl
 from dgrl import DGRL, TrainingConfig, evaluate, find_pairs, train
+from dgrl.data.pairs import DataError
+from dgrl.training.checkpoints import TrainingError
 from dgrl.training.config import preset
 from tests.helpers.networks import TRAINED, write_pairs
 
@@ -26,6 +29,29 @@ def test_a_wrong_name_gets_a_suggestion():
             make(batchsize=4)
     with pytest.raises(ValueError, match="did you mean finetune"):
         preset("fine-tune", "rln")
+
+
+def test_settings_may_be_named_beside_the_recipe(tmp_path):
+    pairs = write_pairs(tmp_path / "drawn", 4)
+    quick = {"size": 64, "batch_size": 2, "max_updates": 1, "workers": 0}
+    for number, config in enumerate(("default", TrainingConfig())):
+        train(DGRL(TRAINED), pairs, tmp_path / str(number), config, **quick)
+        recipe = json.loads((tmp_path / str(number) / "recipe.json").read_text())["recipe"]
+        assert quick.items() <= recipe.items()
+    with pytest.raises(TypeError, match="did you mean batch_size"):
+        train(DGRL(TRAINED), pairs, tmp_path / "run", batchsize=4)
+
+
+def test_misuse_is_a_sentence(tmp_path):
+    pairs = write_pairs(tmp_path / "drawn", 2)
+    with pytest.raises(DataError, match=r"pairs must be what find_pairs\(images, masks\) returns, not 'drawn'"):
+        train(DGRL(TRAINED), "drawn", tmp_path / "run")
+    with pytest.raises(DataError, match="hold_out must be"):
+        train(DGRL(TRAINED), pairs, tmp_path / "run", hold_out="names.txt")
+    with pytest.raises(ValueError, match="learning_rate must be a number, not 'fast'"):
+        TrainingConfig(learning_rate="fast")
+    with pytest.raises(TrainingError, match="lower accumulate"):
+        train(DGRL(TRAINED), pairs, tmp_path / "run", batch_size=4, accumulate=4, workers=0)
 
 
 def test_importing_dgrl_imports_no_training():
