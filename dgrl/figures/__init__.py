@@ -9,6 +9,7 @@
 | `localise`, `refine`, `compare` | Matplotlib figures with colour bars, units and captions, ready for a page |
 | `attribution`, `evaluation` | the same of an attribution or evaluation; imported by name, they bring more |
 | `training` | a run's loss, and a few pictures as it sees them; imported by name |
+| `notebook` | a figure with alternative text; imported by name |
 | `page` | what all figures share, and `save` |
 
 All are pure functions. None uses pyplot, so threads may draw at once. Figures need Matplotlib (the extra `report`),

@@ -230,7 +230,9 @@ class Notebook(Watcher):
         """See `Watcher`."""
         from IPython.display import display
 
-        picture = _shown(figure, f"The fixed pictures after {progress.update} updates")
+        from dgrl.figures.notebook import described
+
+        picture = described(figure, f"The fixed pictures after {progress.update} updates")
         if self._pictures is None:
             self._pictures = display(picture, display_id=True)  # type: ignore[no-untyped-call]
         else:
@@ -242,14 +244,9 @@ class Notebook(Watcher):
 
     def _draw(self) -> Any:
         self._drawn = time.monotonic()
-        return _shown(loss_curve(self._losses), "The loss, update by update")
+        from dgrl.figures.notebook import described
 
-
-def _shown(figure: Figure, words: str) -> Any:
-    """A figure for a notebook's output; a JPEG, because notebooks are kept with their outputs."""
-    from IPython.display import Image as Shown
-
-    return Shown(figures.jpeg(figure), format="jpeg", alt=words)  # type: ignore[no-untyped-call]
+        return described(loss_curve(self._losses), "The loss, update by update")
 
 
 def watchers(accelerator: Accelerator, out: Path, progress: Progress, tracker: str | None) -> list[Watcher]:

@@ -1,0 +1,13 @@
+"""Figures as a notebook's output."""
+
+from typing import Any
+
+from IPython.display import Image as Shown
+from matplotlib.figure import Figure
+
+from dgrl.figures.layout import jpeg
+
+
+def described(figure: Figure, words: str) -> Any:
+    """Return a figure for a notebook's output, with alternative text; a JPEG, because notebooks keep their outputs."""
+    return Shown(jpeg(figure), format="jpeg", alt=words)  # type: ignore[no-untyped-call]
