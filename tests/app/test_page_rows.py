@@ -149,9 +149,8 @@ def check_stage(page: Window, network: DGRL) -> None:
     slots = scene(page)["slots"]
     for one in drawn(page):
         request = slots[one["slot"]]
-        trace = network.trace(
-            EXAMPLES / f"{request['photo']}.jpg", steps=request["steps"], edits=read_edits(request["edits"])
-        )
+        edits = read_edits(request["edits"], lambda fields: network.trace(EXAMPLES / f"{fields['photo']}.jpg"))
+        trace = network.trace(EXAMPLES / f"{request['photo']}.jpg", steps=request["steps"], edits=edits)
         if one["map"] not in ("photo", "change", "refinement"):
             assert one["mean"] == pytest.approx(mean_of(trace, one["map"], one["step"]), abs=2e-3), one
 
@@ -383,6 +382,30 @@ def test_a_picture_that_cannot_be_surveyed_is_named(page: Page, pairs: dict[str,
     page.wait_for_function(SURVEYED)
     expect(page.get_by_test_id("batch-failures")).to_contain_text("this is not a picture")
     expect(page.get_by_test_id("batch-failures")).to_contain_text("must be alike")
+
+
+def test_a_map_is_taken_from_another_photo(page: Page, network: DGRL) -> None:
+    click(page, "view-change")
+    page.get_by_title("Show the medium attention of look 1").click()
+    page.get_by_role("combobox", name="Photo").select_option("kitten")
+    idle(page)
+    edits = scene(page)["slots"][1]["edits"]
+    assert edits == [{"kind": "patch", "tap": "rln.t0.conv4.weight_map", "photo": "kitten"}]
+    expect(page.get_by_text("Changed: medium attention of look 1 taken from kitten.")).to_be_visible()
+    check_stage(page, network)
+    page.evaluate("dgrl.dispatch({ type: 'select', map: 'prediction', step: 0 })")
+    check_stage(page, network)
+    before, after = drawn(page)
+    assert before["mean"] != after["mean"], "the map has no effect"
+    page.reload()
+    idle(page)
+    assert scene(page)["slots"][1]["edits"] == edits
+    check_stage(page, network)
+    page.evaluate("dgrl.dispatch({ type: 'select', map: 'conv4', step: 0 })")
+    page.get_by_role("combobox", name="Photo").select_option("this one")
+    assert scene(page)["slots"][1] is None
+    click(page, "undo")
+    assert scene(page)["slots"][1]["edits"] == edits
 
 
 def test_row_12_a_mask_that_is_dropped_on_measure_is_a_mask(page: Page, tmp_path: Path) -> None:

@@ -167,6 +167,11 @@ const human = fc.oneof(
     type: fc.constant("prompt"),
     prompt: fc.constantFrom(null, { box: [0.1, 0.1, 0.5, 0.5] }, { mask: "2x2:1.2.1" }),
   }),
+  fc.record({
+    type: fc.constant("patch"),
+    tap: fc.constantFrom("rln.t0.conv4.weight_map", "rln.t2.logits", "brn.prior"),
+    other: fc.constantFrom(null, { photo: "dog" }, { checkpoint: "large" }),
+  }),
   fc.record({ type: fc.constant("moment"), at }),
   fc.constantFrom(
     { type: "undo" },

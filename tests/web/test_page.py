@@ -19,6 +19,7 @@ from dgrl.attribution.question import ObjectTarget
 from dgrl.edits import read_edits
 from dgrl.evaluation import metrics
 from dgrl.evaluation.survey import survey
+from dgrl.files import EXAMPLES
 from dgrl.images.marking import is_marked
 from dgrl.images.reading import to_grey
 from tests.helpers.networks import draw_photo
@@ -102,6 +103,24 @@ def test_users_can_change_paint_and_undo(
     expected = network.trace(png, edits=read_edits(painted)).steps[0].weight_maps["conv4"]
     assert np.abs(array_of(page, 1, "rln.t0.conv4.weight_map") - expected.ravel()).max() < 2e-3
     assert np.abs(expected.ravel() - before).max() > 0.1
+
+
+def test_an_attention_map_is_taken_from_another_photo(
+    small_network: tuple[DGRL, Path], site: Site, visit: Visit, png: Path
+) -> None:
+    network = small_network[0]
+    page = visit(site)
+    upload(page, png)
+    page.get_by_test_id("view-change").click()
+    page.get_by_title("Show the medium attention of look 1").click()
+    page.get_by_role("combobox", name="Photo").select_option("kitten")
+    wait(page)
+    edits = page.evaluate("window.dgrl.scene().slots[1].edits")
+    other = network.trace(EXAMPLES / "kitten.jpg")
+    trace = network.trace(png, edits=read_edits(edits, lambda _: other))
+    ours = array_of(page, 1, "rln.t0.conv4.weight_map")
+    assert np.abs(ours - other.steps[0].weight_maps["conv4"].ravel()).max() < 2e-3
+    assert np.abs(array_of(page, 1, "brn.round1") - trace.refined.ravel()).max() < 2e-3
 
 
 ARRAY = """([slot, name]) => {

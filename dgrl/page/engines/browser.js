@@ -207,6 +207,7 @@ export class BrowserEngine {
     if (stored) onPart(stored, "brn");
     const worker = await this.network();
     this.running = true;
+    const recorded = await this.recorded(request, signal);
     signal?.throwIfAborted();
     this.send(worker, photo);
     const passOf = (/** @type {any} */ arrays) => this.passOf(photo, arrays, steps);
@@ -219,7 +220,7 @@ export class BrowserEngine {
     const run = {
       photo: photo.key,
       steps,
-      inputs: inputsOf(request.edits, steps, this.grids ?? {}),
+      inputs: inputsOf(request.edits, steps, this.grids ?? {}, recorded),
       until: until === "rln" ? "rln" : "brn",
       all: false,
     };
@@ -228,6 +229,24 @@ export class BrowserEngine {
     if (until !== "rln") this.remember(key, pass);
     onPart?.(pass, "kernels");
     return pass;
+  }
+
+  /**
+   * The attention maps that patches take from other passes, by their taps.
+   * @param {Request} request
+   * @param {AbortSignal} [signal]
+   */
+  async recorded(request, signal) {
+    /** @type {Record<string, Float32Array>} */
+    const found = {};
+    for (const { kind, tap = "", photo = request.photo } of request.edits) {
+      if (kind !== "patch") continue;
+      const other = await this.pass({ ...request, photo, steps: null, edits: [] }, { signal });
+      const value = tap.endsWith(".weight_map") && other.arrays[tap];
+      if (!value) throw new EngineError("refused", `This page can take attention maps from another photo, not ${tap}.`);
+      found[tap] = value;
+    }
+    return found;
   }
 
   /**

@@ -1,5 +1,6 @@
 // The app's engine: sends requests to the server of the page (dgrl/app/routes.py answers).
 
+import { photosOf } from "../state/edits.js";
 import { session } from "../state/storage.js";
 import { readParts } from "./bundle.js";
 import { EngineError } from "./engine.js";
@@ -258,9 +259,3 @@ const addPart = (pass, header, arrays) => ({
   header: { ...header, arrays: { ...pass.header.arrays, ...header.arrays } },
   arrays: { ...pass.arrays, ...arrays },
 });
-
-/**
- * The names of the photos that a request needs.
- * @param {Request} request
- */
-const photosOf = ({ photo, edits }) => [photo, ...edits.flatMap((edit) => edit.photo ?? [])];

@@ -1,13 +1,13 @@
 // Change: what is edited in the second pass, and the controls for it.
 
-import { button, choice, fill, make, write } from "../dom.js";
+import { button, choice, fill, make, picker, write } from "../dom.js";
 import { changesOf } from "../numbers/compare.js";
 import { number, signed } from "../numbers/format.js";
 import { objectMask } from "../numbers/found.js";
 import { writeMask } from "../numbers/masks.js";
 import { foundOf } from "../stage/shown.js";
-import { describe, feedbackOf, kernelsOf } from "../state/edits.js";
-import { passIn, stepsOf } from "../state/scene.js";
+import { describe, feedbackOf, kernelsOf, tapName, tapOf } from "../state/edits.js";
+import { passIn, stepOf, stepsOf } from "../state/scene.js";
 import vocabulary from "../vocabulary.js";
 
 /**
@@ -35,7 +35,14 @@ export function mountChange(element, store) {
   const redo = button("Redo", () => store.dispatch({ type: "redo" }), { "data-testid": "redo" });
   const reset = button("Reset", () => store.dispatch({ type: "reset" }), { "data-testid": "reset" });
   const said = make("p", { class: "said", role: "status" });
-  const parts = [makePrompt(store), makeAttention(store), makeMemory(store), makeSharpening(store), makeEffect()];
+  const parts = [
+    makePrompt(store),
+    makeAttention(store),
+    makeMemory(store),
+    makeSharpening(store),
+    makePatch(store),
+    makeEffect(),
+  ];
   element.append(
     make("header", {}, make("h2", {}, "Change"), make("div", { class: "buttons" }, undo, redo, reset)),
     said,
@@ -260,6 +267,56 @@ function makeSharpening(store) {
     element,
     /** @param {State} state */
     draw: (state) => kernels.set(kernelsOf(editsOf(state))),
+  };
+}
+
+/** Take the map on the stage from another photo's pass, or another checkpoint's. @param {Store} store */
+function makePatch(store) {
+  const said = make("p", { class: "quiet" });
+  const photo = picker("Photo", (value) => give({ ...chosen(store.state), photo: value }));
+  const checkpoint = picker("Checkpoint", (value) => give({ ...chosen(store.state), checkpoint: value }));
+  const element = group("Take this map from …", said, photo.element, checkpoint.element);
+
+  /** @param {State} state */
+  function tapIn(state) {
+    const { slots, map, step } = state.scene;
+    return tapOf(map, stepOf(state, slots[1] ?? slots[0], step));
+  }
+
+  /** @param {State} state */
+  function chosen(state) {
+    const patch = editsOf(state).find(({ kind, tap }) => kind === "patch" && tap === tapIn(state));
+    return { photo: patch?.photo ?? "", checkpoint: patch?.checkpoint ?? "" };
+  }
+
+  /** @param {{photo: string, checkpoint: string}} other */
+  function give(other) {
+    const named = Object.fromEntries(Object.entries(other).filter(([, value]) => value));
+    store.dispatch({
+      type: "patch",
+      tap: tapIn(store.state),
+      other: Object.keys(named).length ? named : null,
+    });
+  }
+
+  return {
+    element,
+    /** @param {State} state */
+    draw(state) {
+      const tap = tapIn(state);
+      const [{ photo: own, checkpoint: network }] = state.scene.slots;
+      const others = (/** @type {{name: string}[]} */ all, /** @type {string} */ one) => [
+        { value: "", text: "this one" },
+        ...all.filter(({ name }) => name !== one).map(({ name }) => ({ value: name, text: name })),
+      ];
+      const now = chosen(state);
+      photo.set(others(state.photos, own), now.photo);
+      checkpoint.set(others(state.checkpoints, network), now.checkpoint);
+      photo.element.hidden = !tap;
+      checkpoint.element.hidden = !tap || state.checkpoints.length < 2;
+      const nothing = "Show an attention map or a prediction on the stage; another pass can give it.";
+      write(said, tap ? `Put ${tapName(tap)} of another pass in the place of this one’s.` : nothing);
+    },
   };
 }
 

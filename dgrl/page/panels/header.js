@@ -1,6 +1,7 @@
 // The header: the views, the photo, and the menus for sharing and saving.
 
 import { button, closeOutside, fill, make, picker, write } from "../dom.js";
+import { photosOf } from "../state/edits.js";
 import { writeLink } from "../state/link.js";
 import { VIEWS } from "../state/scene.js";
 import vocabulary from "../vocabulary.js";
@@ -98,9 +99,9 @@ async function copyLink(store, linked) {
   const link = `${location.origin}${location.pathname}${writeLink(state)}`
     .replace(/([?&])own2?=[^&]*/g, "$1")
     .replace(/[?&]$/, "");
-  const hasOwnPhoto = state.scene.slots.some(
-    (slot) => slot && !state.photos.find(({ name }) => name === slot.photo)?.example,
-  );
+  const hasOwnPhoto = state.scene.slots
+    .flatMap((slot) => (slot ? photosOf(slot) : []))
+    .some((photo) => !state.photos.find(({ name }) => name === photo)?.example);
   const note = hasOwnPhoto
     ? "The link has the view and all changes, but not your photo, which stays with you."
     : "The link has the photo, the view and all changes.";

@@ -1,7 +1,7 @@
 // All changes of the state. `reduce` is pure: the same state and action give the same next state.
 
 import vocabulary from "../vocabulary.js";
-import { flattened, moved, painted, prompted, withFeedback, withKernels } from "./edits.js";
+import { flattened, moved, painted, patched, prompted, withFeedback, withKernels } from "./edits.js";
 import { requestKey, sameRequest, stepsOf, VIEWS } from "./scene.js";
 
 /**
@@ -181,11 +181,7 @@ const SCENE_ACTIONS = {
   paint: (scene, { level, mask, strength = scene.brush.strength, at = scene.brush.at }) =>
     withEdits(scene, (edits) => painted(edits, level, { mask, strength, at })),
   prompt: (scene, { prompt }) => withEdits(scene, (edits) => prompted(edits, prompt)),
-  patch: (scene, { tap, photo, checkpoint }) =>
-    withEdits(scene, (edits) => [
-      ...edits.filter((edit) => edit.kind !== "patch" || edit.tap !== tap),
-      ...(photo ? [/** @type {Edit} */ ({ kind: "patch", tap, photo, ...(checkpoint ? { checkpoint } : {}) })] : []),
-    ]),
+  patch: (scene, { tap, other }) => withEdits(scene, (edits) => patched(edits, tap, other)),
   /** Set when edits of attention apply: a time step, or null for every one. */
   moment: (scene, { at }) => {
     const next = { ...scene, brush: { ...scene.brush, at } };

@@ -109,6 +109,42 @@ export const applicable = (edits, steps) =>
     return at === null || at === undefined || at <= steps;
   });
 
+/**
+ * Put the value at a tap that was recorded in another pass; null takes the patch away.
+ * @param {Edit[]} edits
+ * @param {string} tap
+ * @param {{photo?: string, checkpoint?: string} | null} other the pass, where it differs from the edited one
+ */
+export function patched(edits, tap, other) {
+  const rest = edits.filter((edit) => edit.kind !== "patch" || edit.tap !== tap);
+  return other ? [...rest, /** @type {Edit} */ ({ kind: "patch", tap, ...other })] : rest;
+}
+
+/**
+ * The tap of a map that another pass can give.
+ * @param {string} map one of the stage's
+ * @param {number} t time step
+ */
+export function tapOf(map, t) {
+  const own = /** @type {Record<string, string>} */ ({ prior: "brn.prior", refined: "brn.refined" });
+  if (LEVELS.includes(map)) return `rln.t${t}.${map}.weight_map`;
+  return map === "prediction" ? `rln.t${t}.logits` : (own[map] ?? null);
+}
+
+/**
+ * What a tap is called.
+ * @param {string} [tap]
+ */
+export function tapName(tap = "") {
+  const [, t = "", map = ""] = /^rln\.t(\d+)\.(\w+)/.exec(tap) ?? [];
+  const word = vocabulary.levels.find(({ name }) => name === map)?.word;
+  if (!t) return tap === "brn.prior" ? "the map before sharpening" : tap === "brn.refined" ? "the final map" : tap;
+  return `${word ? `${word} attention` : "the prediction"} of look ${Number(t) + 1}`;
+}
+
+/** The names of the photos that a request needs. @param {Request} request */
+export const photosOf = ({ photo, edits }) => [photo, ...edits.flatMap((edit) => edit.photo ?? [])];
+
 /** @param {Edit[]} edits */
 export const editsAttention = (edits) => edits.some(({ kind }) => ATTENTION.includes(kind));
 
@@ -135,7 +171,7 @@ export function describe(edits) {
       case "unrefined":
         return "no sharpening";
       case "patch":
-        return `${edit.tap} taken from ${edit.photo}`;
+        return `${tapName(edit.tap)} taken from ${[edit.photo, edit.checkpoint].filter(Boolean).join(", ")}`;
       default:
         return edit.kind;
     }

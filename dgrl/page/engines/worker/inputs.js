@@ -8,8 +8,8 @@ import vocabulary from "../../vocabulary.js";
 /** @typedef {import("./worker.js").Inputs} Inputs */
 /** @typedef {Record<string, {width: number, height: number}>} Grids of the weight maps, by level */
 
-/** Order of the edits: a map that is both flattened and painted is flattened first. */
-const RANK = ["prompt", "flatten", "paint", "feedback", "kernels", "unrefined"];
+/** Order of the edits: a map that is both flattened and painted is flattened first, and a patch stands for the whole map. */
+const RANK = ["prompt", "flatten", "patch", "paint", "feedback", "kernels", "unrefined"];
 /** The share of a prompted map’s mass that lies on the prompt. */
 const SHARE = vocabulary.prompt.share;
 
@@ -17,9 +17,10 @@ const SHARE = vocabulary.prompt.share;
  * @param {Edit[]} edits invalid ones are ignored, because anyone can write a link
  * @param {number} steps T of the pass
  * @param {Grids} grids
+ * @param {Record<string, Float32Array>} recorded values of other passes, by the tap that a patch puts them at
  * @returns {Inputs}
  */
-export function inputsOf(edits, steps, grids) {
+export function inputsOf(edits, steps, grids, recorded = {}) {
   /** @type {Inputs} */
   const inputs = {};
   const ranked = [...edits].sort((first, second) => RANK.indexOf(first.kind) - RANK.indexOf(second.kind));
@@ -34,6 +35,8 @@ export function inputsOf(edits, steps, grids) {
       const scale = `rln.t${t}.${block}.feedback.scale`;
       if (kind === "feedback" && block && t > 0) inputs[scale] = Number(inputs[scale] ?? 1) * (edit.factor ?? 0);
     }
+    const given = kind === "patch" && recorded[edit.tap ?? ""];
+    if (given) Object.assign(inputs, { [`${edit.tap}.factor`]: 0, [`${edit.tap}.given`]: given });
     if (kind === "prompt") Object.assign(inputs, promptInputs(edit, grids));
     if (kind === "kernels") inputs["brn.coefficients.mix"] = edit.to === "mean" ? [0, 1, 0] : [0, 0, 1];
     if (kind === "unrefined") inputs["brn.refined.share"] = 0;
