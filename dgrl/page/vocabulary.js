@@ -218,7 +218,9 @@ export default {
   ],
   "prompt": {
     "radius": 0.16666666666666666,
-    "share": 0.9
+    "share": 0.9,
+    "growth": 0.03125,
+    "rounds": 3
   },
   "glossary": "https://github.com/dgrl/dgrl/blob/main/docs/glossary.md",
   "colours": {

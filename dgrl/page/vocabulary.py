@@ -11,7 +11,7 @@ import numpy as np
 from dgrl import figures
 from dgrl.edits import KINDS, MAX_EDITS, MAX_STEPS
 from dgrl.page import FOLDER
-from dgrl.prompts import RADIUS, SHARE
+from dgrl.prompts import GROWTH, RADIUS, ROUNDS, SHARE
 from dgrl.taps import BLOCKS, LEVELS
 from dgrl.trace import FOUND, SMALLEST_OBJECT
 
@@ -61,7 +61,7 @@ def vocabulary() -> dict[str, Any]:
         "found": {"above": FOUND, "least": SMALLEST_OBJECT},
         "targets": named(TARGETS),
         "methods": [{"name": name, "word": word, "about": about} for name, (word, about) in METHODS.items()],
-        "prompt": {"radius": RADIUS, "share": SHARE},
+        "prompt": {"radius": RADIUS, "share": SHARE, "growth": GROWTH, "rounds": ROUNDS},
         "glossary": GLOSSARY,
         "colours": {kind: palette_of(colour_map) for kind, colour_map in COLOURS.items()},
     }

@@ -14,7 +14,7 @@ from dgrl.experiments.passes import share_inside
 from dgrl.images import square, to_size, to_tensor
 from dgrl.page.vocabulary import palette_of
 from dgrl.places import carried, cell_at
-from dgrl.prompts import part_at
+from dgrl.prompts import GROWTH, grown, part_at
 from dgrl.taps import LEVELS, flatten_map, paint_map
 from dgrl.trace import FOUND, SMALLEST_OBJECT, found_in
 from tests.helpers.networks import TINY, draw_photo, filled
@@ -164,6 +164,17 @@ def test_the_part_under_a_click() -> None:
     assert {part is None for part in parts} == {True, False}
     for mine, python_values in zip(page_values, parts, strict=True):
         assert mine == ([0] * 1200 if python_values is None else python_values.ravel().tolist())
+
+
+@pytest.mark.parametrize("size", [(96, 96), (40, 96)])
+def test_a_result_is_grown_as_in_python(size: tuple[int, int]) -> None:
+    saliency = to_size(torch.from_numpy(random.random((1, 1, 6, 6), np.float32) ** 3), *size)[0, 0].numpy()
+    for values in (saliency, saliency * 0):
+        (mine,) = call("numbers/found.js", ("grown", values, size[1], size[0], FOUND, GROWTH, 96))
+        python_values = grown(values > FOUND) if values.any() else np.zeros(size, bool)
+        rows, columns = (((np.arange(96) + 0.5) * side / 96).astype(int) for side in size)
+        np.testing.assert_array_equal(np.reshape(mine, (96, 96)) > 0, python_values[np.ix_(rows, columns)])
+    assert 0 < (saliency > FOUND).sum() < grown(saliency > FOUND).sum() < saliency.size
 
 
 def test_the_numbers_of_a_change(network: DGRL) -> None:

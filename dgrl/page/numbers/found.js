@@ -81,6 +81,35 @@ export function component(map, width, height, x, y, above) {
 }
 
 /**
+ * Return a mask of the places near to where a map is above a threshold, as dgrl.prompts.grown does.
+ * @param {Float32Array} map (height, width)
+ * @param {number} width
+ * @param {number} height
+ * @param {number} above
+ * @param {number} growth how near, in shares of the photo's sides
+ * @param {number} side of the mask
+ * @returns {Uint8Array} (side, side), 255 where a pixel above the threshold is near, else 0
+ */
+export function grown(map, width, height, above, growth, side) {
+  // counts[y * (width + 1) + x]: pixels above the threshold among the first x of row y
+  const counts = new Int32Array((width + 1) * height);
+  for (let y = 0; y < height; y++)
+    for (let x = 0; x < width; x++)
+      counts[y * (width + 1) + x + 1] = counts[y * (width + 1) + x] + (map[y * width + x] > above ? 1 : 0);
+  return Uint8Array.from({ length: side * side }, (_, i) => {
+    const column = Math.floor((((i % side) + 0.5) * width) / side);
+    const row = Math.floor(((Math.floor(i / side) + 0.5) * height) / side);
+    const down = Math.floor(growth * height);
+    for (let y = Math.max(row - down, 0); y <= Math.min(row + down, height - 1); y++) {
+      const across = Math.floor(width * Math.sqrt(Math.max(growth ** 2 - ((y - row) / height) ** 2, 0)) + 1e-9);
+      const [first, last] = [Math.max(column - across, 0), Math.min(column + across + 1, width)];
+      if (counts[y * (width + 1) + last] > counts[y * (width + 1) + first]) return 255;
+    }
+    return 0;
+  });
+}
+
+/**
  * Return the lines along which a map has the value `above`, interpolated between the pixels' centres (marching
  * squares).
  * Beyond the outermost centres, the map continues unchanged to the photo's sides, where lines end.
