@@ -40,8 +40,8 @@ Find = Callable[..., NDArray[np.float32]]
 
 SHARE = 0.9
 """Share of a weight map's mass that a prompt puts on its area."""
-RADIUS = 1 / 6
-"""Radius of the disc around a click, as a share of RLN's square input: 64 of 384 pixels."""
+RADIUS = 1 / 8
+"""Radius of the disc around a click, as a share of RLN's square input: 48 of 384 pixels."""
 GROWTH = 1 / 32
 """Growth of a disc's result before it is the next prompt, as a share of RLN's input: 12 of 384 pixels."""
 ROUNDS = 3

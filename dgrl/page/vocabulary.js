@@ -217,7 +217,7 @@ export default {
     }
   ],
   "prompt": {
-    "radius": 0.16666666666666666,
+    "radius": 0.125,
     "share": 0.9,
     "growth": 0.03125,
     "rounds": 3
