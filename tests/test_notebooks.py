@@ -11,7 +11,7 @@ from typing import Any
 import nbformat
 import pytest
 
-from notebooks.execute import WIDGET_VIEW
+from notebooks.execute import WIDGET_VIEW, as_seen
 from notebooks.first_cell import EXTRAS, FIRST_CELL, REPOSITORY
 from tests.helpers.colab import LACKING, brought
 from tests.helpers.project import PROJECT
@@ -49,6 +49,28 @@ def test_what_is_committed_was_run(path: Path) -> None:
         output for output in outputs(notebook) if any(kind.startswith("image/") for kind in output.get("data", {}))
     ]
     assert len(pictures) >= 3
+
+
+def test_of_a_progress_bar_its_last_state_is_committed() -> None:
+    pieces = [
+        ("stderr", "\r  0%|"),
+        ("stderr", "\r 50%|"),
+        ("stderr", "\r100%|\n"),
+        ("stdout", "done\n"),
+        ("stdout", "twice\n"),
+    ]
+    outputs = [nbformat.v4.new_output("stream", name=name, text=text) for name, text in pieces]
+    picture = nbformat.v4.new_output("display_data", data={"text/plain": "a"})
+    seen = as_seen([*outputs[:2], picture, *outputs[2:]])
+    assert [output.get("text") for output in seen] == [" 50%|", None, "100%|\n", "done\ntwice\n"]
+
+
+@pytest.mark.parametrize("path", ["train", "finetune"])
+def test_every_picture_of_a_training_notebook_has_alternative_text(path: str) -> None:
+    for output in outputs(nbformat.read(FOLDER / f"{path}.ipynb", as_version=4)):
+        for kind in output.get("data", {}):
+            if kind.startswith("image/"):
+                assert output.metadata[kind]["alt"]
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

@@ -40,7 +40,7 @@ FINETUNE: dict[str, Any] = {
     "batch_size": 4,
     "size": 320,
     "frozen_blocks": 5,
-    "learning_rate": 2e-4,
+    "learning_rate": 4e-4,
     "warm_up": 0.25,
     "attention_weight": 0.0,
     "head_rate": 0.01,

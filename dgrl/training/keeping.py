@@ -16,6 +16,8 @@ from dgrl.training.watching import evaluating
 SHARES = (1.0, 0.8, 0.6, 0.4, 0.2)
 LIMIT = 0.02
 """So far, of 0 to 1, the maps of other pictures may move on average."""
+LEAST_GAIN = 0.05
+"""A hold-out error that falls by less than this share may be chance: the network then stays as it was."""
 PHOTOS = 8
 
 
@@ -24,7 +26,7 @@ class Kept:
     """The share that was chosen.
 
     Attributes:
-        share: of the change; 0 where no share lowers the hold-out error.
+        share: of the change; 0 where no share lowers the hold-out error by `LEAST_GAIN`.
         before, after: the hold-out error with nothing and with this share kept; None without hold-out pictures.
         moved: mean absolute difference of the example photos' maps, in [0, 1].
     """
@@ -80,5 +82,5 @@ def best_of(found: Sequence[Kept], before: float | None) -> Kept:
     within = [one for one in found if one.moved <= LIMIT]
     if before is None:
         return within[0] if within else found[-1]
-    better = [one for one in within if one.after is not None and one.after < before]
+    better = [one for one in within if one.after is not None and one.after <= (1 - LEAST_GAIN) * before]
     return min(better, key=lambda one: one.after or 0.0) if better else Kept(0.0, before, before, 0.0)
