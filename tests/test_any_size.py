@@ -37,7 +37,7 @@ def test_the_map_has_the_pictures_size(smallest, kind, height, width):
 
 @quick
 @given(height=side, width=side, brn=st.integers(1, 600), data=st.data())
-def test_a_pixel_finds_its_place_and_back(height, width, brn, data):
+def test_pixels_convert_to_cells_and_back(height, width, brn, data):
     """The middle of the photo's pixel lies in the map's pixel that is said to cover it."""
     x, y = data.draw(st.integers(0, width - 1)), data.draw(st.integers(0, height - 1))
     maps = np.broadcast_to(np.float32(0), (brn, brn))
@@ -54,7 +54,7 @@ def test_a_pixel_finds_its_place_and_back(height, width, brn, data):
 
 @quick
 @given(height=side, width=side, to=st.integers(8, 300))
-def test_what_is_flat_stays_flat_and_halves_stay_halves(height, width, to):
+def test_flat_maps_stay_flat_and_halves_stay_halves(height, width, to):
     grey = torch.full((1, 3, height, width), 77, dtype=torch.uint8)
     torch.testing.assert_close(square(grey, to), torch.full((1, 3, to, to), 77 / 255), rtol=0, atol=1e-6)
     map_ = torch.zeros(1, 1, 8, 8)

@@ -44,13 +44,13 @@ validator = Draft202012Validator(edits_schema())
 
 
 @pytest.mark.parametrize("name", SOUND)
-def test_what_the_schema_allows_is_read(name: str) -> None:
+def test_edits_that_the_schema_allows_are_read(name: str) -> None:
     assert len(read_edits([SOUND[name]])) == 1
     validator.validate([SOUND[name]])
 
 
 @pytest.mark.parametrize("name", UNSOUND)
-def test_what_the_schema_forbids_is_refused(name: str) -> None:
+def test_edits_that_the_schema_forbids_are_refused(name: str) -> None:
     edit, message = UNSOUND[name]
     assert not validator.is_valid([edit])
     with pytest.raises(ValueError, match=message):

@@ -64,9 +64,9 @@ def test_other_settings_are_other_edits() -> None:
 
 def test_edits_that_have_travelled_do_the_same(tiny_model: DGRL, photo: NDArray[np.uint8]) -> None:
     edits = [make() for make in MAKERS.values()]
-    here, there = (tiny_model.trace(photo, 1, chosen) for chosen in (edits, pickle.loads(pickle.dumps(edits))))
-    for name, values in here.taps.items():
-        np.testing.assert_array_equal(there.taps[name], values, err_msg=name)
+    original, unpickled = (tiny_model.trace(photo, 1, chosen) for chosen in (edits, pickle.loads(pickle.dumps(edits))))
+    for name, values in original.taps.items():
+        np.testing.assert_array_equal(unpickled.taps[name], values, err_msg=name)
 
 
 def test_half_the_feedback_is_half_of_each_number(tiny_model: DGRL, photo: NDArray[np.uint8]) -> None:
@@ -144,7 +144,7 @@ def test_no_paint_a_strength_of_one_and_paint_everywhere_change_nothing(
     np.testing.assert_allclose(trace.refined, plain.refined, atol=1e-5)
 
 
-def test_the_order_of_edits_of_one_map_counts(tiny_model: DGRL, photo: NDArray[np.uint8]) -> None:
+def test_the_order_of_edits_of_one_map_matters(tiny_model: DGRL, photo: NDArray[np.uint8]) -> None:
     paint, flatten = paint_map("conv4", LEFT, 4), flatten_map("conv4")
     flattened_last = tiny_model.trace(photo, 0, [paint, flatten]).steps[0].weight_maps["conv4"]
     assert (flattened_last == 1).all()
@@ -159,7 +159,7 @@ def test_weight_taken_away_everywhere_is_refused(tiny_model: DGRL, photo: NDArra
 
 
 @pytest.mark.parametrize(
-    ("painting", "strength", "said"),
+    ("painting", "strength", "message"),
     [
         (np.zeros(4), 2, "two dimensions"),
         (np.zeros((0, 4)), 2, "two dimensions"),
@@ -170,8 +170,8 @@ def test_weight_taken_away_everywhere_is_refused(tiny_model: DGRL, photo: NDArra
         (np.eye(2), float("inf"), "0 or more"),
     ],
 )
-def test_an_invalid_painting_is_refused(painting: NDArray[np.float64], strength: float, said: str) -> None:
-    with pytest.raises(ValueError, match=said):
+def test_an_invalid_painting_is_refused(painting: NDArray[np.float64], strength: float, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         paint_map("conv3", painting, strength)
 
 
@@ -212,7 +212,7 @@ def test_a_comparison_without_mask_or_object(pair: tuple[Trace, Trace]) -> None:
     assert compare(everything, altered).refined[1].outside is None
 
 
-def test_a_comparison_of_what_does_not_compare_is_refused(pair: tuple[Trace, Trace]) -> None:
+def test_comparing_passes_of_different_photos_is_refused(pair: tuple[Trace, Trace]) -> None:
     with pytest.raises(ValueError, match="the mask has 4×8 pixels and the photo 8×4"):
         compare(*pair, np.zeros((8, 4), np.uint8))
     other = replace(pair[1], photo=np.zeros((5, 8, 3), np.uint8))
@@ -220,17 +220,15 @@ def test_a_comparison_of_what_does_not_compare_is_refused(pair: tuple[Trace, Tra
         compare(pair[0], other)
 
 
-def test_a_network_without_weight_maps_has_none_to_flatten(photo: NDArray[np.uint8]) -> None:
-    bare = filled(DGRL(replace(TINY, context=False, steps=0)))
+def test_flattening_needs_weight_maps(photo: NDArray[np.uint8]) -> None:
+    without_context = filled(DGRL(replace(TINY, context=False, steps=0)))
     with pytest.raises(ValueError, match="no tap named"):
-        bare.trace(photo, edits=[flatten_map("conv3")])
+        without_context.trace(photo, edits=[flatten_map("conv3")])
 
 
-def test_a_given_map_replaces_the_weights_at_its_size_with_a_mean_of_one(
-    tiny_model: DGRL, photo: NDArray[np.uint8]
-) -> None:
-    given = np.repeat([[3.0, 0.0]], 6, axis=0).repeat(6, axis=1)  # (6, 12)
-    trace = tiny_model.trace(photo, 1, [give_map("*", given, 1)])
+def test_a_prescribed_map_is_resized_and_scaled_to_a_mean_of_one(tiny_model: DGRL, photo: NDArray[np.uint8]) -> None:
+    prescribed = np.repeat([[3.0, 0.0]], 6, axis=0).repeat(6, axis=1)  # (6, 12)
+    trace = tiny_model.trace(photo, 1, [give_map("*", prescribed, 1)])
     for level, weights in trace.steps[1].weight_maps.items():
         assert weights.mean() == pytest.approx(1, abs=1e-6), level
     np.testing.assert_allclose(trace.steps[1].weight_maps["conv5"], [[2, 0], [2, 0]], atol=1e-6)
@@ -240,12 +238,12 @@ def test_a_given_map_replaces_the_weights_at_its_size_with_a_mean_of_one(
 @pytest.mark.parametrize(
     "weights", [np.ones(4), np.zeros((0, 4)), np.zeros((2, 2)), -np.eye(2), np.full((2, 2), np.nan)]
 )
-def test_what_is_no_weight_map_is_refused(weights: NDArray[np.float64]) -> None:
+def test_invalid_weight_maps_are_refused(weights: NDArray[np.float64]) -> None:
     with pytest.raises(ValueError, match="a weight map"):
         give_map("conv3", weights)
 
 
-def test_a_patch_puts_a_value_of_another_pass_in_its_place(tiny_model: DGRL, photo: NDArray[np.uint8]) -> None:
+def test_a_patch_replaces_a_value_by_that_of_another_pass(tiny_model: DGRL, photo: NDArray[np.uint8]) -> None:
     other, plain = tiny_model.trace(draw_photo(seed=5)[0], 2), tiny_model.trace(photo, 2)
     for tap in plain.taps:
         patched = tiny_model.trace(photo, 2, [patch(other, tap)])
@@ -271,22 +269,22 @@ def test_a_patch_of_another_checkpoint_fits_or_says_which_shapes_differ(
 
 
 def test_a_patch_in_json_asks_for_the_other_pass(tiny_model: DGRL, photo: NDArray[np.uint8]) -> None:
-    asked = []
+    requests = []
 
     def other_trace(named: Mapping[str, Any]) -> Trace:
-        asked.append(named)
+        requests.append(named)
         return tiny_model.trace(draw_photo(seed=5)[0], named["steps"])
 
     sent = {"kind": "patch", "tap": "rln.t1.conv4.weight_map", "photo": "other.jpg", "checkpoint": None, "steps": 1}
     (edit,) = read_edits([sent], other_trace)
-    assert asked == [{"photo": "other.jpg", "steps": 1}]
+    assert requests == [{"photo": "other.jpg", "steps": 1}]
     assert edit == patch(tiny_model.trace(draw_photo(seed=5)[0], 1), "rln.t1.conv4.weight_map")
     flat = {"kind": "flatten", "level": "conv4"}
     assert read_edits([sent, flat], other_trace) == (flatten_map("conv4"), edit)  # the patched map is not flattened
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"tap": "rln.t1.conv2.weight_map"}, "the tap of a patch is"),
         ({"tap": "*"}, "the tap of a patch is"),
@@ -295,6 +293,6 @@ def test_a_patch_in_json_asks_for_the_other_pass(tiny_model: DGRL, photo: NDArra
         ({}, "no other pass here"),
     ],
 )
-def test_a_patch_in_json_that_cannot_be_made_is_refused(change: dict[str, Any], said: str) -> None:
-    with pytest.raises(ValueError, match=said):
+def test_a_patch_in_json_that_cannot_be_made_is_refused(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         read_edits([{"kind": "patch", "tap": "brn.prior", "photo": "other.jpg", **change}])

@@ -18,7 +18,7 @@ def network():
 
 
 @pytest.mark.parametrize("kind", PICTURES)
-def test_nothing_is_found(network, kind):
+def test_an_empty_result_is_described(network, kind):
     saliency = network.detect(PICTURES[kind])
     assert saliency.mean() < 0.02
     assert not found_in(saliency).any()

@@ -15,9 +15,9 @@ RUNS = {"caffe": 1000, "image": 500, "trace": 1000}  # not seconds: the same fil
 def test_fuzzing_finds_nothing(reader, tmp_path):
     command = [sys.executable, "-W", "ignore", "-m", "tests.helpers.fuzz", reader, "60", f"-runs={RUNS[reader]}"]
     environment = {"PYTHONPATH": str(Path(__file__).parents[1]), "PATH": "/usr/bin:/bin"}
-    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment, check=False)
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    completed = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment, check=False)
+    assert completed.returncode == 0, completed.stdout[-3000:] + completed.stderr[-3000:]
     assert not list(tmp_path.glob("crash-*"))
-    tried = re.search(r"number_of_executed_units: (\d+)", done.stderr)
-    assert tried, done.stderr[-2000:]
-    assert int(tried.group(1)) >= RUNS[reader]
+    attempts = re.search(r"number_of_executed_units: (\d+)", completed.stderr)
+    assert attempts, completed.stderr[-2000:]
+    assert int(attempts.group(1)) >= RUNS[reader]

@@ -34,10 +34,10 @@ def test_pinned_with_the_weights_that_ship():
 @needs_weights
 @pytest.mark.parametrize("path", golden.examples(), ids=lambda path: path.stem)
 def test_example(path):
-    found, pinned = golden.of_example(path), PINNED["examples"][path.name]
+    result, pinned = golden.of_example(path), PINNED["examples"][path.name]
     # Other versions may decode or resize a photo to other grey levels, which three passes carry on.
-    same = np.allclose(found["input"], pinned["input"], atol=1e-4)
-    compare(found, pinned, 1e-2 if same else 1e-1)
+    same = np.allclose(result["input"], pinned["input"], atol=1e-4)
+    compare(result, pinned, 1e-2 if same else 1e-1)
 
 
 def test_slices_are_not_flat():

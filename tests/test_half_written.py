@@ -96,14 +96,14 @@ def test_detect_killed_while_it_writes(run, detecting, tmp_path):
         assert sorted(path.name for path in folder.iterdir()) == ["a.png", "a_cutout.png", "b.png", "b_cutout.png"]
 
 
-def test_detect_leaves_alone_what_another_run_is_writing(run, detecting, tmp_path):
+def test_detect_skips_files_that_another_run_is_writing(run, detecting, tmp_path):
     other = tmp_path / PARTIAL.format(1)
     other.write_bytes(b"half")
     assert run(*detecting, "-o", tmp_path) == (0, [])
     assert other.read_bytes() == b"half"
 
 
-def test_detect_without_room_keeps_what_was_there(run, detecting, tmp_path):
+def test_a_full_disk_keeps_existing_results_of_detect(run, detecting, tmp_path):
     before = Image.fromarray(np.full((9, 9), 7, np.uint8))
     before.save(tmp_path / "a.png")
     whole = (tmp_path / "a.png").read_bytes()
@@ -150,7 +150,7 @@ def test_import_killed_while_it_writes(run, importing, earlier, tmp_path, monkey
 
 
 @pytest.mark.parametrize("room", [300, 100_000])
-def test_import_without_room_keeps_what_was_there(run, importing, earlier, tmp_path, room):
+def test_a_full_disk_keeps_the_existing_import(run, importing, earlier, tmp_path, room):
     files = {path.name: path.read_bytes() for path in earlier.iterdir()}
     code, errors = run(*importing, earlier, room=room)
     assert code == 1

@@ -26,7 +26,7 @@ def files(tmp_path_factory):
 @pytest.fixture(scope="module")
 def readable(files):
     """Those that can be read, by trying; each within seconds, and each refusal in one sentence."""
-    found, refusals = [], []
+    result, refusals = [], []
     for path in files:
         start = time.monotonic()
         try:
@@ -38,14 +38,14 @@ def readable(files):
         else:
             assert picture.dtype == np.uint8
             assert picture.shape[2:] == (3,)
-            found.append(path)
+            result.append(path)
         assert time.monotonic() - start < PATIENCE, path
     for path, message in refusals:
         reason = message.removeprefix(f"{path}: ")
         assert reason != message, "it does not say which file"
         assert 5 < len(reason) < 200, reason
         assert "\n" not in reason
-    return found
+    return result
 
 
 def test_every_file_gives_a_picture_or_a_sentence(files, readable):
@@ -57,7 +57,7 @@ def test_every_file_gives_a_picture_or_a_sentence(files, readable):
     assert {"pipe.png", "device.png", "loop.png", "bomb.png", "bomb_of_text.png", "folder.png"} < refused
 
 
-def test_mislabelled_pictures_are_what_they_are(files, readable):
+def test_pictures_are_read_by_content_not_by_suffix(files, readable):
     names = {path.name for path in readable}
     for ending in hostile.FORMATS:
         for other in (".jpg", ".png"):
@@ -73,8 +73,8 @@ def test_orientations_are_followed(files):
             )
             assert read_image(path).shape[:2] == expected
     for number, turned in ((3, upright[::-1, ::-1]), (6, np.rot90(upright, -1)), (8, np.rot90(upright))):
-        found = read_image(next(path for path in files if path.name == f"turned{number}.jpg"))
-        assert np.abs(found.astype(int) - turned).mean() < 12
+        result = read_image(next(path for path in files if path.name == f"turned{number}.jpg"))
+        assert np.abs(result.astype(int) - turned).mean() < 12
 
 
 @pytest.fixture(scope="module")
@@ -106,9 +106,9 @@ def test_detect_does_the_rest(files, readable, checkpoint, tmp_path, capsys):
     assert len(err) - len(notes) == len(files) - len(readable)
     assert all(line.startswith("dgrl: ") for line in err)
     for path in maps:
-        with Image.open(path) as found:
-            found.load()
-            assert found.mode == "L"
+        with Image.open(path) as result:
+            result.load()
+            assert result.mode == "L"
 
 
 def test_trace_refuses_in_one_line(files, readable, checkpoint, tmp_path, capsys):
@@ -153,7 +153,7 @@ def test_train_and_evaluate_list_them_and_go_on(pairs, checkpoint, tmp_path, cap
     assert any(line.startswith("| t0 |") for line in out)
 
 
-def test_none_is_a_caffe_model(files):
+def test_other_files_are_not_caffe_models(files):
     for path in files:
         start = time.monotonic()
         with pytest.raises(CaffeError) as refusal:

@@ -99,11 +99,11 @@ def served(folder: Path, tmp_path: Path) -> Iterator[str]:
 def wait_for_address(log: Path, server: "subprocess.Popen[bytes]") -> str:
     end = time.monotonic() + PATIENCE / 1000
     while time.monotonic() < end and server.poll() is None:
-        found = re.search(r"http://127\.0\.0\.1:\d+", log.read_text())
-        if found:
+        result = re.search(r"http://127\.0\.0\.1:\d+", log.read_text())
+        if result:
             try:
-                urllib.request.urlopen(f"{found.group()}/api", timeout=5).close()
-                return found.group()
+                urllib.request.urlopen(f"{result.group()}/api", timeout=5).close()
+                return result.group()
             except OSError:
                 pass
         time.sleep(0.3)

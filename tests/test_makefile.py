@@ -33,11 +33,11 @@ def make(folder: Path, stop_at: str = "nowhere", end: str = "exit 1") -> tuple[i
     # The make that runs the tests may hand its own settings on.
     handed_on = ("MAKEFLAGS", "MAKEOVERRIDES", "VENV", "PORT")
     environment = {name: value for name, value in os.environ.items() if name not in handed_on}
-    done = subprocess.run(
+    completed = subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, check=False, start_new_session=True
     )
     calls = (folder / "calls").read_text().splitlines()
-    return done.returncode, [step for call in calls for step in STEPS if step in call]
+    return completed.returncode, [step for call in calls for step in STEPS if step in call]
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ def test_set_up_that_was_cut_short_starts_again(clone, step, end):
     assert make(clone) == (0, STEPS)
 
 
-def test_a_virtual_environment_that_is_half_there_is_made_whole(clone):
+def test_an_incomplete_virtual_environment_is_completed(clone):
     (clone / ".venv" / "bin").mkdir(parents=True)
     (clone / ".venv" / "pyvenv.cfg").touch()
     assert make(clone) == (0, STEPS)

@@ -198,7 +198,7 @@ def test_truncated_weights_are_refused(checkpoint, kept):
 
 
 @pytest.mark.parametrize("text", ["", "{", "[1]", "null", "\x00"])
-def test_a_configuration_that_is_none_is_refused(checkpoint, text):
+def test_files_that_are_not_configurations_are_refused(checkpoint, text):
     (checkpoint / "config.json").write_text(text)
     with pytest.raises(CheckpointError, match=r"config\.json"):
         DGRL.from_pretrained(checkpoint)
@@ -226,8 +226,8 @@ def test_growing_from_a_single_pass_begins_where_it_was(photo):
 def test_growing_keeps_feedback_that_was_trained(tiny_model, photo):
     grown = tiny_model.with_steps(4).eval()
     assert len(grown.rln.heads) == 5
-    ours, theirs = grown.trace(photo).steps, tiny_model.trace(photo, steps=4).steps
-    for step, same in zip(ours, theirs, strict=True):
+    result, expected = grown.trace(photo).steps, tiny_model.trace(photo, steps=4).steps
+    for step, same in zip(result, expected, strict=True):
         assert np.array_equal(step.logits, same.logits)
 
 
@@ -308,7 +308,7 @@ def test_a_folder_comes_before_a_shipped_checkpoint_of_the_same_name(tiny_model,
 
 
 @pytest.mark.parametrize("name", ["no/such/folder", "", "weights/dgrl lite"])
-def test_what_is_no_checkpoint_is_refused(name, tmp_path, monkeypatch):
+def test_folders_that_are_not_checkpoints_are_refused(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(CheckpointError):
         DGRL.from_pretrained(name)

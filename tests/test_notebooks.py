@@ -30,14 +30,14 @@ def outputs(notebook: Any) -> list[Any]:
 
 
 def test_there_are_seven_notebooks_and_the_readme_names_them() -> None:
-    named = {"explore", "equations", "train", "finetune", "evaluate", "attribution", "survey"}
-    assert {path.stem for path in NOTEBOOKS} == named
+    expected_names = {"explore", "equations", "train", "finetune", "evaluate", "attribution", "survey"}
+    assert {path.stem for path in NOTEBOOKS} == expected_names
     readme = (FOLDER.parent / "README.md").read_text(encoding="utf-8")
-    assert not [name for name in named if f"(notebooks/{name}.ipynb)" not in readme]
+    assert not [name for name in expected_names if f"(notebooks/{name}.ipynb)" not in readme]
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_what_is_committed_was_run(path: Path) -> None:
+def test_committed_notebooks_have_been_executed(path: Path) -> None:
     notebook = nbformat.read(path, as_version=4)
     nbformat.validate(notebook)
     counts = [cell.execution_count for cell in code_cells(notebook)]
@@ -97,12 +97,12 @@ def test_a_notebook_installs_on_colab_and_measures_its_claim(path: Path) -> None
 
 def texts(notebook: Any) -> list[str]:
     """Everything that cells printed or gave as text."""
-    found = []
+    result = []
     for output in outputs(notebook):
-        found.append(output.get("text", ""))
+        result.append(output.get("text", ""))
         kept = {kind: value for kind, value in output.get("data", {}).items() if not kind.startswith("image/")}
-        found.append(json.dumps(kept))
-    return found
+        result.append(json.dumps(kept))
+    return result
 
 
 def first_cells(path: Path, host: str, folder: Path, cells: int = 2) -> "subprocess.CompletedProcess[str]":
@@ -139,7 +139,7 @@ def test_a_kernel_without_dgrl_says_so_in_one_sentence(tmp_path: Path) -> None:
     assert not (tmp_path / "pip").exists()
 
 
-def test_an_installation_with_the_extras_brings_what_hosts_lack() -> None:
+def test_installing_the_extras_adds_the_packages_that_hosts_lack() -> None:
     extras = set(EXTRAS.split(","))
     needed = set(LACKING.values()) - {"gradio"}  # the app's, which no notebook needs
     assert needed <= brought(extras)

@@ -57,11 +57,11 @@ def test_the_maps_put_nine_tenths_on_the_prompt(tiny_model: DGRL, photo: NDArray
 
 
 @pytest.mark.parametrize("size", [(24, 24), (12, 12), (6, 6), (1, 1)])
-def test_the_maps_are_those_of_training(size: tuple[int, int]) -> None:
+def test_inference_gives_the_maps_of_training(size: tuple[int, int]) -> None:
     random = torch.rand(48, 72) < 0.2
-    given = mask_prompt(random.numpy()).change
+    arguments = mask_prompt(random.numpy()).change
     expected = mask_as_map(random[None, None].float(), size, 0.1)
-    torch.testing.assert_close(given(torch.rand(1, 1, *size)), expected)  # type: ignore[operator]
+    torch.testing.assert_close(arguments(torch.rand(1, 1, *size)), expected)  # type: ignore[operator]
 
 
 def test_small_boxes_count_by_area() -> None:
@@ -92,8 +92,8 @@ def test_a_large_mask_fits_in_a_link(tiny_model: DGRL) -> None:
 
 
 def test_other_edits_come_after_a_prompt(tiny_model: DGRL, photo: NDArray[np.uint8]) -> None:
-    sent = [{"kind": "flatten", "level": "conv3"}, {"kind": "prompt", "box": [0, 0, 0.5, 1]}]
-    trace = tiny_model.trace(photo, edits=read_edits(sent))
+    written = [{"kind": "flatten", "level": "conv3"}, {"kind": "prompt", "box": [0, 0, 0.5, 1]}]
+    trace = tiny_model.trace(photo, edits=read_edits(written))
     assert (maps(trace)["conv3"] == 1).all()
     assert (
         tiny_model.trace(photo, edits=[flatten_map("conv3", EVERY)], box=(0, 0, 60, 90)).refined == trace.refined
@@ -101,14 +101,14 @@ def test_other_edits_come_after_a_prompt(tiny_model: DGRL, photo: NDArray[np.uin
     assert (maps(trace)["conv4"] != 1).any()
 
 
-def test_detect_and_cut_out_take_what_trace_takes(tiny_model: DGRL, photo: NDArray[np.uint8]) -> None:
+def test_detect_and_cut_out_accept_the_arguments_of_trace(tiny_model: DGRL, photo: NDArray[np.uint8]) -> None:
     plain = tiny_model.trace(photo).saliency
-    found = np.argwhere(tiny_model.trace_localised(photo).saliency > 0.6)[0]
-    for given in ({"box": BOX}, {"prompt": MASK}, {"point": (int(found[1]), int(found[0]))}):
-        expected = tiny_model.trace(photo, **given).saliency  # type: ignore[arg-type]
-        np.testing.assert_allclose(tiny_model.detect(photo, **given), expected, atol=1e-5)  # type: ignore[arg-type]
+    result = np.argwhere(tiny_model.trace_localised(photo).saliency > 0.6)[0]
+    for arguments in ({"box": BOX}, {"prompt": MASK}, {"point": (int(result[1]), int(result[0]))}):
+        expected = tiny_model.trace(photo, **arguments).saliency  # type: ignore[arg-type]
+        np.testing.assert_allclose(tiny_model.detect(photo, **arguments), expected, atol=1e-5)  # type: ignore[arg-type]
         assert np.abs(expected - plain).max() > 0.01
-        cut = tiny_model.cut_out(photo, **given)  # type: ignore[arg-type]
+        cut = tiny_model.cut_out(photo, **arguments)  # type: ignore[arg-type]
         assert (cut.mode, cut.size) == ("RGBA", (120, 90))
         np.testing.assert_allclose(np.asarray(cut)[..., 3] / 255, expected, atol=0.01)
 
@@ -168,11 +168,11 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_prompts_that_mean_nothing_are_refused(tiny_model: DGRL, photo: NDArray[np.uint8], name: str) -> None:
-    given, said = REFUSED[name]
+def test_empty_prompts_are_refused(tiny_model: DGRL, photo: NDArray[np.uint8], name: str) -> None:
+    arguments, message = REFUSED[name]
     for call in (tiny_model.detect, tiny_model.trace, tiny_model.cut_out):
-        with pytest.raises(ValueError, match=said):
-            call(photo, **given)  # type: ignore[operator]
+        with pytest.raises(ValueError, match=message):
+            call(photo, **arguments)  # type: ignore[operator]
 
 
 def test_a_box_that_reaches_over_the_edge_is_cut_off(tiny_model: DGRL, photo: NDArray[np.uint8]) -> None:
@@ -198,10 +198,10 @@ def test_without_attended_feedback_every_step_is_prompted(photo: NDArray[np.uint
         list(written_edits(box_prompt(0, 0, 1, 0.5, t=EVERY)))
 
 
-def test_a_network_without_weight_maps_takes_no_prompt(photo: NDArray[np.uint8]) -> None:
-    bare = filled(DGRL(replace(TINY, context=False)))
+def test_prompts_need_weight_maps(photo: NDArray[np.uint8]) -> None:
+    without_context = filled(DGRL(replace(TINY, context=False)))
     with pytest.raises(ValueError, match="no weight maps"):
-        bare.detect(photo, box=BOX)
+        without_context.detect(photo, box=BOX)
 
 
 @pytest.mark.skipif(not SHIPPED_WEIGHTS.exists(), reason="the weights are not there")
@@ -214,7 +214,7 @@ def test_a_network_without_weight_maps_takes_no_prompt(photo: NDArray[np.uint8])
         ({"point": (600, 200)}, False),
     ],
 )
-def test_the_network_that_ships_finds_the_one_that_is_meant(given: dict[str, tuple[int, ...]], left: bool) -> None:
+def test_the_shipped_network_finds_the_prompted_object(given: dict[str, tuple[int, ...]], left: bool) -> None:
     """An osprey at the left, a raccoon at the right: both are found without a prompt, one of them with it."""
     model, photo = DGRL.from_pretrained(SHIPPED_WEIGHTS), Path(EXAMPLES / "osprey-and-raccoon.jpg")
     width = Image.open(photo).width

@@ -33,7 +33,7 @@ def test_files_that_are_done_have_no_findings():
         "started anew",
     ],
 )
-def test_each_turn_is_found_with_its_line(turn):
+def test_each_phrase_to_avoid_is_found_with_its_line(turn):
     (found,) = prose.turns_to_avoid(f"A first line.\n{turn}")
     assert found.startswith("2: '")
 

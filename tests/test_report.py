@@ -76,7 +76,7 @@ def test_page_says_what_was_found_and_of_which_pixels(page, trace):
     assert "tiny</td>" in page
 
 
-def test_what_was_found(trace):
+def test_the_result_is_described(trace):
     saliency = np.zeros((50, 70), np.float32)
     assert "No object" in found(Trace(trace.photo, saliency, trace.taps))
     saliency[10:20, 30:35] = 0.9

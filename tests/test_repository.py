@@ -43,12 +43,12 @@ def space_requirements() -> list[str]:
 
 def test_a_space_installs_versions_that_the_project_accepts():
     """Lower bounds are the same; there are upper ones where a Space has no newer version."""
-    wanted = with_extras("app")
+    expected = with_extras("app")
     for requirement in map(Requirement, space_requirements()):
-        bounds, ours = requirement.specifier, wanted[requirement.name].specifier
-        assert set(ours) <= set(bounds), requirement.name
-        assert all(bound.operator == "<" for bound in set(bounds) - set(ours)), requirement.name
-        assert requirement.extras == wanted[requirement.name].extras
+        bounds, result = requirement.specifier, expected[requirement.name].specifier
+        assert set(result) <= set(bounds), requirement.name
+        assert all(bound.operator == "<" for bound in set(bounds) - set(result)), requirement.name
+        assert requirement.extras == expected[requirement.name].extras
     newest = {"torch": "2.11.0", "torchvision": "0.26.0"}
     for name, version in newest.items():
         (bounds,) = [one.specifier for one in map(Requirement, space_requirements()) if one.name == name]
@@ -56,7 +56,7 @@ def test_a_space_installs_versions_that_the_project_accepts():
         assert [bound.version for bound in bounds if bound.operator == "<"], "newer ones are not ZeroGPU's"
 
 
-def test_a_space_installs_what_the_app_imports_and_no_more():
+def test_a_space_installs_exactly_the_packages_that_the_app_imports():
     """Followed from app.py through this repository, imports inside of functions included."""
     needed = third_party(reached_from(ROOT / "app.py"))
     assert "gradio" in needed, "the imports were not followed"
@@ -98,7 +98,7 @@ def test_everything_imported_is_a_dependency():
 
 def imports_of(path: Path) -> set[str]:
     """Every module that a file names in an import, with dots; of `from a import b` both a and a.b."""
-    found = set()
+    result = set()
     tree = ast.parse(path.read_text(encoding="utf-8"))
     blocks = [node for node in ast.walk(tree) if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"]
     never_run = {id(node) for block in blocks for statement in block.body for node in ast.walk(statement)}
@@ -106,10 +106,10 @@ def imports_of(path: Path) -> set[str]:
         if id(node) in never_run:
             continue
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
+            result |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
-    return found
+            result |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return result
 
 
 def third_party(paths: Iterable[Path]) -> set[str]:

@@ -58,7 +58,7 @@ def test_without_context_there_are_no_weight_maps():
     assert names == tap_names(1, context=False) == [n for n in PUBLIC_NAMES if "weight_map" not in n]
 
 
-def test_nobody_listening_changes_and_keeps_nothing(tiny_model, photo):
+def test_without_listeners_taps_store_nothing(tiny_model, photo):
     quiet = tiny_model.detect(photo)
     heard = []
     with listening(lambda name, value: heard.append(name) or value):
@@ -150,7 +150,7 @@ def test_a_pattern_reaches_every_step(tiny_model, photo):
     assert [bool((step.weight_maps["conv4"] == 1).all()) for step in one.steps] == [False, True, False]
 
 
-def test_an_edit_leaves_the_past_alone_and_changes_what_follows(tiny_model, photo):
+def test_an_edit_changes_only_later_values(tiny_model, photo):
     plain = tiny_model.trace(photo)
     edited = tiny_model.trace(photo, edits=[scale_feedback("conv5", 0, t=2)])
     for t, changed in enumerate([False, False, True]):
@@ -158,7 +158,7 @@ def test_an_edit_leaves_the_past_alone_and_changes_what_follows(tiny_model, phot
     assert not np.array_equal(plain.refined, edited.refined)
 
 
-def test_without_any_feedback_every_step_sees_what_the_first_saw(tiny_model, photo):
+def test_without_feedback_every_step_equals_the_first(tiny_model, photo):
     cut = [scale_feedback(f"conv{k}", 0) for k in (2, 3, 4, 5)]
     trace = tiny_model.trace(photo, edits=cut)
     assert all((feedback == 0).all() for feedback in trace.steps[1].feedback.values())
@@ -172,7 +172,7 @@ def test_without_any_feedback_every_step_sees_what_the_first_saw(tiny_model, pho
     assert not np.array_equal(*(step.logits for step in shared.trace(photo, 1).steps))
 
 
-def test_an_edit_may_take_what_passed_before_it_and_not_what_comes_after(tiny_model, photo):
+def test_an_edit_can_read_earlier_taps_but_not_later_ones(tiny_model, photo):
     trace = tiny_model.trace(photo, 1, {"rln.t1.logits": Passed("rln.t0.logits")})
     assert np.array_equal(trace.steps[1].logits, tiny_model.trace(photo, 0).steps[0].logits)
     with pytest.raises(ValueError, match="not been computed before"):

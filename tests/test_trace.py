@@ -54,14 +54,14 @@ def test_arrays(trace, photo):
         assert list(step.feedback) == ([] if step.t == 0 else ["conv2", "conv3", "conv4", "conv5"])
 
 
-def test_holds_what_the_network_computed(trace, tiny_model, photo):
+def test_the_trace_contains_the_computed_values(trace, tiny_model, photo):
     with torch.inference_mode():
         output = tiny_model(torch.from_numpy(photo).permute(2, 0, 1)[None], steps=3)
-    for ours, theirs in zip(trace.steps, output.localised.steps, strict=True):
-        np.testing.assert_array_equal(ours.logits, theirs.logits[0])
-        np.testing.assert_allclose(ours.saliency, theirs.saliency[0, 0], atol=1e-6)
+    for result, expected in zip(trace.steps, output.localised.steps, strict=True):
+        np.testing.assert_array_equal(result.logits, expected.logits[0])
+        np.testing.assert_allclose(result.saliency, expected.saliency[0, 0], atol=1e-6)
         for level in ("conv3", "conv4", "conv5"):
-            np.testing.assert_array_equal(ours.weight_maps[level], theirs.weight_maps[level][0, 0])
+            np.testing.assert_array_equal(result.weight_maps[level], expected.weight_maps[level][0, 0])
     np.testing.assert_array_equal(trace.prior, output.refined.prior[0, 0])
     np.testing.assert_array_equal(trace.coefficients, output.refined.coefficients[0])
     np.testing.assert_array_equal(trace.refined, output.refined.refined[0, 0])
@@ -128,7 +128,7 @@ def test_pixel_with_other_kernels_and_priors(photo, n, kind):
         assert by_the_book(pixel) == pytest.approx(pixel.refined, abs=1e-6)
 
 
-def test_pixel_says_the_whole_arithmetic(trace):
+def test_the_pixel_s_text_contains_its_whole_arithmetic(trace):
     pixel = trace.pixel(77, 31)
     assert (pixel.x, pixel.y) == (77, 31)
     assert (pixel.column, pixel.row) == (int(77.5 * 80 / 120), int(31.5 * 80 / 90))
@@ -334,7 +334,7 @@ def test_a_missing_file_is_missing(tmp_path):
         Trace.load(tmp_path / "nothing.npz")
 
 
-def test_unpickles_nothing(tmp_path):
+def test_no_file_is_unpickled(tmp_path):
     """A file that would run code when unpickled is refused, and runs nothing."""
     marker = tmp_path / "ran"
 

@@ -121,7 +121,7 @@ model.detect(3)  # type: ignore[arg-type]  # an error, so it was understood
 
 
 @pytest.mark.slow
-def test_types_reach_those_who_use_the_library(installed: Path, tmp_path: Path):
+def test_the_library_ships_its_types(installed: Path, tmp_path: Path):
     """In an environment of its own: mypy trusts annotations of installed packages only by their `py.typed`."""
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", "venv"], cwd=tmp_path, check=True)
     (packages,) = tmp_path.glob("venv/lib/python*/site-packages")
@@ -129,7 +129,7 @@ def test_types_reach_those_who_use_the_library(installed: Path, tmp_path: Path):
     (tmp_path / "consumer.py").write_text(CONSUMER)
     command = [sys.executable, "-m", "mypy", "--strict", "--python-version", "3.11", "--python-executable"]
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    done = subprocess.run(
+    completed = subprocess.run(
         [*command, "venv/bin/python", "consumer.py"],
         cwd=tmp_path,
         env=environment,
@@ -137,4 +137,4 @@ def test_types_reach_those_who_use_the_library(installed: Path, tmp_path: Path):
         text=True,
         check=False,
     )
-    assert done.stdout.startswith("Success"), done.stdout
+    assert completed.stdout.startswith("Success"), completed.stdout

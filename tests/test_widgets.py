@@ -89,7 +89,7 @@ def test_it_begins_where_brn_changed_most(trace: Trace) -> None:
     assert (scene["x"], scene["y"]) == (changed.x, changed.y)
 
 
-def test_misuse_is_said(trace: Trace) -> None:
+def test_misuse_is_reported(trace: Trace) -> None:
     with pytest.raises(ValueError, match="'a' twice"):
         explore(trace, trace, names=("a", "a"))
     with pytest.raises(ValueError, match="give the network too"):
@@ -127,7 +127,7 @@ def test_with_a_network_it_computes(network: DGRL, trace: Trace, monkeypatch: py
     np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(png))), fine)
 
 
-def test_what_is_wrong_is_a_sentence(network: DGRL, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_errors_are_sentences(network: DGRL, monkeypatch: pytest.MonkeyPatch) -> None:
     explorer = explore(draw_photo(40, 40)[0], model=network)
     request = {"photo": "first", "checkpoint": "DGRL", "steps": None, "edits": [{"kind": "nonsense"}]}
     [(content, _)] = asked(explorer, monkeypatch, call="pass", request=request, until="rln")
@@ -136,7 +136,7 @@ def test_what_is_wrong_is_a_sentence(network: DGRL, monkeypatch: pytest.MonkeyPa
     assert content["error"].endswith(".")
 
 
-def test_where_no_widget_runs_there_is_a_picture(trace: Trace, bare: Trace) -> None:
+def test_without_widgets_a_notebook_shows_a_picture(trace: Trace, bare: Trace) -> None:
     for explorer in (explore(trace), explore(trace, bare)):
         data, _ = explorer._repr_mimebundle_()
         assert data["application/vnd.jupyter.widget-view+json"]["model_id"] == explorer.model_id
@@ -152,7 +152,7 @@ def test_odd_pictures(network: DGRL, shape: tuple[int, int]) -> None:
     assert explorer.scene["y"] < shape[0]
 
 
-def test_colab_is_told_where_the_widget_comes_from(trace: Trace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_widget_enables_custom_widgets_on_colab(trace: Trace, monkeypatch: pytest.MonkeyPatch) -> None:
     colab = types.ModuleType("google.colab.output")
     colab.enable_custom_widget_manager = lambda: None  # type: ignore[attr-defined]
     colab._widgets = types.SimpleNamespace(_installed_url="https://widgets.example")  # type: ignore[attr-defined]

@@ -21,12 +21,12 @@ def upload(http: httpx.Client, *contents: bytes, name: str = "a.png") -> httpx.R
 def endpoints(http: httpx.Client) -> list[dict[str, Any]]:
     """Return every endpoint that the app lists, with its arguments' names and default values."""
     config = http.get("../config").json()
-    found = [one for one in config["dependencies"] if one["backend_fn"]]
+    result = [one for one in config["dependencies"] if one["backend_fn"]]
     blocks = {block["id"]: block for block in config["components"]}
-    for one in found:
+    for one in result:
         one["values"] = [blocks[number]["props"].get("value") for number in one["inputs"]]
         one["names"] = [blocks[number]["props"]["label"] for number in one["inputs"]]
-    return found
+    return result
 
 
 def ask(http: httpx.Client, number: int, data: list[Any], session: str = "") -> dict[str, Any]:

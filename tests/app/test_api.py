@@ -63,15 +63,20 @@ def test_the_photo_alone_is_enough(client: Client, photo_files: dict[str, Path],
 def test_detect_gives_the_map_that_the_library_gives(
     client: Client, served: Served, photo_files: dict[str, Path]
 ) -> None:
-    saliency, cut, found = call(client, "/detect", photo_files["high"])
+    saliency, cut, result = call(client, "/detect", photo_files["high"])
     expected = served.network.trace(photo_files["high"])
     assert Path(saliency).name == "high.png"
     np.testing.assert_array_equal(np.asarray(Image.open(saliency)), np.asarray(to_grey(expected.saliency)))
     assert Image.open(cut).size == Image.open(saliency).size == (140, 210)
-    assert found["share"] == pytest.approx(expected.found().mean(), abs=1e-4)
+    assert result["share"] == pytest.approx(expected.found().mean(), abs=1e-4)
     rows, columns = np.nonzero(expected.found())
-    assert found["box"] == [columns.min(), rows.min(), columns.max(), rows.max()]
-    assert (found["machine"], found["size"], found["full_size"], found["steps"]) == ("cpu, fp32", [140, 210], None, 2)
+    assert result["box"] == [columns.min(), rows.min(), columns.max(), rows.max()]
+    assert (result["machine"], result["size"], result["full_size"], result["steps"]) == (
+        "cpu, fp32",
+        [140, 210],
+        None,
+        2,
+    )
     assert call(client, "/detect", photo_files["high"], cutout=False)[1] is None
 
 
@@ -91,12 +96,12 @@ def test_the_cut_out_is_the_photo_with_the_map_as_transparency(
 def test_a_prompt_is_that_of_the_library(
     client: Client, served: Served, photo_files: dict[str, Path], given: dict[str, list[int]]
 ) -> None:
-    saliency, cut, found = call(client, "/detect", photo_files["wide"], **given)
+    saliency, cut, result = call(client, "/detect", photo_files["wide"], **given)
     expected = served.network.detect(photo_files["wide"], **{name: tuple(at) for name, at in given.items()})
     assert np.abs(expected - served.network.detect(photo_files["wide"])).max() > 0.02
     np.testing.assert_allclose(np.asarray(Image.open(saliency)) / 255, expected, atol=0.01)
     np.testing.assert_allclose(np.asarray(Image.open(cut))[:, :, 3] / 255, expected, atol=0.01)
-    assert found["share"] == pytest.approx((expected > 0.5).mean(), abs=0.01)
+    assert result["share"] == pytest.approx((expected > 0.5).mean(), abs=0.01)
 
 
 def test_matting_is_that_of_the_library(client: Client, served: Served, photo_files: dict[str, Path]) -> None:
@@ -121,8 +126,8 @@ NOT_PROMPTS: dict[str, tuple[dict[str, Any], str]] = {
 
 @pytest.mark.parametrize("name", NOT_PROMPTS)
 def test_what_is_no_prompt_gets_one_clear_sentence(client: Client, photo_files: dict[str, Path], name: str) -> None:
-    given, said = NOT_PROMPTS[name]
-    with pytest.raises(AppError, match=said):
+    given, message = NOT_PROMPTS[name]
+    with pytest.raises(AppError, match=message):
         call(client, "/detect", photo_files["wide"], **given)
 
 
@@ -261,9 +266,9 @@ def test_a_bad_picture_gets_one_clear_sentence(client: Client, tmp_path: Path, n
 def test_a_picture_of_many_pixels_is_shrunk_and_one_of_too_many_refused(client: Client, tmp_path: Path) -> None:
     path = tmp_path / "huge.png"
     Image.new("1", (6000, 5000)).save(path)
-    saliency, _, found = call(client, "/detect", path, cutout=False)
+    saliency, _, result = call(client, "/detect", path, cutout=False)
     assert Image.open(saliency).size == (3000, 2500)
-    assert (found["size"], found["full_size"]) == ([3000, 2500], [6000, 5000])
+    assert (result["size"], result["full_size"]) == ([3000, 2500], [6000, 5000])
     Image.new("1", (12_000, 12_000)).save(path)
     with pytest.raises(AppError, match="12,000×12,000"):
         call(client, "/detect", path)

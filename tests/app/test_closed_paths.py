@@ -118,18 +118,18 @@ def test_no_endpoint_reads_a_file_that_was_not_uploaded(
     """Send every kind of place in each argument of every endpoint, private ones too. Each gets an answer."""
     (photo,) = upload(http, photo_files["wide"].read_bytes()).json()
     attacks = [(form, path) for path in places.values() for form in FORMS.values()]
-    before, tried = set(session_files().folder.rglob("*.*")), 0
+    before, attempts = set(session_files().folder.rglob("*.*")), 0
     for endpoint in endpoints(http):
         for place in range(len(endpoint["inputs"])):
             for _ in range(5):
-                form, path = attacks[tried % len(attacks)]
-                tried += 1
+                form, path = attacks[attempts % len(attacks)]
+                attempts += 1
                 data = [file(photo) if name == "photo" else None for name in endpoint["names"]]
                 data[place] = form(path)
                 answer = ask(http, endpoint["id"], data)
                 assert not answer["success"], (endpoint["api_name"], data)
                 assert answer["output"]["error"] == REFUSAL, (endpoint["api_name"], data)
-    assert tried > 200
+    assert attempts > 200
     assert set(session_files().folder.rglob("*.*")) <= before  # files of sessions that ended meanwhile may be gone
     assert stat.S_ISFIFO(Path(places["a pipe"]).lstat().st_mode)
     printed = capfd.readouterr()
@@ -159,7 +159,7 @@ def test_every_refusal_is_a_sentence_and_the_log_quotes_no_user(
     """Send a value of the wrong type in every argument of every endpoint."""
     (photo,) = upload(http, photo_files["wide"].read_bytes()).json()
     wrong: list[Any] = [None, [], {}, "canary", 10**30, -(10**9), [["canary"]], True, {"canary": 1}]
-    tried = 0
+    attempts = 0
     for endpoint in endpoints(http):
         sound = [
             file(photo) if name in ("photo", "mask") else value
@@ -167,14 +167,14 @@ def test_every_refusal_is_a_sentence_and_the_log_quotes_no_user(
         ]
         for place in range(len(sound)):
             for number in range(3):
-                bad = wrong[(tried + number * 3) % len(wrong)]
+                bad = wrong[(attempts + number * 3) % len(wrong)]
                 answer = ask(http, endpoint["id"], [*sound[:place], bad, *sound[place + 1 :]])
                 if not answer["success"]:
                     assert len(answer["output"]["error"] or "") > FEW_LETTERS, (endpoint["api_name"], place, bad)
-            tried += 1
+            attempts += 1
         answer = ask(http, endpoint["id"], [])
         assert answer["success"] or len(answer["output"]["error"]) > FEW_LETTERS, endpoint["api_name"]
-    assert tried > 40
+    assert attempts > 40
     printed = capfd.readouterr()
     for text in (printed.out, printed.err):
         assert "Traceback" not in text
@@ -200,9 +200,9 @@ def routes(router: Any) -> Iterator[tuple[str, set[str]]]:
 
 
 def test_only_the_app_s_own_addresses_answer(served: Served, http: httpx.Client) -> None:
-    found = list(routes(served.app))
-    assert len(found) > 50
-    for template, methods in found:
+    result = list(routes(served.app))
+    assert len(result) > 50
+    for template, methods in result:
         path = template.replace("{path_or_url:path}", "x").replace("{path:path}", "x").replace("{url_path:path}", "x")
         path = path.replace("{folder}", "0" * 64).replace("{identity}", "0" * 32).replace("{kind}", "thumbnail")
         for name in (

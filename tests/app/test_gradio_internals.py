@@ -41,8 +41,8 @@ SOURCES: dict[str, tuple[Callable[..., Any] | type, str]] = {
 @pytest.mark.parametrize("name", SOURCES)
 def test_gradio_has_not_changed_this_source(name: str) -> None:
     source, known = SOURCES[name]
-    found = hashlib.sha256(inspect.getsource(source).encode()).hexdigest()[:16]
-    assert found == known, f"review {name} again, then write {found} here"
+    result = hashlib.sha256(inspect.getsource(source).encode()).hexdigest()[:16]
+    assert result == known, f"review {name} again, then write {result} here"
 
 
 def test_the_installed_gradio_is_not_newer_than_the_reviewed_one() -> None:
@@ -87,5 +87,5 @@ def test_only_one_file_uses_gradio_s_internals() -> None:
     private = re.compile(r"\b(app|block|blocks|queue|request|server)\._[a-z]|_queue\b|temp_file|upload_file_set|_app=")
     for path in (ROOT / "dgrl" / "app").glob("*.py"):
         if path.name != "gradio_internals.py":
-            found = [line for line in path.read_text(encoding="utf-8").splitlines() if private.search(line)]
-            assert found == [], path.name
+            result = [line for line in path.read_text(encoding="utf-8").splitlines() if private.search(line)]
+            assert result == [], path.name

@@ -68,8 +68,8 @@ def check_sentence(error: AppError, expected: str, folder: Path) -> None:
 @pytest.mark.parametrize("name", VALID)
 def test_valid_pictures_get_a_map(client: Client, network: DGRL, files: dict[str, Path], name: str) -> None:
     saliency, *_ = call(client, "/detect", handle_file(files[name]), "tiny", 0, False)
-    with Image.open(saliency) as found:
-        np.testing.assert_array_equal(np.asarray(found), np.asarray(to_grey(network.detect(files[name], 0))))
+    with Image.open(saliency) as result:
+        np.testing.assert_array_equal(np.asarray(result), np.asarray(to_grey(network.detect(files[name], 0))))
 
 
 def test_invalid_pictures_get_one_sentence(

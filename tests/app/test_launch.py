@@ -69,11 +69,11 @@ def address_of(server: "subprocess.Popen[str]") -> str:
     assert server.stdout is not None
     printed = ""
     deadline = time.monotonic() + 180
-    while (found := re.search(r"http://[\d.]+:\d+", printed)) is None:
+    while (result := re.search(r"http://[\d.]+:\d+", printed)) is None:
         assert server.poll() is None, f"the app ended: {printed}"
         assert time.monotonic() < deadline, f"no address after three minutes: {printed}"
         printed += server.stdout.readline()
-    return found.group()
+    return result.group()
 
 
 def session_files_of(folder: Path) -> list[Path]:
@@ -119,11 +119,11 @@ def test_it_stops_in_five_seconds_and_a_log_file_has_its_address_at_once(
     with log.open("w") as written, subprocess.Popen(command, cwd=ROOT, env=environment, stdout=written) as server:
         try:
             deadline = time.monotonic() + 180
-            while (found := re.search(r"http://127\.0\.0\.1:\d+", log.read_text())) is None:
+            while (result := re.search(r"http://127\.0\.0\.1:\d+", log.read_text())) is None:
                 assert server.poll() is None, log.read_text()
                 assert time.monotonic() < deadline
                 time.sleep(0.1)
-            address = found.group()
+            address = result.group()
             page = httpx.get(address, timeout=60).text
             assert '"root": "/dgrl/"' in page
             assert 'src="/dgrl/page/' in page
@@ -163,13 +163,13 @@ def space(tmp_path: Path) -> tuple[Path, Path]:
             (repository / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, repository / name)
     packages.mkdir()
-    needed, found = list(space_requirements()), set()
+    needed, result = list(space_requirements()), set()
     while needed:
         requirement = Requirement(needed.pop())
         name = re.sub(r"[-_.]+", "-", requirement.name).lower()
-        if (name, *requirement.extras) in found:
+        if (name, *requirement.extras) in result:
             continue
-        found.add((name, *requirement.extras))
+        result.add((name, *requirement.extras))
         distribution = importlib.metadata.distribution(name)
         for line in distribution.requires or []:
             marker = Requirement(line).marker

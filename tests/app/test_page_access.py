@@ -43,16 +43,16 @@ def opened(browser: Browser, url: str, scheme: Any = "light", width: int = 1280,
 def test_axe_finds_nothing_on_any_view(browser: Browser, url: str, scheme: str) -> None:
     page = opened(browser, url, scheme)
     page.evaluate(AXE.read_text(encoding="utf-8"))
-    found = {}
+    result = {}
     for view in VIEWS:
         page.get_by_test_id(f"view-{view}").click()
         if view == "tour":
             page.get_by_test_id("tour-show").click()
         page.evaluate("dgrl.idle()")
         violations = page.evaluate("axe.run().then(({ violations }) => violations)")
-        found |= {f"{view} {one['id']}": [node["html"][:160] for node in one["nodes"]] for one in violations}
+        result |= {f"{view} {one['id']}": [node["html"][:160] for node in one["nodes"]] for one in violations}
     page.close()
-    assert found == {}
+    assert result == {}
 
 
 @pytest.mark.parametrize(("width", "height"), [(1280, 720), (1920, 1080)])

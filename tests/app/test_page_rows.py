@@ -108,8 +108,8 @@ def click(page: Window, name: str) -> None:
 
 
 def scene(page: Window) -> dict[str, Any]:
-    found: dict[str, Any] = page.evaluate("window.dgrl.scene()")
-    return found
+    result: dict[str, Any] = page.evaluate("window.dgrl.scene()")
+    return result
 
 
 def show_experiment(page: Window, key: str) -> None:
@@ -130,10 +130,10 @@ def choose_steps(page: Window, steps: int) -> None:
 
 def drawn(page: Window) -> list[dict[str, Any]]:
     """Return the pictures on the stage: slot, map, step and the map's mean."""
-    found: list[dict[str, Any]] = page.evaluate("window.dgrl.values()")
-    assert found, "nothing is on the stage"
-    assert all(one["ready"] for one in found), found
-    return found
+    result: list[dict[str, Any]] = page.evaluate("window.dgrl.values()")
+    assert result, "nothing is on the stage"
+    assert all(one["ready"] for one in result), result
+    return result
 
 
 def mean_of(trace: Trace, map: str, step: int) -> float:
@@ -247,8 +247,8 @@ def test_row_6_more_looks_open_the_same_way_every_time(page: Page, network: DGRL
         frames.append([(one["slot"], one["map"], one["step"], one["label"]) for one in drawn(page)])
         assert 4 in {one["step"] for one in drawn(page)}
         for one in drawn(page):
-            told = re.search(r"t = (\d)", one["label"])
-            assert told is None or int(told[1]) == one["step"], one
+            label_step = re.search(r"t = (\d)", one["label"])
+            assert label_step is None or int(label_step[1]) == one["step"], one
     assert frames[0] == frames[1] == frames[2]
     check_stage(page, network)
 
@@ -299,8 +299,8 @@ def test_row_9_a_lost_server_is_reported_and_found_again(context: BrowserContext
 
 def batch_of(page: Page) -> list[dict[str, Any]]:
     read = "window.dgrl.store.state.batch.map(({ file, mask }) => ({ name: file?.name, mask: mask?.name ?? null }))"
-    found: list[dict[str, Any]] = page.evaluate(read)
-    return [one for one in found if one["name"]]
+    result: list[dict[str, Any]] = page.evaluate(read)
+    return [one for one in result if one["name"]]
 
 
 def test_row_10_a_pair_that_is_added_twice_keeps_its_masks(page: Page, pairs: dict[str, Path]) -> None:

@@ -85,9 +85,9 @@ def test_numbers_are_json(url: str, network: DGRL, photo_files: dict[str, Path])
 
 def test_a_box_says_which_object_is_meant(url: str, network: DGRL, photo_files: dict[str, Path]) -> None:
     content = base64.b64encode(photo_files["wide"].read_bytes()).decode()
-    *_, found = call(url, "detect", photo=f"data:image/png;base64,{content}", box=[20, 10, 90, 80], cutout=False)
+    *_, result = call(url, "detect", photo=f"data:image/png;base64,{content}", box=[20, 10, 90, 80], cutout=False)
     expected = network.detect(photo_files["wide"], box=(20, 10, 90, 80)) > 0.5
-    assert json.loads(found.text)["share"] == pytest.approx(expected.mean(), abs=0.01)
+    assert json.loads(result.text)["share"] == pytest.approx(expected.mean(), abs=0.01)
     with urllib.request.urlopen(f"{url}gradio_api/mcp/schema", timeout=60) as answer:
         (schema,) = (tool["inputSchema"] for tool in json.load(answer) if tool["name"].endswith("detect"))
     assert "around the object that is meant" in json.dumps(schema["properties"]["box"])

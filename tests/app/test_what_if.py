@@ -86,8 +86,8 @@ def test_a_picture_can_be_the_painting_and_steps_can_be_more(
     arguments = {"edits": [{"kind": "paint", "level": "conv4"}], "painting": handle_file(path), "altered_steps": 4}
     *_, numbers = client.predict(handle_file(photo_files["wide"]), api_name="/what_if", **arguments)
     altered = served.network.trace(photo_files["wide"], 4, [paint_map("conv4", MASK, 4)])
-    found = served.network.trace(photo_files["wide"]).found()
-    assert numbers["localised"]["altered"]["inside"] == pytest.approx(altered.sized(-1)[found].mean(), abs=1e-4)
+    result = served.network.trace(photo_files["wide"]).found()
+    assert numbers["localised"]["altered"]["inside"] == pytest.approx(altered.sized(-1)[result].mean(), abs=1e-4)
 
 
 def test_each_changed_setting_takes_one_pass(client: Client, served: Served, new_photo: Path) -> None:

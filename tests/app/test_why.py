@@ -22,7 +22,7 @@ from tests.app.conftest import Served
 
 
 @pytest.fixture
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+def few_path_points(monkeypatch: pytest.MonkeyPatch) -> None:
     """Compute Integrated Gradients in one batch; the app runs in this process."""
     monkeypatch.setattr(methods, "CUTS", (0.0, 1.0))
     monkeypatch.setattr(methods, "MOST_POINTS", methods.POINTS)
@@ -60,9 +60,9 @@ def test_the_endpoint_explains_what_the_library_explains(
     expected = attribute(served.network, photo_files["wide"], target, "grad_cam", block=block, **library_settings)
     assert numbers["value"] == pytest.approx(expected.value, abs=1e-4)
     assert {field: numbers[field] for field in vars(target)} == vars(target)
-    found = wide_trace.saliency > 0.5
-    assert numbers["share_inside"] == pytest.approx(expected.share_inside(found), abs=0.02)
-    assert numbers["object_share"] == pytest.approx(found.mean(), abs=0.01)
+    result = wide_trace.saliency > 0.5
+    assert numbers["share_inside"] == pytest.approx(expected.share_inside(result), abs=0.02)
+    assert numbers["object_share"] == pytest.approx(result.mean(), abs=0.01)
     assert numbers["completeness_error"] is None
     assert f"is {expected.value:.2f}" in numbers["words"]
     assert f"{percent(numbers['share_inside'])} of what speaks for it" in numbers["words"]
@@ -71,7 +71,7 @@ def test_the_endpoint_explains_what_the_library_explains(
     assert numbers["scale"] == {"low": -1, "high": 1, "label": "share of the strongest part"}
 
 
-@pytest.mark.usefixtures("quick")
+@pytest.mark.usefixtures("few_path_points")
 @pytest.mark.parametrize("method", ["integrated_gradients", "occlusion"])
 def test_methods_with_a_baseline(client: Client, served: Served, photo_files: dict[str, Path], method: Any) -> None:
     picture, numbers = ask(client, photo_files["wide"], method=method, target="object", baseline="grey")
@@ -145,15 +145,15 @@ def test_cancelling_stops_the_computation(client: Client, served: Served, photo_
 def test_red_speaks_for_it_and_blue_against(view: View) -> None:
     square = np.zeros((96, 96), np.float32)
     square[:, :32], square[:, 64:] = 2.0, -2.0
-    found = Attribution(square, (120, 200), ObjectTarget(), "occlusion", 1.0, 0.0, None, 0.0)
-    layer = attribution_layer(found)
+    result = Attribution(square, (120, 200), ObjectTarget(), "occlusion", 1.0, 0.0, None, 0.0)
+    layer = attribution_layer(result)
     assert layer.limit == 2
     left, middle, right = layer.over(view.photo)[240, [80, 400, 720]].astype(int)
     assert left[0] > left[2] + 30
     assert right[2] > right[0] + 30
     assert middle.max() - middle.min() < 12
-    np.testing.assert_allclose(attribution_layer(replace_method(found, "grad_cam")).values, square / 2)
-    figure = attributions(view.trace.photo, [found, replace_method(found, "grad_cam")])
+    np.testing.assert_allclose(attribution_layer(replace_method(result, "grad_cam")).values, square / 2)
+    figure = attributions(view.trace.photo, [result, replace_method(result, "grad_cam")])
     assert [ax.get_title() for ax in figure.axes[:3]] == ["photo", "Occlusion", "Layer Grad-CAM"]
 
 
@@ -164,12 +164,12 @@ def replace_method(found: Attribution, method: Any) -> Attribution:
 def test_smoothing_keeps_the_sum() -> None:
     square = np.zeros((96, 96), np.float32)
     square[40, 50] = 3.0
-    found = Attribution(square, (96, 96), ObjectTarget(), "integrated_gradients", 3.0, 0.0, 0.0, 0.0)
-    assert attribution_layer(found).values.mean() * 100 == pytest.approx(3.0, rel=1e-4)
+    result = Attribution(square, (96, 96), ObjectTarget(), "integrated_gradients", 3.0, 0.0, 0.0, 0.0)
+    assert attribution_layer(result).values.mean() * 100 == pytest.approx(3.0, rel=1e-4)
 
 
 def test_a_warning_says_when_an_attribution_does_not_add_up() -> None:
     square = np.ones((4, 4), np.float32)
     for error, warned in [(0.04, False), (0.06, True)]:
-        found = Attribution(square, (4, 4), ObjectTarget(), "integrated_gradients", 3.0, 1.0, error, 2.0)
-        assert ("too much" in words(found, None, 0.0, 2)) == warned
+        result = Attribution(square, (4, 4), ObjectTarget(), "integrated_gradients", 3.0, 1.0, error, 2.0)
+        assert ("too much" in words(result, None, 0.0, 2)) == warned

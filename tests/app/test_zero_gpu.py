@@ -89,13 +89,13 @@ def lender() -> Iterator[Lender]:
 def wait_for(pattern: str, log: Path, server: "subprocess.Popen[bytes]") -> str:
     """Return the server's output up to a match, or only the match if it is an address."""
     deadline = time.monotonic() + 240
-    while (found := re.search(f"{pattern}.*\n", printed := log.read_text())) is None:
+    while (result := re.search(f"{pattern}.*\n", printed := log.read_text())) is None:
         assert server.poll() is None, f"the app ended: {printed}"
         assert time.monotonic() < deadline, f"too late: {printed}"
         time.sleep(0.1)
     match = re.search(pattern, printed)
     assert match is not None
-    return match.group() if pattern.startswith("http") else printed[: found.end()]
+    return match.group() if pattern.startswith("http") else printed[: result.end()]
 
 
 def test_the_app_starts_and_answers_with_a_borrowed_gpu(

@@ -48,7 +48,7 @@ def astronaut() -> NDArray[np.uint8]:
 
 
 @pytest.fixture
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+def few_path_points(monkeypatch: pytest.MonkeyPatch) -> None:
     """Integrated Gradients in one piece, where their precision is not what is tested."""
     monkeypatch.setattr(methods, "CUTS", (0.0, 1.0))
 
@@ -67,7 +67,7 @@ def passes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return sizes
 
 
-def test_the_value_is_what_the_trace_says(network: DGRL, astronaut: NDArray[np.uint8]) -> None:
+def test_the_value_equals_the_trace_s(network: DGRL, astronaut: NDArray[np.uint8]) -> None:
     trace = network.trace(astronaut)
 
     def value(target: Target) -> float:
@@ -95,32 +95,32 @@ def test_the_value_is_what_the_trace_says(network: DGRL, astronaut: NDArray[np.u
 
 @pytest.mark.parametrize("name", TARGETS)
 def test_integrated_gradients_add_up(network: DGRL, astronaut: NDArray[np.uint8], name: str) -> None:
-    found = attribute(network, astronaut, TARGETS[name])
-    assert found.baseline_value is not None
-    assert found.completeness_error is not None
-    difference = found.value - found.baseline_value
-    assert found.square.sum() == pytest.approx(difference, rel=0.05)
-    assert found.completeness_error == pytest.approx(abs(found.square.sum() - difference) / abs(difference), abs=1e-4)
-    assert found.completeness_error < 0.05
-    assert found.square.min() < 0 < found.square.max()
+    result = attribute(network, astronaut, TARGETS[name])
+    assert result.baseline_value is not None
+    assert result.completeness_error is not None
+    difference = result.value - result.baseline_value
+    assert result.square.sum() == pytest.approx(difference, rel=0.05)
+    assert result.completeness_error == pytest.approx(abs(result.square.sum() - difference) / abs(difference), abs=1e-4)
+    assert result.completeness_error < 0.05
+    assert result.square.min() < 0 < result.square.max()
 
 
 @pytest.mark.parametrize("baseline", BASELINES)
 def test_every_baseline_adds_up(network: DGRL, astronaut: NDArray[np.uint8], baseline: str) -> None:
-    found = attribute(network, astronaut, ObjectTarget(), baseline=baseline)
-    assert found.completeness_error is not None
-    assert found.completeness_error < 0.05
+    result = attribute(network, astronaut, ObjectTarget(), baseline=baseline)
+    assert result.completeness_error is not None
+    assert result.completeness_error < 0.05
     nothing = {"black": np.zeros((SIDE, SIDE, 3)), "grey": np.full((SIDE, SIDE, 3), float(astronaut.mean() / 255))}
     if baseline in nothing:
         last = network.trace(nothing[baseline]).steps[-1]
         inside = network.trace(astronaut).steps[-1].saliency > 0.5
         expected = (last.logits[1] - last.logits[0])[inside].mean()
-        assert found.baseline_value == pytest.approx(expected, abs=0.05)  # the grey went through 8 bits
+        assert result.baseline_value == pytest.approx(expected, abs=0.05)  # the grey went through 8 bits
 
 
-@pytest.mark.usefixtures("quick")
+@pytest.mark.usefixtures("few_path_points")
 def test_attribution_to_visibility_is_attribution_to_the_picture(network: DGRL, astronaut: NDArray[np.uint8]) -> None:
-    found = attribute(network, astronaut, PixelTarget(200, 120), tolerance=ROUGH)
+    result = attribute(network, astronaut, PixelTarget(200, 120), tolerance=ROUGH)
     evidence = Evidence(network, astronaut, PixelTarget(200, 120))
     row, column = int(120.5 / astronaut.shape[0] * SIDE), int(200.5 / astronaut.shape[1] * SIDE)
 
@@ -129,22 +129,22 @@ def test_attribution_to_visibility_is_attribution_to_the_picture(network: DGRL, 
         return last[:, 1, row, column] - last[:, 0, row, column]
 
     plain = IntegratedGradients(logits).attribute(evidence.picture, evidence.baseline, n_steps=methods.POINTS)
-    np.testing.assert_allclose(found.square, plain[0].sum(0), rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(result.square, plain[0].sum(0), rtol=1e-3, atol=1e-5)
 
 
 def test_occlusion_row_by_row_is_captum_s(network: DGRL, astronaut: NDArray[np.uint8]) -> None:
-    found = attribute(network, astronaut, ObjectTarget(), "occlusion", batch_size=4)
+    result = attribute(network, astronaut, ObjectTarget(), "occlusion", batch_size=4)
     evidence = Evidence(network, astronaut, ObjectTarget())
     window, stride = (1, SIDE // 4, SIDE // 4), (1, SIDE // 8, SIDE // 8)
-    whole = Occlusion(evidence).attribute(evidence.all_visible(1.0), window, stride, 0.0)
-    np.testing.assert_allclose(found.square, whole[0, 0], rtol=1e-4, atol=1e-5)
-    assert found.completeness_error is None
+    expected_square = Occlusion(evidence).attribute(evidence.all_visible(1.0), window, stride, 0.0)
+    np.testing.assert_allclose(result.square, expected_square[0, 0], rtol=1e-4, atol=1e-5)
+    assert result.completeness_error is None
 
 
 def by_hand(model: DGRL, evidence: Evidence, block: str, step: int) -> Tensor:
     """Grad-CAM without Captum: the block's output at its call number `step`, and the gradients with respect to it."""
-    seen: list[Tensor] = []
-    hook = model.rln.backbone.get_submodule(block).register_forward_hook(lambda _, __, output: seen.append(output))
+    collected: list[Tensor] = []
+    hook = model.rln.backbone.get_submodule(block).register_forward_hook(lambda _, __, output: collected.append(output))
     last = model.rln(evidence.picture, evidence.step).steps[-1]
     hook.remove()
     target = evidence.target
@@ -152,9 +152,9 @@ def by_hand(model: DGRL, evidence: Evidence, block: str, step: int) -> Tensor:
         value = last.weight_maps[target.level][0, 0, target.row, target.column]
     else:
         assert isinstance(evidence.reader, OfPixel)
-        background, found = last.logits[0, :, evidence.reader.row, evidence.reader.column]
-        value = found - background
-    features = seen[step]
+        background, result = last.logits[0, :, evidence.reader.row, evidence.reader.column]
+        value = result - background
+    features = collected[step]
     gradient = torch.autograd.grad(value, features)[0]
     return (gradient.mean((2, 3), keepdim=True) * features).sum(1, keepdim=True)
 
@@ -168,40 +168,40 @@ def test_grad_cam_is_of_the_right_block_at_the_right_step(
     for block in BLOCKS[: BLOCKS.index(level) + 1]:
         maps = []
         for step in range(evidence.step + 1):
-            found = attribute(network, astronaut, target, "grad_cam", block=block, block_step=step)
+            result = attribute(network, astronaut, target, "grad_cam", block=block, block_step=step)
             expected = by_hand(network, evidence, block, 0 if block == "conv1" else step).detach()
             scale = float(expected.abs().max())
             assert scale > 0
             expected = resize(expected, (SIDE, SIDE))[0, 0]
-            np.testing.assert_allclose(found.square / scale, expected / scale, atol=1e-4)
-            maps.append(found.square)
+            np.testing.assert_allclose(result.square / scale, expected / scale, atol=1e-4)
+            maps.append(result.square)
         alike = [np.allclose(maps[0], other, rtol=0.01) for other in maps[1:]]
-        assert all(same == (block == "conv1") for same in alike)
+        assert all(again == (block == "conv1") for again in alike)
 
 
 def test_blocks_above_a_level_have_no_influence_on_its_weights(network: DGRL, astronaut: NDArray[np.uint8]) -> None:
     """What the refusal of such a question says is true: feedback from conv4 never comes down to conv3."""
-    seen: list[Tensor] = []
-    hook = network.rln.backbone.conv4.register_forward_hook(lambda _, __, output: seen.append(output))
+    collected: list[Tensor] = []
+    hook = network.rln.backbone.conv4.register_forward_hook(lambda _, __, output: collected.append(output))
     evidence = Evidence(network, astronaut, CellTarget("conv3", 1, 1))
-    seen.clear()
+    collected.clear()
     last = network.rln(evidence.picture).steps[-1]
     hook.remove()
-    assert len(seen) == 3
-    gradients = torch.autograd.grad(last.weight_maps["conv3"][0, 0, 1, 1], seen, allow_unused=True)
+    assert len(collected) == 3
+    gradients = torch.autograd.grad(last.weight_maps["conv3"][0, 0, 1, 1], collected, allow_unused=True)
     assert gradients == (None, None, None)
 
 
-@pytest.mark.usefixtures("quick")
-def test_the_model_stays_as_it_is(astronaut: NDArray[np.uint8]) -> None:
+@pytest.mark.usefixtures("few_path_points")
+def test_inference_does_not_change_the_model(astronaut: NDArray[np.uint8]) -> None:
     model = filled(DGRL(SMALLEST)).train()
     model.rln.heads[0].fuse.weight.requires_grad_(False)
     state = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    asked = {name: parameter.requires_grad for name, parameter in model.named_parameters()}
+    flags = {name: parameter.requires_grad for name, parameter in model.named_parameters()}
     for method in METHODS:
         attribute(model, astronaut, PixelTarget(3, 3, refined=True), method, tolerance=ROUGH)
     assert model.training
-    assert {name: parameter.requires_grad for name, parameter in model.named_parameters()} == asked
+    assert {name: parameter.requires_grad for name, parameter in model.named_parameters()} == flags
     assert all(parameter.grad is None for parameter in model.parameters())
     assert all(torch.equal(state[name], tensor) for name, tensor in model.state_dict().items())
     hooks = [hook for module in model.modules() for hook in (*module._forward_hooks, *module._backward_hooks)]
@@ -214,16 +214,16 @@ def test_brn_s_weights_are_shared_not_copied(network: DGRL, astronaut: NDArray[n
     assert [tensor.data_ptr() for tensor in evidence.reader.brn.state_dict().values()] == places
 
 
-@pytest.mark.usefixtures("quick")
+@pytest.mark.usefixtures("few_path_points")
 @pytest.mark.parametrize("context", [torch.no_grad, torch.inference_mode])
 def test_it_works_where_gradients_are_off(
     network: DGRL, astronaut: NDArray[np.uint8], context: Callable[[], torch.no_grad]
 ) -> None:
     expected = attribute(network, astronaut, ObjectTarget(), tolerance=ROUGH)
     with context():
-        found = attribute(network, astronaut, ObjectTarget(), tolerance=ROUGH)
+        result = attribute(network, astronaut, ObjectTarget(), tolerance=ROUGH)
         assert not torch.is_grad_enabled()
-    np.testing.assert_array_equal(found.square, expected.square)
+    np.testing.assert_array_equal(result.square, expected.square)
 
 
 @pytest.mark.parametrize("method", ["integrated_gradients", "occlusion"])
@@ -239,26 +239,28 @@ def test_closing_it_stops_it(network: DGRL, astronaut: NDArray[np.uint8], passes
     assert len(passes) == done
 
 
-def test_what_progress_raises_stops_it(network: DGRL, astronaut: NDArray[np.uint8], passes: list[int]) -> None:
-    seen: list[float] = []
+def test_an_exception_in_the_progress_function_stops_the_computation(
+    network: DGRL, astronaut: NDArray[np.uint8], passes: list[int]
+) -> None:
+    collected: list[float] = []
 
     def enough(share: float) -> None:
-        seen.append(share)
+        collected.append(share)
         if share > 0.2:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         attribute(network, astronaut, ObjectTarget(), "occlusion", progress=enough)
     stopped = len(passes)
-    assert len(seen) < 7
-    seen.clear()
-    attribute(network, astronaut, ObjectTarget(), "occlusion", progress=seen.append)
-    assert seen == sorted(seen)
-    assert (seen[0], seen[-1]) == (0, 1)
+    assert len(collected) < 7
+    collected.clear()
+    attribute(network, astronaut, ObjectTarget(), "occlusion", progress=collected.append)
+    assert collected == sorted(collected)
+    assert (collected[0], collected[-1]) == (0, 1)
     assert len(passes) - stopped > stopped
 
 
-@pytest.mark.usefixtures("quick")
+@pytest.mark.usefixtures("few_path_points")
 def test_no_more_pictures_at_once_than_asked(network: DGRL, astronaut: NDArray[np.uint8], passes: list[int]) -> None:
     for method in ("integrated_gradients", "occlusion"):
         for batch_size in (1, 3):
@@ -267,20 +269,20 @@ def test_no_more_pictures_at_once_than_asked(network: DGRL, astronaut: NDArray[n
             passes.clear()
 
 
-@pytest.mark.usefixtures("quick")
+@pytest.mark.usefixtures("few_path_points")
 def test_batches_do_not_change_the_result(network: DGRL, astronaut: NDArray[np.uint8]) -> None:
-    one, four = (
+    one_pass, four_passes = (
         attribute(network, astronaut, PixelTarget(9, 9, refined=True), tolerance=ROUGH, batch_size=size)
         for size in (1, 4)
     )
-    np.testing.assert_allclose(one.square, four.square, atol=1e-4 * np.abs(one.square).max())
+    np.testing.assert_allclose(one_pass.square, four_passes.square, atol=1e-4 * np.abs(one_pass.square).max())
 
 
-def test_nothing_runs_beyond_the_step_that_is_asked_for(network: DGRL, astronaut: NDArray[np.uint8]) -> None:
-    found = [
+def test_only_the_requested_steps_are_computed(network: DGRL, astronaut: NDArray[np.uint8]) -> None:
+    result = [
         attribute(network, astronaut, PixelTarget(9, 9, 0), "grad_cam", steps=steps, block="conv3") for steps in (0, 4)
     ]
-    np.testing.assert_array_equal(found[0].square, found[1].square)
+    np.testing.assert_array_equal(result[0].square, result[1].square)
     # Four steps of a network trained with two: the last head is used again.
     later = attribute(network, astronaut, PixelTarget(200, 120), "grad_cam", steps=4)
     last = network.trace(astronaut, steps=4).steps[4].logits[:, int(120.5 / 512 * SIDE), int(200.5 / 512 * SIDE)]
@@ -288,37 +290,37 @@ def test_nothing_runs_beyond_the_step_that_is_asked_for(network: DGRL, astronaut
     assert later.value == pytest.approx(last[1] - last[0], rel=2e-6)
 
 
-@pytest.mark.usefixtures("quick")
+@pytest.mark.usefixtures("few_path_points")
 @pytest.mark.parametrize("sizing", ["smooth", "published"])
-def test_every_way_of_sizing_and_a_prior_of_zeros_and_ones(astronaut: NDArray[np.uint8], sizing: str) -> None:
+def test_every_sizing_works_with_a_binary_prior(astronaut: NDArray[np.uint8], sizing: str) -> None:
     model = filled(DGRL(replace(SMALLEST, sizing=sizing, prior="binary", kernel_size=3)))
     pixel = model.trace(astronaut).pixel(100, 300)
-    found = attribute(model, astronaut, PixelTarget(100, 300, refined=True), tolerance=ROUGH)
-    assert found.value == pytest.approx(pixel.foreground - pixel.background, abs=1e-4)
-    assert np.isfinite(found.square).all()
+    result = attribute(model, astronaut, PixelTarget(100, 300, refined=True), tolerance=ROUGH)
+    assert result.value == pytest.approx(pixel.foreground - pixel.background, abs=1e-4)
+    assert np.isfinite(result.square).all()
 
 
 def test_a_photo_like_its_baseline_has_nothing_to_explain(network: DGRL) -> None:
-    found = attribute(network, np.zeros((40, 60, 3), np.uint8), PixelTarget(5, 5), baseline="black")
-    assert found.value == found.baseline_value
-    assert not found.square.any()
-    assert found.completeness_error == 0
-    assert found.share_inside(np.ones((40, 60), bool)) == 0
+    result = attribute(network, np.zeros((40, 60, 3), np.uint8), PixelTarget(5, 5), baseline="black")
+    assert result.value == result.baseline_value
+    assert not result.square.any()
+    assert result.completeness_error == 0
+    assert result.share_inside(np.ones((40, 60), bool)) == 0
 
 
 def test_the_map_comes_back_to_the_photo() -> None:
     square = np.zeros((96, 96), np.float32)
     square[24:36, 60:72] = 1
     square[80:, :8] = -2
-    found = Attribution(square, (192, 288), ObjectTarget(), "occlusion", 1.0, 0.0, None, 0.0)
-    assert found.values.shape == (192, 288)
-    rows, columns = np.nonzero(found.values > 0.5)
+    result = Attribution(square, (192, 288), ObjectTarget(), "occlusion", 1.0, 0.0, None, 0.0)
+    assert result.values.shape == (192, 288)
+    rows, columns = np.nonzero(result.values > 0.5)
     assert (rows.min(), rows.max(), columns.min(), columns.max()) == (48, 71, 180, 215)
-    assert found.values.min() == -2
+    assert result.values.min() == -2
     region = np.zeros((192, 288), bool)
     region[:, 198:] = True  # the right half of what speaks for it
-    assert found.share_inside(region) == pytest.approx(0.5, abs=0.01)
-    assert found.share_inside(~region) == pytest.approx(0.5, abs=0.01)
+    assert result.share_inside(region) == pytest.approx(0.5, abs=0.01)
+    assert result.share_inside(~region) == pytest.approx(0.5, abs=0.01)
 
 
 BAD: dict[str, tuple[Target, dict[str, object], str]] = {
@@ -359,7 +361,7 @@ def test_without_context_module_there_are_no_cells(astronaut: NDArray[np.uint8])
         attribute(model, astronaut, CellTarget("conv3", 0, 0))
 
 
-def test_without_an_object_there_is_none_to_explain(network: DGRL, astronaut: NDArray[np.uint8]) -> None:
+def test_explaining_the_object_needs_an_object(network: DGRL, astronaut: NDArray[np.uint8]) -> None:
     assert network.trace(astronaut).steps[0].saliency.max() < 0.5
     with pytest.raises(ValueError, match="nothing stands out at t = 0"):
         attribute(network, astronaut, ObjectTarget(0))

@@ -59,9 +59,9 @@ def test_the_true_explanation_beats_chance(network: DGRL, truth: NDArray[np.floa
     assert checked.beats_chance
     assert "beats chance" in checked.words
     assert f"{checked.deletion_area:.2f}" in checked.words
-    sent = json.loads(json.dumps(checked.as_json()))
-    assert sent["insertion"] == checked.insertion.tolist()
-    assert (sent["words"], sent["beats_chance"]) == (checked.words, True)
+    content = json.loads(json.dumps(checked.as_json()))
+    assert content["insertion"] == checked.insertion.tolist()
+    assert (content["words"], content["beats_chance"]) == (checked.words, True)
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -101,7 +101,7 @@ def test_a_number_that_the_photo_lowers_is_checked_too(
     assert (checked.insertion[0], checked.insertion[-1]) == (0, -1)
 
 
-def test_a_number_that_the_photo_does_not_change_proves_nothing(network: DGRL) -> None:
+def test_a_value_that_the_photo_does_not_change_cannot_be_checked(network: DGRL) -> None:
     black = np.zeros((40, 60, 3), np.uint8)
     question = Question(PixelTarget(5, 5), "grad_cam", baseline="black")
     checked = faithfulness(network, black, question, attribute(network, black, PixelTarget(5, 5), "grad_cam"))
@@ -133,8 +133,8 @@ def test_an_explanation_that_ignores_the_heads_is_insensitive(
     network: DGRL, truth: NDArray[np.float64], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Occlusion of a number that does not come from the heads is the same with any heads.
-    found = attribute(network, ASTRONAUT, PIXEL, "occlusion")
-    checked = faithfulness(network, ASTRONAUT, Question(PIXEL, "occlusion"), found)
+    result = attribute(network, ASTRONAUT, PIXEL, "occlusion")
+    checked = faithfulness(network, ASTRONAUT, Question(PIXEL, "occlusion"), result)
     assert checked.sensitivity == pytest.approx(1)
     assert "shows the photo more" in checked.words
 
@@ -156,9 +156,9 @@ def test_rank_correlation() -> None:
 @pytest.mark.slow
 def test_with_the_weights_that_ship_grad_cam_beats_chance_and_shuffled_it_does_not() -> None:
     model, question = DGRL.from_pretrained(default_weights()), Question(ObjectTarget(), "grad_cam")
-    found = attribute(model, CAT, ObjectTarget(), "grad_cam")
-    checked = faithfulness(model, CAT, question, found)
+    result = attribute(model, CAT, ObjectTarget(), "grad_cam")
+    checked = faithfulness(model, CAT, question, result)
     assert checked.beats_chance
-    shuffled = np.random.default_rng(0).permutation(cells(found.square).ravel()).reshape(GRID, GRID)
+    shuffled = np.random.default_rng(0).permutation(cells(result.square).ravel()).reshape(GRID, GRID)
     square = np.kron(shuffled, np.ones((32, 32), np.float32))
-    assert not faithfulness(model, CAT, question, replace(found, square=square)).beats_chance
+    assert not faithfulness(model, CAT, question, replace(result, square=square)).beats_chance

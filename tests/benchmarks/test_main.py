@@ -20,14 +20,14 @@ def page(tmp_path, monkeypatch):
 @pytest.fixture
 def commands(monkeypatch):
     """The commands that are run; each prints "new"."""
-    found = []
+    result = []
 
     def run(command, **_):
-        found.append(command)
+        result.append(command)
         return subprocess.CompletedProcess(command, 0, stdout="new\n")
 
     monkeypatch.setattr(subprocess, "run", run)
-    return found
+    return result
 
 
 @pytest.mark.parametrize("words", [("parts", "MYDATA"), ("data",)])

@@ -31,7 +31,7 @@ def test_every_variant_but_the_usual_one_changes_the_result(network, pairs):
     assert all(len(error.whole) == len(error.edge) == len(pairs) for error in errors.values())
 
 
-def test_without_brn_its_variants_are_left_out(network, pairs):
+def test_without_brn_its_variants_are_skipped(network, pairs):
     errors = parts.measure_variants(network, pairs[:1], refine=False)
     assert not {"one mean kernel", "prior rounded"} & set(errors)
     assert errors["no BRN"].whole == errors["as it is"].whole
@@ -48,7 +48,7 @@ def test_prescribed_maps_choose_the_object_and_cutting_feedback_makes_the_networ
     np.testing.assert_allclose(chosen[1::2], other[0::2], atol=1e-6)
 
 
-def test_the_tables_name_what_was_measured(network, pairs, capsys):
+def test_the_tables_have_the_names_of_the_measurements(network, pairs, capsys):
     parts.print_tables(network, pairs, refine=True)
     printed = capsys.readouterr().out
     assert all(variant.name in printed for variant in parts.variants())
@@ -56,7 +56,7 @@ def test_the_tables_name_what_was_measured(network, pairs, capsys):
     assert f"{len(pairs)} pictures" in printed
 
 
-def test_what_the_experiments_quote_is_measured_on_every_picture(network, pairs, tmp_path, monkeypatch, capsys):
+def test_numbers_of_the_experiments_are_measured_on_every_picture(network, pairs, tmp_path, monkeypatch, capsys):
     few = [BY_KEY[key] for key in ("levels", "paint", "pixel")]
     monkeypatch.setattr(parts, "EXPERIMENTS", few)
     sizes = parts.print_tables(network, pairs, refine=True, data="drawn")
@@ -81,7 +81,7 @@ def test_the_objects_of_two_photos_side_by_side(pairs):
     assert not right[:, :32].any()
 
 
-def test_first_moments_are_those_of_the_kernels(pairs):
+def test_first_moments_equal_those_of_the_kernels(pairs):
     network = filled(DGRL(TINY))
     with torch.no_grad():
         last = network.brn.layers[-1]

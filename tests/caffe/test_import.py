@@ -113,7 +113,7 @@ def test_layers_without_parameters_may_be_any(model, narrow_models, tmp_path):
     assert torch.equal(read["brn.layers.0.bias"], read_brn(narrow_models[1], model)["brn.layers.0.bias"])
 
 
-def test_names_that_do_not_fit(model, tmp_path):
+def test_mismatched_names_are_refused(model, tmp_path):
     layers = renamed(brn_network(), "conv2_1", "conv9_9")
     with pytest.raises(CaffeError, match=r"layer conv9_9 is left over; layer conv2_1 is missing$"):
         read_brn(rewritten(tmp_path, layers), model)
@@ -166,7 +166,7 @@ def test_copies_that_differ(model, tmp_path):
         read_rln(rewritten(tmp_path, rln_network(model_sizes(model)), altered), model)
 
 
-def test_numbers_that_are_none(model, tmp_path):
+def test_values_that_are_not_finite_are_refused(model, tmp_path):
     def altered(layer, i):
         values = numbers(layer, i)
         return values * np.float32(np.nan) if layer.name == "conv2_2" else values

@@ -41,27 +41,27 @@ def test_graphs_are_the_published_ones():
 
 def test_importer_knows_every_layer_with_parameters():
     for network, layers in ((rln_network(), rln_layers()), (brn_network(), brn_layers())):
-        theirs = {layer.name: len(layer.shapes) for layer in network if layer.shapes}
-        assert {name: len(tensors) for name, tensors in layers.items()} == theirs
+        expected = {layer.name: len(layer.shapes) for layer in network if layer.shapes}
+        assert {name: len(tensors) for name, tensors in layers.items()} == expected
 
 
-def test_what_they_share_is_what_we_share():
-    ours = {}
+def test_common_layers_equal_torchvisions():
+    result = {}
     for layer in rln_network():
         for tensor, parameter in zip(rln_layers().get(layer.name, ()), layer.parameters, strict=True):
             if tensor != FACTOR:
-                ours.setdefault(tensor, set()).add(parameter)
-    assert all(len(parameters) == 1 for parameters in ours.values())
-    assert len({next(iter(parameters)) for parameters in ours.values()}) == len(ours)
+                result.setdefault(tensor, set()).add(parameter)
+    assert all(len(parameters) == 1 for parameters in result.values())
+    assert len({next(iter(parameters)) for parameters in result.values()}) == len(result)
 
 
-def test_parameter_counts():
-    theirs = counted_theirs()
+def test_the_networks_have_the_expected_parameter_counts():
+    expected = counted_theirs()
     published, default = counted_ours(DGRLConfig.published()), counted_ours(DGRLConfig())
     for part, count in COUNTS.items():
-        print(f"{part:15} {theirs[part]:12,} {published[part]:12,} {default[part]:12,}")
-        assert (theirs[part], published[part], default[part]) == (count[0], *count)
-    assert theirs.keys() == published.keys() == COUNTS.keys()
+        print(f"{part:15} {expected[part]:12,} {published[part]:12,} {default[part]:12,}")
+        assert (expected[part], published[part], default[part]) == (count[0], *count)
+    assert expected.keys() == published.keys() == COUNTS.keys()
     assert sum(published.values()) == 89_897_125
     assert sum(default.values()) == 89_904_735
 

@@ -41,22 +41,22 @@ def bgr(images):
 def assert_rln_equal(model, file, sizes):
     images = picture(sizes.image)
     names = [name + copy for copy in COPIES for name in ("prob", *MAPS.values())]
-    theirs = run_opencv(file, rln_network(sizes), {f"data{copy}": bgr(images) for copy in COPIES}, names)
+    expected = run_opencv(file, rln_network(sizes), {f"data{copy}": bgr(images) for copy in COPIES}, names)
     with torch.inference_mode():
-        ours = model.rln(torch.from_numpy(images) / 255)
-    for step, copy in zip(ours.steps, COPIES, strict=True):
+        result = model.rln(torch.from_numpy(images) / 255)
+    for step, copy in zip(result.steps, COPIES, strict=True):
         saliency = step.saliency.numpy()
-        assert np.abs(saliency - theirs["prob" + copy][:, 1:]).max() < TOLERANCE
+        assert np.abs(saliency - expected["prob" + copy][:, 1:]).max() < TOLERANCE
         # A saturated or flat map would be equal for no good reason.
         assert saliency.std() > 0.02
         assert np.mean((saliency > 0.01) & (saliency < 0.99)) > 0.9
         for level, name in MAPS.items():
             weights = step.weight_maps[level].numpy()
-            assert weights.shape == theirs[name + copy].shape
-            assert np.abs(weights - theirs[name + copy]).max() < TOLERANCE
+            assert weights.shape == expected[name + copy].shape
+            assert np.abs(weights - expected[name + copy]).max() < TOLERANCE
             assert weights.max() > 1.2
             assert weights.min() < 0.8
-    first, last = ours.steps[0].saliency, ours.steps[-1].saliency
+    first, last = result.steps[0].saliency, result.steps[-1].saliency
     assert (first - last).abs().max() > 0.1, "feedback changes nothing"
 
 
@@ -73,13 +73,13 @@ def test_brn(narrow_models, tmp_path):
     saliency = np.random.default_rng(6).uniform(0, 1, (1, 1, 96, 96)).astype(np.float32)
     centred = bgr(images) - np.array(CAFFE_MEAN[::-1], np.float32)[:, None, None]
     file = Path(shutil.copy(narrow_models[1], tmp_path))
-    theirs = run_opencv(file, brn_network(), {"data": centred, "data_sal": saliency}, ["conv3", "prob"])
+    expected = run_opencv(file, brn_network(), {"data": centred, "data_sal": saliency}, ["conv3", "prob"])
     with torch.inference_mode():
-        ours = model.brn(torch.from_numpy(images) / 255, torch.from_numpy(saliency))
-    assert np.abs(ours.coefficients.numpy() - theirs["conv3"]).max() < TOLERANCE
-    assert np.abs(ours.refined.numpy() - theirs["prob"][:, 1:]).max() < TOLERANCE
-    assert ours.refined.std() > 0.05
-    assert ((ours.refined > 0.01) & (ours.refined < 0.99)).float().mean() > 0.8
+        result = model.brn(torch.from_numpy(images) / 255, torch.from_numpy(saliency))
+    assert np.abs(result.coefficients.numpy() - expected["conv3"]).max() < TOLERANCE
+    assert np.abs(result.refined.numpy() - expected["prob"][:, 1:]).max() < TOLERANCE
+    assert result.refined.std() > 0.05
+    assert ((result.refined > 0.01) & (result.refined < 0.99)).float().mean() > 0.8
 
 
 IMPORT = r"""

@@ -105,13 +105,13 @@ def test_test_scripts(narrow, narrow_models, tmp_path, size, brn_size):
 def test_imresize_bicubic():
     image = np.random.default_rng(0).uniform(0, 1, (41, 67)).astype(np.float32)
     for height, width in ((20, 30), (100, 67), (41, 67), (7, 200), (1, 1)):
-        ours = imresize_bicubic(torch.from_numpy(image), height, width).numpy()
-        np.testing.assert_allclose(ours, imresize(image, height, width), atol=1e-5)
+        result = imresize_bicubic(torch.from_numpy(image), height, width).numpy()
+        np.testing.assert_allclose(result, imresize(image, height, width), atol=1e-5)
         # Pillow's bicubic is the same but for the edges, which it does not mirror.
         theirs = np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.BICUBIC))
         inner = slice(height // 3, height - height // 3), slice(width // 3, width - width // 3)
         if min(height, width) > 7:
-            np.testing.assert_allclose(ours[inner], theirs[inner], atol=1e-5)
+            np.testing.assert_allclose(result[inner], theirs[inner], atol=1e-5)
     # A straight slope, mirrored at its ends: by hand from Keys' kernel at a quarter and three quarters of a pixel.
     slope = imresize_bicubic(torch.tensor([[0.0, 1.0, 2.0, 3.0]]), 1, 8)[0]
     expected = [-0.09375, 0.1796875, 0.7265625, 1.25]
@@ -122,10 +122,10 @@ def test_imresize_bicubic():
 def test_imresize_nearest():
     image = np.random.default_rng(0).integers(0, 255, (41, 67)).astype(np.uint8)
     for height, width in ((20, 30), (100, 67), (480, 480), (1, 1)):
-        ours = imresize_nearest(torch.from_numpy(image), height, width).numpy()
-        np.testing.assert_array_equal(ours, imresize(image, height, width, nearest=True))
+        result = imresize_nearest(torch.from_numpy(image), height, width).numpy()
+        np.testing.assert_array_equal(result, imresize(image, height, width, nearest=True))
         np.testing.assert_array_equal(
-            ours, np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.NEAREST))
+            result, np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.NEAREST))
         )
 
 

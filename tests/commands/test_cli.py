@@ -184,7 +184,7 @@ def test_photos_are_never_overwritten(dgrl, here):
     assert [path.read_bytes() for path in photos] == before
 
 
-def test_same_names_do_not_lose_a_map(dgrl, here):
+def test_photos_with_the_same_name_have_separate_maps(dgrl, here):
     for name in ("x/a.jpg", "x/a.png", "y/a.jpg", "y/b.jpg"):
         photo(here / name)
     code, out, _ = dgrl("detect", "x", "y", "x/a.jpg", "-o", "out")
@@ -254,7 +254,7 @@ def test_a_folder_that_cannot_be_made(dgrl, here):
     assert err == [f"dgrl: {Path('plain/inner')}: Not a directory"]
 
 
-def test_nothing_half_written_stays(dgrl, here, monkeypatch):
+def test_incomplete_files_are_removed(dgrl, here, monkeypatch):
     photo(here / "a.jpg")
     Path("saliency").mkdir()
     Path("saliency/a.png").write_bytes(b"an earlier map")
@@ -383,7 +383,7 @@ def test_trace_refuses_a_bad_photo(dgrl, here):
     assert files(here) == ["bad.jpg"]
 
 
-def test_app_hands_its_options_on(dgrl, here, monkeypatch):
+def test_the_app_command_passes_its_options_on(dgrl, here, monkeypatch):
     app = pytest.importorskip("dgrl.app")
     calls = []
     monkeypatch.setattr(app, "launch", lambda *options: calls.append(options))
@@ -397,10 +397,10 @@ def test_app_hands_its_options_on(dgrl, here, monkeypatch):
 
 def test_help_needs_no_pytorch():
     code = "import sys, dgrl.cli; code = dgrl.cli.main(['--help']); sys.exit(code or 'torch' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    completed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert completed.returncode == 0, completed.stderr
     for command in cli.COMMANDS:
-        assert command in done.stdout
+        assert command in completed.stdout
 
 
 @pytest.mark.parametrize("command", list(cli.COMMANDS))
@@ -411,16 +411,16 @@ def test_every_command_explains_itself(dgrl, command):
 
 
 def test_python_m_dgrl_is_the_same_program(here):
-    done = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-m", "dgrl", "detect", "no.jpg"],
         capture_output=True,
         text=True,
         check=False,
         env={**os.environ, "PYTHONPATH": str(Path(cli.__file__).parents[1])},
     )
-    assert done.returncode == 2
-    assert done.stderr == "dgrl: no.jpg: there is no such file\n"
-    assert done.stdout == ""
+    assert completed.returncode == 2
+    assert completed.stderr == "dgrl: no.jpg: there is no such file\n"
+    assert completed.stdout == ""
 
 
 def test_devices():
@@ -464,10 +464,10 @@ def test_processes_share_the_photos(here, checkpoint):
     (here / "in" / "bad.png").write_bytes(b"no picture")
     environment = os.environ | {"DGRL_WEIGHTS": str(checkpoint), "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "dgrl"]
-    done = subprocess.run([*command, "detect", "in", "-o", "out", "--device", "cpu"], capture_output=True, text=True,
-                          env=environment, check=False)  # fmt: skip
+    completed = subprocess.run([*command, "detect", "in", "-o", "out", "--device", "cpu"], capture_output=True,
+                          text=True, env=environment, check=False)  # fmt: skip
     assert sorted(path.name for path in (here / "out").iterdir()) == [f"{index}.png" for index in range(5)]
-    assert sorted(line.split(" -> ")[0] for line in done.stdout.splitlines() if " -> " in line) == [
+    assert sorted(line.split(" -> ")[0] for line in completed.stdout.splitlines() if " -> " in line) == [
         str(Path("in") / f"{index}.png") for index in range(5)
     ]
-    assert done.stderr.count("bad.png: this is not a picture") == 1
+    assert completed.stderr.count("bad.png: this is not a picture") == 1

@@ -161,12 +161,12 @@ def test_a_link_is_not_overwritten_by_the_map_of_its_photo(here):
     assert name_maps([Path("a.png")], Path()) == {Path("a.png"): Path("a.png.png")}
 
 
-def test_find_photos_says_nothing_of_the_folder_of_results(here):
+def test_find_photos_ignores_the_folder_of_results(here):
     photo(here / "a.jpg")
     (here / "saliency").mkdir()
-    told = []
-    assert find_photos([here], told.append, told.append, here / "saliency") == [here / "a.jpg"]
-    assert told == []
+    reports = []
+    assert find_photos([here], reports.append, reports.append, here / "saliency") == [here / "a.jpg"]
+    assert reports == []
 
 
 def test_transparent_photos(dgrl, here):
@@ -207,7 +207,7 @@ def test_backgrounds_thresholds_and_trimming(dgrl, here):
         assert cut.size == (box[2] - box[0], box[3] - box[1])
 
 
-def test_nothing_to_trim_is_said(dgrl, here):
+def test_trimming_an_empty_result_is_reported(dgrl, here):
     photo(here / "a.png")
     code, _, err = dgrl("detect", "a.png", "--threshold", 1, "--trim")
     assert (code, len(err)) == (0, 1)
@@ -222,7 +222,7 @@ def test_nothing_to_trim_is_said(dgrl, here):
         (("b.png", "-o", "-"), "one picture, not 2"),
     ],
 )
-def test_what_cannot_be_asked(dgrl, here, options, reason):
+def test_impossible_questions_are_refused(dgrl, here, options, reason):
     for name in ("a.png", "b.png"):
         photo(here / name)
     code, _, err = dgrl("detect", "a.png", *options)

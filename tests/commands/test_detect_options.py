@@ -33,9 +33,9 @@ def test_prompts(dgrl, here, checkpoint):
         ("--point", "20,15", {"point": (20, 15)}),
     ):
         assert dgrl("detect", "a.png", option, value, "--precision", "fp32")[0] == 0
-        found = grey("saliency/a.png")
-        assert np.abs(found - 255 * model.detect("a.png", **given)).max() < 1.01
-        assert np.abs(found - 255 * model.detect("a.png")).max() > 3
+        result = grey("saliency/a.png")
+        assert np.abs(result - 255 * model.detect("a.png", **given)).max() < 1.01
+        assert np.abs(result - 255 * model.detect("a.png")).max() > 3
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_prompts(dgrl, here, checkpoint):
         (("a.png", "--trim=-3"), "--trim"),
     ],
 )
-def test_what_cannot_be_asked(dgrl, here, options, reason):
+def test_impossible_questions_are_refused(dgrl, here, options, reason):
     for name in ("a.png", "b.png"):
         photo(here / name)
     code, _, err = dgrl("detect", *options)
@@ -124,7 +124,7 @@ def test_formats(dgrl, here, suffix, kind):
     assert find_photos([here / "saliency"], [].append) == []  # maps are never taken for photos
 
 
-def test_the_cut_out_alone(dgrl, here):
+def test_the_cut_out_can_be_the_only_output(dgrl, here):
     photo(here / "a.jpg")
     assert dgrl("detect", "a.jpg", "--cutout-only", "-o", "out")[0] == 0
     assert files(here / "out") == ["a_cutout.png"]
@@ -185,17 +185,17 @@ def test_json_lines(dgrl, here):
     lines = [json.loads(line) for line in out]
     assert [line["photo"] for line in lines] == ["in/a.png", "in/b.png"]
     for line in lines:
-        found = grey(line["map"]) > 127
-        rows, columns = np.nonzero(found)
+        result = grey(line["map"]) > 127
+        rows, columns = np.nonzero(result)
         assert line["box"] == [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
-        assert line["area"] == pytest.approx(found.mean(), abs=1e-5)
+        assert line["area"] == pytest.approx(result.mean(), abs=1e-5)
         assert line["mean_saliency"] == pytest.approx(grey(line["map"]).mean() / 255, abs=1e-3)
         assert (line["width"], line["height"]) == (60, 40)
         assert Path(line["cutout"]).is_file()
     assert json.loads(dgrl("detect", "in/a.png", "--json", "--threshold", "1")[1][0])["box"] is None
 
 
-def test_quiet_says_errors_alone(dgrl, here):
+def test_quiet_only_prints_errors(dgrl, here):
     photo(here / "a.png")
     code, out, err = dgrl("detect", "a.png", "gone.png", "--quiet")
     assert (code, out, len(err)) == (2, [], 1)
@@ -215,8 +215,8 @@ def test_an_animation_says_that_one_frame_was_used(dgrl, here):
 
 
 def test_version():
-    done = subprocess.run([sys.executable, "-m", "dgrl", "--version"], capture_output=True, text=True, check=True)
-    assert done.stdout == f"dgrl {__version__}\n"
+    completed = subprocess.run([sys.executable, "-m", "dgrl", "--version"], capture_output=True, text=True, check=True)
+    assert completed.stdout == f"dgrl {__version__}\n"
     assert cli.with_values(["--trim", "a.png", "--trim"]) == ["--trim=0", "a.png", "--trim=0"]
 
 
@@ -239,7 +239,7 @@ def test_each_command_for_users_of_rembg_works(dgrl, here, command):
     assert files(here) != ["in.jpg", "in/a.jpg"]
 
 
-def test_matting_is_what_the_library_gives(dgrl, here, checkpoint):
+def test_the_app_s_matting_equals_the_library_s(dgrl, here, checkpoint):
     photo(here / "a.png", (90, 60))
     model = DGRL.from_pretrained(checkpoint)
     expected = model.detect("a.png", matting=True)

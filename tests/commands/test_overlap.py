@@ -36,7 +36,7 @@ def test_an_error_belongs_to_its_item():
     assert second.result() == 0.5
 
 
-def test_what_is_not_wanted_any_more_is_not_done():
+def test_work_that_is_no_longer_needed_is_skipped():
     made = []
     results = ahead(made.append, range(1000))
     next(results)

@@ -66,7 +66,7 @@ def test_trains_a_new_network(dgrl, drawn, tmp_path):
         (("--feedback", "plain"), {"feedback": "plain"}),
     ],
 )
-def test_what_the_paper_ablates_is_one_option_each(dgrl, drawn, tmp_path, option, setting):
+def test_each_ablation_of_the_paper_is_one_option(dgrl, drawn, tmp_path, option, setting):
     code, _, _ = dgrl(*drawn, *NEW, *QUICK, "--max-updates", 1, *option, "--out", tmp_path / "run")
     assert code == 0
     model = DGRL.from_pretrained(tmp_path / "run")
@@ -129,17 +129,17 @@ def test_a_new_brn_is_the_presets_whatever_it_replaces(dgrl, drawn, tmp_path):
 def test_a_trained_network_is_finetuned_unless_another_preset_is_named_or_brn_is_new(dgrl, drawn, tmp_path):
     assert dgrl(*drawn, *NEW, *QUICK, "--steps", 0, "--out", tmp_path / "first")[0] == 0
     init = (*drawn, *QUICK, "--max-updates", 1, "--init", tmp_path / "first")
-    for name, options, wanted in (
+    for name, options, expected in (
         ("tuned", (), "finetune"),
         ("named", ("--preset", "default"), "default"),
         ("brn", ("--stage", "brn", "--new-brn", "--crop", 32), "default"),
     ):
         assert dgrl(*init, *options, "--out", tmp_path / name)[0] == 0
-        assert recipe_of(tmp_path / name)["kept_change"] == preset(wanted, "rln").kept_change
+        assert recipe_of(tmp_path / name)["kept_change"] == preset(expected, "rln").kept_change
     assert recipe_of(tmp_path / "first")["kept_change"] == 1
 
 
-def test_what_training_did_to_pictures_that_it_never_saw_is_said(dgrl, drawn, tmp_path):
+def test_training_reports_its_effect_on_hold_out_pictures(dgrl, drawn, tmp_path):
     write_pairs(tmp_path / "others", 3)
     names = tmp_path / "names.txt"
     names.write_text("\n".join(sorted(path.stem for path in (tmp_path / "drawn" / "image").iterdir())[:2]))
@@ -150,7 +150,7 @@ def test_what_training_did_to_pictures_that_it_never_saw_is_said(dgrl, drawn, tm
     assert [line.split(" 0.")[0] for line in out[-2:]] == ["held out: error of t0", "elsewhere: error of t0"]
 
 
-def test_names_to_keep_out_must_be_there_and_leave_something(dgrl, drawn, tmp_path):
+def test_excluded_names_must_exist_and_leave_pictures_to_train_with(dgrl, drawn, tmp_path):
     names = tmp_path / "names.txt"
     stems = sorted(path.stem for path in (tmp_path / "drawn" / "image").iterdir())
     for said, message in (("nothing", "match no picture: nothing"), ("\n".join(stems), "none is left")):
@@ -161,7 +161,7 @@ def test_names_to_keep_out_must_be_there_and_leave_something(dgrl, drawn, tmp_pa
         assert not (tmp_path / "run").exists()
 
 
-def test_resume_goes_on_with_the_same_settings(dgrl, drawn, tmp_path):
+def test_resuming_uses_the_same_settings(dgrl, drawn, tmp_path):
     settings = (*drawn, *NEW, *QUICK, "--steps", 0, "--frozen-blocks", 1, "--seed", 3, "--checkpoint-every", 1)
     assert dgrl(*settings, "--out", tmp_path / "whole")[0] == 0
     assert dgrl(*settings, "--out", tmp_path / "cut")[0] == 0
@@ -174,7 +174,7 @@ def test_resume_goes_on_with_the_same_settings(dgrl, drawn, tmp_path):
     assert all(torch.equal(value, cut[name]) for name, value in whole.items())
 
 
-def test_refuses_what_does_not_go_together(dgrl, drawn, tmp_path):
+def test_incompatible_settings_are_refused(dgrl, drawn, tmp_path):
     for arguments, message in (
         ((*drawn, *NEW), "--out"),
         ((*drawn, "--init", tmp_path, "--backbone", "resnet18", "--out", tmp_path / "run"), "--backbone"),
@@ -201,7 +201,7 @@ def test_refuses_what_does_not_go_together(dgrl, drawn, tmp_path):
     ("content", "said"),
     [("", "is empty, or no JSON"), ("{}", "has no"), ("[]", "has no"), ("null", "has no")],
 )
-def test_a_run_without_its_settings_is_refused_in_words(dgrl, tmp_path, content, said):
+def test_a_run_without_its_settings_is_refused_with_a_reason(dgrl, tmp_path, content, said):
     (tmp_path / "training.json").write_text(content)
     code, _, errors = dgrl("--resume", tmp_path)
     assert code == 1
@@ -258,10 +258,10 @@ def test_pictures_are_held_out_by_list_or_share(dgrl, drawn, tmp_path):
     assert (tmp_path / "listed" / "best" / "model.safetensors").is_file()
     share = dgrl(*drawn, *NEW, *QUICK, "--steps", 0, "--hold-out", 0.4, "--out", tmp_path / "share")[1]
     assert any(line.endswith("with 3 pictures, 2 to validate by") for line in share)
-    for wanted, said in (("1.5", "from 0 to below 1"), ("no.txt", "neither a file of names nor a share")):
-        code, _, err = dgrl(*drawn, *NEW, *QUICK, "--hold-out", wanted, "--out", tmp_path / "run")
+    for expected, message in (("1.5", "from 0 to below 1"), ("no.txt", "neither a file of names nor a share")):
+        code, _, err = dgrl(*drawn, *NEW, *QUICK, "--hold-out", expected, "--out", tmp_path / "run")
         assert code == 1
-        assert said in err[0]
+        assert message in err[0]
 
 
 def test_rates_are_tried_on_request(dgrl, drawn, tmp_path):

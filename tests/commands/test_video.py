@@ -45,9 +45,9 @@ def test_a_sequence_holds_what_detect_writes_of_photos(dgrl, here, clip):
     assert dgrl("detect", "clip.webp", "-o", "out", "--video", "--cutout", "--format", "png")[0] == 0
     assert len(list((here / "out" / "clip").iterdir())) == 3
     for folder, photo in (("clip", "one.png"), ("clip_cutout", "one_cutout.png")):
-        ours, theirs = Image.open(here / "out" / folder / "000002.png"), Image.open(here / "one" / photo)
-        assert ours.mode == theirs.mode
-        np.testing.assert_allclose(np.asarray(ours, int), np.asarray(theirs, int), atol=1)
+        result, expected = Image.open(here / "out" / folder / "000002.png"), Image.open(here / "one" / photo)
+        assert result.mode == expected.mode
+        np.testing.assert_allclose(np.asarray(result, int), np.asarray(expected, int), atol=1)
 
 
 def test_a_coloured_background(dgrl, here, clip):
@@ -61,7 +61,7 @@ def test_a_coloured_background(dgrl, here, clip):
     assert film.read_bytes() != content
 
 
-def test_the_rest_is_done_and_no_half_video_is_left(dgrl, here, clip):
+def test_other_videos_are_processed_and_no_incomplete_file_is_left(dgrl, here, clip):
     (here / "half.mp4").write_bytes((here / "film.mp4").read_bytes()[:900])
     code, out, err = dgrl("detect", "half.mp4", "clip.webp", "-o", "out", "--video")
     assert code == 2
@@ -86,7 +86,7 @@ def test_the_rest_is_done_and_no_half_video_is_left(dgrl, here, clip):
         (("clip.webp", "--video", "-o", "note.webm"), "is there already"),
     ],
 )
-def test_what_cannot_be_asked(dgrl, here, clip, options, reason):
+def test_impossible_questions_are_refused(dgrl, here, clip, options, reason):
     (here / "note.webm").write_text("mine")
     code, _, err = dgrl("detect", *options)
     assert code == 1
@@ -94,7 +94,7 @@ def test_what_cannot_be_asked(dgrl, here, clip, options, reason):
     assert (here / "note.webm").read_text() == "mine"
 
 
-def test_without_video_the_files_say_what_to_add(dgrl, here, clip):
+def test_videos_without_the_option_are_refused_with_a_hint(dgrl, here, clip):
     code, _, err = dgrl("detect", "clip.webp", "film.mp4", "-o", "out")
     assert code == 2
     assert "film.mp4: this is a video; add --video" in err[0]

@@ -67,17 +67,17 @@ def test_pictures_that_come_are_detected(inbox, watching):
     (inbox / "new.jpg").write_bytes(content)
     until((out / "new.jpg.png").exists)
     watching.send_signal(signal.SIGINT)
-    said, errors = watching.communicate(timeout=PATIENCE)
+    message, errors = watching.communicate(timeout=PATIENCE)
     assert (watching.returncode, errors) == (0, "")
     assert (out / "done.png").read_bytes() == b"from yesterday"
-    done = [line for line in said.splitlines() if " -> " in line]
+    done = [line for line in message.splitlines() if " -> " in line]
     assert len(done) == 4, "each once"
     assert {path.name for path in out.iterdir()} == {"done.png", "waiting.png", "new.png", "slow.png", "new.jpg.png"}
     with Image.open(out / "slow.png") as picture:
         assert picture.size == (60, 40)
 
 
-def test_what_cannot_be_read_is_one_line(inbox, watching):
+def test_unreadable_files_are_reported_in_one_line(inbox, watching):
     out = inbox.parent / "out"
     (inbox / "bad.png").write_bytes(b"\x89PNG")
     until((out / "waiting.png").exists)
@@ -90,7 +90,7 @@ def test_what_cannot_be_read_is_one_line(inbox, watching):
     assert "bad.png: " in errors
 
 
-def test_what_cannot_be_watched(dgrl, here, monkeypatch):
+def test_folders_that_cannot_be_watched_are_refused(dgrl, here, monkeypatch):
     assert "missing is not a folder" in dgrl("watch", "missing")[2][-1]
     (here / "inbox").mkdir()
     assert "no transparency" in dgrl("watch", "inbox", "--cutout", "--format", "jpg")[2][-1]

@@ -130,7 +130,7 @@ def test_masks_of_every_kind(folders, mode):
     assert kinds(check([folders])) == [(checking.EMPTY, "b")]
 
 
-def test_the_threshold_of_the_folders_counts(folders):
+def test_the_folders_threshold_is_used(folders):
     mask(folders.masks / "a.png", value=128)
     assert check([folders]).problems == []
     votes = Folders(folders.images, folders.masks, threshold=128)
@@ -194,9 +194,9 @@ def test_odd_masks_and_copies_are_remarked_on(tmp_path):
     tiny[3, 3] = 255
     Image.fromarray(tiny).save(pairs[1].mask)
     shutil.copy(pairs[2].image, pairs[3].image)
-    found = check([Folders(pairs[0].image.parent, pairs[0].mask.parent)])
-    assert len(found.pairs) == 4
-    few, many, copies = found.remarks
+    result = check([Folders(pairs[0].image.parent, pairs[0].mask.parent)])
+    assert len(result.pairs) == 4
+    few, many, copies = result.remarks
     assert "less than 0.1% of their picture: 1" in few
     assert "more than 95% of their picture: 1" in many
     assert "copies of others: 1" in copies
@@ -206,8 +206,8 @@ def test_names_that_do_not_match_are_shown_beside_each_other(tmp_path):
     pairs = write_pairs(tmp_path / "drawn", 2)
     for pair in pairs:
         pair.mask.rename(pair.mask.with_name(f"{pair.stem}_mask.png"))
-    found = check([Folders(pairs[0].image.parent, pairs[0].mask.parent)])
-    assert "pictures are called like 000.png, masks like 000_mask.png" in found.notes[0]
+    result = check([Folders(pairs[0].image.parent, pairs[0].mask.parent)])
+    assert "pictures are called like 000.png, masks like 000_mask.png" in result.notes[0]
     with pytest.raises(DataError, match=r"000_mask\.png is there, but masks need the names"):
         find_pairs(str(pairs[0].image.parent), str(pairs[0].mask.parent))
     with pytest.raises(DataError, match=r"is not a folder; did you mean .*image\?"):

@@ -24,7 +24,7 @@ def altered(pixels: torch.Tensor, **settings: float) -> torch.Tensor:
     return shift + matrix @ pixels
 
 
-def test_nothing_asked_changes_nothing(pixels):
+def test_no_change_requested_changes_nothing(pixels):
     torch.testing.assert_close(altered(pixels), pixels, rtol=0, atol=0.05)
 
 
@@ -37,7 +37,7 @@ def test_nothing_asked_changes_nothing(pixels):
         ({"saturation": 0.0}, lambda image: v2.functional.rgb_to_grayscale(image, 3)),
     ],
 )
-def test_each_number_alone_does_what_torchvisions_does(pixels, asked, theirs):
+def test_each_colour_change_equals_torchvisions(pixels, asked, theirs):
     expected = theirs(pixels[:, None] / 255)[:, 0] * 255
     torch.testing.assert_close(altered(pixels, **asked), expected, rtol=0, atol=0.3)
 

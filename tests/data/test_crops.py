@@ -54,7 +54,7 @@ def test_cut_takes_the_windows_out():
 
 
 @pytest.mark.parametrize("kernel_size", [3, 5])
-def test_what_counts_is_what_the_whole_picture_gives(kernel_size):
+def test_crops_equal_the_whole_picture_where_they_count(kernel_size):
     """And no more is left out than has to be."""
     config = DGRLConfig(backbone="test_resnet", kernel_size=kernel_size, refinement_channels=(4, 4), refinement_std=0.3)
     brn = BRN(config)

@@ -36,7 +36,7 @@ class Server(ThreadingHTTPServer):
 
 class Handler(BaseHTTPRequestHandler):
     def do_GET(self):
-        server, wanted = self.server, self.headers.get("Range")
+        server, expected = self.server, self.headers.get("Range")
         server.requests.append(dict(self.headers))
         if self.path not in server.files:
             self.send_error(404)
@@ -44,8 +44,8 @@ class Handler(BaseHTTPRequestHandler):
         content = server.files[self.path]
         start = 0
         same = self.headers.get("If-Range") in (None, server.tag)
-        if wanted and server.ranges and same:
-            start = int(wanted.removeprefix("bytes=").removesuffix("-"))
+        if expected and server.ranges and same:
+            start = int(expected.removeprefix("bytes=").removesuffix("-"))
             if start >= len(content):
                 self.send_response(416)
                 self.send_header("Content-Range", f"bytes */{len(content)}")
@@ -89,7 +89,7 @@ def files(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_a_file_comes_whole(server, tmp_path):
+def test_a_downloaded_file_is_complete(server, tmp_path):
     fetch(f"{server.url}/a.zip", tmp_path / "a.zip", SHA256)
     assert (tmp_path / "a.zip").read_bytes() == CONTENT
     assert files(tmp_path) == ["a.zip"]
@@ -102,7 +102,7 @@ def test_a_broken_transfer_goes_on_where_it_stopped(server, tmp_path):
     assert (tmp_path / "a.zip").read_bytes() == CONTENT
 
 
-def test_the_next_run_goes_on_too(server, tmp_path):
+def test_the_next_run_also_resumes(server, tmp_path):
     server.break_after, server.breaks = 100_000, download.ATTEMPTS
     with pytest.raises(DownloadError, match=r"a\.zip was interrupted 5 times; run again to resume"):
         fetch(f"{server.url}/a.zip", tmp_path / "a.zip", SHA256)
@@ -149,7 +149,7 @@ def test_md5_is_known_too(server, tmp_path):
     assert files(tmp_path) == ["a.zip"]
 
 
-def test_without_a_true_checksum_the_first_one_counts(server, tmp_path):
+def test_without_a_known_checksum_the_first_download_is_recorded(server, tmp_path):
     lines = []
     fetch(f"{server.url}/a.zip", tmp_path / "a.zip", None, lines.append)
     assert SHA256 in lines[0]
@@ -162,7 +162,7 @@ def test_without_a_true_checksum_the_first_one_counts(server, tmp_path):
         fetch(f"{server.url}/a.zip", tmp_path / "a.zip", None)
 
 
-def test_what_is_there_is_not_fetched_again(server, tmp_path):
+def test_existing_files_are_not_downloaded_again(server, tmp_path):
     (tmp_path / "a.zip").write_bytes(CONTENT)
     fetch(f"{server.url}/a.zip", tmp_path / "a.zip", SHA256)
     assert server.requests == []
@@ -188,7 +188,7 @@ def test_offline_is_one_clear_sentence(tmp_path):
     assert files(tmp_path) == []
 
 
-def test_a_full_disk_is_told_from_a_broken_connection():
+def test_a_full_disk_and_a_broken_connection_have_different_messages():
     class Full(io.BytesIO):
         def write(self, data):
             raise OSError(28, "No space left on device")
@@ -207,8 +207,8 @@ def archive(path, members):
 def test_unpacking_takes_pictures_only(tmp_path):
     names = ["S/image/a.jpg", "S/mask/a.PNG", "S/notes.txt", "__MACOSX/S/image/._a.jpg", "S/image/._a.jpg", "S/x.mat"]
     unpack(archive(tmp_path / "s.zip", dict.fromkeys(names, b"data")), tmp_path / "out")
-    found = sorted(str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*.*"))
-    assert found == ["S/image/a.jpg", "S/mask/a.PNG"]
+    result = sorted(str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*.*"))
+    assert result == ["S/image/a.jpg", "S/mask/a.PNG"]
 
 
 @pytest.mark.parametrize("name", ["../a.jpg", "/etc/a.jpg", "b/../../a.jpg", "..\\a.jpg", "C:\\a.jpg", "C:/a.jpg"])
@@ -237,7 +237,7 @@ def test_archives_that_do_not_fit_are_refused(tmp_path, monkeypatch):
         unpack(archive(tmp_path / "s.zip", {"a.png": os.urandom(1000)}), tmp_path / "out")
 
 
-def test_what_is_no_archive_is_removed(tmp_path):
+def test_files_that_are_not_archives_are_removed(tmp_path):
     """A page that says "please log in", for example."""
     (tmp_path / "s.zip").write_text("<html>")
     (tmp_path / "s.zip.sha256").write_text("0  s.zip")

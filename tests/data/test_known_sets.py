@@ -49,7 +49,7 @@ def test_the_official_layout_wins(tmp_path):
     assert folders_of("ECSSD", tmp_path).masks.name == "ground_truth_mask"
 
 
-def test_in_pascal_s_salient_is_what_more_than_half_voted_for(tmp_path):
+def test_pascal_s_pixels_are_salient_if_more_than_half_voted_for_them(tmp_path):
     """Twelve people vote: 6 of 12 is 127.5, stored as 128; 7 of 12 is 149."""
     write_set(tmp_path, "datasets/imgs/pascal", "datasets/masks/pascal", "a")
     Image.fromarray(np.array([[0, 106, 128, 149, 255]], np.uint8)).save(tmp_path / "datasets/masks/pascal/a.png")
@@ -116,7 +116,7 @@ def test_download_makes_a_set_that_is_found(tmp_path, monkeypatch, together):
     assert not list(root.glob(".*.partial"))
 
 
-def test_download_does_not_touch_what_is_in_the_way(tmp_path):
+def test_download_does_not_overwrite_other_files(tmp_path):
     (tmp_path / "ECSSD").mkdir()
     (tmp_path / "ECSSD" / "mine.txt").write_text("keep")
     with pytest.raises(DataError, match="exists and is something else"):
@@ -143,7 +143,7 @@ def test_options_that_do_not_go_together(tmp_path):
         pairs_of(**both, only=[tmp_path / "missing.txt"])
 
 
-def test_a_name_to_leave_out_that_matches_nothing_stops_everything(tmp_path, capsys):
+def test_a_name_to_exclude_without_a_match_is_an_error(tmp_path, capsys):
     """Also with --skip-bad: what was meant would be trained on."""
     write_set(tmp_path, "image", "mask")
     both = {"images": [tmp_path / "image"], "masks": [tmp_path / "mask"]}
@@ -156,7 +156,7 @@ def test_a_name_to_leave_out_that_matches_nothing_stops_everything(tmp_path, cap
     assert [pair.stem for pair in pairs_of(**both, only=[tmp_path / "list.txt"], skip_bad=True)] == ["a"]
 
 
-def test_what_is_read_in_another_way_is_said(tmp_path, capsys):
+def test_unusual_reading_is_reported(tmp_path, capsys):
     write_set(tmp_path, "image", "mask")
     for path in (tmp_path / "mask").iterdir():
         with Image.open(path) as mask:
@@ -187,7 +187,7 @@ def test_bad_pairs_stop_or_are_skipped(tmp_path, caplog, capsys):
     assert [pair.stem for pair in pairs_of(**both, skip_bad=True)] == ["b"]
 
 
-def test_a_set_that_is_not_whole_is_named(tmp_path, capsys):
+def test_incomplete_data_sets_are_reported(tmp_path, capsys):
     write_set(tmp_path, "image", "mask")
     pairs_of(None, None, data=[f"ECSSD={tmp_path}"])
     assert capsys.readouterr().out.endswith("ECSSD: 2 of the 1000 published pairs\n")

@@ -56,7 +56,7 @@ def test_alpha_of_arrays_and_pictures_in_memory():
 
 
 @pytest.mark.parametrize("opacity", [255, 250])
-def test_an_alpha_channel_that_says_nothing_does_not_count(tmp_path, opacity):
+def test_an_opaque_alpha_channel_is_ignored(tmp_path, opacity):
     rgba = np.dstack([MASK, MASK, MASK, np.full_like(MASK, opacity)])
     assert read_levels(saved(tmp_path / "a.png", rgba)).meaning == BRIGHTNESS
     assert np.array_equal(read_mask(tmp_path / "a.png"), MASK > 0)
@@ -128,7 +128,7 @@ def pairs(tmp_path):
     return write_pairs(tmp_path, 3)
 
 
-def test_what_masks_mean_is_said_once_a_folder(pairs, tmp_path):
+def test_the_meaning_of_masks_is_printed_once_per_folder(pairs, tmp_path):
     for pair in pairs:
         with Image.open(pair.mask) as mask:
             white = Image.new("RGB", mask.size, "white")
@@ -199,7 +199,7 @@ def test_every_colour_but_the_background_is_an_object(tmp_path, colours):
     assert np.array_equal(read_levels(path, classes=False).values, grey)  # in a map brightness counts
 
 
-def test_what_voc_did_not_label_is_no_object(tmp_path):
+def test_unlabelled_voc_pixels_are_not_objects(tmp_path):
     colours = objects((0, 0, 0), (128, 0, 0), (0, 128, 0))
     colours[4] = 224, 224, 192
     assert np.array_equal(read_mask(saved(tmp_path / "a.png", colours)), INSIDE)

@@ -41,7 +41,7 @@ def test_lines_are_read_as_meant(line, meant):
 
 
 @pytest.mark.parametrize("line", ["pic", "pic00", "pic0 1", "Pic0", "pic0.txt", "my pic", "/"])
-def test_what_matches_nothing_is_named(line):
+def test_names_without_a_match_are_reported(line):
     assert find_names(["pic0", line], STEMS) == ({"pic0"}, [line])
 
 
@@ -63,7 +63,7 @@ def test_lists_that_cannot_be_read_are_named(tmp_path):
             read_names([tmp_path / name])
 
 
-def test_names_that_match_nothing_are_told_apart(folders):  # noqa: F811
+def test_names_without_a_match_are_listed(folders):  # noqa: F811
     checked = check([folders], exclude=["a.jpg", "typo"], only=["b", "c", "nowhere"])
     assert [pair.stem for pair in checked.pairs] == ["b", "c"]
     assert checked.unknown == ["typo"]
@@ -83,7 +83,7 @@ def test_names_that_look_alike_are_paired(tmp_path):
     ]
 
 
-def test_what_lies_beside_pictures_is_told(folders):  # noqa: F811
+def test_other_files_beside_pictures_are_reported(folders):  # noqa: F811
     for name in ("notes.txt", "z.xmp", "Thumbs.db", ".DS_Store", "desktop.ini"):
         (folders.images / name).touch()
     (folders.images / "inner").mkdir()

@@ -70,7 +70,7 @@ def test_hidden_files_are_no_pictures(tmp_path):
 
 
 @pytest.mark.parametrize(("threshold", "salient"), [(127, [0, 0, 1, 1, 1]), (128, [0, 0, 0, 1, 1])])
-def test_truth_is_what_is_brighter_than_the_threshold(tmp_path, threshold, salient):
+def test_ground_truth_is_brighter_than_the_threshold(tmp_path, threshold, salient):
     Image.fromarray(np.array([[0, 127, 128, 149, 255]], np.uint8)).save(tmp_path / "a.png")
     truth = Pair(tmp_path / "a.jpg", tmp_path / "a.png", threshold).truth()
     assert (truth.dtype, truth.tolist()) == (np.uint8, [salient])

@@ -84,25 +84,25 @@ def reference(maps, masks):
 
 
 def test_a_folder_of_maps_gives_the_numbers_of_pysodmetrics(pairs, maps):
-    found = evaluate_maps(maps, pairs)
+    result = evaluate_maps(maps, pairs)
     read = [np.asarray(Image.open(maps / f"{pair.stem}.png")) for pair in pairs]
     expected = reference(read, [pair.truth() for pair in pairs])
-    assert list(found.scores) == ["ours"]
-    assert {name: found.scores["ours"][name] for name in expected} == pytest.approx(expected, abs=1e-12)
-    assert found.pictures == COUNT
-    assert "published protocol: maps stretched to [0, 1]" in found.table()
+    assert list(result.scores) == ["ours"]
+    assert {name: result.scores["ours"][name] for name in expected} == pytest.approx(expected, abs=1e-12)
+    assert result.pictures == COUNT
+    assert "published protocol: maps stretched to [0, 1]" in result.table()
 
 
 def test_a_network_gives_the_numbers_of_its_saved_maps(pairs, tiny_model):
-    found = evaluate(tiny_model, pairs)
-    assert list(found.scores) == ["t0", "t1", "t2", "refined"]
+    result = evaluate(tiny_model, pairs)
+    assert list(result.scores) == ["t0", "t1", "t2", "refined"]
     for kind in ("t1", "refined"):
         saved = []
         for pair in pairs:
             stretched = sizing.stretch(run(tiny_model, pair, None, True)[1][kind])
             saved.append((stretched[0, 0] * 255).round().byte().numpy())
         expected = reference(saved, [pair.truth() for pair in pairs])
-        assert {name: found.scores[kind][name] for name in expected} == pytest.approx(expected, abs=1e-9)
+        assert {name: result.scores[kind][name] for name in expected} == pytest.approx(expected, abs=1e-9)
 
 
 def test_without_the_stretch_maps_are_as_they_are(pairs, maps):
@@ -182,15 +182,15 @@ def test_boundary_f_by_hand():
 
 
 def test_attention_by_step_and_level(pairs, tiny_model):
-    found = evaluate(tiny_model, pairs, steps=1)
-    assert {t: list(levels) for t, levels in found.attention.items()} == {
+    result = evaluate(tiny_model, pairs, steps=1)
+    assert {t: list(levels) for t, levels in result.attention.items()} == {
         "t0": ["conv3", "conv4", "conv5"],
         "t1": ["conv3", "conv4", "conv5"],
     }
     weights = [run(tiny_model, pair, 1, False)[0].steps[1].weight_maps["conv4"] for pair in pairs]
     expected = np.mean([concentration(one, pair.truth()) for one, pair in zip(weights, pairs, strict=True)])
-    assert found.attention["t1"]["conv4"] == pytest.approx(expected)
-    assert f"| t1 | {found.attention['t1']['conv3']:.2f} | {expected:.2f} |" in found.table()
+    assert result.attention["t1"]["conv4"] == pytest.approx(expected)
+    assert f"| t1 | {result.attention['t1']['conv3']:.2f} | {expected:.2f} |" in result.table()
 
 
 def test_concentration():
@@ -205,23 +205,23 @@ def test_concentration():
 
 def test_without_brn_or_context(pairs):
     network = filled(DGRL(dataclasses.replace(TINY, context=False)))
-    found = evaluate(network, pairs[:1], refine=False)
-    assert list(found.scores) == ["t0", "t1", "t2"]
-    assert found.attention == {}
-    assert "mass" not in found.table()
+    result = evaluate(network, pairs[:1], refine=False)
+    assert list(result.scores) == ["t0", "t1", "t2"]
+    assert result.attention == {}
+    assert "mass" not in result.table()
 
 
 def test_rows_curves_and_worst_pictures(pairs, maps):
-    found = evaluate_maps(maps, pairs, threads=3)
-    assert [row.pair for row in found.rows] == list(pairs)
-    assert np.mean([row.scores["S"] for row in found.rows]) == pytest.approx(found.scores["ours"]["S"])
-    curve = found.curves["ours"]
+    result = evaluate_maps(maps, pairs, threads=3)
+    assert [row.pair for row in result.rows] == list(pairs)
+    assert np.mean([row.scores["S"] for row in result.rows]) == pytest.approx(result.scores["ours"]["S"])
+    curve = result.curves["ours"]
     assert {name: values.shape for name, values in curve.items()} == dict.fromkeys(("precision", "recall", "F"), (256,))
-    assert curve["F"].max() == found.scores["ours"]["maxF"]
+    assert curve["F"].max() == result.scores["ours"]["maxF"]
     assert curve["recall"][-1] == 1, "the last threshold is 0"
-    errors = [worst.row.scores["MAE"] for worst in found.worst]
-    assert errors == sorted((row.scores["MAE"] for row in found.rows), reverse=True)[:WORST]
-    worst = found.worst[0]
+    errors = [worst.row.scores["MAE"] for worst in result.worst]
+    assert errors == sorted((row.scores["MAE"] for row in result.rows), reverse=True)[:WORST]
+    worst = result.worst[0]
     assert np.array_equal(worst.saliency, np.asarray(Image.open(maps / f"{worst.row.pair.stem}.png")))
 
 
@@ -229,9 +229,9 @@ def test_only_the_worst_maps_are_kept(pairs, maps, tmp_path):
     copies = [Pair(pair.image.with_name(f"{i}_{pair.stem}.png"), pair.mask) for i in range(5) for pair in pairs]
     for pair in copies:
         shutil.copy(maps / f"{pair.stem[2:]}.png", tmp_path / f"{pair.stem}.png")
-    found = evaluate_maps(tmp_path, copies)
-    assert len(found.worst) == WORST
-    assert found.pictures == len(found.rows) == 5 * COUNT
+    result = evaluate_maps(tmp_path, copies)
+    assert len(result.worst) == WORST
+    assert result.pictures == len(result.rows) == 5 * COUNT
 
 
 def test_maps_of_another_size_are_resized_and_counted(pairs, maps, tmp_path):
@@ -239,14 +239,14 @@ def test_maps_of_another_size_are_resized_and_counted(pairs, maps, tmp_path):
         image = Image.open(path)
         image.resize((image.width * 2, image.height * 2), Image.Resampling.NEAREST).save(tmp_path / path.name)
     Image.open(maps / "000.png").save(tmp_path / "000.png")
-    found = evaluate_maps(tmp_path, pairs)
-    assert found.resized == COUNT - 1
-    assert f"{COUNT - 1} maps resized" in found.protocol
+    result = evaluate_maps(tmp_path, pairs)
+    assert result.resized == COUNT - 1
+    assert f"{COUNT - 1} maps resized" in result.protocol
     expected = evaluate_maps(maps, pairs).scores["ours"]["MAE"]
-    assert found.scores[tmp_path.name]["MAE"] == pytest.approx(expected, abs=0.02)
+    assert result.scores[tmp_path.name]["MAE"] == pytest.approx(expected, abs=0.02)
 
 
-def test_maps_that_are_missing_or_twice_there(pairs, maps, tmp_path):
+def test_missing_and_duplicate_maps_are_refused(pairs, maps, tmp_path):
     with pytest.raises(DataError, match=r"has no map for 5 of 5 pictures, e\.g\. 000"):
         evaluate_maps(tmp_path, pairs)
     for suffix in ("png", "bmp"):
@@ -258,8 +258,8 @@ def test_maps_that_are_missing_or_twice_there(pairs, maps, tmp_path):
 def test_missing_maps_can_be_passed_over(pairs, maps, tmp_path):
     Image.open(maps / "002.png").save(tmp_path / "002.png")
     refused = []
-    found = evaluate_maps(tmp_path, pairs, refuse=refused.append)
-    assert (found.pictures, found.refused) == (1, COUNT - 1)
+    result = evaluate_maps(tmp_path, pairs, refuse=refused.append)
+    assert (result.pictures, result.refused) == (1, COUNT - 1)
     assert str(refused[0]) == f"{tmp_path}: there is no map for 000"
 
 
@@ -293,20 +293,20 @@ def test_pictures_that_cannot_be_read_are_passed_over_on_request(tmp_path, tiny_
     with pytest.raises(ImageError, match=r"001\.png"):
         evaluate(tiny_model, pairs)
     refused = []
-    found = evaluate(tiny_model, pairs, refuse=refused.append)
-    assert (found.pictures, found.refused, len(refused)) == (2, 1, 1)
+    result = evaluate(tiny_model, pairs, refuse=refused.append)
+    assert (result.pictures, result.refused, len(refused)) == (2, 1, 1)
     whole = evaluate(tiny_model, [pairs[0], pairs[2]])
-    assert found.scores == whole.scores
+    assert result.scores == whole.scores
 
 
 def test_figures_show_what_was_found(pairs, maps):
-    found = evaluate_maps(maps, pairs)
-    left, right = curves_figure(found.curves, found.protocol).axes
-    np.testing.assert_array_equal(left.lines[0].get_xdata(), found.curves["ours"]["recall"])
-    np.testing.assert_array_equal(right.lines[0].get_ydata(), found.curves["ours"]["F"][::-1])
-    sheet = contact_sheet(found.worst)
+    result = evaluate_maps(maps, pairs)
+    left, right = curves_figure(result.curves, result.protocol).axes
+    np.testing.assert_array_equal(left.lines[0].get_xdata(), result.curves["ours"]["recall"])
+    np.testing.assert_array_equal(right.lines[0].get_ydata(), result.curves["ours"]["F"][::-1])
+    sheet = contact_sheet(result.worst)
     titles = [ax.get_title() for ax in sheet.axes if ax.get_title()]
-    first = found.worst[0].row
+    first = result.worst[0].row
     assert titles[:2] == [first.pair.stem, f"MAE {first.scores['MAE']:.3f}"]
     assert sum(bool(ax.images) for ax in sheet.axes) == 3 * COUNT
 

@@ -46,7 +46,7 @@ def surveyed(network: DGRL, pairs: list[Pair]) -> Survey:
     return survey({"tiny": network}, [pair.image for pair in pairs], pairs[0].mask.parent)
 
 
-def test_the_numbers_are_those_of_the_trace(network: DGRL, pairs: list[Pair], surveyed: Survey) -> None:
+def test_the_numbers_equal_those_of_the_trace(network: DGRL, pairs: list[Pair], surveyed: Survey) -> None:
     for pair, row in zip(pairs, surveyed.rows, strict=True):
         trace, truth = network.trace(pair.image), pair.truth()
         final = np.rint(trace.saliency * 255).astype(np.uint8)
@@ -146,26 +146,26 @@ REASONS: dict[str, tuple[dict[str, float | None], str]] = {
 
 @pytest.mark.parametrize("name", REASONS)
 def test_why_a_picture_is_bad(name: str) -> None:
-    changed, said = REASONS[name]
-    assert said in reason(values(**changed), 2, LEVELS)
+    changed, message = REASONS[name]
+    assert message in reason(values(**changed), 2, LEVELS)
 
 
 def test_without_masks_the_object_found_stands_for_the_true_one(network: DGRL, pairs: list[Pair]) -> None:
-    found = survey({"tiny": network}, [pairs[0].image], parts=False)
-    (row,) = found.rows
+    result = survey({"tiny": network}, [pairs[0].image], parts=False)
+    (row,) = result.rows
     assert not any(key.startswith("MAE") for key in row.values)
     assert row.values["object_share"] == row.values["found_share"]
     assert "on_object_conv5_t0" in row.values
-    assert not any(column.group == "parts" for column in found.plan.columns)
+    assert not any(column.group == "parts" for column in result.plan.columns)
 
 
 def test_two_checkpoints_disagree_by_their_difference(network: DGRL, pairs: list[Pair]) -> None:
     other = filled(DGRL(replace(NETWORK, kernel_size=3)))
-    found = survey({"one": network, "other": other}, [pairs[0].image], pairs[0].mask.parent, parts=False)
+    result = survey({"one": network, "other": other}, [pairs[0].image], pairs[0].mask.parent, parts=False)
     maps = [model.trace(pairs[0].image).saliency for model in (network, other)]
-    for row in found.rows:
+    for row in result.rows:
         assert row.values["disagreement"] == pytest.approx(np.abs(maps[0] - maps[1]).mean(), abs=3e-3)
-    assert [row.checkpoint for row in found.rows] == ["one", "other"]
+    assert [row.checkpoint for row in result.rows] == ["one", "other"]
 
 
 def test_csv_json_and_page_hold_the_same_numbers(surveyed: Survey) -> None:
@@ -198,8 +198,10 @@ def test_bad_input_is_refused_and_the_rest_done(network: DGRL, pairs: list[Pair]
     with pytest.raises(ImageError):
         survey({"tiny": network}, [bad])
     refused: list[Exception] = []
-    found = survey({"tiny": network}, [alone, pairs[0].image], pairs[0].mask.parent, parts=False, refuse=refused.append)
-    assert [row.picture for row in found.rows] == [pairs[0].image.name]
+    result = survey(
+        {"tiny": network}, [alone, pairs[0].image], pairs[0].mask.parent, parts=False, refuse=refused.append
+    )
+    assert [row.picture for row in result.rows] == [pairs[0].image.name]
     assert "no mask" in str(refused[0])
 
 
@@ -229,7 +231,7 @@ def test_the_rows_of_several_processes_are_one_table(network: DGRL, surveyed: Su
     assert list(stores[0].survey([row.picture for row in surveyed.rows]).rows) == list(surveyed.rows)
 
 
-def test_the_command_writes_its_files_and_does_nothing_twice(
+def test_the_command_writes_its_files_and_skips_finished_work(
     network: DGRL,
     pairs: list[Pair],
     tmp_path: Path,

@@ -26,7 +26,7 @@ def passes(network):
     return Passes(network, photo, half, ~half)
 
 
-def test_a_pass_is_made_once_and_brn_alone_again(passes, monkeypatch):
+def test_each_pass_is_computed_once_and_brn_runs_again_for_its_edits(passes, monkeypatch):
     first, second = passes.whole(), passes.whole(MEAN_KERNEL)
     monkeypatch.setattr(passes.model, "trace_localised", None)
     assert passes.whole() is first
@@ -35,7 +35,7 @@ def test_a_pass_is_made_once_and_brn_alone_again(passes, monkeypatch):
     assert not np.array_equal(first.refined, second.refined)
 
 
-def test_a_pass_is_what_the_network_makes_with_the_same_edits(passes):
+def test_passes_equal_the_network_with_the_same_edits(passes):
     for setting in (FLAT, Setting(steps=3), Setting((*FLAT.edits, identity_kernels()))):
         expected = passes.model.trace(passes.picture, setting.steps, setting.edits)
         np.testing.assert_array_equal(passes.whole(setting).refined, expected.refined)
@@ -55,17 +55,19 @@ def test_half_of_a_map():
 
 
 def test_narrowing_is_the_mean_of_the_levels(passes, monkeypatch):
-    found = np.zeros(passes.last().shape, bool)
-    found[:16] = True
-    monkeypatch.setattr(passes, "found", lambda: found)
+    result = np.zeros(passes.last().shape, bool)
+    result[:16] = True
+    monkeypatch.setattr(passes, "found", lambda: result)
     numbers = effects.narrowing_effect(passes)
     steps = passes.localised().steps
-    wanted = [np.mean([share_inside(s.weight_maps[level], found) for level in LEVELS]) for s in (steps[0], steps[-1])]
-    assert [numbers["first"], numbers["last"]] == pytest.approx(wanted)
-    assert numbers["effect"] == pytest.approx(wanted[1] - wanted[0])
+    expected = [
+        np.mean([share_inside(s.weight_maps[level], result) for level in LEVELS]) for s in (steps[0], steps[-1])
+    ]
+    assert [numbers["first"], numbers["last"]] == pytest.approx(expected)
+    assert numbers["effect"] == pytest.approx(expected[1] - expected[0])
 
 
-def test_without_an_object_or_a_painting_there_is_nothing_to_measure(network, monkeypatch):
+def test_measuring_needs_an_object_or_a_painting(network, monkeypatch):
     passes = Passes(network, draw_photo(seed=3)[0])
     nothing = np.zeros(passes.last().shape, bool)
     monkeypatch.setattr(passes, "found", lambda: nothing)

@@ -18,7 +18,7 @@ def shipped():
     return DGRL.from_pretrained(SHIPPED_WEIGHTS)
 
 
-def test_there_are_eleven_each_with_a_photo_and_three_choices():
+def test_each_of_the_eleven_experiments_has_a_photo_and_three_choices():
     assert len(BY_KEY) == len(EXPERIMENTS) == 11
     for experiment in EXPERIMENTS:
         assert experiment.path.is_file()
@@ -38,13 +38,13 @@ def test_the_words_follow_the_table():
     numbers = {"effect": 0.12, "first": 0.4, "last": 0.52}
     assert "40%" in experiment.happened(numbers)
     assert "not measured" in experiment.size(numbers, None)
-    for median, said in ((0.1, None), (0.0, "it stays where it was"), (-0.1, "less of it goes")):
+    for median, message in ((0.1, None), (0.0, "it stays where it was"), (-0.1, "less of it goes")):
         table = Sizes("DATA", {"narrowing": {"effect": Spread(median, median - 0.01, median + 0.01, 50)}}, {})
-        told = experiment.size(numbers, table)
-        assert "+12.0 percentage points" in told
-        assert "50 pictures of DATA" in told
-        assert said is None or said in told
-        assert ("This photo is an exception" in told) == (said is not None)
+        text = experiment.size(numbers, table)
+        assert "+12.0 percentage points" in text
+        assert "50 pictures of DATA" in text
+        assert message is None or message in text
+        assert ("This photo is an exception" in text) == (message is not None)
 
 
 def test_sizes_are_read_as_they_were_written(tmp_path):
@@ -67,7 +67,7 @@ def test_files_of_another_format_are_refused(tmp_path, text):
 
 @pytest.mark.skipif(SIZES is None, reason="the weights come without parts.json")
 @pytest.mark.parametrize("experiment", EXPERIMENTS, ids=lambda experiment: experiment.key)
-def test_the_effect_is_there_on_its_photo(shipped, experiment):
+def test_each_experiment_has_an_effect_on_its_photo(shipped, experiment):
     """Its direction, and at least half of the size that is stated."""
     stated = SIZES.photos[experiment.key]["effect"]
     effect = experiment.measure(experiment.passes(shipped))["effect"]

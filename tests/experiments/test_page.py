@@ -33,7 +33,7 @@ def test_a_page_asks_shows_and_tells(network, key, passes):
     assert "https://" not in re.sub(r"<script.*?</script>", "", html, flags=re.DOTALL)
 
 
-def test_without_a_number_there_is_no_page(network):
+def test_an_experiment_without_an_effect_has_no_page(network):
     nothing = dataclasses.replace(BY_KEY["levels"], measure=lambda passes: None)
     with pytest.raises(ValueError, match="to measure levels on"):
         experiment_page(network, nothing)

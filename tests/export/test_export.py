@@ -59,13 +59,13 @@ Make = Callable[[str], tuple[DGRL, Exported]]
 def made(tmp_path_factory: pytest.TempPathFactory) -> Make:
     """The network of a kind, and its file, written once."""
     folder = tmp_path_factory.mktemp("onnx")
-    done: dict[str, tuple[DGRL, Exported]] = {}
+    exports: dict[str, tuple[DGRL, Exported]] = {}
 
     def make(kind: str) -> tuple[DGRL, Exported]:
-        if kind not in done:
+        if kind not in exports:
             network = calm(filled(DGRL(KINDS[kind])))
-            done[kind] = network, export(network, folder / f"{len(done)}.onnx")
-        return done[kind]
+            exports[kind] = network, export(network, folder / f"{len(exports)}.onnx")
+        return exports[kind]
 
     return make
 
@@ -92,8 +92,8 @@ def run(
     }
     assert {value.name for value in session.get_outputs()} == set(theirs)
     unaltered = defaults(session)
-    ours = session.run(list(theirs), feeds | unaltered | as_inputs(edits, unaltered))
-    return dict(zip(theirs, ours, strict=True))
+    result = session.run(list(theirs), feeds | unaltered | as_inputs(edits, unaltered))
+    return dict(zip(theirs, result, strict=True))
 
 
 def batched(trace: Trace) -> dict[str, np.ndarray]:
@@ -145,24 +145,24 @@ def test_taps_and_edits_are_the_library_s(made: Make, kind: str, edits: str) -> 
         pytest.skip("this network has no such tap")
     # The published sizing takes RLN's map to the photo's size and back; here that is BRN's size.
     photo = draw_photo(config.brn_size, config.brn_size, seed=5)[0]
-    theirs = batched(network.trace(photo, edits=EDITS[edits]))
-    assert list(theirs) == taps
-    ours = run(written.path, network, EDITS[edits], photo, theirs)
-    if write.only_rounded_otherwise(network, ours, theirs):
-        theirs = batched(network.trace(photo, edits=[*EDITS[edits], Edit("brn.prior", ours["brn.prior"])]))
-    found = write.differences(ours, theirs)
-    assert max(found.values()) <= 1e-4, found
+    expected = batched(network.trace(photo, edits=EDITS[edits]))
+    assert list(expected) == taps
+    result = run(written.path, network, EDITS[edits], photo, expected)
+    if write.only_rounded_otherwise(network, result, expected):
+        expected = batched(network.trace(photo, edits=[*EDITS[edits], Edit("brn.prior", result["brn.prior"])]))
+    result = write.differences(result, expected)
+    assert max(result.values()) <= 1e-4, result
 
 
 @pytest.mark.slow
-def test_edits_change_what_they_should(made: Make) -> None:
+def test_edits_change_the_values_at_their_tap(made: Make) -> None:
     """Else the test above would compare nothing with nothing."""
     network, written = made("attended feedback, dilations, two propagations")
     photo = draw_photo(80, 80, seed=5)[0]
-    theirs = batched(network.trace(photo))
-    plain = run(written.path, network, [], photo, theirs)
+    expected = batched(network.trace(photo))
+    plain = run(written.path, network, [], photo, expected)
     for name, edits in EDITS.items():
-        altered = run(written.path, network, edits, photo, theirs)
+        altered = run(written.path, network, edits, photo, expected)
         assert bool(np.abs(plain["brn.refined"] - altered["brn.refined"]).max() > 1e-3) == bool(edits), name
 
 
@@ -181,7 +181,7 @@ def test_any_batch(made: Make) -> None:
 
 
 @pytest.mark.slow
-def test_what_it_says_is_in_the_file(made: Make) -> None:
+def test_the_printed_values_are_in_the_file(made: Make) -> None:
     network, written = made("attended feedback, dilations, two propagations")
     graph = onnx.load(written.path)
     onnx.checker.check_model(graph)
@@ -220,8 +220,8 @@ def test_the_documentation_s_lines_feed_the_file_in_python(
     monkeypatch.chdir(folder)
     names: dict[str, Any] = {}
     exec(lines["python"], names)
-    found = np.asarray(Image.open("saliency.png"), float) / 255
-    assert np.abs(found - network.detect("photo.jpg")).mean() < 0.02
+    result = np.asarray(Image.open("saliency.png"), float) / 255
+    assert np.abs(result - network.detect("photo.jpg")).mean() < 0.02
 
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="needs Node.js")
@@ -246,31 +246,31 @@ LINES
 writeFileSync("found.json", JSON.stringify(Array.from(saliency)));
 """
     (folder / "run.mjs").write_text(around.replace("LINES", lines["js"]))
-    done = subprocess.run(["node", "run.mjs"], cwd=folder, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
+    completed = subprocess.run(["node", "run.mjs"], cwd=folder, capture_output=True, text=True, check=False)
+    assert completed.returncode == 0, completed.stderr
+    assert completed.stderr == ""
     (expected,) = session.run(["brn.refined"], feeds)
-    found = np.array(json.loads((folder / "found.json").read_text())).reshape(expected.shape)
-    assert np.abs(found - expected).max() < 2e-3
+    result = np.array(json.loads((folder / "found.json").read_text())).reshape(expected.shape)
+    assert np.abs(result - expected).max() < 2e-3
 
 
 def test_a_session_starts_without_a_warning(made: Make) -> None:
     _, written = made(SMALLEST)
     code = f"import onnxruntime; onnxruntime.InferenceSession({str(written.path)!r})"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stderr == ""
+    completed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert completed.stderr == ""
 
 
-def test_a_file_without_edits_takes_the_photo_alone(made: Make, tmp_path: Path) -> None:
+def test_a_file_without_edits_has_only_the_photo_as_input(made: Make, tmp_path: Path) -> None:
     network, written = made(SMALLEST)
     plain = export(network, tmp_path / "plain.onnx", edits=False)
     assert list(plain.inputs) == [RLN_IMAGE, BRN_IMAGE]
     assert plain.outputs == written.outputs
     feeds = {name: picture.numpy() for name, picture in write.pictures(network)[0].items()}
     with_edits = opened(written.path)
-    (ours,) = opened(plain.path).run(["brn.refined"], feeds)
-    (theirs,) = with_edits.run(["brn.refined"], feeds | defaults(with_edits))
-    np.testing.assert_allclose(ours, theirs, atol=1e-4)
+    (result,) = opened(plain.path).run(["brn.refined"], feeds)
+    (expected,) = with_edits.run(["brn.refined"], feeds | defaults(with_edits))
+    np.testing.assert_allclose(result, expected, atol=1e-4)
 
 
 def test_half_precision_is_half_as_large(made: Make, tmp_path: Path) -> None:
@@ -297,21 +297,21 @@ def test_a_file_that_is_wrong_is_not_kept(made: Make, tmp_path: Path, monkeypatc
 
 
 @pytest.mark.parametrize("edit", [Edit("brn.coefficients", 1.0), Edit("rln.t0.logits", 0.0), flatten_map("conv3", 7)])
-def test_what_cannot_be_said_is_refused(edit: Edit) -> None:
+def test_inexpressible_edits_are_refused(edit: Edit) -> None:
     defaults = {"brn.coefficients.mix": np.ones(3, np.float32), "rln.t0.conv3.weight_map.factor": np.ones((1, 1, 2, 2))}
     with pytest.raises(ValueError, match=r"cannot be expressed|no tap named"):
         as_inputs([edit], defaults)
 
 
-def test_the_command_writes_and_tells(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_writes_the_file_and_prints_its_path(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     filled(DGRL(KINDS[SMALLEST])).save_pretrained(tmp_path / "weights")
     out = tmp_path / "new" / "model.onnx"
     assert main(["export", "--weights", str(tmp_path / "weights"), "-o", str(out)]) == 0
-    told = capsys.readouterr().out
+    text = capsys.readouterr().out
     assert out.is_file()
-    assert "opset 18" in told
-    assert "batch×3×64×64" in told
-    assert "brn.coefficients.mix" in told
+    assert "opset 18" in text
+    assert "batch×3×64×64" in text
+    assert "brn.coefficients.mix" in text
 
 
 def test_without_the_extra_one_sentence_says_what_to_install(tmp_path: Path) -> None:
@@ -320,7 +320,7 @@ def test_without_the_extra_one_sentence_says_what_to_install(tmp_path: Path) -> 
         "import sys; sys.modules.update(onnx=None, onnxruntime=None, onnxscript=None); from dgrl.cli import main; "
         f"sys.exit(main(['export', '-o', {str(tmp_path / 'model.onnx')!r}]))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.returncode == 1
-    assert done.stderr.strip().splitlines() == ["dgrl: this needs the package onnx: pip install 'dgrl[export]'"]
+    completed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert completed.returncode == 1
+    assert completed.stderr.strip().splitlines() == ["dgrl: this needs the package onnx: pip install 'dgrl[export]'"]
     assert not (tmp_path / "model.onnx").exists()

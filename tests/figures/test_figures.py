@@ -159,7 +159,7 @@ def test_text_stays_text_in_vector_files(pages: dict[str, Figure], tmp_path: Pat
         figures.save(pages["refinement"], tmp_path / "page.xyz")
 
 
-def test_figures_leave_pyplot_alone(pages: dict[str, Figure]) -> None:
+def test_figures_do_not_use_pyplot(pages: dict[str, Figure]) -> None:
     from matplotlib import pyplot
 
     assert len(pages) == len(PAGES)
@@ -232,7 +232,7 @@ def test_no_edge_no_arrows(trace: Trace) -> None:
     assert rasterise(page, dpi=40).size > 0
 
 
-def test_a_layer_reads_what_the_trace_holds(trace: Trace) -> None:
+def test_layers_have_the_values_of_the_trace(trace: Trace) -> None:
     prediction = figures.layer(trace, 1, figures.PREDICTION)
     height, width = trace.steps[1].saliency.shape
     assert prediction.at(40.5 / width, 30.5 / height) == pytest.approx(trace.steps[1].saliency[30, 40])
@@ -262,8 +262,8 @@ def test_precision_over_recall_ends_in_a_solid_line() -> None:
 
 
 def test_long_labels_of_colour_bars_touch_nothing(trace: Trace) -> None:
-    found = Attribution(np.ones((96, 96), np.float32), (120, 200), ObjectTarget(), "occlusion", 1.0, 0.0, None, 0.0)
-    figure = attributions(trace.photo, [found, found])
+    result = Attribution(np.ones((96, 96), np.float32), (120, 200), ObjectTarget(), "occlusion", 1.0, 0.0, None, 0.0)
+    figure = attributions(trace.photo, [result, result])
     renderer = FigureCanvasAgg(figure).get_renderer()
     figure.draw(renderer)
     left, right = (ax.xaxis.label.get_window_extent(renderer) for ax in figure.axes if ax.get_xlabel())

@@ -14,7 +14,7 @@ pytest.importorskip("spaces", reason="the package is for Linux")
 
 @pytest.mark.skipif(torch.version.cuda is None, reason="spaces needs a PyTorch that knows CUDA")
 @pytest.mark.slow
-def test_nothing_is_left_on_the_wrong_device(tmp_path):
+def test_everything_is_moved_to_the_device(tmp_path):
     environment = os.environ | {
         "SPACES_ZERO_GPU": "true",
         "SPACES_ZERO_DEVICE_API_URL": "http://127.0.0.1:9",  # no service listens there
@@ -22,8 +22,8 @@ def test_nothing_is_left_on_the_wrong_device(tmp_path):
         "OMP_NUM_THREADS": "1",
     }
     command = [sys.executable, "-W", "ignore", "-m", "tests.helpers.emulated_gpu"]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert done.stdout.count("detect, trace and edits:") == 3
-    assert done.stdout.count("attribution:") == 3
-    assert done.stdout.count("loss:") == 4
+    completed = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert completed.returncode == 0, completed.stderr[-3000:]
+    assert completed.stdout.count("detect, trace and edits:") == 3
+    assert completed.stdout.count("attribution:") == 3
+    assert completed.stdout.count("loss:") == 4

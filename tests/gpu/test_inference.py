@@ -73,12 +73,12 @@ def test_saliency_is_the_cpus(place, precision):
 @pytest.mark.parametrize("edits", EDITS.values(), ids=EDITS)
 def test_traces_and_edits_are_the_cpus(place, edits):
     model, photo = moved(place), photos(place)[0]
-    found, expected = model.trace(photo, edits=edits), place.model.trace(photo, edits=edits)
-    assert_alike(found.saliency, expected.saliency, "fp32")
-    assert found.taps.keys() == expected.taps.keys()
+    result, expected = model.trace(photo, edits=edits), place.model.trace(photo, edits=edits)
+    assert_alike(result.saliency, expected.saliency, "fp32")
+    assert result.taps.keys() == expected.taps.keys()
     for name, values in expected.taps.items():
         np.testing.assert_allclose(
-            found.taps[name], values, rtol=0, atol=2e-3 * (1 + float(np.abs(values).max())), err_msg=name
+            result.taps[name], values, rtol=0, atol=2e-3 * (1 + float(np.abs(values).max())), err_msg=name
         )
 
 
@@ -98,10 +98,10 @@ def test_attributions_are_the_cpus(place, method, refined):
     few = {"steps": 0}
     if not place.full and method == "integrated_gradients":
         few["tolerance"] = 1.0
-    found, expected = (attribute(model, photo, asked, method, **few) for model in (moved(place), place.model))
+    result, expected = (attribute(model, photo, asked, method, **few) for model in (moved(place), place.model))
     scale = float(np.abs(expected.square).max())
-    np.testing.assert_allclose(found.square, expected.square, rtol=0, atol=0.02 * scale)
-    assert found.value == pytest.approx(expected.value, rel=1e-2, abs=1e-2)
+    np.testing.assert_allclose(result.square, expected.square, rtol=0, atol=0.02 * scale)
+    assert result.value == pytest.approx(expected.value, rel=1e-2, abs=1e-2)
 
 
 def test_crops_are_cut_where_the_device_is(place):

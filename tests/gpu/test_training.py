@@ -59,16 +59,16 @@ def test_every_stage_trains_in_every_precision_and_is_resumed(tmp_path, device, 
     longer = dataclasses.replace(config, max_updates=6)
     model = train(fresh(), pairs, tmp_path / "run", longer, resume=True)
     assert next(model.parameters()).device.type == device
-    found = losses(tmp_path / "run")
-    assert len(found) == 6
-    assert all(0 < loss < 20 for loss in found)
+    result = losses(tmp_path / "run")
+    assert len(result) == 6
+    assert all(0 < loss < 20 for loss in result)
     untrained = fresh().state_dict()
     assert any(not torch.equal(value.cpu(), untrained[name]) for name, value in model.state_dict().items())
 
 
 @pytest.mark.parametrize("stage", ["rln", "brn", "joint"])
 @pytest.mark.parametrize("device", [pytest.param("cuda", marks=pytest.mark.gpu, id="gpu")], indirect=True)
-def test_updates_are_those_of_a_cpu(tmp_path, device, stage, monkeypatch):
+def test_updates_equal_those_of_a_cpu(tmp_path, device, stage, monkeypatch):
     pairs = write_pairs(tmp_path / "drawn", 8)
     # With SGD: AdamW divides by the gradient's size, and so enlarges rounding where a gradient is almost 0.
     config = dataclasses.replace(QUICK, stage=stage, optimiser="sgd", learning_rate=1e-2, workers=0)

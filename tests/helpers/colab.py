@@ -33,14 +33,14 @@ FAKE_PIP = "import pathlib, sys\nwith pathlib.Path(r'{}').open('a') as file:\n  
 
 def brought(extras: set[str]) -> set[str]:
     """The distributions that an installation of DGRL with these extras names, by their names in lower case."""
-    found: set[str] = set()
+    result: set[str] = set()
     waiting = [*REQUIREMENTS, *(word for extra in extras for word in EXTRAS.get(extra, []))]
     while waiting:
         requirement = Requirement(waiting.pop())
         if requirement.name == "dgrl":
             waiting += [word for extra in requirement.extras for word in EXTRAS[extra]]
-        found.add(requirement.name.lower())
-    return found
+        result.add(requirement.name.lower())
+    return result
 
 
 class Lacking:
@@ -56,8 +56,8 @@ class Lacking:
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
         module = name.partition(".")[0]
         if module == "dgrl" or module in LACKING:
-            asked = self.note.read_text() if self.note.is_file() else ""
-            extras = re.search(r"dgrl\[([\w,]+)\] @ git\+https://", asked)
+            note = self.note.read_text() if self.note.is_file() else ""
+            extras = re.search(r"dgrl\[([\w,]+)\] @ git\+https://", note)
             if extras is None or (module != "dgrl" and LACKING[module] not in brought(set(extras[1].split(",")))):
                 return None
         return self.finder.find_spec(name, path, target)

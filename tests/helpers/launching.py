@@ -12,7 +12,7 @@ TORCHRUN = ["-m", "torch.distributed.run", "--standalone"]
 def launch(module: str, *arguments: object, processes: int = 1) -> str:
     """What `python -m MODULE …` prints, or several processes of it that know of each other; they must not fail."""
     several = [*TORCHRUN, f"--nproc-per-node={processes}"] if processes > 1 else []
-    done = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, *several, "-m", module, *map(str, arguments)],
         cwd=ROOT,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
@@ -21,5 +21,7 @@ def launch(module: str, *arguments: object, processes: int = 1) -> str:
         timeout=300,
         check=False,
     )
-    assert done.returncode == 0, done.stderr  # all of it: the process that failed first speaks before the launcher
-    return done.stdout
+    assert completed.returncode == 0, (
+        completed.stderr
+    )  # all of it: the process that failed first speaks before the launcher
+    return completed.stdout

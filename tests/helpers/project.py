@@ -22,12 +22,12 @@ EXTRAS: dict[str, list[str]] = PROJECT["optional-dependencies"]
 
 def with_extras(*extras: str) -> dict[str, Requirement]:
     """Return what an installation with these extras installs, by name: the core and the extras that they include."""
-    found: dict[str, Requirement] = {}
+    result: dict[str, Requirement] = {}
     waiting = [*REQUIREMENTS, *(line for extra in extras for line in EXTRAS[extra])]
     while waiting:
         requirement = Requirement(waiting.pop())
         if requirement.name == "dgrl":
             waiting += [line for extra in requirement.extras for line in EXTRAS[extra]]
         else:
-            found[requirement.name] = requirement
-    return found
+            result[requirement.name] = requirement
+    return result

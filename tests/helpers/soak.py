@@ -117,7 +117,7 @@ def run(requests: int, clients: int) -> int:
         with ThreadPoolExecutor(clients) as pool:
             for number in range(clients):
                 pool.submit(ask, load, network, Path(root), number, requests // clients)
-        taken = time.monotonic() - start
+        seconds = time.monotonic() - start
         over.set()
         vanishing.join()
         files = sum(path.is_file() for path in kept.rglob("*"))
@@ -125,7 +125,7 @@ def run(requests: int, clients: int) -> int:
         left = [str(path.relative_to(kept)) for path in kept.rglob("*") if path.is_file() and path not in examples]
     warm = [(done, held) for done, held in load.memory if done >= WARM * requests]
     slope = np.polyfit(*np.transpose(warm), 1)[0] * 1000
-    print(f"{load.done} requests of {clients} clients at once in {taken:.0f} s, {load.done / taken:.1f}/s")
+    print(f"{load.done} requests of {clients} clients at once in {seconds:.0f} s, {load.done / seconds:.1f}/s")
     print(f"memory {load.memory[0][1]:.0f} MB at first, {warm[0][1]:.0f} warm, {warm[-1][1]:.0f} at the end:", end=" ")
     print(f"{slope:+.1f} MB for 1,000 requests")
     print(f"files kept while serving: {files}; after it: {len(left)}")

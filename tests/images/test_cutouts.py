@@ -37,13 +37,13 @@ def as_map(alpha):
 def test_the_old_background_leaves_the_edge(size):
     photo, alpha, own = soft_disc(*size)
     edge = (alpha > 25) & (alpha < 230)
-    found = np.asarray(cut_out(Photo(photo, photo), as_map(alpha)))
-    assert np.array_equal(found[:, :, 3], alpha)
-    assert np.array_equal(found[alpha == 255][:, :3], photo[alpha == 255])
+    result = np.asarray(cut_out(Photo(photo, photo), as_map(alpha)))
+    assert np.array_equal(result[:, :, 3], alpha)
+    assert np.array_equal(result[alpha == 255][:, :3], photo[alpha == 255])
     assert np.abs(photo[edge] - own[edge]).mean() > 35
-    assert np.abs(found[edge][:, :3] - own[edge]).mean() < 8
+    assert np.abs(result[edge][:, :3] - own[edge]).mean() < 8
     # Nothing of the green that was cut away stays in the file.
-    hidden = found[alpha == 0][:, :3]
+    hidden = result[alpha == 0][:, :3]
     assert hidden[:, 1].mean() < 90
 
 
@@ -51,8 +51,8 @@ def test_the_old_background_leaves_the_edge(size):
 @pytest.mark.parametrize("level", [0, 100, 255])
 def test_any_shape_and_flat_maps(shape, level):
     photo = np.full((*shape, 3), 90, np.uint8)
-    found = foreground(photo, np.full(shape, level, np.uint8))
-    assert (found.shape, found.dtype) == (photo.shape, np.uint8)
+    result = foreground(photo, np.full(shape, level, np.uint8))
+    assert (result.shape, result.dtype) == (photo.shape, np.uint8)
 
 
 def test_colours_are_the_same_every_time():
@@ -65,11 +65,11 @@ def test_transparent_photos_stay_transparent_and_keep_their_colours(disc):
     own_alpha = np.zeros_like(alpha)
     own_alpha[60:180, 80:240] = 180
     picture = read_photo(np.dstack([photo, own_alpha]))
-    found = np.asarray(cut_out(picture, np.ones(alpha.shape, np.float32)))
-    assert np.array_equal(found[:, :, :3], photo)
-    assert np.array_equal(found[:, :, 3], own_alpha)
-    found = np.asarray(cut_out(picture, as_map(alpha)))
-    assert np.array_equal(found[:, :, 3], np.minimum(own_alpha, alpha))
+    result = np.asarray(cut_out(picture, np.ones(alpha.shape, np.float32)))
+    assert np.array_equal(result[:, :, :3], photo)
+    assert np.array_equal(result[:, :, 3], own_alpha)
+    result = np.asarray(cut_out(picture, as_map(alpha)))
+    assert np.array_equal(result[:, :, 3], np.minimum(own_alpha, alpha))
 
 
 def test_colours_to_lie_on(disc):
@@ -127,7 +127,7 @@ def test_blur_of_tiny_pictures(size):
     assert np.asarray(Background().under(cut, picture)).tolist() == photo.tolist()
 
 
-def test_what_is_no_background(tmp_path):
+def test_invalid_backgrounds_are_refused(tmp_path):
     (tmp_path / "a.jpg").write_bytes(b"text")
     for word, reason in (("no such colour", "neither a colour"), (str(tmp_path / "a.jpg"), "not a picture")):
         with pytest.raises(ImageError, match=reason):
@@ -180,5 +180,5 @@ def test_folders_that_numba_cannot_write_to_do_no_harm():
         half = foreground(np.full((9, 9, 3), 90, np.uint8), np.full((9, 9), 128, np.uint8))
         sys.exit("pymatting.alpha" in sys.modules or half.shape != (9, 9, 3))
     """
-    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    completed = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+    assert completed.returncode == 0, completed.stderr

@@ -36,7 +36,7 @@ def test_maps_without_an_edge_stay_as_they_are(size, value):
     np.testing.assert_array_equal(matted(photo, np.full(size, value, np.float32)), np.full(size, value, np.float32))
 
 
-def test_what_the_map_does_not_know_stays_as_it_is():
+def test_matting_keeps_pixels_that_the_map_leaves_undecided():
     saliency = np.full((300, 300), 0.5, np.float32)
     saliency[:10] = 1
     photo = np.random.default_rng(0).integers(256, size=(300, 300, 3), dtype=np.uint8)

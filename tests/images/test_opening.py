@@ -59,12 +59,12 @@ def test_srgb_under_any_name_changes_nothing(tmp_path):
 
 
 @pytest.mark.parametrize("profile", [b"", b"nonsense" * 99, wide_profile()[:300], bytes(128) + wide_profile()[128:]])
-def test_damaged_profiles_count_for_nothing(tmp_path, profile):
+def test_damaged_colour_profiles_are_ignored(tmp_path, profile):
     Image.fromarray(PHOTO).save(tmp_path / "a.png", icc_profile=profile)
     assert np.array_equal(read_image(tmp_path / "a.png"), PHOTO)
 
 
-def test_profiles_of_another_kind_of_picture_count_for_nothing(tmp_path):
+def test_profiles_of_another_colour_mode_are_ignored(tmp_path):
     lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
     Image.fromarray(PHOTO).save(tmp_path / "a.png", icc_profile=lab)
     assert np.array_equal(read_image(tmp_path / "a.png"), PHOTO)
@@ -75,8 +75,8 @@ def test_profiles_of_another_kind_of_picture_count_for_nothing(tmp_path):
 
 def test_grey_pictures_of_a_colour_profile_stay_grey(tmp_path):
     Image.fromarray(PHOTO[:, :, 0]).save(tmp_path / "a.png", icc_profile=wide_profile())
-    found = read_image(tmp_path / "a.png").astype(int)
-    assert np.ptp(found, axis=2).max() <= 6
+    result = read_image(tmp_path / "a.png").astype(int)
+    assert np.ptp(result, axis=2).max() <= 6
 
 
 @pytest.mark.parametrize("name", ["a.heic", "a.HIF", "a.jpg"])
@@ -197,7 +197,7 @@ def test_reduced_photos_are_turned_and_bounded(tmp_path, monkeypatch):
         ("F", "tif"),
     ],
 )
-def test_what_is_decoded_whole_is_reduced_in_every_mode(tmp_path, mode, suffix):
+def test_pictures_are_reduced_in_every_colour_mode(tmp_path, mode, suffix):
     image = Image.fromarray(PHOTO).resize((800, 480))
     if mode in ("I;16", "F"):
         grey = np.asarray(image.convert("L"))

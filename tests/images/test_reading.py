@@ -435,7 +435,7 @@ def test_arrays():
         (None, "NoneType"),
     ],
 )
-def test_what_is_no_picture(array, reason):
+def test_files_that_are_not_pictures_are_refused(array, reason):
     with pytest.raises(ImageError, match=reason):
         read_image(array)
 
@@ -475,13 +475,13 @@ def test_the_bytes_of_a_file_and_open_files_are_pictures(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("source", "said"),
+    ("source", "message"),
     [
         (b"", "the picture: the file is empty"),
         (b"text", "not a picture of any kind"),
         (io.StringIO("text"), "binary mode"),
     ],
 )
-def test_bytes_that_are_no_picture_are_refused_in_a_sentence(source, said):
-    with pytest.raises(ImageError, match=said):
+def test_bytes_that_are_no_picture_are_refused_in_a_sentence(source, message):
+    with pytest.raises(ImageError, match=message):
         read_image(source)

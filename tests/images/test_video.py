@@ -69,9 +69,9 @@ def test_webm_keeps_transparency(tmp_path: Path, size: tuple[int, int]) -> None:
     with av.open(str(tmp_path / "a.webm")) as container:
         decoded = [frame for packet in container.demux(video=0) for frame in decoder.decode(packet)]
     for frame, alpha in zip(decoded, alphas, strict=True):
-        found = frame.to_ndarray(format="rgba")[..., 3].astype(int)
-        assert found.shape == alpha.shape
-        assert np.abs(found - alpha).mean() < 4
+        result = frame.to_ndarray(format="rgba")[..., 3].astype(int)
+        assert result.shape == alpha.shape
+        assert np.abs(result - alpha).mean() < 4
 
 
 def test_mp4_of_odd_size_loses_a_row_and_a_column(tmp_path: Path) -> None:
@@ -130,9 +130,9 @@ BAD = {
 
 @pytest.mark.parametrize("name", BAD)
 def test_bad_files_get_one_sentence(tmp_path: Path, name: str) -> None:
-    write, said = BAD[name]
+    write, message = BAD[name]
     write(tmp_path / name)
-    with pytest.raises(ImageError, match=said) as error:
+    with pytest.raises(ImageError, match=message) as error:
         list(read_frames(tmp_path / name))
     assert str(error.value).startswith(f"{tmp_path / name}: ")
     assert "\n" not in str(error.value)

@@ -23,8 +23,8 @@ def with_lively_statistics(backbone):
 def timm_features(backbone, name):
     """timm's own feature extractor with the same weights: its names are ours less the block's."""
     reference = timm.create_model(name, features_only=True, out_indices=range(5)).eval()
-    theirs = {re.sub(r"^conv\d\.(blocks)_", r"\1.", key): value for key, value in backbone.state_dict().items()}
-    reference.load_state_dict({re.sub(r"^conv\d\.", "", key): value for key, value in theirs.items()}, strict=True)
+    expected = {re.sub(r"^conv\d\.(blocks)_", r"\1.", key): value for key, value in backbone.state_dict().items()}
+    reference.load_state_dict({re.sub(r"^conv\d\.", "", key): value for key, value in expected.items()}, strict=True)
     return reference
 
 
@@ -37,9 +37,9 @@ def test_blocks_compose_to_timm_features(name):
         features = backbone(images)
         expected = reference(images)
     assert len(features) == 5
-    for ours, theirs, channels, stride in zip(features, expected, backbone.channels, STRIDES, strict=True):
-        assert ours.shape == (2, channels, 96 // stride, 64 // stride)
-        torch.testing.assert_close(ours, theirs, rtol=0, atol=0)
+    for result, theirs, channels, stride in zip(features, expected, backbone.channels, STRIDES, strict=True):
+        assert result.shape == (2, channels, 96 // stride, 64 // stride)
+        torch.testing.assert_close(result, theirs, rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -108,7 +108,7 @@ def test_batch_norm_weights_still_learn():
         ("no_such_network", "cannot be made"),
     ],
 )
-def test_what_has_no_five_blocks_is_refused(name, said):
+def test_backbones_without_five_blocks_are_refused(name, said):
     with pytest.raises(ValueError, match=said) as error, torch.device("meta"):
         Backbone(name)
     assert name in str(error.value)

@@ -45,7 +45,7 @@ def test_propagate_is_the_sum_of_the_paper(n):
     np.testing.assert_allclose(propagate(saliency, coefficients), expected, atol=1e-7)
 
 
-def test_propagate_takes_zero_outside_the_image():
+def test_propagate_uses_zero_outside_the_image():
     """At a corner 16 of 25 neighbours are outside: each takes its coefficient to the background."""
     refined = propagate(torch.ones(3, 3), torch.full((25, 3, 3), 0.1))
     evidence = 0.1 * (9 - 16)
@@ -179,7 +179,7 @@ def test_prior(kind):
     torch.testing.assert_close(output.refined, propagate(expected, output.coefficients))
 
 
-def test_kernels_may_be_made_of_the_map_while_its_rounded_self_is_propagated():
+def test_kernels_can_use_the_map_while_its_rounded_form_is_propagated():
     settings = dataclasses.replace(TINY, prior="binary", refinement_sees="map")
     brn, soft = filled(BRN(settings)), filled(BRN(TINY))
     images, saliency = torch.rand(1, 3, 12, 12), torch.rand(1, 1, 12, 12)
@@ -191,7 +191,7 @@ def test_kernels_may_be_made_of_the_map_while_its_rounded_self_is_propagated():
 
 
 @pytest.mark.parametrize(("n", "height", "width"), [(5, 9, 7), (3, 4, 5), (7, 10, 12), (7, 4, 2), (5, 1, 3)])
-def test_kernels_folded_inwards_give_what_a_map_that_goes_on_would(n, height, width):
+def test_kernels_folded_inwards_equal_a_map_with_repeated_borders(n, height, width):
     coefficients, saliency, radius = torch.randn(2, n * n, height, width), torch.rand(2, 1, height, width), n // 2
     beyond = F.pad(saliency, [radius] * 4, mode="replicate")
     expected = propagate(beyond, F.pad(coefficients, [radius] * 4))[..., radius:-radius, radius:-radius]
@@ -224,7 +224,7 @@ def test_image_and_map_are_one_four_channel_input():
         torch.testing.assert_close(brn(images, saliency).coefficients, expected, rtol=0, atol=0)
 
 
-def test_an_edited_prior_is_what_the_convolutions_see_and_what_is_propagated():
+def test_the_convolutions_and_the_propagation_use_an_edited_prior():
     brn = filled(BRN(TINY))
     images, saliency = torch.rand(1, 3, 12, 12), torch.rand(1, 1, 12, 12)
     with torch.inference_mode():

@@ -51,7 +51,7 @@ def test_survives_json():
         ({"std": (1, 1, 0)}, "std"),
     ],
 )
-def test_refuses_what_is_out_of_range(settings, named):
+def test_settings_out_of_range_are_refused(settings, named):
     with pytest.raises(ValueError, match=named):
         DGRLConfig(**settings)
 

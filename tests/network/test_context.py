@@ -27,7 +27,7 @@ def test_channel_norm_scales_every_vector_to_length_one_then_by_channel():
     torch.testing.assert_close(norm(alone), alone * 3 / 7)
 
 
-def test_channel_norm_of_nothing_is_nothing():
+def test_channel_norm_of_zeros_is_zeros():
     features = torch.zeros(1, 4, 2, 2, requires_grad=True)
     out = ChannelNorm(4)(features)
     out.sum().backward()
@@ -69,7 +69,7 @@ def test_weight_maps_are_positive_with_mean_one(size, map_size):
         assert not torch.allclose(weights[0], weights[1]), "pictures of a batch share a map"
 
 
-def test_weight_map_from_its_own_layers():
+def test_the_weight_map_equals_its_layers_in_pytorch():
     module = ContextualWeighting(8, context_channels=4)
     torch.nn.init.normal_(module.mask.weight, std=0.1)
     features = torch.randn(2, 8, 10, 12)

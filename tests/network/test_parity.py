@@ -210,13 +210,13 @@ def test_packaged_weights_give_what_their_own_names_say(package_weights):
         classifier = pretrained_classifier("tf_efficientnet_lite0").eval()
         torch.testing.assert_close(classifier(images), logits, rtol=1e-4, atol=1e-3)
         model = DGRL(TINY, pretrained_backbone=True).eval()
-        for ours, theirs in zip(model.rln.backbone(images), features, strict=True):
-            torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-3)
+        for result, expected in zip(model.rln.backbone(images), features, strict=True):
+            torch.testing.assert_close(result, expected, rtol=1e-4, atol=1e-3)
     assert logits.std() > 0.5
 
 
 @needs_package
-def test_packaged_weights_go_where_their_names_say(package_weights):
+def test_packaged_weights_are_loaded_by_name(package_weights):
     """Loading goes by order; names tell whether the order is right."""
     classifier = timm.create_model("tf_efficientnet_lite0")
     load_packaged(classifier, PACKAGE)
@@ -228,9 +228,9 @@ def test_packaged_weights_go_where_their_names_say(package_weights):
         if match and "num_batches" not in name:
             block, part = blocks[int(match[1])], match[2]
             first = int(match[1]) == 0  # without expansion: timm counts its batch-norms from the first there is
-            ours = {"_bn1": "bn1", "_bn2": "bn2", "_depthwise_conv": "conv_dw"} if first else parts
+            result = {"_bn1": "bn1", "_bn2": "bn2", "_depthwise_conv": "conv_dw"} if first else parts
             project = "conv_pw" if first else "conv_pwl"
-            target = getattr(block, project if part == "_project_conv" else ours[part])
+            target = getattr(block, project if part == "_project_conv" else result[part])
             assert torch.equal(getattr(target, match[3]), value), name
             checked += 1
     assert checked == 15 * (3 + 3 * 4) + 2 + 2 * 4

@@ -127,7 +127,7 @@ def test_any_number_of_steps(rln, images, steps):
     assert torch.equal(output.saliency, output.steps[-1].saliency)
 
 
-def test_steps_by_default_are_those_trained(rln, images):
+def test_the_default_steps_are_those_trained(rln, images):
     with torch.inference_mode():
         assert len(rln(images).steps) == 3
 
@@ -145,7 +145,7 @@ def test_negative_steps_are_refused(rln, images, steps):
         rln(images, steps)
 
 
-def test_each_step_has_its_head_and_the_last_serves_on(rln, images):
+def test_each_step_has_its_head_and_later_steps_use_the_last_one(rln, images):
     used = []
     hooks = [head.register_forward_hook(lambda *_, i=i: used.append(i)) for i, head in enumerate(rln.heads)]
     with torch.inference_mode():
@@ -193,7 +193,7 @@ def test_one_feedback_convolution_per_block_for_all_steps():
     }
 
 
-def test_head_from_its_own_layers(rln, images):
+def test_the_head_equals_its_layers_in_pytorch(rln, images):
     head = rln.heads[1]
     generator = torch.Generator().manual_seed(1)
     sizes = {"conv3": (40, 12, 16), "conv4": (112, 6, 8), "conv5": (320, 3, 4)}
@@ -222,9 +222,9 @@ def test_without_context_is_with_flat_maps(rln, images):
         plain = rln(images)
     assert all(step.weight_maps == {} for step in output.steps)
     assert not any(isinstance(module, ContextualWeighting) for module in bare.modules())
-    for ours, theirs, other in zip(output.steps, flat.steps, plain.steps, strict=True):
-        torch.testing.assert_close(ours.logits, theirs.logits)
-        assert not torch.allclose(ours.logits, other.logits)
+    for result, expected, other in zip(output.steps, flat.steps, plain.steps, strict=True):
+        torch.testing.assert_close(result.logits, expected.logits)
+        assert not torch.allclose(result.logits, other.logits)
 
 
 def test_pictures_of_a_batch_do_not_mix(rln, images):
@@ -275,7 +275,7 @@ def test_attend_weighs_the_levels_that_have_a_map():
 
 
 @pytest.mark.parametrize("feedback", ["plain", "attended"])
-def test_the_last_step_alone_is_the_same(images, feedback):
+def test_computing_only_the_last_step_gives_the_same_prediction(images, feedback):
     """And the heads before it are asked for no prediction."""
     network = filled(RLN(dataclasses.replace(TINY, feedback=feedback)))
     for steps in (0, 1, 4):

@@ -20,7 +20,7 @@ KINDS = {
 
 
 @pytest.mark.parametrize("config", KINDS.values(), ids=KINDS)
-def test_what_a_pass_gives(config: DGRLConfig) -> None:
+def test_a_pass_returns_maps_of_the_expected_shapes(config: DGRLConfig) -> None:
     network = filled(DGRL(config)).eval()
     recorder = Recorder([])
     with torch.no_grad(), listening(recorder):

@@ -30,11 +30,11 @@ TYPES = {"float32": "Float32Array", "uint8": "Uint8Array", "bool": "Uint8Array"}
 
 def node() -> str:
     """Return the path of Node.js; if it is missing, skip the test, or fail it in continuous integration."""
-    found = shutil.which("node")
-    if found is None:
+    result = shutil.which("node")
+    if result is None:
         give_up = pytest.fail if os.environ.get("CI") else pytest.skip
         give_up("the tests of the page's scripts need Node.js 20 or newer")
-    return str(found)
+    return str(result)
 
 
 def call(module: str, *calls: tuple[Any, ...]) -> list[Any]:
@@ -47,9 +47,9 @@ def call(module: str, *calls: tuple[Any, ...]) -> list[Any]:
     """
     text = json.dumps(calls, default=_typed)
     command = [node(), "--input-type=module", "-e", SCRIPT, (FOLDER / module).as_uri()]
-    done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    results: list[Any] = json.loads(done.stdout)
+    completed = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
+    assert completed.returncode == 0, completed.stderr
+    results: list[Any] = json.loads(completed.stdout)
     return results
 
 

@@ -21,12 +21,12 @@ def trace() -> Trace:
 
 def read(trace: Trace, **settings: object) -> dict:
     """Return what the page reads of a pass; its arrays have the shapes that the header gives."""
-    found = call("engines/bundle.js", ("readParts", buffer(bundle(trace, **({"parts": NUMBERS} | settings)))))[0]
-    table = found["header"]["arrays"]
-    assert set(found["arrays"]) == set(table) - {"photo"}
-    for name, values in found["arrays"].items():
-        found["arrays"][name] = np.array(values, np.float32).reshape(table[name]["shape"])
-    return found
+    result = call("engines/bundle.js", ("readParts", buffer(bundle(trace, **({"parts": NUMBERS} | settings)))))[0]
+    table = result["header"]["arrays"]
+    assert set(result["arrays"]) == set(table) - {"photo"}
+    for name, values in result["arrays"].items():
+        result["arrays"][name] = np.array(values, np.float32).reshape(table[name]["shape"])
+    return result
 
 
 def sums_of(trace: Trace, propagation: int) -> np.ndarray:
@@ -51,8 +51,8 @@ def test_maps_are_exact(trace: Trace) -> None:
 
 
 def test_coefficients_are_rounded_and_their_sums_are_right_to_the_last_digit(trace: Trace) -> None:
-    found = read(trace)
-    arrays, decimals = found["arrays"], found["header"]["decimals"]
+    result = read(trace)
+    arrays, decimals = result["arrays"], result["header"]["decimals"]
     assert decimals == {"coefficients": 2, "sums": 4}
     assert np.abs(arrays["brn.coefficients"] - trace.coefficients).max() <= KERNEL_UNIT / 2 + 1e-6
     for k in (1, 2):
@@ -62,22 +62,22 @@ def test_coefficients_are_rounded_and_their_sums_are_right_to_the_last_digit(tra
 
 
 def test_exact_coefficients_need_no_sums(trace: Trace) -> None:
-    found = read(trace, kernels="exact")
-    assert (found["arrays"]["brn.coefficients"] == trace.coefficients).all()
-    assert not any(name.startswith("brn.sums") for name in found["arrays"])
-    assert found["header"]["decimals"]["coefficients"] == 6
+    result = read(trace, kernels="exact")
+    assert (result["arrays"]["brn.coefficients"] == trace.coefficients).all()
+    assert not any(name.startswith("brn.sums") for name in result["arrays"])
+    assert result["header"]["decimals"]["coefficients"] == 6
 
 
 def test_large_coefficients_have_fewer_decimals(trace: Trace) -> None:
     taps = dict(trace.taps)
     taps["brn.coefficients"] = taps["brn.coefficients"] * np.float32(1e5)
     large = Trace(trace.photo, trace.saliency, taps)
-    found = read(large)
-    decimals = found["header"]["decimals"]
+    result = read(large)
+    decimals = result["header"]["decimals"]
     assert 0 <= decimals["coefficients"] < 2
-    off = np.abs(found["arrays"]["brn.coefficients"] - large.coefficients).max()
+    off = np.abs(result["arrays"]["brn.coefficients"] - large.coefficients).max()
     assert off <= 0.5 * 10.0 ** -decimals["coefficients"]
-    shown_rows = np.rint(found["arrays"]["brn.sums1"].astype(np.float64) * 10 ** decimals["sums"])
+    shown_rows = np.rint(result["arrays"]["brn.sums1"].astype(np.float64) * 10 ** decimals["sums"])
     assert np.abs(shown_rows - sums_of(large, 0) * 10 ** decimals["sums"]).max() <= 0.5 + 1e-3
 
 
@@ -92,10 +92,10 @@ def test_the_header_of_a_bundle(trace: Trace) -> None:
 
 def test_a_pass_before_brn_has_only_rln_s_maps() -> None:
     first_half = filled(DGRL(TINY)).trace_localised(draw_photo(30, 40)[0])
-    found = read(first_half)
-    assert found["header"]["kernel_size"] == 0
-    assert all(name.startswith("rln.") for name in found["arrays"])
-    assert "refinement" not in found["header"]["limits"]
+    result = read(first_half)
+    assert result["header"]["kernel_size"] == 0
+    assert all(name.startswith("rln.") for name in result["arrays"])
+    assert "refinement" not in result["header"]["limits"]
 
 
 def test_parts_are_sent_one_by_one(trace: Trace) -> None:

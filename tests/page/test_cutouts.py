@@ -33,8 +33,8 @@ def test_scores_are_those_of_the_library(stretch: bool) -> None:
     mask = draw_photo(60, 90)[1] > 127
     soft = np.clip(0.2 + 0.5 * mask + 0.15 * random.standard_normal(mask.shape), 0, 0.9).astype(np.float32)
     maps = {"soft": soft, "wrong": 1 - soft, "flat": np.full_like(soft, 0.25), "nothing": np.zeros_like(soft)}
-    found = call("numbers/scores.js", *(("score", values, mask, stretch) for values in maps.values()))
-    for name, page_values, values in zip(maps, found, maps.values(), strict=True):
+    result = call("numbers/scores.js", *(("score", values, mask, stretch) for values in maps.values()))
+    for name, page_values, values in zip(maps, result, maps.values(), strict=True):
         python_values = metrics.measure(metrics.as_bytes(values), mask.astype(np.uint8) * 255, stretch).results()
         for metric, value in page_values.items():
             assert value == pytest.approx(python_values[metric], abs=1e-6), (name, metric)

@@ -77,8 +77,10 @@ def test_a_position_is_converted_to_another_grid() -> None:
 def test_a_pixel_s_arithmetic(trace: Trace) -> None:
     height, width = trace.photo.shape[:2]
     pixels = [trace.pixel(x, y) for x, y in [(0, 0), (width - 1, height - 1), (width // 2, height // 3)]]
-    given = pass_of(trace)
-    page_values = call("numbers/kernel.js", *[("pixelOfPass", given, pixel.column, pixel.row, 1) for pixel in pixels])
+    page_pass = pass_of(trace)
+    page_values = call(
+        "numbers/kernel.js", *[("pixelOfPass", page_pass, pixel.column, pixel.row, 1) for pixel in pixels]
+    )
     for mine, pixel in zip(page_values, pixels, strict=True):
         assert mine["coefficients"] == pytest.approx(pixel.coefficients.ravel(), abs=1e-12)
         assert mine["neighbours"] == pytest.approx(pixel.neighbours.ravel(), abs=1e-12)
@@ -90,11 +92,11 @@ def test_a_pixel_s_arithmetic(trace: Trace) -> None:
 
 
 def test_maps_at_every_step(trace: Trace) -> None:
-    given = pass_of(trace, kernels=False)
+    page_pass = pass_of(trace, kernels=False)
     brn = [("refined", figures.layers.REFINED), ("refinement", figures.layers.REFINEMENT)]
-    named = [*((kind, kind) for kind in figures.layers.KINDS), *brn]
-    kinds = [(step.t, name, kind) for step in trace.steps for name, kind in named]
-    page_values = call("numbers/layers.js", *[("layerOf", given, name, t, 1) for t, name, _ in kinds])
+    layer_names = [*((kind, kind) for kind in figures.layers.KINDS), *brn]
+    kinds = [(step.t, name, kind) for step in trace.steps for name, kind in layer_names]
+    page_values = call("numbers/layers.js", *[("layerOf", page_pass, name, t, 1) for t, name, _ in kinds])
     for (t, _, kind), layer in zip(kinds, page_values, strict=True):
         python_values = figures.layer(trace, t, kind)
         if python_values is None:
@@ -131,12 +133,12 @@ def test_the_final_map(trace: Trace) -> None:
 
 
 def test_limits_of_the_colour_scales(trace: Trace) -> None:
-    found = call("numbers/pass.js", ("limits", arrays_of(trace), list(LEVELS), len(trace.steps) - 1, 1))[0]
-    assert found["change"] == pytest.approx(figures.largest(*figures.changes(trace)), abs=1e-7)
-    assert found["refinement"] == pytest.approx(figures.largest(trace.refined - trace.prior), abs=1e-7)
-    assert found["coefficients"] == pytest.approx(figures.largest(trace.coefficients), abs=1e-7)
+    result = call("numbers/pass.js", ("limits", arrays_of(trace), list(LEVELS), len(trace.steps) - 1, 1))[0]
+    assert result["change"] == pytest.approx(figures.largest(*figures.changes(trace)), abs=1e-7)
+    assert result["refinement"] == pytest.approx(figures.largest(trace.refined - trace.prior), abs=1e-7)
+    assert result["coefficients"] == pytest.approx(figures.largest(trace.coefficients), abs=1e-7)
     for level in LEVELS:
-        assert found[level] == pytest.approx(figures.weight_limit(trace, level), abs=1e-7)
+        assert result[level] == pytest.approx(figures.weight_limit(trace, level), abs=1e-7)
 
 
 @pytest.mark.parametrize("above", [0.4, 0.5, 0.9995, 1.0])

@@ -15,8 +15,8 @@ RANDOM = HERE / "model.test.js"
 
 def run_in_node(tests: list[Path]) -> None:
     assert tests
-    done = subprocess.run([node(), "--test", *map(str, tests)], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+    completed = subprocess.run([node(), "--test", *map(str, tests)], capture_output=True, text=True, check=False)
+    assert completed.returncode == 0, completed.stdout + completed.stderr
 
 
 def test_the_tests_in_javascript_pass() -> None:

@@ -217,5 +217,5 @@ def test_axe_finds_nothing_on_the_page(show: Open, scheme: str, forced: str) -> 
         give_up("axe-core is not installed: make node_modules/ready")
     tab = show(random_survey(30, ("one", "two")), scheme, forced_colors=forced)
     tab.add_script_tag(path=AXE)
-    found = tab.evaluate("async () => (await axe.run()).violations.map((v) => [v.id, v.nodes.map((n) => n.html)])")
-    assert found == []
+    result = tab.evaluate("async () => (await axe.run()).violations.map((v) => [v.id, v.nodes.map((n) => n.html)])")
+    assert result == []

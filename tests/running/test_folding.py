@@ -37,14 +37,14 @@ def test_a_folded_backbone_computes_the_same(name):
     before = copy.deepcopy(backbone.state_dict())
     lighter = folded(backbone)
     images = torch.rand(1, 3, 96, 64)
-    for theirs, ours in zip(backbone(images), lighter(images), strict=True):
-        torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-4 * theirs.abs().max().item())
+    for expected, result in zip(backbone(images), lighter(images), strict=True):
+        torch.testing.assert_close(result, expected, rtol=1e-3, atol=1e-4 * expected.abs().max().item())
     # Those that follow no convolution stay: on the picture itself, and where a pre-activation network adds first.
     assert batch_norms(lighter) == (17 if name == "caffe_resnet50" else 0) < batch_norms(backbone)
     assert all(torch.equal(before[key], value) for key, value in backbone.state_dict().items()), "the original changed"
 
 
-def test_a_network_that_is_written_in_another_order_is_left_alone():
+def test_networks_with_modules_in_another_order_are_not_folded():
     class Odd(nn.Module):
         def __init__(self):
             super().__init__()
@@ -65,10 +65,10 @@ def test_a_rewritten_network_gives_the_same_maps():
     with torch.inference_mode():
         expected = model(images)
         rewrite_for_inference(model, torch.device("cpu"))
-        found = model(images)
+        result = model(images)
     assert batch_norms(model) == 0
-    torch.testing.assert_close(found.saliency, expected.saliency, rtol=0, atol=1e-4)
-    for step, other in zip(found.localised.steps, expected.localised.steps, strict=True):
+    torch.testing.assert_close(result.saliency, expected.saliency, rtol=0, atol=1e-4)
+    for step, other in zip(result.localised.steps, expected.localised.steps, strict=True):
         torch.testing.assert_close(step.saliency, other.saliency, rtol=0, atol=1e-4)
 
 

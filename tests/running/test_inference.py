@@ -21,7 +21,7 @@ def network() -> DGRL:
 
 
 def test_detect_runs_a_copy_that_is_made_once(network):
-    found = network.detect(PHOTO)
+    result = network.detect(PHOTO)
     made = network.inference._copy
     assert made is not None
     assert not any(isinstance(module, nn.BatchNorm2d) for module in made.rln.backbone.modules())
@@ -31,7 +31,7 @@ def test_detect_runs_a_copy_that_is_made_once(network):
     images = torch.from_numpy(PHOTO).permute(2, 0, 1)[None]
     with torch.no_grad():  # not in inference mode, so this runs the network itself
         expected = network(images).saliency[0, 0].numpy()
-    np.testing.assert_allclose(found, expected, atol=1e-5)
+    np.testing.assert_allclose(result, expected, atol=1e-5)
 
 
 def in_training(network):
@@ -83,7 +83,7 @@ def test_a_hook_is_called_on_the_module_that_it_was_put_on(network):
     assert seen == [1]
 
 
-def test_nothing_changes_for_gradients_training_and_saving(network, tmp_path):
+def test_taps_do_not_affect_gradients_training_or_saving(network, tmp_path):
     names = list(network.state_dict())
     network.detect(PHOTO)
     assert list(network.state_dict()) == names

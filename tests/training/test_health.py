@@ -87,10 +87,10 @@ def test_a_worker_that_is_killed_is_one_sentence():
         yield 1
         raise RuntimeError("DataLoader worker (pid 7) is killed by signal: Bus error.\nmore")
 
-    found = reading(killed())
-    assert next(found) == 1
+    result = reading(killed())
+    assert next(result) == 1
     with pytest.raises(ReadingError, match="fewer --workers") as raised:
-        next(found)
+        next(result)
     assert "\n" not in str(raised.value)
 
 
@@ -106,19 +106,19 @@ def test_a_resumed_run_says_what_has_changed(pairs, tmp_path, capsys):
     capsys.readouterr()
     changed = dataclasses.replace(QUICK, max_updates=3, region_weight=0.5)
     train(fresh(), pairs[1:], tmp_path / "run", changed, resume=True)
-    said = capsys.readouterr().out
-    assert "region_weight 1.0 then, 0.5 now" in said
-    assert "The list of pictures to train with has changed: 6 then, 5 now" in said
+    message = capsys.readouterr().out
+    assert "region_weight 1.0 then, 0.5 now" in message
+    assert "The list of pictures to train with has changed: 6 then, 5 now" in message
 
 
 def test_the_range_test_finds_a_rate_and_leaves_the_network_as_it_was(pairs):
     model = fresh()
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    found = find_rate(model, pairs, dataclasses.replace(QUICK, learning_rate=1e-2), updates=20)
+    result = find_rate(model, pairs, dataclasses.replace(QUICK, learning_rate=1e-2), updates=20)
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
-    assert found.rates == sorted(found.rates)
-    assert found.rates[0] == pytest.approx(1e-6)
-    assert found.figure().axes[0].get_xscale() == "log"
+    assert result.rates == sorted(result.rates)
+    assert result.rates[0] == pytest.approx(1e-6)
+    assert result.figure().axes[0].get_xscale() == "log"
     rates = [10.0**n for n in range(-6, 1)]
     falling = RateTest(rates, [], [1.0, 1.0, 0.95, 0.5, 0.4, 0.6, 3.0])
     assert falling.suggested == pytest.approx(1e-3)

@@ -13,8 +13,8 @@ from tests.helpers.networks import write_pairs
 def test_killed_again_and_again_it_ends_with_the_same_weights(tmp_path):
     write_pairs(tmp_path / "drawn", 6)
     run(tmp_path / "drawn", tmp_path / "whole")
-    said = launch("tests.helpers.killed_training", tmp_path / "drawn", tmp_path / "cut", 6, 0)
-    assert int(said.split()[-1]) >= 1, "no kill met a checkpoint that was being written"
+    message = launch("tests.helpers.killed_training", tmp_path / "drawn", tmp_path / "cut", 6, 0)
+    assert int(message.split()[-1]) >= 1, "no kill met a checkpoint that was being written"
     whole, cut = (DGRL.from_pretrained(tmp_path / name).state_dict() for name in ("whole", "cut"))
     assert all(torch.equal(value, cut[name]) for name, value in whole.items())
     best, again = (DGRL.from_pretrained(tmp_path / name / "best").state_dict() for name in ("whole", "cut"))

@@ -91,8 +91,8 @@ def test_start_stop_restart_resume(browser: Browser, tmp_path: Path) -> None:
         data = ["--images", str(folder / "drawn/image"), "--masks", str(folder / "drawn/mask")]
         start_run(whole, [*data, *network, *settings, "--out", str(whole)])
         wait(lambda: read_state(whole).finished and not is_running(whole), whole)
-        one, other = (DGRL.from_pretrained(run).state_dict() for run in (out, whole))
-        assert all(torch.equal(value, other[name]) for name, value in one.items())
+        resumed, uninterrupted = (DGRL.from_pretrained(run).state_dict() for run in (out, whole))
+        assert all(torch.equal(value, uninterrupted[name]) for name, value in resumed.items())
     finally:
         for run in (out, folder / "whole"):
             stop_run(run)

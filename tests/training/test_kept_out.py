@@ -29,13 +29,13 @@ def pairs(tmp_path_factory):
     return write_pairs(tmp_path_factory.mktemp("drawn"), 5)
 
 
-def test_errors_are_those_of_the_maps(network, pairs):
-    found = errors(network.train(), pairs[:2])
+def test_errors_equal_those_of_the_maps(network, pairs):
+    result = errors(network.train(), pairs[:2])
     assert network.training
     trace = [network.eval().trace(pair.image) for pair in pairs[:2]]
-    wanted = [np.abs(one.saliency - pair.truth()).mean() for one, pair in zip(trace, pairs, strict=False)]
-    assert found["refined"] == pytest.approx(np.mean(wanted), abs=1e-6)
-    assert list(found) == [*(f"t{t}" for t in range(TINY.steps + 1)), "refined"]
+    expected = [np.abs(one.saliency - pair.truth()).mean() for one, pair in zip(trace, pairs, strict=False)]
+    assert result["refined"] == pytest.approx(np.mean(expected), abs=1e-6)
+    assert list(result) == [*(f"t{t}" for t in range(TINY.steps + 1)), "refined"]
 
 
 def test_a_large_set_is_measured_in_part(network, pairs, monkeypatch):
@@ -94,15 +94,15 @@ def test_the_share_is_chosen_by_gain_and_cost():
     def kept(share, after, moved, before=0.1):
         return Kept(share, before, after, moved)
 
-    found = [kept(1.0, 0.02, 0.05), kept(0.8, 0.03, 0.01), kept(0.4, 0.06, 0.005)]
-    assert best_of(found, 0.1).share == 0.8, "all of it would cost too much elsewhere"
+    result = [kept(1.0, 0.02, 0.05), kept(0.8, 0.03, 0.01), kept(0.4, 0.06, 0.005)]
+    assert best_of(result, 0.1).share == 0.8, "all of it would cost too much elsewhere"
     assert best_of([kept(1.0, 0.12, 0.001), kept(0.4, 0.11, 0.0)], 0.1).share == 0, "no harm"
     assert best_of([kept(1.0, 0.096, 0.001), kept(0.4, 0.094, 0.0)], 0.1).share == 0.4, "4 % may be chance"
     assert best_of([Kept(1.0, None, None, 0.03), Kept(0.8, None, None, 0.01)], None).share == 0.8
-    said = found[1].sentence("t2")
-    assert "Kept 80%" in said
-    assert "0.1000 → 0.0300 (-70.0 %)" in said
-    assert "move by 0.0100" in said
+    message = result[1].sentence("t2")
+    assert "Kept 80%" in message
+    assert "0.1000 → 0.0300 (-70.0 %)" in message
+    assert "move by 0.0100" in message
 
 
 def test_fine_tuning_chooses_its_share_and_says_so(network, pairs, tmp_path, capsys, monkeypatch):

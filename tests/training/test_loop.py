@@ -124,7 +124,7 @@ class Killed(Exception):  # noqa: N818
     ("stage", "killed_at", "workers"),
     [(stage, killed_at, 0) for stage in ("rln", "brn", "joint") for killed_at in (3, 5)] + [("brn", 3, 2)],
 )
-def test_resumed_is_as_if_never_interrupted(pairs, tmp_path, monkeypatch, stage, killed_at, workers):
+def test_a_resumed_training_equals_an_uninterrupted_one(pairs, tmp_path, monkeypatch, stage, killed_at, workers):
     """Killed between checkpoints (every 2 updates), in mid-epoch and beyond it (4 updates an epoch).
 
     Processes that read, and live on from one epoch to the next, change nothing.
@@ -173,7 +173,7 @@ def test_pictures_are_read_by_the_processors_at_hand(monkeypatch, device, proces
     assert worker_count(torch.device(device)) == count
 
 
-def test_what_a_gpu_is_fastest_with_is_set_while_it_trains_alone():
+def test_fast_gpu_settings_apply_only_during_training():
     def settings():
         cudnn = torch.backends.cudnn
         return torch.get_float32_matmul_precision(), cudnn.allow_tf32, cudnn.benchmark
@@ -295,7 +295,7 @@ def test_epochs_see_every_picture_once():
     assert list(other) != epochs[0]
 
 
-def test_learning_rate_warms_up_and_falls_to_nothing():
+def test_learning_rate_warms_up_and_falls_to_zero():
     weight = torch.nn.Parameter(torch.zeros(1))
     optimiser = torch.optim.SGD([{"params": [weight], "peak": 2.0}], lr=0.1)
     rates = []
@@ -334,7 +334,7 @@ def test_stopped_by_a_signal_it_can_be_resumed(pairs, tmp_path, monkeypatch, cap
     assert same(resumed.state_dict(), whole.state_dict())
 
 
-def test_a_full_disk_is_said_and_leaves_the_checkpoint_before(pairs, tmp_path):
+def test_a_full_disk_is_reported_and_keeps_the_previous_checkpoint(pairs, tmp_path):
     """A limit on the size of files stands for the full disk: both end a write in the middle."""
     whole = train(fresh(), pairs, tmp_path / "whole", QUICK)
     write = Files.update
@@ -402,7 +402,7 @@ def test_the_run_says_its_device_and_shows_what_it_sees(pairs, tmp_path, capsys)
     assert [event.step for event in events.Images("pictures")] == [3, 6]
 
 
-def test_looking_changes_nothing(pairs, tmp_path):
+def test_reading_taps_changes_nothing(pairs, tmp_path):
     quiet = train(fresh(), pairs, tmp_path / "quiet", dataclasses.replace(QUICK, stage="brn"))
     looked_at = train(fresh(), pairs, tmp_path / "looked", dataclasses.replace(QUICK, stage="brn", pictures_every=1))
     assert same(quiet.state_dict(), looked_at.state_dict())

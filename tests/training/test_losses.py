@@ -42,7 +42,7 @@ def test_refinement_loss_is_the_same_cross_entropy():
     torch.testing.assert_close(refinement_loss(evidence, masks, everywhere, half), expected)
 
 
-def test_refinement_loss_counts_only_what_it_is_told_to():
+def test_refinement_loss_uses_only_the_selected_pixels():
     evidence, masks = torch.randn(2, 1, 6, 6), torch.randint(0, 2, (2, 1, 6, 6)).float()
     counted = torch.zeros(2, 1, 6, 6)
     counted[..., 1:5, 2:5] = 1
@@ -73,7 +73,7 @@ def wanted(masks, side):
     return 0.1 / side**2 + 0.9 * inside / inside.sum()
 
 
-def test_attention_loss_is_nothing_for_a_map_that_is_even_on_the_object():
+def test_attention_loss_is_zero_for_a_map_that_is_even_on_the_object():
     masks = torch.zeros(1, 1, 8, 8)
     masks[..., :4, :4] = 1
     perfect = {"conv3": wanted(masks, 4) * 16, "conv4": wanted(masks, 2) * 4}
@@ -95,7 +95,7 @@ def test_attention_loss_is_the_divergence_from_the_mask():
     assert attention_loss({"conv3": hot}, masks) > 4 * attention_loss({"conv3": spread}, masks), "hot spots are cheap"
 
 
-def test_attention_loss_asks_nothing_where_there_is_no_object():
+def test_attention_loss_ignores_pictures_without_an_object():
     masks = torch.zeros(2, 1, 8, 8)
     masks[0, :, :4, :4] = 1
     maps = torch.rand(2, 1, 4, 4)
@@ -135,9 +135,9 @@ def test_attention_is_asked_to_narrow_from_step_to_step():
     logits = torch.zeros(1, 2, 16, 16)
     steps = [RLNStep(logits, logits.softmax(1)[:, 1:], maps) for _ in range(3)]
     config = dataclasses.replace(PLAIN, attention_weight=1.0, attention_spread=0.5, attention_narrowing=0.2)
-    asked = [attention_loss(maps, masks, spread) for spread in (0.5, 0.1, 0.02)]
-    assert asked[0] < asked[1] < asked[2]
-    expected = cross_entropy(logits, masks) + torch.stack(asked).mean()
+    terms = [attention_loss(maps, masks, spread) for spread in (0.5, 0.1, 0.02)]
+    assert terms[0] < terms[1] < terms[2]
+    expected = cross_entropy(logits, masks) + torch.stack(terms).mean()
     torch.testing.assert_close(localisation_loss(RLNOutput(steps), masks, config), expected)
 
 
@@ -165,7 +165,7 @@ def test_lean_loss_is_the_shortfall_from_leaning_to_the_own_side():
     assert lean_loss(outward, masks, beside) == 0, "nor beside the picture's side, which is no contour"
 
 
-def test_the_error_near_the_contour_counts_once_more_if_asked():
+def test_the_error_near_the_contour_can_count_more():
     masks = torch.zeros(1, 1, 30, 30)
     masks[..., 15:] = 1
     evidence, counted = torch.randn_like(masks), torch.ones_like(masks)

@@ -66,27 +66,29 @@ def test_two_machines_train_as_one_does(tmp_path, slurm):
     recipe += ["--optimiser", "sgd", "--learning-rate", 1, "--backbone-learning-rate", 1, "--pictures-every", 0]
     launch("dgrl", "train", *recipe, "--out", tmp_path / "one")
     command = list(map(str, [SCRIPT, *recipe, "--out", tmp_path / "two"]))
-    done = subprocess.run(command, cwd=ROOT, env=slurm, capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert done.stdout.count("Training rln on cpu, 2 processes with 6 pictures") == 2  # each machine says so
+    completed = subprocess.run(command, cwd=ROOT, env=slurm, capture_output=True, text=True, timeout=300, check=False)
+    assert completed.returncode == 0, completed.stderr[-3000:]
+    assert completed.stdout.count("Training rln on cpu, 2 processes with 6 pictures") == 2  # each machine says so
     assert Path(slurm["NOTES"]).read_text().startswith("--ntasks 2 --ntasks-per-node 1 --kill-on-bad-exit=1 bash -c")
-    one, two = (DGRL.from_pretrained(tmp_path / name).state_dict() for name in ("one", "two"))
-    for name, value in one.items():
-        torch.testing.assert_close(two[name], value, atol=1e-5, rtol=0)
+    single, double = (DGRL.from_pretrained(tmp_path / name).state_dict() for name in ("one", "two"))
+    for name, value in single.items():
+        torch.testing.assert_close(double[name], value, atol=1e-5, rtol=0)
     before = DGRL.from_pretrained(tmp_path / "network").state_dict()
-    assert max(float((value - before[name]).abs().max()) for name, value in one.items()) > 1e-4
+    assert max(float((value - before[name]).abs().max()) for name, value in single.items()) > 1e-4
 
 
-def test_by_hand_each_machine_is_told_its_number(tmp_path):
+def test_without_a_launcher_each_machine_needs_its_number(tmp_path):
     environment = {name: value for name, value in os.environ.items() if not name.startswith("SLURM_")}
     environment |= {"NODES": "3", "NODE": "2", "HEAD": "first:29500", "PYTHON": "echo"}
     command = [str(SCRIPT), "--out", "a run"]
-    said = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
-    assert "--nnodes 3 --node-rank 2 --nproc-per-node gpu --master-addr first --master-port 29500 -m dgrl train" in said
+    message = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+    assert (
+        "--nnodes 3 --node-rank 2 --nproc-per-node gpu --master-addr first --master-port 29500 -m dgrl train" in message
+    )
     del environment["NODE"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode != 0
-    assert "which of them this is, from 0" in done.stderr
+    completed = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert completed.returncode != 0
+    assert "which of them this is, from 0" in completed.stderr
 
 
 def test_no_process_goes_on_before_a_checkpoint_is_whole(tmp_path):

@@ -20,7 +20,7 @@ MASK = disc(64, 64, (32, 32), 20)[0]
 
 
 @pytest.mark.parametrize("kind", [0, 1])
-def test_halves_hold_both_pictures_squeezed_and_the_mask_of_the_first_alone(kind):
+def test_halves_contain_both_pictures_and_only_the_mask_of_the_first(kind):
     torch.manual_seed(kind)
     orders = set()
     for _ in range(10):
@@ -34,7 +34,7 @@ def test_halves_hold_both_pictures_squeezed_and_the_mask_of_the_first_alone(kind
     assert orders == {True, False}
 
 
-def test_pasting_names_the_object_that_is_seen():
+def test_pasting_prompts_the_visible_object():
     torch.manual_seed(0)
     other = disc(64, 64, (40, 40), 20)[0]
     seen = set()
@@ -45,7 +45,7 @@ def test_pasting_names_the_object_that_is_seen():
     assert seen == {int(MASK.sum()), int((MASK * (1 - other)).sum())}
 
 
-def test_named_pictures_come_as_often_as_asked_and_the_same_every_time(tmp_path):
+def test_prompted_pictures_have_the_requested_share_and_repeat_with_the_seed(tmp_path):
     pairs = write_pairs(tmp_path, 40)
     for share in (0.0, 1.0):
         data = NamedData(pairs, plain_resize(64), named_share=share)
@@ -91,7 +91,7 @@ def test_prompts_are_masks_boxes_and_discs_of_many_sizes():
     assert max(radii) - min(radii) > 30
 
 
-def test_given_maps_replace_those_of_named_pictures_alone():
+def test_prescribed_maps_replace_only_those_of_prompted_pictures():
     model = filled(DGRL(TINY))
     masks = disc(96, 96, (30, 60), 20).repeat(4, 1, 1, 1)
     masks[3] = 0

@@ -17,22 +17,22 @@ def test_two_processes_train_as_one_does(tmp_path, capsys):
     write_pairs(tmp_path / "drawn", 9)
     main(tmp_path / "drawn", tmp_path / "one")
     AcceleratorState._reset_state(reset_partial_state=True)
-    said = launch("tests.helpers.distributed_training", tmp_path / "drawn", tmp_path / "two", processes=2)
-    assert "Training rln on cpu, 2 processes with 9 pictures" in said
-    assert said.count("Training") == 6, "every process speaks"
+    message = launch("tests.helpers.distributed_training", tmp_path / "drawn", tmp_path / "two", processes=2)
+    assert "Training rln on cpu, 2 processes with 9 pictures" in message
+    assert message.count("Training") == 6, "every process speaks"
     torch.manual_seed(1)
     untrained = DGRL(TRAINED).state_dict()
     for stage in ("rln", "brn", "joint"):
-        one, two = (DGRL.from_pretrained(tmp_path / name / stage).state_dict() for name in ("one", "two"))
-        for name, value in one.items():
-            torch.testing.assert_close(two[name], value, atol=1e-5, rtol=0)
-        moved = max(float((value - untrained[name]).abs().max()) for name, value in one.items())
+        single, double = (DGRL.from_pretrained(tmp_path / name / stage).state_dict() for name in ("one", "two"))
+        for name, value in single.items():
+            torch.testing.assert_close(double[name], value, atol=1e-5, rtol=0)
+        moved = max(float((value - untrained[name]).abs().max()) for name, value in single.items())
         assert moved > 1e-4, "nothing has been learned: the test says nothing"
         lines = [(tmp_path / name / stage / "log.jsonl").read_text().count("\n") for name in ("one", "two")]
         assert lines == [5, 5]
 
 
-def test_a_notebook_that_has_used_its_gpu_is_told_so(tmp_path, monkeypatch):
+def test_starting_processes_after_using_the_gpu_in_a_notebook_is_refused(tmp_path, monkeypatch):
     arguments = DGRL(TRAINED), [], tmp_path / "run", TrainingConfig()
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(TrainingError, match="sees no GPU here; ask for 1"):
@@ -62,6 +62,6 @@ def test_two_processes_of_the_command_are_one_run(tmp_path):
     folders = ["--images", tmp_path / "drawn" / "image", "--masks", tmp_path / "drawn" / "mask"]
     recipe = ["--size", "64", "--batch-size", "2", "--max-updates", "2", "--workers", "0", "--pictures-every", "0"]
     run = ["--init", tmp_path / "network", "--out", tmp_path / "run"]
-    said = launch("dgrl", "train", *folders, *recipe, *run, processes=2)
-    assert said.splitlines().count("Training rln on cpu, 2 processes with 6 pictures") == 1
+    message = launch("dgrl", "train", *folders, *recipe, *run, processes=2)
+    assert message.splitlines().count("Training rln on cpu, 2 processes with 6 pictures") == 1
     assert (tmp_path / "run" / "log.jsonl").read_text().count("\n") == 2

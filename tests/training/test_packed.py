@@ -109,7 +109,7 @@ def test_pages_of_text_join_the_pictures_and_never_hold_an_object(shards):
     assert (batch.given == NOTHING).all()
 
 
-def test_ten_updates_change_rln_alone_and_leave_checkpoint_log_and_network(shards, monkeypatch, tmp_path):
+def test_ten_updates_change_only_rln_and_write_checkpoint_log_and_network(shards, monkeypatch, tmp_path):
     monkeypatch.setattr(packed, "CHECKPOINT_SECONDS", 0.0)
     images, masks = unpack(shards[1], CPU)
     torch.manual_seed(1)

@@ -32,9 +32,9 @@ def drawn(tmp_path):
 
 @pytest.fixture
 def panel(drawn, tmp_path):
-    one = TrainingPanel(tmp_path / "run", *drawn, "default", network={"init": tmp_path / "network"}, **QUICK)
-    yield one
-    one.close()
+    resumed = TrainingPanel(tmp_path / "run", *drawn, "default", network={"init": tmp_path / "network"}, **QUICK)
+    yield resumed
+    resumed.close()
 
 
 def pretend(out, updates=(2, 4)):
@@ -77,7 +77,7 @@ def test_settings_become_options():
     assert shown_command(options, 2).startswith("accelerate launch --num_processes 2 -m dgrl train --images 'a b'")
 
 
-def test_a_panel_shows_what_the_folder_says(drawn, tmp_path):
+def test_a_panel_shows_the_run_in_its_folder(drawn, tmp_path):
     pretend(tmp_path / "run")
     panel = TrainingPanel(tmp_path / "run", *drawn, "default", **QUICK)
     try:
@@ -190,8 +190,8 @@ def test_a_run_outlives_the_panel_and_is_found_again(panel, tmp_path):
     whole = tmp_path / "whole"
     start_run(whole, [*panel.arguments()[:-1], str(whole)])
     wait(lambda: read_state(whole).finished and not is_running(whole), whole)
-    one, other = (DGRL.from_pretrained(folder).state_dict() for folder in (out, whole))
-    assert all(torch.equal(value, other[name]) for name, value in one.items())
+    resumed, uninterrupted = (DGRL.from_pretrained(folder).state_dict() for folder in (out, whole))
+    assert all(torch.equal(value, uninterrupted[name]) for name, value in resumed.items())
 
 
 def wait(holds, out, seconds=400):

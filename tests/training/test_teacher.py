@@ -29,9 +29,9 @@ def test_targets_are_masks_mixed_with_the_average_over_a_picture_and_its_mirror_
     masks[2] = 0
     with torch.no_grad():
         plain, mirrored = (model.rln(view, 0).saliency for view in (images, images.flip(3)))
-        found = (plain + mirrored.flip(3)) / 2
+        result = (plain + mirrored.flip(3)) / 2
         output = stage.rln(images)
-        targets = 0.75 * masks + 0.25 * found
+        targets = 0.75 * masks + 0.25 * result
         targets[2] = 0  # a picture without an object keeps its empty mask
         torch.testing.assert_close(stage(Batch(images, masks)), localisation_loss(output, targets, config))
 
@@ -48,7 +48,7 @@ def test_a_prompted_picture_keeps_its_mask(teacher):
         assert (losses[0] == pytest.approx(losses[1], abs=1e-6)) == equal
 
 
-def test_the_teacher_is_no_part_of_what_is_trained(teacher):
+def test_the_teacher_is_not_trained(teacher):
     _, config = teacher
     with_teacher, without = (
         make_stage(DGRL(TRAINED), one) for one in (config, dataclasses.replace(config, teacher=None))
@@ -65,6 +65,6 @@ def test_cross_entropy_of_soft_targets_is_least_where_they_are_met():
     assert min(at, key=at.__getitem__) == 0.3
 
 
-def test_a_teacher_that_is_not_there_is_an_error(tmp_path):
+def test_a_missing_teacher_is_an_error(tmp_path):
     with pytest.raises(CheckpointError):
         make_stage(DGRL(TRAINED), TrainingConfig(teacher=str(tmp_path)))

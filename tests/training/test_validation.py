@@ -42,24 +42,24 @@ def same(one, other):
     return all(torch.equal(value, other[name]) for name, value in one.items())
 
 
-def test_scores_are_those_of_the_evaluation(pairs):
+def test_scores_equal_those_of_the_evaluation(pairs):
     model = filled(DGRL(TINY))
     scores = validate(model, pairs[:3])
-    wanted = evaluate(model, pairs[:3], stretch=False)
-    assert list(scores.mae) == list(wanted.scores)
-    for kind, values in wanted.scores.items():
+    expected = evaluate(model, pairs[:3], stretch=False)
+    assert list(scores.mae) == list(expected.scores)
+    for kind, values in expected.scores.items():
         assert scores.mae[kind] == pytest.approx(values["MAE"], abs=2e-3)  # the evaluation rounds to 8 bits
         assert scores.max_f[kind] == pytest.approx(values["maxF"], abs=1e-2)
-    for step, levels in wanted.attention.items():
+    for step, levels in expected.attention.items():
         assert scores.attention[step] == pytest.approx(np.mean(list(levels.values())), abs=1e-4)
 
 
 def test_a_tenth_is_held_out_from_twenty_pictures_on(pairs):
-    training, held = hold_out_share(pairs, None, 0)
-    assert (len(training), len(held)) == (18, 2)
-    assert sorted(training + held, key=pairs.index) == pairs
-    assert hold_out_share(pairs, None, 0)[1] == held
-    assert hold_out_share(pairs, None, 1)[1] != held
+    training, held_out = hold_out_share(pairs, None, 0)
+    assert (len(training), len(held_out)) == (18, 2)
+    assert sorted(training + held_out, key=pairs.index) == pairs
+    assert hold_out_share(pairs, None, 0)[1] == held_out
+    assert hold_out_share(pairs, None, 1)[1] != held_out
     assert hold_out_share(pairs[:19], None, 0)[1] == []
     assert len(hold_out_share(pairs, 0.5, 0)[1]) == 10
     for share in (1.0, -0.1):
@@ -76,7 +76,7 @@ def run(pairs, tmp_path_factory):
     return model, out
 
 
-def test_a_run_validates_by_itself_and_logs_what_it_found(run):
+def test_a_run_validates_automatically_and_logs_the_scores(run):
     out = run[1]
     updates, validations = log(out, "loss"), log(out, "validation")
     assert [line["update"] for line in validations] == [2, 4, 6]
@@ -96,12 +96,12 @@ def test_the_best_network_and_the_card_are_beside_the_last(run, pairs):
     out = run[1]
     validations = log(out, "validation")
     errors = [line["validation"]["MAE"]["t1"] for line in validations]
-    held = hold_out_share(pairs, None, QUICK.seed)[1]
-    best = validate(DGRL.from_pretrained(out / "best"), held)
+    held_out = hold_out_share(pairs, None, QUICK.seed)[1]
+    best = validate(DGRL.from_pretrained(out / "best"), held_out)
     assert best.mae["t1"] == pytest.approx(min(errors), abs=1e-5)
-    last = validate(DGRL.from_pretrained(out), held)
+    last = validate(DGRL.from_pretrained(out), held_out)
     assert last.mae["t1"] == pytest.approx(errors[-1], abs=1e-5), "what is kept is what was measured: the average"
-    assert (out / "hold_out.txt").read_text().splitlines() == [pair.image.name for pair in held]
+    assert (out / "hold_out.txt").read_text().splitlines() == [pair.image.name for pair in held_out]
     card = (out / "README.md").read_text()
     assert "18 pictures with masks" in card
     assert "2 hold-out pictures" in card
@@ -175,8 +175,8 @@ def test_patience_ends_a_run_that_gains_no_more(pairs, tmp_path, monkeypatch, ca
 def test_minutes_end_a_run_and_its_schedule(pairs, tmp_path, capsys):
     config = dataclasses.replace(QUICK, max_updates=10_000, minutes=0.03, validate_every=1000)
     train(fresh(), pairs[:8], tmp_path, config)
-    said = capsys.readouterr().out
-    assert "0.03 minutes are over" in said
+    message = capsys.readouterr().out
+    assert "0.03 minutes are over" in message
     rates = [line["learning_rate"] for line in log(tmp_path, "loss")]
     assert rates[-1] < max(rates) or len(rates) < 4
     assert (tmp_path / "model.safetensors").is_file()

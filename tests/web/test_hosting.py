@@ -40,8 +40,8 @@ def test_the_page_sends_nothing(site: Site, visit: Visit, png: Path) -> None:
     page = visit(site)
     page.evaluate(KEPT, kept_files(site.folder))
     site.asked.clear()
-    asked: list[str] = []
-    page.on("request", lambda request: asked.append(request.url))
+    requests: list[str] = []
+    page.on("request", lambda request: requests.append(request.url))
     upload(page, png)
     wait(page)
     page.get_by_test_id("view-change").click()
@@ -51,7 +51,7 @@ def test_the_page_sends_nothing(site: Site, visit: Visit, png: Path) -> None:
     with page.expect_download():
         page.get_by_test_id("save-cutout").click()
     assert set(site.asked) <= {"/sw.js"}, "only the browser looks for a newer service worker"
-    assert [one for one in asked if not one.startswith(("blob:", site.url))] == []
+    assert [one for one in requests if not one.startswith(("blob:", site.url))] == []
     assert page.evaluate("fetch('https://example.org').then(() => 'sent', () => 'refused')") == "refused"
 
 

@@ -208,11 +208,11 @@ def test_a_survey_with_masks_has_the_library_s_numbers(
         shutil.copy(mask, masks / photo.name)
     expected = survey({"small": small_network[0]}, files[::2], masks, parts=False)
     for row in expected.rows:
-        ours = shown[Path(row.picture).stem]
-        keys = set(ours) & set(row.values)
+        result = shown[Path(row.picture).stem]
+        keys = set(result) & set(row.values)
         assert {"MAE_refined", "maxF_t0", "object_share", "found_share", "on_object_conv5_t0"} <= keys
         for key in keys:
-            assert ours[key] == pytest.approx(row.values[key], abs=2e-3), key
+            assert result[key] == pytest.approx(row.values[key], abs=2e-3), key
 
 
 def test_files_equal_those_of_the_command_line(
@@ -237,9 +237,9 @@ def test_files_equal_those_of_the_command_line(
         difference = np.abs(np.asarray(image.convert("L"), int) - expected)
     assert difference.max() <= 1
     assert difference.mean() < 0.05
-    ours, theirs = Image.open(io.BytesIO(files["cutout"].read_bytes())), network.cut_out(png)
-    assert (ours.size, ours.mode) == ((120, 90), "RGBA")
-    ours_, theirs_ = np.asarray(ours, int), np.asarray(theirs, int)
+    result, theirs = Image.open(io.BytesIO(files["cutout"].read_bytes())), network.cut_out(png)
+    assert (result.size, result.mode) == ((120, 90), "RGBA")
+    ours_, theirs_ = np.asarray(result, int), np.asarray(theirs, int)
     # The canvas multiplies colours by their transparency and divides again.
     solid = theirs_[..., 3] > 127
     assert np.abs(ours_ - theirs_)[solid].max() <= 4

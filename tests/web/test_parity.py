@@ -81,17 +81,17 @@ def differences_of(network: DGRL, page_arrays: dict[str, np.ndarray], trace: Tra
     such a place are not compared.
     """
     names = {"brn.prior": "brn.round0", "brn.refined": f"brn.round{network.config.propagations}"}
-    theirs = {name: batched(values) for name, values in trace.taps.items()}
-    ours = {name: page_arrays[names.get(name, name)].reshape(values.shape) for name, values in theirs.items()}
-    flipped = np.abs(ours["brn.prior"] - theirs["brn.prior"]) > 0.5
+    expected = {name: batched(values) for name, values in trace.taps.items()}
+    result = {name: page_arrays[names.get(name, name)].reshape(values.shape) for name, values in expected.items()}
+    flipped = np.abs(result["brn.prior"] - expected["brn.prior"]) > 0.5
     assert flipped.sum() <= 5
     reach = network.brn.reach + 1
     unlike = F.max_pool2d(torch.from_numpy(flipped).float(), 2 * reach + 1, 1, reach).bool().numpy()
     return {
-        name: float(np.abs(np.where(unlike, 0, ours[name] - values)).max())
+        name: float(np.abs(np.where(unlike, 0, result[name] - values)).max())
         if name.startswith("brn.")
-        else float(np.abs(ours[name] - values).max())
-        for name, values in theirs.items()
+        else float(np.abs(result[name] - values).max())
+        for name, values in expected.items()
     }
 
 
@@ -132,9 +132,9 @@ def test_taps_and_tour_of_the_shipped_network_equal_the_library_s(shipped_page: 
         wait(page)
         slots = experiment["show"]["slots"]
         for shown in values(page):
-            asked = slots[shown["slot"]]
+            requests = slots[shown["slot"]]
             own = network.trace(
-                EXAMPLES / f"{asked['photo']}.jpg", steps=asked["steps"], edits=read_edits(asked["edits"])
+                EXAMPLES / f"{requests['photo']}.jpg", steps=requests["steps"], edits=read_edits(requests["edits"])
             )
             step = own.steps[min(shown["step"], len(own.steps) - 1)]
             maps = {"prediction": step.saliency, "result": own.refined, "refined": own.refined, "prior": own.prior}
