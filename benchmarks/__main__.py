@@ -33,7 +33,7 @@ SECTIONS = {
 ASKED_FOR = {"gpu"}
 """Sections that run only when they are named, because they need special hardware."""
 PARTS = "parts"
-WITH_DATA = (PARTS, "prompts")
+WITH_DATA = (PARTS, "prompts", "video")
 WRITE = "--write"
 
 

@@ -15,7 +15,7 @@ from dgrl.extras import require
 from dgrl.files import replacing
 from dgrl.images import ImageError, Photo, to_grey
 from dgrl.images.marking import is_marked
-from dgrl.images.video import SequenceWriter, VideoWriter, read_frames
+from dgrl.images.video import SequenceWriter, VideoWriter, read_frames, steadied
 
 if TYPE_CHECKING:
     import numpy as np
@@ -100,8 +100,9 @@ def detect_video(path: Path, find: "Find", results: Results, targets: Targets, k
 
     count = 0
     with _writer(targets.map, kind) as of_maps, _writer(targets.cutout, kind) as of_cutouts:
-        for frame in tqdm(read_frames(path), unit="frame", disable=not sys.stderr.isatty()):
-            saliency = results.saliency(frame.photo, find(frame.photo))
+        frames = tqdm(read_frames(path), unit="frame", disable=not sys.stderr.isatty())
+        for frame, found in steadied((frame, find(frame.photo)) for frame in frames):
+            saliency = results.saliency(frame.photo, found)
             if of_maps is not None:
                 of_maps.add(to_grey(saliency), frame.seconds)
             if of_cutouts is not None:

@@ -1,17 +1,19 @@
 """Videos and animated pictures, frame by frame: reading them, and writing videos and PNG sequences.
 
-Pillow reads animated pictures; PyAV (the extra `video`) reads and writes everything else. Only one frame is in memory
-at a time. Sound is not kept.
+Pillow reads animated pictures; PyAV (the extra `video`) reads and writes everything else. Only a few frames are in
+memory at a time. Sound is not kept.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageSequence
 
 from dgrl.extras import require
@@ -28,6 +30,8 @@ CLOCK = 90_000
 """Ticks per second in which the frames of written videos are timed."""
 STANDING = 0.1
 """Seconds that a frame of an animated picture is shown if its file does not say."""
+
+Map = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -96,6 +100,23 @@ def _opened(path: Path) -> "Iterator[InputContainer]":
             yield container
     except av.error.FFmpegError as error:
         raise ImageError(f"{path}: the video cannot be read ({error.strerror})") from error
+
+
+def steadied(found: Iterable[tuple[Frame, Map]]) -> Iterator[tuple[Frame, Map]]:
+    """Replace each frame's map (H, W) by its median with the map before and the one after, which lessens flicker.
+
+    Nothing lags: a map that moves stays in its place (`python -m benchmarks video` measures it). Each frame waits for
+    the next one.
+    """
+    frames = iter(found)
+    last = now = next(frames, None)
+    if now is None or last is None:
+        return
+    for following in chain(frames, [None]):
+        after = now if following is None else following
+        same = last[1].shape == now[1].shape == after[1].shape
+        yield now[0], np.median([last[1], now[1], after[1]], axis=0).astype(np.float32) if same else now[1]
+        last, now = now, after
 
 
 class VideoWriter:

@@ -33,19 +33,21 @@ def test_every_frame_is_detected(dgrl, here, checkpoint, clip):
     model = DGRL.from_pretrained(checkpoint)
     read = list(read_frames(here / "out" / "clip.webm"))
     assert [round(frame.seconds, 1) for frame in read] == [0, 0.2, 0.4]
-    for frame, photo in zip(read, clip, strict=True):
-        expected = np.asarray(to_grey(model.detect(photo)), int)
+    maps = [model.detect(photo) for photo in clip]
+    steady = [maps[0], np.median(maps, axis=0), maps[2]]
+    for frame, values in zip(read, steady, strict=True):
+        expected = np.asarray(to_grey(values), int)
         assert np.abs(frame.photo.seen[..., 0].astype(int) - expected).mean() < 6
     assert is_marked(here / "out" / "clip_cutout.webm")
 
 
 def test_a_sequence_holds_what_detect_writes_of_photos(dgrl, here, clip):
-    clip[1].save("one.png")
+    clip[0].save("one.png")
     assert dgrl("detect", "one.png", "-o", "one", "--cutout")[0] == 0
     assert dgrl("detect", "clip.webp", "-o", "out", "--video", "--cutout", "--format", "png")[0] == 0
     assert len(list((here / "out" / "clip").iterdir())) == 3
     for folder, photo in (("clip", "one.png"), ("clip_cutout", "one_cutout.png")):
-        result, expected = Image.open(here / "out" / folder / "000002.png"), Image.open(here / "one" / photo)
+        result, expected = Image.open(here / "out" / folder / "000001.png"), Image.open(here / "one" / photo)
         assert result.mode == expected.mode
         np.testing.assert_allclose(np.asarray(result, int), np.asarray(expected, int), atol=1)
 

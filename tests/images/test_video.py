@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dgrl.images import ImageError
+from dgrl.images import ImageError, read_photo
 from dgrl.images.marking import is_marked
-from dgrl.images.video import SequenceWriter, VideoWriter, read_frames
+from dgrl.images.video import Frame, SequenceWriter, VideoWriter, read_frames, steadied
 
 av = pytest.importorskip("av")
 COLOURS = ("red", "lime", "blue")
@@ -42,6 +42,18 @@ def test_frames_come_one_after_another_with_their_times(tmp_path: Path, name: st
     assert [round(frame.seconds, 2) for frame in read] == [0, 0.1, 0.2]
     for frame, expected in zip(read, frames, strict=True):
         assert np.abs(frame.photo.seen.astype(int) - np.asarray(expected)).mean() < 8
+
+
+def test_maps_are_steadied_without_lag() -> None:
+    nothing = read_photo(np.zeros((1, 8, 3), np.uint8))
+    wide = [np.float32([[index <= column < index + 4 for column in range(8)]]) for index in range(5)]
+    flash = [np.float32([[value]]) for value in (0.1, 0.2, 0.9, 0.2, 0.1)]
+    for maps, expected in ((wide, wide), (flash, np.float32([0.1, 0.2, 0.2, 0.2, 0.1]).reshape(5, 1, 1)), ([], [])):
+        found = list(steadied((Frame(nothing, index), values) for index, values in enumerate(maps)))
+        assert [frame.seconds for frame, _ in found] == list(range(len(maps)))
+        np.testing.assert_array_equal([values for _, values in found], expected)
+    sizes = [values for _, values in steadied([(Frame(nothing, 0), flash[0]), (Frame(nothing, 1), wide[0])])]
+    assert [values.shape for values in sizes] == [(1, 1), (1, 8)]
 
 
 def test_a_transparent_animation_stays_transparent(tmp_path: Path) -> None:
