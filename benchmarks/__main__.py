@@ -18,6 +18,7 @@ from dgrl.experiments.sizes import PARTS_FILE
 PAGE = Path(__file__).parent / "README.md"
 SECTIONS = {
     "speed": "benchmarks.speed",
+    "detect": "benchmarks.detect",
     "inference": "benchmarks.inference",
     "app": "benchmarks.app_latency",
     "start": "benchmarks.start",

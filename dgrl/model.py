@@ -82,8 +82,9 @@ class DGRL(
         The images are float in [0, 1], or uint8 in [0, 255] (see `square`). They may be on another device than the
         network: a GPU rounds bytes that it resizes differently, which moves edges, so photos are resized on the CPU.
         """
-        localised = self.localise(images, steps, quality)
-        refined = self.refine(images, localised.saliency)
+        network = self._runs()
+        localised = network.localise(images, steps, quality)
+        refined = network.refine(images, localised.saliency)
         saliency = self.sizing.refined(refined.refined, *images.shape[-2:])
         return DGRLOutput(saliency, localised, refined)
 

@@ -163,7 +163,7 @@ def ready(model: DGRL, fold: bool = True) -> DGRL:
     """
     network = copy.deepcopy(model).cpu().float().eval()
     if fold:
-        network.rln.backbone = folded(network.rln.backbone)
+        network.rln.backbone = folded(network.rln.backbone, padding=False)  # ONNX has such padding
     for module in list(network.modules()):
         for name, part in module.named_children():
             if isinstance(part, nn.ReLU6):

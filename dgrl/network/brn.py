@@ -97,7 +97,8 @@ def folded_inwards(coefficients: Tensor) -> Tensor:
             first, last = ([strips[place] for place in places] for places in (range(start), range(end, length)))
             kernels = torch.cat([*first, kernels.narrow(axis, start, end - start), *last], axis)
         else:
-            kernels = kernels.clone() if kernel_axis == 2 else kernels
+            # `weigh` reads one coefficient of all pixels after the other, so the copy has them in that order.
+            kernels = kernels.clone(memory_format=torch.contiguous_format) if kernel_axis == 2 else kernels
             for place, strip in strips.items():
                 kernels.narrow(axis, place, 1).copy_(strip)
     return kernels.flatten(1, 2)
@@ -182,8 +183,7 @@ class BRN(nn.Module):
         seen = prior if self.sees == "prior" else saliency
         images = (images - self.mean) / self.std
         coefficients = self.layers(torch.cat([images, seen], 1)).float()  # (B, 25, 480, 480)
-        if self.padding == "replicate":
-            coefficients = folded_inwards(coefficients)
+        coefficients = folded_inwards(coefficients) if self.padding == "replicate" else coefficients.contiguous()
         coefficients = self.coefficients_tap(coefficients)
         evidence = weigh(prior, coefficients)  # (B, 1, 480, 480)
         for number in range(1, self.propagations):  # departure: the published network propagates once

@@ -108,7 +108,7 @@ class Head(nn.Module):
             outputs.append(resize(output, features["conv3"].shape[-2:]))  # (B, 128, 48, 48)
         conv3, conv4, conv5 = outputs
         logits = self.classify(self.fuse(conv3 + conv4 + conv5))  # (B, 2, 48, 48); no ReLU between (code)
-        logits = self.tap(resize(logits.float(), size), t)  # (B, 2, 384, 384)
+        logits = self.tap(resize(logits.float().contiguous(), size), t)  # (B, 2, 384, 384)
         return RLNStep(logits, logits.softmax(1)[:, 1:], weight_maps)
 
     def weight_maps(self, features: dict[str, Tensor], t: int) -> dict[str, Tensor]:

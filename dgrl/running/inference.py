@@ -9,9 +9,12 @@ from torch import Tensor, nn
 
 from dgrl.network.config import DGRLConfig
 from dgrl.running.folding import folded
+from dgrl.running.memory import keep_memory_of_a_pass
 
 if TYPE_CHECKING:
     from dgrl.model import DGRL
+
+_SETTINGS = frozenset({bool, int, float, str, tuple, DGRLConfig, FunctionType, MethodType})
 
 
 class InferenceCopy:
@@ -35,22 +38,29 @@ class InferenceCopy:
 
     def of(self, network: "DGRL") -> "DGRL":
         """Return the network to run: an up-to-date copy, or `network` itself."""
-        if self.rewritten or any(module.training or _has_hooks(module) for module in network.modules()):
+        if self.rewritten:
             return network
-        if any(tensor.is_inference() for tensor in network.parameters()):  # inference tensors have no version counter
+        modules = list(network.modules())
+        if any(module.training or module._forward_hooks or module._forward_pre_hooks for module in modules):
             return network
-        state = _state(network)
+        tensors = [tensor for module in modules for tensor in _tensors(module)]
+        if any(tensor.is_inference() for tensor in tensors):  # inference tensors have no version counter
+            return network
+        state = _state(modules, tensors)
         if self._copy is None or state != self._made_of:
+            if network.device.type == "cpu":
+                keep_memory_of_a_pass()
             self._copy, self._made_of = fast_copy(network), state
         return self._copy
 
 
 def fast_copy(network: "DGRL") -> "DGRL":
-    """Return a copy with folded batch-norms and channels-last convolutions; other tensors are shared with `network`."""
+    """Return a copy with folded layers and channels-last convolutions; other tensors are shared with `network`."""
     shared: dict[int, object] = {id(tensor): tensor for tensor in (*network.parameters(), *network.buffers())}
     with torch.no_grad():
         lighter = copy.deepcopy(network, shared)
         lighter.rln.backbone = folded(network.rln.backbone)
+        lighter.inference = InferenceCopy(rewritten=True)
         for module in lighter.modules():
             for name, values in list(module.named_parameters(recurse=False)):
                 if values.dim() == 4:
@@ -59,25 +69,25 @@ def fast_copy(network: "DGRL") -> "DGRL":
     return lighter
 
 
-def _has_hooks(module: nn.Module) -> bool:
-    return bool(module._forward_hooks or module._forward_pre_hooks)
+def _tensors(module: nn.Module) -> list[Tensor]:
+    """Return the parameters and buffers that a module itself holds."""
+    return [tensor for tensor in (*module._parameters.values(), *module._buffers.values()) if tensor is not None]
 
 
-def _state(network: nn.Module) -> list[tuple[object, ...]]:
+def _state(modules: list[nn.Module], tensors: list[Tensor]) -> list[object]:
     """Return what shows whether a network has changed: its modules, their settings, each tensor's memory and version.
 
     The list keeps references to modules and tensors, so that their identities are not reused. Changes through `.data`
     or NumPy do not change a tensor's version and are not detected.
     """
-    tensors = (*network.parameters(), *network.buffers())
-    modules: list[tuple[object, ...]] = [(module, _settings(module)) for module in network.modules()]
-    return modules + [(_Same(tensor), tensor.data_ptr(), tensor.device, tensor._version) for tensor in tensors]
+    state: list[object] = [(module, _settings(module)) for module in modules]
+    state += [(_Same(tensor), tensor.data_ptr(), tensor.device, tensor._version) for tensor in tensors]
+    return state
 
 
 def _settings(module: nn.Module) -> dict[str, object]:
     """Return the plain attributes and replaced methods of a module."""
-    kinds = (bool, int, float, str, DGRLConfig, FunctionType, MethodType)
-    return {name: value for name, value in vars(module).items() if isinstance(value, kinds)}
+    return {name: value for name, value in vars(module).items() if type(value) in _SETTINGS}
 
 
 class _Same:

@@ -2,6 +2,7 @@ import copy
 
 import pytest
 import torch
+from timm.layers import Conv2dSame
 from torch import nn
 
 from dgrl import DGRL
@@ -41,6 +42,7 @@ def test_a_folded_backbone_computes_the_same(name):
         torch.testing.assert_close(result, expected, rtol=1e-3, atol=1e-4 * expected.abs().max().item())
     # Those that follow no convolution stay: on the picture itself, and where a pre-activation network adds first.
     assert batch_norms(lighter) == (17 if name == "caffe_resnet50" else 0) < batch_norms(backbone)
+    assert not any(isinstance(part, Conv2dSame) for part in lighter.modules()), "inputs are still copied to pad them"
     assert all(torch.equal(before[key], value) for key, value in backbone.state_dict().items()), "the original changed"
 
 

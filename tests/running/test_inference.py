@@ -9,7 +9,7 @@ from torch import nn
 
 from dgrl import DGRL
 from dgrl.running.device import rewrite_for_inference
-from dgrl.running.inference import fast_copy
+from dgrl.running.inference import InferenceCopy, fast_copy
 from tests.helpers.networks import TINY, draw_photo, filled
 
 PHOTO = draw_photo(50, 70)[0]
@@ -106,6 +106,14 @@ def test_a_network_that_was_rewritten_is_run_itself(network):
     rewrite_for_inference(network, torch.device("cpu"))
     with torch.inference_mode():
         assert network.inference.of(network) is network
+
+
+def test_a_pass_looks_once_whether_the_network_has_changed(network, monkeypatch):
+    asked = []
+    of = InferenceCopy.of
+    monkeypatch.setattr(InferenceCopy, "of", lambda self, model: asked.append(model) or of(self, model))
+    network.detect(PHOTO)
+    assert [model for model in asked if model is network] == [network]
 
 
 def test_small_tensors_are_shared(network):

@@ -1,10 +1,15 @@
 """Memory that tensors free stays with the process: requesting it again costs a page fault for every 4 KB."""
 
+import os
 import platform
 import subprocess
 import sys
 
 import pytest
+
+from dgrl import DGRL
+from dgrl.running import memory
+from tests.helpers.networks import TINY, draw_photo, filled
 
 FAULTS = """
 import resource, sys, threading, torch
@@ -50,6 +55,37 @@ def returned():
 def test_freed_memory_is_kept(thread, returned):
     (kept,) = printed(FAULTS, "keep", thread)
     assert kept < returned / 10
+
+
+@pytest.fixture
+def settings(monkeypatch):
+    """What is set in glibc, as (setting, value) pairs; nothing is really set."""
+    made = []
+    monkeypatch.setattr(memory, "_kept", [])
+    monkeypatch.setattr(memory, "_of_glibc", lambda name: lambda *setting: made.append(setting))
+    for name in list(os.environ):
+        if name.startswith(("MALLOC_", "GLIBC_TUNABLES")):
+            monkeypatch.delenv(name)
+    return made
+
+
+def test_the_library_keeps_what_one_pass_needs(settings):
+    network = filled(DGRL(TINY))
+    for _ in range(2):
+        network.detect(draw_photo(50, 70)[0])
+    assert dict(settings) == {-1: 256 * 2**20, -3: 32 * 2**20}
+    assert len(settings) == 2, "set once"
+
+
+@pytest.mark.parametrize("chosen_by", ["the program", "the environment"])
+def test_the_library_leaves_what_was_chosen(chosen_by, settings, monkeypatch):
+    if chosen_by == "the program":
+        memory.keep_freed_memory()
+    else:
+        monkeypatch.setenv("MALLOC_TRIM_THRESHOLD_", "1000000")
+    before = list(settings)
+    memory.keep_memory_of_a_pass()
+    assert settings == before
 
 
 GAPS = """
