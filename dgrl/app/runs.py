@@ -11,7 +11,7 @@ from dgrl.figures import fit
 from dgrl.images import RGB
 from dgrl.model import DGRL
 from dgrl.network.config import DGRLConfig
-from dgrl.running.precision import Precision, in_use, settle_precision
+from dgrl.running.precision import Precision, in_use, set_precision
 from dgrl.taps import Edit
 from dgrl.trace import Trace
 
@@ -50,7 +50,7 @@ class Networks(Mapping[str, DGRL]):
     def __init__(self, models: Mapping[str, DGRL], precision: str) -> None:
         self._models = dict(models)
         self._precision = precision
-        self._settled: dict[str, tuple[Precision, float]] = {}
+        self._settled: dict[str, Precision] = {}
         if not is_lent():
             for name in self._models:
                 self[name]
@@ -58,7 +58,7 @@ class Networks(Mapping[str, DGRL]):
     def __getitem__(self, name: str) -> DGRL:
         model = self._models[name]
         if name not in self._settled:
-            self._settled[name] = settle_precision(model, self._precision)
+            self._settled[name] = set_precision(model, self._precision)
         return model
 
     def __iter__(self) -> Iterator[str]:
@@ -73,7 +73,7 @@ class Networks(Mapping[str, DGRL]):
 
     def in_use(self, name: str) -> str:
         """Describe the device and precision of a network that has been used."""
-        return in_use(self._models[name].device, *self._settled[name])
+        return in_use(self._models[name].device, self._settled[name])
 
 
 def halves(networks: Networks) -> tuple[Callable[..., View], Callable[..., View]]:

@@ -25,7 +25,7 @@ Quality = Annotated[
     typer.Option(help="high averages RLN's maps over the photo and its mirror image: better, and slower."),
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
-Precision = Annotated[str, typer.Option(help="auto, fp32, bf16 or fp16; auto is bf16 where the hardware has it.")]
+Precision = Annotated[str, typer.Option(help="Of BRN: auto, fp32, bf16 or fp16; auto is bf16 if the hardware has it.")]
 
 
 def load_model(weights: str | None, device: str = "auto", precision: str = "auto") -> "tuple[DGRL, str]":
@@ -39,7 +39,7 @@ def load_model(weights: str | None, device: str = "auto", precision: str = "auto
     from dgrl.model import DGRL
     from dgrl.running.device import choose_device, rewrite_for_inference
     from dgrl.running.memory import keep_freed_memory
-    from dgrl.running.precision import choose_precision, in_use, settle_precision
+    from dgrl.running.precision import choose_precision, in_use, set_precision
 
     chosen = choose_device(device)
     choose_precision(precision, chosen)  # an unknown one is refused before anything is loaded
@@ -48,8 +48,7 @@ def load_model(weights: str | None, device: str = "auto", precision: str = "auto
     if chosen.type == "cpu":
         keep_freed_memory()
     rewrite_for_inference(model, chosen)
-    settled, difference = settle_precision(model, precision)
-    machine = in_use(chosen, settled, difference)
+    machine = in_use(chosen, set_precision(model, precision))
     typer.echo(f"{Path(name).name} on {machine}")
     return model, machine
 

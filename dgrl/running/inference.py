@@ -14,7 +14,7 @@ from dgrl.running.memory import keep_memory_of_a_pass
 if TYPE_CHECKING:
     from dgrl.model import DGRL
 
-_SETTINGS = frozenset({bool, int, float, str, tuple, DGRLConfig, FunctionType, MethodType})
+_SETTINGS = frozenset({bool, int, float, str, tuple, torch.dtype, DGRLConfig, FunctionType, MethodType})
 
 
 class InferenceCopy:

@@ -12,7 +12,7 @@ from dgrl.data.crops import cut, valid_interior
 from dgrl.files import EXAMPLES
 from dgrl.images import read_image
 from dgrl.running.device import rewrite_for_inference
-from dgrl.running.precision import VISIBLE, set_precision, settle_precision
+from dgrl.running.precision import set_precision
 from dgrl.taps import (
     before_refinement,
     flatten_map,
@@ -80,14 +80,6 @@ def test_traces_and_edits_are_the_cpus(place, edits):
         np.testing.assert_allclose(
             result.taps[name], values, rtol=0, atol=2e-3 * (1 + float(np.abs(values).max())), err_msg=name
         )
-
-
-def test_precision_is_settled_on_the_device(place):
-    precision, difference = settle_precision(moved(place), "auto")
-    assert precision == ("fp32" if difference == 0 else "bf16")
-    assert difference <= VISIBLE
-    if place.full and torch.cuda.is_bf16_supported(including_emulation=False):
-        assert precision == "bf16", "the shipped network bears it"
 
 
 @pytest.mark.parametrize(("method", "refined"), [*((method, False) for method in METHODS), ("occlusion", True)])

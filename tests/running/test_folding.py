@@ -9,7 +9,7 @@ from dgrl import DGRL
 from dgrl.network.backbone import Backbone
 from dgrl.running.device import rewrite_for_inference
 from dgrl.running.folding import folded
-from dgrl.running.precision import VISIBLE, InPrecision, set_precision, settle_precision
+from dgrl.running.precision import set_precision
 from tests.helpers.networks import TINY, filled
 
 NETWORKS = ["resnet18", "tf_efficientnet_lite0", "mobilenetv3_small_050", "caffe_resnet50"]
@@ -75,56 +75,23 @@ def test_a_rewritten_network_gives_the_same_maps():
 
 
 @torch.no_grad()
-def test_half_precision_is_kept_from_what_it_would_harm():
-    """bf16 is for side outputs, feedback and BRN alone, with gradients or without; in training for everything."""
+def test_half_precision_is_for_the_convolutions_of_brn_alone():
+    """With gradients or without. In training autocast is for all layers."""
     model = filled(DGRL(TINY))
     kinds = {}
-
-    def note(name, output):
-        kinds[name] = output.dtype
-
-    def listen():
-        kinds.clear()
-        for name, module in model.named_modules():
-            if isinstance(module, nn.Conv2d):
-                module.register_forward_hook(lambda _module, _inputs, output, name=name: note(name, output))
-
-    listen()
+    for name, module in model.named_modules():
+        if isinstance(module, nn.Conv2d):
+            module.register_forward_hook(lambda _module, _inputs, output, name=name: kinds.update({name: output.dtype}))
     images = torch.rand(1, 3, 64, 64)
     with torch.enable_grad(), torch.autocast("cpu", torch.bfloat16):
         model.rln(images)
     assert set(kinds.values()) == {torch.bfloat16}
-    set_precision(model, "bf16")
-    listen()
+    kinds.clear()
+    assert set_precision(model, "bf16") == "bf16"
     with torch.enable_grad():
         graded = model(images)
     lowered = {name for name, kind in kinds.items() if kind == torch.bfloat16}
-    assert lowered == {name for name in kinds if ".side." in name or ".feedback." in name or name.startswith("brn.")}
+    assert lowered == {name for name in kinds if name.startswith("brn.")}
     assert torch.equal(model(images).saliency, graded.saliency), "gradients change what is computed"
     set_precision(model, "fp32")
     assert torch.equal(model(images).saliency, filled(DGRL(TINY))(images).saliency)
-
-
-@torch.no_grad()
-def with_evidence(model, factor):
-    """A copy whose BRN is so many times as sure of itself; rounding shows as many times more."""
-    other = copy.deepcopy(model)
-    other.brn.layers[-1].weight *= factor
-    other.brn.layers[-1].bias *= factor
-    return other
-
-
-def test_precision_is_settled_by_what_it_does_to_the_maps(tiny_model):
-    assert settle_precision(tiny_model, "fp32") == ("fp32", 0.0)
-    precision, difference = settle_precision(with_evidence(tiny_model, 0.3), "bf16")
-    assert (precision, 0 < difference < VISIBLE) == ("bf16", True)
-    precision, difference = settle_precision(with_evidence(tiny_model, 1e4), "bf16")
-    assert (precision, difference > VISIBLE) == ("bf16", True), "who asks for it gets it, and is told"
-
-
-def test_auto_takes_float32_where_half_precision_shows(tiny_model, monkeypatch):
-    monkeypatch.setattr("dgrl.running.precision._computes_in_bf16", lambda device: True)
-    assert settle_precision(with_evidence(tiny_model, 0.3), "auto")[0] == "bf16"
-    sure = with_evidence(tiny_model, 1e4)
-    assert settle_precision(sure, "auto") == ("fp32", 0.0)
-    assert not any(isinstance(module, InPrecision) for module in sure.modules())
