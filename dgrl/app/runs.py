@@ -29,7 +29,7 @@ class View:
         photo: the photo to draw on, with a longest side of 800 pixels: the page never shows it larger, and a browser
             only locates clicks exactly in a picture that it need not enlarge.
         seconds: how long the pass took.
-        machine: device, precision, and the effect of the precision: "cpu, bf16 (maps within 0.005 of fp32's)".
+        machine: device and precision: "cpu, bf16".
         full_size: width and height of the photo's file, if it was too large and was read at reduced size.
     """
 

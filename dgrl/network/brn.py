@@ -135,7 +135,7 @@ class BRN(nn.Module):
         config: kernel size n, channels, initial weights, kind of prior, normalisation of images.
 
     Attributes:
-        half: the convolutions' precision in inference; None is that of the weights (see `dgrl.running.precision`).
+        precision: of the convolutions in inference; None is that of the weights (see `dgrl.running.precision`).
         reach: largest distance in pixels at which an input can influence a pixel's refined value.
     """
 
@@ -170,7 +170,7 @@ class BRN(nn.Module):
         identity = torch.zeros(config.kernel_size**2)
         identity[config.kernel_size**2 // 2] = config.refinement_gain
         convolution.bias = nn.Parameter(identity)
-        self.half: torch.dtype | None = None
+        self.precision: torch.dtype | None = None
         self.layers = nn.Sequential(*layers[:-1])  # coefficients are signed: no ReLU after the last
         self.prior_tap = Tap("prior")
         self.coefficients_tap = Tap("coefficients")
@@ -185,7 +185,7 @@ class BRN(nn.Module):
         prior = self.prior_tap(saliency.round() if self.prior == "binary" else saliency)
         seen = prior if self.sees == "prior" else saliency
         images = (images - self.mean) / self.std
-        with torch.autocast(images.device.type, self.half) if self.half else nullcontext():
+        with torch.autocast(images.device.type, self.precision) if self.precision else nullcontext():
             coefficients = self.layers(torch.cat([images, seen], 1)).float()  # (B, 25, 480, 480)
         coefficients = folded_inwards(coefficients) if self.padding == "replicate" else coefficients.contiguous()
         coefficients = self.coefficients_tap(coefficients)

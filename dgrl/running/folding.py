@@ -53,7 +53,7 @@ def _fold_padding(parent: nn.Module) -> None:
     front computes the same on an input that is padded equally on both sides. This holds for even heights and widths,
     which all features have that a stride of 2 halves, because RLN's input is a multiple of 32.
     """
-    from timm.layers import Conv2dSame
+    from timm.layers.conv2d_same import Conv2dSame
 
     for name, layer in list(parent.named_children()):
         if not isinstance(layer, Conv2dSame) or layer.stride != (2, 2) or layer.dilation != (1, 1):

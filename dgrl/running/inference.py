@@ -30,7 +30,7 @@ class InferenceCopy:
     def __init__(self, rewritten: bool = False) -> None:
         self.rewritten = rewritten
         self._copy: DGRL | None = None
-        self._made_of: list[tuple[object, ...]] = []
+        self._made_of: list[object] = []
 
     def __reduce__(self) -> tuple[type["InferenceCopy"], tuple[bool]]:
         """Leave the copy out when the network is copied or pickled."""

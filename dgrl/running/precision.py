@@ -41,7 +41,7 @@ def set_precision(model: "DGRL", name: str) -> Precision:
         DeviceError: there is no such precision.
     """
     precision = choose_precision(name, model.device)
-    model.brn.half = _HALVES.get(precision)
+    model.brn.precision = _HALVES.get(precision)
     return precision
 
 
