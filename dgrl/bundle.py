@@ -151,7 +151,7 @@ def _size(values: NDArray[Any]) -> dict[str, int]:
 
 
 def _photo(trace: Trace) -> Packed:
-    """The photo as a file: small ones exactly, because each of their pixels may be seen enlarged."""
+    """Write the photo as a file, small ones without loss, because their pixels may be shown enlarged."""
     shown = Image.fromarray(figures.shrink(trace.photo, LONGEST))
     kind, settings = ("png", {}) if max(shown.size) <= 256 else ("jpeg", {"quality": 88})
     file = io.BytesIO()
@@ -173,7 +173,7 @@ def _pack_map(values: NDArray[np.float32], maps: Literal["rounded", "exact"]) ->
 
 
 def _limits(trace: Trace, levels: Collection[str]) -> dict[str, float]:
-    """The largest absolute value of each kind of map, over all time steps."""
+    """Return the largest absolute value of each kind of map, over all time steps."""
     changes = [after - before for before, after in pairwise(step.saliency for step in trace.steps)]
     limits = {level: figures.weight_limit(trace, level) for level in levels} | {"change": figures.largest(*changes)}
     if trace.whole:
@@ -183,7 +183,7 @@ def _limits(trace: Trace, levels: Collection[str]) -> dict[str, float]:
 
 
 def _rounded_kernels(trace: Trace) -> dict[str, Packed]:
-    """The coefficients; and for every propagation F, B and F − B of every pixel."""
+    """Return the rounded coefficients, and for every propagation F, B and F − B of every pixel."""
     n, (height, width) = trace.kernel_size, trace.prior.shape
     whole = trace.coefficients.sum(0, dtype=np.float64)
     packed = {"brn.coefficients": pack_steps(trace.coefficients, KERNEL_UNIT, 2)}
@@ -200,5 +200,5 @@ def _rounded_kernels(trace: Trace) -> dict[str, Packed]:
 
 
 def _decimals(packed: Packed) -> int:
-    """How many decimals the unit of packed steps has."""
+    """Return the number of decimals of the unit of packed steps."""
     return max(math.floor(-math.log10(packed.about["unit"]) + 1e-9), 0)

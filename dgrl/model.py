@@ -112,7 +112,7 @@ class DGRL(
         return output
 
     def _runs(self) -> "DGRL":
-        """The network to run: for inference a faster copy of the same (see `InferenceCopy`), else this one."""
+        """Return the network to run: for inference a faster copy (see `InferenceCopy`), otherwise this one."""
         return self.inference.of(self) if torch.is_inference_mode_enabled() else self
 
     @torch.inference_mode()
@@ -230,7 +230,7 @@ class DGRL(
 
     @property
     def device(self) -> torch.device:
-        """Where the network is; it goes elsewhere by `.to(device)`."""
+        """The device of the network; `.to(device)` moves it."""
         return self.rln.mean.device
 
     def with_steps(self, steps: int) -> "DGRL":
@@ -298,7 +298,7 @@ def _arrays(recorder: Recorder) -> dict[str, Array]:
 
 
 def _finite(values: Tensor) -> NDArray[np.float32]:
-    """Without a channel axis of 1, as float32; FloatingPointError if not all are finite."""
+    """Remove the channel axis of 1 and return float32; FloatingPointError if not all values are finite."""
     if not torch.isfinite(values).all():
         raise FloatingPointError("the network gave NaN or infinite values; its weights or an edit are at fault")
     array: NDArray[np.float32] = values.float().cpu().numpy()

@@ -274,12 +274,12 @@ def _checked(share: float) -> float:
 
 
 def _weights_on(area: Tensor, share: float) -> Tensor:
-    """A map that puts `share` of its mass on `area` (h, w), of any scale, and the rest everywhere; its mean is 1."""
+    """Return a map with `share` of its mass on `area` (h, w), of any scale, and the rest everywhere; its mean is 1."""
     return (1 - share + share * area / area.mean()).float()
 
 
 def _covered(start: Tensor, end: Tensor, cells: int) -> Tensor:
-    """(…, cells): which share of each cell in a row lies from `start` to `end` (…), both shares of the row's length.
+    """Return each cell's share (…, cells) between `start` and `end` (…), both shares of the row's length.
 
     Cells are equal parts of the photo, as in training (`dgrl.training.losses.mask_as_map`).
     """
@@ -288,6 +288,6 @@ def _covered(start: Tensor, end: Tensor, cells: int) -> Tensor:
 
 
 def _overlap(pixels: int, cells: int) -> Tensor:
-    """(pixels, cells): which share of each cell is covered by each pixel."""
+    """Return each cell's share (pixels, cells) that each pixel covers."""
     edges = torch.linspace(0, 1, pixels + 1, dtype=torch.float64)
     return _covered(edges[:-1], edges[1:], cells)

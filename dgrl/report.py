@@ -82,12 +82,12 @@ def write_numbers(trace: Trace, folder: Path, report: bool = False) -> None:
 
 
 def titled(facts: Mapping[str, str]) -> str:
-    """What the photo is called."""
+    """Return the photo's name for titles."""
     return facts.get("photo", "A photo")
 
 
 def guide(trace: Trace, report: bool = True) -> str:
-    """What the folder holds, and every key of `trace.npz` with its shape and meaning, as text."""
+    """Describe the folder's files, and every key of `trace.npz` with its shape and meaning, as text."""
     arrays: dict[str, NDArray[Any]] = {"photo": trace.photo, "saliency": trace.saliency, **trace.taps}
     rows = [f"  {name:<28}{'×'.join(map(str, values.shape)):<14}{meaning(name)}" for name, values in arrays.items()]
     return "\n".join(
@@ -96,7 +96,7 @@ def guide(trace: Trace, report: bool = True) -> str:
 
 
 def meaning(key: str) -> str:
-    """What an array of `trace.npz` is."""
+    """Describe an array of `trace.npz`."""
     *path, name = key.split(".")
     return MEANINGS[name].format(t=path[1][1:] if len(path) > 1 else "", block=path[-1] if path else "")
 
@@ -104,7 +104,7 @@ def meaning(key: str) -> str:
 def report_html(
     trace: Trace, facts: Mapping[str, str], drawn: Mapping[str, bytes] | None = None, packed: bytes | None = None
 ) -> str:
-    """The report: one HTML page with the live explorer and words that explain it, for lecture and file.
+    """Return the report: one HTML page with the live explorer and explanations, for lectures and files.
 
     Args:
         trace: the pass.
@@ -142,7 +142,7 @@ def report_html(
 
 
 def draw_figures(trace: Trace) -> dict[str, bytes]:
-    """The report's figures as PNG files, by name."""
+    """Return the report's figures as PNG files, by name."""
     drawn = {
         "time_steps": figures.time_steps(trace),
         "weight_maps": figures.weight_maps(trace),
@@ -155,7 +155,7 @@ def draw_figures(trace: Trace) -> dict[str, bytes]:
 
 
 def map_pictures(trace: Trace) -> dict[str, RGB]:
-    """Every map of the trace in the photo's proportions, at most 960 pixels long, by the name of its tap.
+    """Return every map of the trace in the photo's proportions, at most 960 pixels long, by the name of its tap.
 
     Saliency is grey, 0 black and 1 white. Weight maps have one scale for each level, from 0 to the largest weight of
     all time steps; BRN's centre coefficients one from −limit to limit, the kernels' spread one from 0.
@@ -203,7 +203,7 @@ def found(trace: Trace) -> str:
 
 
 def own_facts(trace: Trace) -> dict[str, str]:
-    """What a trace knows of its settings."""
+    """Return the settings that a trace knows."""
     height, width = trace.photo.shape[:2]
     steps = trace.steps
     return {
@@ -216,7 +216,7 @@ def own_facts(trace: Trace) -> dict[str, str]:
 
 
 def _picture(image: Image.Image, alternative: str) -> Markup:
-    """An illustration, as small as one may be: the numbers are in the explorer and in the files beside the page."""
+    """Return an illustration, compressed as much as possible, because the exact numbers are in other files."""
     file = io.BytesIO()
     image.save(file, "webp", quality=85)
     return figures.embedded(file.getvalue(), alternative, kind="webp")

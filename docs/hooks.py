@@ -37,23 +37,23 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, config: MkDocsConfig, **_: Any) -> str:
-    """Fill in the list of experiments; what a link outside docs leads to is in the repository, so its path is told."""
+    """Fill in the list of experiments, and replace links to files outside docs by the files' paths."""
     if PLACE in markdown:
         sizes: Sizes | None = config.extra["sizes"]
         markdown = markdown.replace(PLACE, "\n".join(entry(experiment, sizes) for experiment in EXPERIMENTS))
 
     markdown = HAPPENED.sub(lambda place: happened(BY_KEY[place["key"]], config.extra["sizes"], "Numbers"), markdown)
 
-    def told(link: re.Match[str]) -> str:
+    def as_path(link: re.Match[str]) -> str:
         if not (ROOT / link["path"]).exists():
-            return link[0]  # MkDocs will say that it leads nowhere
+            return link[0]  # MkDocs reports it as a broken link
         return f"{link['text']} (`{link['path']}`)"
 
-    return OUTSIDE.sub(told, markdown)
+    return OUTSIDE.sub(as_path, markdown)
 
 
 def entry(experiment: Experiment, sizes: Sizes | None) -> str:
-    """An experiment in the list."""
+    """Return an experiment's entry in the list."""
     lines = [
         f"## {EXPERIMENTS.index(experiment) + 1}. {experiment.title} {{#{experiment.key}}}",
         f"{experiment.question} [**Open it**](experiments/{experiment.key}.html)",
@@ -63,7 +63,7 @@ def entry(experiment: Experiment, sizes: Sizes | None) -> str:
 
 
 def happened(experiment: Experiment, sizes: Sizes | None, title: str) -> str:
-    """What happened and how large that is, folded; nothing where it was not measured."""
+    """Return what happened and how large the effect is, folded; nothing if it was not measured."""
     here = None if sizes is None else sizes.photos.get(experiment.key)
     if here is None:
         return ""

@@ -17,7 +17,7 @@ TIMEOUT = 1800
 
 
 def execute(path: Path) -> nbformat.NotebookNode:
-    """The notebook with fresh outputs, ready to be committed.
+    """Return the notebook with fresh outputs, ready to be committed.
 
     Raises:
         nbclient.exceptions.CellExecutionError: a cell failed.

@@ -67,7 +67,7 @@ class Choice:
 
 
 def question_of(trace: Trace, choice: Choice, x: int, y: int) -> Question:
-    """Return the question about a pass; (x, y) is the photo's pixel that is meant.
+    """Return the question about a pass; (x, y) is the chosen pixel of the photo.
 
     Raises:
         ValueError: there is no such number, or no such method.
@@ -83,7 +83,7 @@ def question_of(trace: Trace, choice: Choice, x: int, y: int) -> Question:
 
 
 def chosen_target(trace: Trace, target: str, x: int, y: int, step: int, refined: bool, level: str) -> Target:
-    """The number that is meant. A cell is the one that covers the photo's pixel (x, y).
+    """Return the value to explain. A cell is the one that covers the photo's pixel (x, y).
 
     Raises:
         ValueError: there is no such number.

@@ -70,7 +70,7 @@ class Faithfulness:
     seconds: float
 
     def as_json(self) -> dict[str, Any]:
-        """All fields as numbers and lists for JSON, and `words`."""
+        """Return all fields as numbers and lists for JSON, and `words`."""
         fields = {
             name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in vars(self).items()
         }
@@ -78,7 +78,7 @@ class Faithfulness:
 
     @property
     def words(self) -> str:
-        """The result in two sentences."""
+        """Describe the result in two sentences."""
         areas = (
             f"hiding its places first leaves {self.deletion_area:.2f} of the number on average and showing them first "
             f"gives {self.insertion_area:.2f}; in random order it is {self.random_area:.2f}"

@@ -29,7 +29,7 @@ Precision = Annotated[str, typer.Option(help="Of BRN: auto, fp32, bf16 or fp16; 
 
 
 def load_model(weights: str | None, device: str = "auto", precision: str = "auto") -> "tuple[DGRL, str]":
-    """The network, ready to run, and what is in use, in words, which is also printed.
+    """Return the network, ready to run, and its device and precision in words, which are also printed.
 
     Raises:
         CheckpointError: the checkpoint cannot be loaded.

@@ -33,7 +33,7 @@ SkipBad = Annotated[
 
 
 def pairs_of(*folders: Any, **options: Any) -> list[Pair]:
-    """The pairs that `checked_pairs` finds, without the problems that were skipped."""
+    """Return the pairs that `checked_pairs` finds, without the skipped problems."""
     return checked_pairs(*folders, **options).pairs
 
 
@@ -75,7 +75,7 @@ def checked_pairs(
 
 
 def folders(images: list[Path], masks: list[Path], data: list[str], download: bool) -> list[Folders]:
-    """The folders that the options name; DataError if they do not go together."""
+    """Return the folders of the options; DataError if the options do not fit together."""
     if len(images) != len(masks):
         raise DataError(f"{len(images)} folders of pictures but {len(masks)} of masks; give them pair by pair")
     sources = [Folders(*both) for both in zip(images, masks, strict=True)]

@@ -271,7 +271,7 @@ def chosen_results(
     invert: bool,
     matting: bool = False,
 ) -> "Results":
-    """What the options ask for; any option for cut-outs asks for one."""
+    """Return the requested results. Any option for cut-outs requests a cut-out."""
     from dgrl.commands.results import Results
     from dgrl.images.cutouts import Background
 
@@ -296,7 +296,7 @@ def check_streams(photos: list[Path], out: Path) -> None:
 
 
 def read_given(path: Path) -> "images.Photo":
-    """The photo of a path that `find_photos` gave; ImageError if it cannot be read."""
+    """Read a photo of `find_photos`; ImageError if it cannot be read."""
     from dgrl import images
     from dgrl.commands.photos import STANDARD_INPUT
 
@@ -309,14 +309,14 @@ def read_given(path: Path) -> "images.Photo":
 
 
 def is_done(targets: "Targets") -> bool:
-    """Whether all results of a photo are there."""
+    """Say whether all results of a photo exist."""
     return all(path.is_file() for path in targets.written())
 
 
 def targets_of(
     photos: list[Path], out: Path, results: "Results", format: str | None, folders: Sequence[Path] = ()
 ) -> "dict[Path, Targets]":
-    """Where each photo's results go; BadParameter if `out` can be neither a folder for all nor a file for one.
+    """Return the files of each photo's results; BadParameter if `out` does not suit the photos.
 
     Args:
         photos: the photos.

@@ -95,7 +95,7 @@ def evaluate(
 
 
 def write_report(folder: Path, result: Evaluation) -> None:
-    """`table.md`, `metrics.json`, `pictures.csv`, `curves.csv`, `curves.png` and `worst.png` in `folder`."""
+    """Write `table.md`, `metrics.json`, `pictures.csv`, `curves.csv`, `curves.png` and `worst.png` to `folder`."""
     from dgrl.figures.evaluation import contact_sheet, curves_figure
 
     write(folder / "table.md", result.table() + "\n")
@@ -116,6 +116,6 @@ def write_report(folder: Path, result: Evaluation) -> None:
 
 
 def write(path: Path, text: str) -> None:
-    """A text file, whole or not at all."""
+    """Write a text file, completely or not at all."""
     with replacing(path) as partial:
         partial.write_text(text, encoding="utf-8")

@@ -12,7 +12,7 @@ COUNT = 2
 
 
 def ahead(work: Callable[[Item], Result], items: Iterable[Item]) -> Generator[tuple[Item, "Future[Result]"]]:
-    """Each item and its result, in order; `COUNT` of them are worked on before they are asked for."""
+    """Yield each item and its result, in order, while up to `COUNT` of the next ones are computed."""
     waiting: deque[tuple[Item, Future[Result]]] = deque()
     with ThreadPoolExecutor(1) as pool:
         try:

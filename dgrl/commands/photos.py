@@ -34,7 +34,7 @@ def find_photos(
     out: Path | None = None,
     recursive: bool = False,
 ) -> list[Path]:
-    """The files named, and the pictures in the folders named, each once, in order.
+    """Return the named files, and the pictures in the named folders, each once, in order.
 
     In a folder, what has a picture's ending or content is a picture, but for the maps and cut-outs of an earlier run.
 
@@ -80,7 +80,7 @@ def _existing(path: Path) -> Path:
 
 
 def subfolder(photo: Path, arguments: Sequence[Path]) -> Path:
-    """The folder of a photo within the folder named in which it was found; `.` for a file that was named."""
+    """Return a photo's folder, relative to the named folder in which it was found; `.` for a named file."""
     inside = (photo.parent.relative_to(argument) for argument in arguments if photo.is_relative_to(argument))
     return next((folder for folder in inside if ".." not in folder.parts), Path())
 
@@ -114,7 +114,7 @@ def _in_folder(folder: Path, refuse: Tell, pass_over: Tell, out: Path | None, re
 
 
 def _files(folder: Path, out: Path | None, recursive: bool) -> Iterator[Path]:
-    """What is in a folder, but for hidden files and `out`; folders are searched in their turn, or given as they are."""
+    """Yield a folder's files without hidden ones and `out`, also those of its folders if it is searched recursively."""
     for path in sorted(folder.iterdir()):
         if is_hidden(path):
             continue
@@ -128,13 +128,13 @@ def _files(folder: Path, out: Path | None, recursive: bool) -> Iterator[Path]:
 
 
 def is_photo(path: Path) -> bool:
-    """Whether a file of a folder is a photo: not hidden, a picture by name or content, not a result of DGRL."""
+    """Say whether a file is a photo: not hidden, a picture by name or content, and not a result of DGRL."""
     looks_like_one = path.suffix.lower() in IMAGE_SUFFIXES or _is_picture(path)
     return looks_like_one and not is_hidden(path) and not is_marked(path)
 
 
 def _is_picture(path: Path) -> bool:
-    """Whether a file of any other name is a picture by its first bytes."""
+    """Say whether the first bytes of a file are those of a picture."""
     try:
         if not path.is_file():
             return False
@@ -147,7 +147,7 @@ def _is_picture(path: Path) -> bool:
 def name_maps(
     photos: Sequence[Path], folder: Path, suffix: str = ".png", within: Mapping[Path, Path] | None = None
 ) -> dict[Path, Path]:
-    """Where each photo's map goes: `folder`/STEM.png.
+    """Return the file of each photo's map: `folder`/STEM.png.
 
     No two of them are the same, also where case and the way accents are stored do not count and with cut-outs beside
     them, and none is a photo, or lies beside its photo and is not from an earlier run: those that would be take their
@@ -185,7 +185,7 @@ def name_maps(
 
 
 def cutout_path(map_path: Path) -> Path:
-    """Where the cut-out goes that belongs to a map."""
+    """Return the file of the cut-out that belongs to a map."""
     return map_path.with_name(f"{map_path.stem}_cutout{map_path.suffix.lower()}")
 
 
@@ -196,7 +196,7 @@ def _clashing(maps: dict[Path, Path], taken: Collection[str]) -> list[Path]:
 
 
 def _resolved(path: Path) -> Path:
-    """The file that a path means; a link in a circle, which means none, is itself."""
+    """Return the file that a path leads to; a circular link leads to itself."""
     try:
         return path.resolve()
     except (OSError, RuntimeError):  # Python 3.10 to 3.12 raise the latter

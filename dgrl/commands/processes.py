@@ -9,17 +9,17 @@ def process_number() -> int:
 
 
 def process_count() -> int:
-    """How many there are."""
+    """Return the number of processes."""
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def is_main_process() -> bool:
-    """Whether this process is to speak: only the first is."""
+    """Say whether this is the first process, the only one that prints."""
     return process_number() == 0
 
 
 def join_processes(device: str) -> tuple[bool, str]:
-    """Whether this is one of several processes, and its device: of several GPUs each process takes its own."""
+    """Join the other processes, if there are any; say whether there are, and return this process's device."""
     if process_count() == 1:
         return False, device
     import torch

@@ -6,7 +6,7 @@ import typer
 
 
 def read_prompt(box: str | None, point: str | None) -> dict[str, Any]:
-    """What `DGRL.detect` is given for `--box X0,Y0,X1,Y1` or `--point X,Y`; BadParameter if it is neither."""
+    """Return the arguments of `DGRL.detect` for `--box X0,Y0,X1,Y1` or `--point X,Y`; BadParameter if it is neither."""
     if box is not None and point is not None:
         raise typer.BadParameter("a photo takes one prompt: --box or --point, not both")
     if box is not None:

@@ -39,7 +39,7 @@ class Targets:
     cutout: Path | None
 
     def written(self) -> list[Path]:
-        """The files."""
+        """Return the files to write."""
         return [path for path in (self.map, self.cutout) if path is not None]
 
 
@@ -67,7 +67,7 @@ class Results:
     matting: bool = False
 
     def saliency(self, photo: Photo, found: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The map that is written, of the map that was found, both (H, W) in [0, 1]."""
+        """Return the map to write, made from the network's map; both (H, W) in [0, 1]."""
         if self.largest:
             found = largest_part(found)
         if self.matting:
@@ -78,7 +78,7 @@ class Results:
         return 1 - found if self.invert else found
 
     def picture(self, path: Path, photo: Photo, saliency: NDArray[np.float32]) -> Image.Image:
-        """The cut-out of a photo, on its background if there is one, and trimmed if it should be."""
+        """Return a photo's cut-out, on its background and trimmed if requested."""
         cut = cut_out(photo, saliency)
         laid = cut if self.ground is None else self.ground.under(cut, photo)
         if self.trim is None:
@@ -104,7 +104,7 @@ class Results:
         stream.flush()
 
     def summary(self, path: Path, saliency: NDArray[np.float32], targets: Targets) -> str:
-        """One line of JSON about the map that was written."""
+        """Return one line of JSON about the written map."""
         inside = found_in(saliency)
         box = Image.fromarray(inside).getbbox()
         about = {

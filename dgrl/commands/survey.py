@@ -72,7 +72,7 @@ def survey(
 
 
 def load_models(weights: list[str], device: str, precision: str) -> "dict[str, DGRL]":
-    """The networks by names that differ; the checkpoint that ships if none is named."""
+    """Load the networks, with different names; the shipped one if none is named."""
     if not weights:
         return {"shipped": load_model(None, device, precision)[0]}
     twice = Counter(Path(one).name for one in weights)
@@ -84,7 +84,7 @@ def load_models(weights: list[str], device: str, precision: str) -> "dict[str, D
 
 
 def write(found: "Survey", out: Path) -> None:
-    """`survey.csv`, `survey.json` and `survey.html` in the folder `out`."""
+    """Write `survey.csv`, `survey.json` and `survey.html` to the folder `out`."""
     from dgrl.evaluation.survey.page import page
 
     for name, text in (("csv", found.to_csv()), ("json", found.to_json()), ("html", page(found, out.resolve().name))):

@@ -194,7 +194,7 @@ def absolute(data: str) -> str:
 
 
 def moved(settings: dict[str, Any], images: list[Path] | None, masks: list[Path] | None) -> dict[str, Any]:
-    """A run's settings with its data set where it lies now; as they are if nothing is named."""
+    """Return a run's settings with the data set's new place, or unchanged if none is named."""
     if not images and not masks:
         return settings
     folders = {"images": images or [], "masks": masks or []}
@@ -205,7 +205,7 @@ Prepared = tuple[TrainingConfig, DGRL, list[Pair], "list[Pair] | float | None", 
 
 
 def prepare(settings: dict[str, Any], download: bool) -> Prepared:
-    """What `settings`, a run's `training.json`, describe: recipe, network, pictures, hold-out, sets to measure by."""
+    """Read what `settings`, a run's `training.json`, name: recipe, network, pictures, hold-out, measuring sets."""
     try:
         recipe = TrainingConfig(**OLD_RECIPE | settings["recipe"])
     except TypeError as error:  # of another version, or no number where one should be
@@ -219,7 +219,7 @@ def prepare(settings: dict[str, Any], download: bool) -> Prepared:
 
 
 def held_out(pairs: list[Pair], wanted: str | None) -> tuple[list[Pair], list[Pair] | float | None]:
-    """The pairs to train with, and those to validate by if they are listed; else the share that `train` is to take."""
+    """Return the pairs to train with, and the listed validation pairs, or the share that `train` is to hold out."""
     if wanted is None:
         return pairs, None
     if not Path(wanted).is_file():
@@ -265,7 +265,7 @@ def start(
 
 
 def without_kept_out(pairs: list[Pair], settings: dict[str, Any]) -> tuple[list[Pair], dict[str, list[Pair]]]:
-    """The pairs to train with, and those to measure by: of the same kind, and of others."""
+    """Return the pairs to train with, and those to measure: hold-out pairs of the same kind, and other ones."""
     stems = named(pairs, settings.get("keep_out", ()), "keep out")
     kept = [pair for pair in pairs if pair.stem in stems]
     others = [Path(name) for name in settings.get("elsewhere", ())]
@@ -284,7 +284,7 @@ def named(pairs: list[Pair], files: Iterable[str], option: str) -> set[str]:
 
 
 def read_run(folder: Path) -> dict[str, Any]:
-    """What `training.json` of a run says; TrainingError if there is none."""
+    """Read `training.json` of a run; TrainingError if there is none."""
     try:
         settings: dict[str, Any] = json.loads((folder / RUN_FILE).read_text(encoding="utf-8"))
     except OSError as error:
@@ -299,7 +299,7 @@ def read_run(folder: Path) -> dict[str, Any]:
 
 
 def first_network(settings: dict[str, Any]) -> DGRL:
-    """The network that training starts with: a checkpoint, with heads for all steps, or a new one."""
+    """Return the network at the start of a training: a checkpoint with heads for all steps, or a new one."""
     steps = settings["steps"]
     if settings["init"] is None:
         config = DGRLConfig.for_backbone(

@@ -30,7 +30,7 @@ FORMATS = ("webm", "mp4", "png")
 def video_targets(
     paths: Sequence[Path], out: Path, results: Results, format: str | None
 ) -> tuple[dict[Path, Targets], str]:
-    """Where the results of each video go, and of which of `FORMATS` they are.
+    """Return the files of each video's results, and their formats in `FORMATS`.
 
     They are STEM.webm in `out`, or `out` itself for one video; folders for PNGs.
 
@@ -124,7 +124,7 @@ def check_options(paths: Sequence[Path], chosen: Mapping[str, bool]) -> None:
 
 @contextlib.contextmanager
 def _writer(target: Path | None, kind: str) -> Iterator[VideoWriter | SequenceWriter | None]:
-    """The writer of a result: a video in place of `target` once it is complete, or a folder of PNGs."""
+    """Yield the writer of a result: a video that replaces `target` once it is complete, or a folder of PNGs."""
     if target is None:
         yield None
     elif kind == "png":

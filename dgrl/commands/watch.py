@@ -139,7 +139,7 @@ def complete_files(folder: Path) -> Iterator[tuple[Path, bool]]:
 
 
 def _state(path: Path) -> object:
-    """What differs once a file has been written to; None if it is gone."""
+    """Return values that change when a file is written; None if it is gone."""
     with contextlib.suppress(OSError):
         about = path.stat()
         return about.st_size, about.st_mtime_ns

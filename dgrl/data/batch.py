@@ -30,7 +30,7 @@ class Batch:
     priors: Tensor | None = None
 
     def parts(self) -> dict[str, Tensor]:
-        """The tensors that are there, by name."""
+        """Return the tensors of the batch that are not None, by name."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         return {name: value for name, value in values.items() if value is not None}
 

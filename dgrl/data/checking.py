@@ -58,7 +58,7 @@ class Folders:
     published: int | None = None
 
     def count(self, pairs: Iterable[Pair]) -> int:
-        """How many of `pairs` are from these folders."""
+        """Return how many of `pairs` are from these folders."""
         return sum(pair.image.parent == self.images and pair.mask.parent == self.masks for pair in pairs)
 
 
@@ -112,7 +112,7 @@ class Checked:
     remarks: list[str] = field(default_factory=list)
 
     def report(self) -> str:
-        """The problems, several lines: each kind with its number, and below it the first files."""
+        """Describe the problems in several lines: the count of each kind, and its first files."""
         lines = [f"problems: {len(self.problems)}; sound pairs: {len(self.pairs)}"]
         for kind in KINDS:
             details = [problem.detail for problem in self.problems if problem.kind == kind]
@@ -124,7 +124,7 @@ class Checked:
         return "\n".join(lines)
 
     def sound(self) -> list[Pair]:
-        """The pairs; DataError, with the report as its message, if anything is wrong."""
+        """Return the pairs; DataError, with the report as its message, if there is any problem."""
         if self.problems:
             raise DataError(self.report())
         return self.pairs
@@ -201,7 +201,7 @@ def odd_masks(pairs: Sequence[Pair], judged: Sequence["Judged"]) -> list[str]:
 
 
 def copies(pairs: Sequence[Pair]) -> list[str]:
-    """A sentence about pictures that are the same file under several names: hold-out pictures may be among them."""
+    """Describe pictures that are the same file under several names, because hold-out pictures may be among them."""
     by_size: dict[int, list[Path]] = {}
     for pair in pairs:
         by_size.setdefault(pair.image.stat().st_size, []).append(pair.image)
@@ -236,7 +236,7 @@ class _Listed:
         self.stems = self.images.keys() | self.masks.keys()
 
     def names(self) -> list[str]:
-        """A sentence if no picture has a mask, with names of both."""
+        """Return a sentence with names of both if no picture has a mask."""
         if not self.images or not self.masks or self.images.keys() & self.masks.keys():
             return []
         picture, mask = next(iter(self.images.values()))[0], next(iter(self.masks.values()))[0]
@@ -246,7 +246,7 @@ class _Listed:
         ]
 
     def pair(self, stem: str) -> Pair | Problem:
-        """The pair of this name, or why there is none."""
+        """Return the pair of this name, or the reason why there is none."""
         pictures, mates = self.images.get(stem, []), self.masks.get(stem, [])
         if len(pictures) > 1 or len(mates) > 1:
             return Problem(SHARED, stem, _names(pictures if len(pictures) > 1 else mates))
@@ -304,7 +304,7 @@ def _judge(pair: Pair, masks_only: bool = False) -> Judged:
 
 
 def is_photo(pair: Pair, values: NDArray[np.uint8]) -> bool:
-    """Whether a mask (H, W) is a photo: the picture's own file, or mostly grey like one and in step with the picture.
+    """Say whether a mask (H, W) is a photo: the picture's file, or grey and similar to the picture.
 
     A soft mask has grey levels too, on its contour; one that a network drew may have more.
     """
@@ -333,7 +333,7 @@ def _size_at_a_glance(path: Path) -> tuple[int, int] | None:
             size = picture.size
             if not _ends_well(file, picture.format) or max(size) > MAX_SIDE or size[0] * size[1] > MAX_PIXELS:
                 return None
-            # A PNG may carry its orientation at the end; it is told by the sizes, which then differ.
+            # A PNG may carry its orientation at the end; then the sizes differ.
             if picture.format == "JPEG" and picture.getexif().get(Base.Orientation) in _SIDEWAYS:
                 size = size[::-1]
             if picture.format == "PNG":
@@ -344,7 +344,7 @@ def _size_at_a_glance(path: Path) -> tuple[int, int] | None:
 
 
 def _ends_well(file: BinaryIO, picture_format: str | None) -> bool:
-    """Whether the file's end mark is where it should be; some cameras and programs append a few bytes."""
+    """Say whether a file has its end mark; some cameras and programs append a few bytes."""
     mark = _END_MARKS.get(picture_format or "")
     if mark is None:
         return False

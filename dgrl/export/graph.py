@@ -64,7 +64,7 @@ class Alterations(nn.Module):
 
 
 def to_onnx(module: Alterations, batch: bool = True, fold: bool = True) -> onnx.ModelProto:
-    """The module as ONNX: all sizes fixed but the batch's.
+    """Export a module to ONNX: all sizes are fixed except the batch's.
 
     Without `batch` its size is fixed too; without `fold` weights stay as they are, and batch-norms by themselves,
     whatever could be computed beforehand.

@@ -134,7 +134,7 @@ def export(model: DGRL, path: str | Path, steps: int | None = None, half: bool =
 
 
 def preprocessing(config: DGRLConfig) -> dict[str, Any]:
-    """What makes a photo the file's inputs, for programs: the file's property `dgrl.preprocessing`."""
+    """Describe for programs how a photo becomes the file's inputs: the file's property `dgrl.preprocessing`."""
     resize = "bilinear, anti-aliased" if config.sizing == "smooth" else "bicubic, MATLAB's imresize"
     second = "bilinear, anti-aliased" if config.sizing == "smooth" else "nearest, MATLAB's imresize"
     common = {"colours": "sRGB", "layout": "NCHW", "type": "float32", "range": [0, 1], "keep_aspect_ratio": False}
@@ -146,7 +146,7 @@ def preprocessing(config: DGRLConfig) -> dict[str, Any]:
 
 
 def ports(config: DGRLConfig, altering: Iterable[str]) -> dict[str, str]:
-    """What each input and output is, in a sentence: the file's documentation of its inputs and outputs."""
+    """Describe each input and output in a sentence, for the file's documentation."""
     said = {
         name: f"The whole photo, RGB, 0 to 1 (bytes / 255), resized to {side}×{side} without keeping its aspect ratio."
         for name, side in ((RLN_IMAGE, config.rln_size), (BRN_IMAGE, config.brn_size))
@@ -156,7 +156,7 @@ def ports(config: DGRLConfig, altering: Iterable[str]) -> dict[str, str]:
 
 
 def ready(model: DGRL, fold: bool = True) -> DGRL:
-    """A copy on the CPU, in float32, with batch-norms folded away.
+    """Return a copy on the CPU, in float32, with folded batch norms.
 
     Not where weights are then stored in half precision: checkpoints hold them so, and once folded they are others,
     which would be rounded again. onnxruntime folds them itself when it loads the file.
@@ -179,7 +179,7 @@ class _Clipped(nn.Module):
 
 
 def squares(model: DGRL) -> dict[str, Tensor]:
-    """Two pictures to try the file with: a bright disc on a ground that varies, and noise."""
+    """Return two pictures to test the file with: a bright disc on a varying background, and noise."""
     made = {}
     for name, side in ((RLN_IMAGE, model.config.rln_size), (BRN_IMAGE, model.config.brn_size)):
         y, x = torch.meshgrid(torch.linspace(-1, 1, side), torch.linspace(-1, 1, side), indexing="ij")
@@ -191,7 +191,7 @@ def squares(model: DGRL) -> dict[str, Tensor]:
 
 
 def pictures(model: DGRL) -> list[dict[str, Tensor]]:
-    """The same, one by one."""
+    """Yield the two pictures one by one."""
     both = squares(model)
     return [{name: batch[i : i + 1] for name, batch in both.items()} for i in range(2)]
 
@@ -204,14 +204,14 @@ class Whole:
     steps: int
 
     def __call__(self, rln_image: Tensor, brn_image: Tensor) -> dict[str, Tensor]:
-        """All of its outputs are taps."""
+        """Return all outputs, each of which is a tap."""
         localised = self.network.rln(rln_image, self.steps)
         self.network.refine(brn_image, localised.saliency)
         return {}
 
 
 def check(path: str, network: DGRL, steps: int, half: bool) -> float:
-    """The largest difference between the file's taps and the network's, unaltered and altered; ExportError if large."""
+    """Return the largest difference of the file's taps from the network's, also with edits; ExportError if large."""
     from dgrl.export import graph
 
     session = graph.session(path)
@@ -236,7 +236,7 @@ def check(path: str, network: DGRL, steps: int, half: bool) -> float:
 
 
 def recorded(network: DGRL, steps: int, edits: list[Edit], batch: Mapping[str, Tensor]) -> dict[str, Array]:
-    """Every tap of a pass over squares, in the network's precision."""
+    """Return every tap of a pass over squares, in the network's precision."""
     recorder, dtype = Recorder(edits), next(network.parameters()).dtype
     with listening(recorder), torch.inference_mode():
         Whole(network, steps)(*(picture.to(dtype) for picture in batch.values()))
@@ -261,7 +261,7 @@ def compared(
 
 
 def only_rounded_otherwise(network: DGRL, ours: Mapping[str, Array], theirs: Mapping[str, Array]) -> bool:
-    """Whether two binary priors differ only where the maps before them are one half, within their difference."""
+    """Say whether two binary priors only differ where the maps before rounding are near one half."""
     flipped = ours[PRIOR] != theirs[PRIOR]
     if network.brn.prior == "soft" or not flipped.any():
         return False
@@ -274,7 +274,7 @@ def only_rounded_otherwise(network: DGRL, ours: Mapping[str, Array], theirs: Map
 
 
 def differences(ours: Mapping[str, Array], theirs: Mapping[str, Array], half: bool = False) -> dict[str, float]:
-    """How far each tap is from the network's, in shares of its largest value if that is above 1.
+    """Return each tap's difference from the network's, divided by the tap's largest value if that exceeds 1.
 
     With weights in half precision only maps in [0, 1] count.
     """
@@ -290,7 +290,7 @@ def differences(ours: Mapping[str, Array], theirs: Mapping[str, Array], half: bo
 
 
 def trial(network: DGRL, steps: int) -> list[Edit]:
-    """An edit of each kind that this network has taps for."""
+    """Return one edit of each kind for which the network has taps."""
     edits = [mean_kernels()]
     if network.config.context:
         painting = np.zeros((8, 8))

@@ -33,14 +33,14 @@ class Scale:
     colour_map: str
 
     def over(self, photo: RGB, values: Map, opacity: float = 0.75) -> RGB:
-        """The map in colours over the photo (H, W, 3)."""
+        """Return the map in colours over the photo (H, W, 3)."""
         height, width = photo.shape[:2]
         colours = colour(resize_map(values, height, width), self.low, self.high, self.colour_map)
         return overlay(photo, colours, opacity)
 
 
 def kernel_scale(values: Map) -> Scale:
-    """From the 1st to the 99th percentile, so that small differences show, but never narrower than 0.05.
+    """Return the 1st and 99th percentile, so that small differences show, but a range of at least 0.05.
 
     A map of both signs gets the diverging scale, white at zero.
     """
@@ -68,12 +68,12 @@ class Arrows:
 
     @property
     def longest(self) -> float:
-        """The longest displacement, in pixels of BRN's map; 0 without arrows."""
+        """Return the longest displacement, in pixels of BRN's map; 0 without arrows."""
         return float(self.lengths.max(initial=0))
 
     @property
     def unit(self) -> float:
-        """The displacement that is drawn 30 pixels long: 1, 2 or 5 times a power of ten, and long for most arrows."""
+        """Return the displacement that is drawn 30 pixels long: 1, 2 or 5 times a power of ten."""
         # Not the longest: one arrow far longer than the others would shrink them all to dots.
         usual = max(float(np.percentile(self.lengths, 90)), 1e-3) if len(self.x) else 1e-3
         power: float = 10.0 ** math.floor(math.log10(usual) + 1e-6)
@@ -101,7 +101,7 @@ def edge_arrows(trace: Trace) -> Arrows:
 
 
 def _highest(maps: torch.Tensor, n: int) -> torch.Tensor:
-    """The highest value in the n×n window around each pixel of maps (k, H, W): by rows, then by columns."""
+    """Return the highest value in the n×n window around each pixel of maps (k, H, W): by rows, then by columns."""
     by_rows = F.max_pool2d(maps, (1, n), 1, (0, n // 2))
     return F.max_pool2d(by_rows, (n, 1), 1, (n // 2, 0))
 
@@ -122,7 +122,7 @@ class Window:
 
 
 def windows(pixel: PixelTrace) -> list[Window]:
-    """The pixel's window: coefficients, neighbours and both products; the three that are signed share one scale."""
+    """Draw the pixel's window: coefficients, neighbours and both products; the three signed ones share one scale."""
     limit = largest(pixel.coefficients)
     signed, saliency = Scale(-limit, limit, SIGNED), Scale(0, 1, SALIENCY)
     return [

@@ -8,6 +8,6 @@ from dgrl.templates import render
 
 
 def embedded(image: bytes, alternative: str, kind: str = "png", **attributes: object) -> Markup:
-    """An image file of `kind` (png, svg+xml) inside HTML, with words for those who cannot see it."""
+    """Return an image file of `kind` (png, svg+xml) as HTML, with a text for people who cannot see it."""
     data = base64.b64encode(image).decode()
     return render("image", kind=kind, data=data, alternative=alternative, attributes=attributes)

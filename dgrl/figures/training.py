@@ -44,7 +44,7 @@ def run_curves(losses: Sequence[tuple[int, float]], validations: Sequence[Mappin
 
 
 def seen(photo: RGB, maps: Mapping[str, Map], weight_maps: Mapping[str, Map]) -> dict[str, RGB]:
-    """A row of `rows_of_pictures`: the photo, maps in [0, 1] of its size, and weight maps over it, by title."""
+    """Return a row of `rows_of_pictures`: the photo, maps in [0, 1] of its size, and weight maps over it, by title."""
     height, width = photo.shape[:2]
     pictures = {"photo": photo} | {title: colour(values, 0, 1) for title, values in maps.items()}
     for level, weights in weight_maps.items():

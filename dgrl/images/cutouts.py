@@ -55,7 +55,7 @@ class Background:
 
     @classmethod
     def named(cls, word: str) -> "Background":
-        """The background that a word means: "blur", a colour ("white", "#1e90ff", "rgb(0,0,0)"), or a picture's path.
+        """Return a background by its word: "blur", a colour ("white", "#1e90ff", "rgb(0,0,0)"), or a picture's path.
 
         Raises:
             ImageError: it is none of them.

@@ -33,7 +33,7 @@ Map = NDArray[np.float32]
 
 
 def matted(photo: RGB, saliency: Map) -> Map:
-    """A map whose edges follow the photo's: alpha where the map is unsure, 0 or 1 elsewhere.
+    """Return a map with edges as fine as the photo's: alpha where the map is unsure, 0 or 1 elsewhere.
 
     Args:
         photo: (H, W, 3).
@@ -55,12 +55,12 @@ def matted(photo: RGB, saliency: Map) -> Map:
 
 
 def _reach(saliency: Map) -> int:
-    """How far the band reaches beyond soft edges, in pixels."""
+    """Return how far the band extends beyond soft edges, in pixels."""
     return max(round(BAND * max(saliency.shape) / BRN_SIDE), 1)
 
 
 def trimap_of(saliency: Map) -> Map:
-    """(H, W): 1 where a map is surely the object, 0 where it surely is not, one half in the band between."""
+    """Return (H, W): 1 where a map is surely the object, 0 where it surely is not, one half in the band between."""
     from scipy import ndimage
 
     size = 2 * _reach(saliency) + 1
@@ -95,7 +95,7 @@ def _tiles(height: int, width: int, margin: int) -> Iterator[tuple[Window, Windo
 
 
 def _within(inner: Window, outer: Window) -> Window:
-    """The inner window in the coordinates of the outer one."""
+    """Return the inner window in the coordinates of the outer one."""
     rows, columns = (
         slice(one.start - around.start, one.stop - around.start) for one, around in zip(inner, outer, strict=True)
     )

@@ -158,7 +158,7 @@ def _mend_planes(image: TiffImagePlugin.TiffImageFile) -> None:
 
 
 def _is_white_zero(image: TiffImagePlugin.TiffImageFile) -> bool:
-    """Whether a file counts from white to black, which Pillow minds for at most 8 bits."""
+    """Say whether 0 means white in a file, which Pillow only handles up to 8 bits."""
     photometric = image.tag_v2.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION)
     return photometric == 0 and (image.mode.startswith("I") or image.mode == "F")
 
@@ -230,7 +230,7 @@ def _reduce(image: Image.Image, max_pixels: int) -> tuple[tuple[int, int], int]:
 
 
 def _smaller(image: Image.Image, divisor: int) -> Image.Image:
-    """The picture's mean over squares of so many pixels, in a mode that has means."""
+    """Reduce the picture by its mean over squares of this many pixels, in a mode that allows means."""
     modes = {"1": "L", "P": "RGBA" if image.has_transparency_data else "RGB", "PA": "RGBA", "La": "LA", "RGBa": "RGBA"}
     mode = "I" if image.mode.startswith("I;") else modes.get(image.mode, image.mode)
     if mode != image.mode:

@@ -53,7 +53,7 @@ def _converted(image: Image.Image, profile: bytes) -> Image.Image | None:
 
 
 def _probe(mode: str) -> Image.Image:
-    """A few colours, evenly spread, as a picture."""
+    """Return a picture of a few evenly spaced colours."""
     if mode == "L":
         return Image.fromarray(np.arange(0, 256, 5, dtype=np.uint8)[None])
     colours = np.stack(np.meshgrid(_PROBE_LEVELS, _PROBE_LEVELS, _PROBE_LEVELS), -1)  # (6, 6, 6, 3)

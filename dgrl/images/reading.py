@@ -94,7 +94,7 @@ def read_photo(source: Picture, max_pixels: int = MAX_PIXELS, reduce: bool = Fal
 
 
 def _file(source: object) -> Path | io.BytesIO | None:
-    """The path of a file or its bytes, if `source` is any of these; None of a picture that is decoded already."""
+    """Return the path of a file, or its bytes, if `source` is one of these; None for a decoded picture."""
     if isinstance(source, (str, Path)):
         return Path(source)
     if isinstance(source, (bytes, bytearray, memoryview)):

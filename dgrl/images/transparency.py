@@ -13,14 +13,14 @@ _SAMPLE = 300  # rows and columns that are looked at
 
 
 def lay_on_ground(colours: Image.Image, alpha: Image.Image) -> NDArray[np.uint8]:
-    """An RGB picture and its alpha channel ("L") as one opaque picture (H, W, 3) on the ground it stands out from."""
+    """Lay an RGB picture with its alpha channel ("L") on the background on which it is visible; return (H, W, 3)."""
     ground = Image.new("RGB", colours.size, (ground_for(colours, alpha),) * 3)
     ground.paste(colours, mask=alpha)
     return np.array(ground)
 
 
 def ground_for(colours: Image.Image, alpha: Image.Image) -> int:
-    """Which of `GROUNDS` a picture is to be laid on: where a white logo is seen, and a dark one too."""
+    """Return which of `GROUNDS` suits a picture, so that white logos and dark ones are visible."""
     step = [max(side // _SAMPLE, 1) for side in (colours.height, colours.width)]
     visible = np.asarray(alpha)[:: step[0], :: step[1]].astype(np.float64)
     pixels = np.asarray(colours)[:: step[0], :: step[1]].astype(np.int16)

@@ -173,7 +173,7 @@ def check_kinds(config: DGRLConfig) -> None:
 
 
 def wanted_instead(value: object, hint: Any) -> str | None:
-    """What an annotation wants, in words, if the value is something else."""
+    """Describe the type that an annotation requires, if the value has another one."""
     if get_origin(hint) is Literal:
         return None if value in get_args(hint) else " or ".join(map(repr, get_args(hint)))
     if get_origin(hint) is UnionType:
@@ -186,7 +186,7 @@ def wanted_instead(value: object, hint: Any) -> str | None:
 
 
 def is_kind(value: object, kind: type) -> bool:
-    """Whether a value is of a kind; a bool is no number, a whole number is one, and numbers are finite."""
+    """Say whether a value has a type; a bool is not a number, an integer is one, and numbers must be finite."""
     if kind is float:
         return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
     return isinstance(value, kind) and (kind is bool or not isinstance(value, bool))

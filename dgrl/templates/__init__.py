@@ -11,5 +11,5 @@ _environment = Environment(
 
 
 def render(template: str, **values: Any) -> Markup:
-    """The template `template`.html with these values, each escaped unless it is HTML (`Markup`) already."""
+    """Render `template`.html with these values, each escaped unless it is HTML (`Markup`) already."""
     return Markup(_environment.get_template(f"{template}.html").render(values))

@@ -42,7 +42,7 @@ class MovingAverage:
             value.copy_(self.values[name])
 
     def state_dict(self) -> dict[str, Any]:
-        """What a checkpoint holds of it."""
+        """Return the part of a checkpoint that holds the average."""
         return {"updates": self.updates, "values": self.values}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

@@ -50,7 +50,7 @@ class Progress:
 
     @property
     def over(self) -> bool:
-        """Whether no update is left to make."""
+        """Whether all updates have been made."""
         return self.update >= self.total or bool(self.ended)
 
 
@@ -102,7 +102,7 @@ def load_checkpoint(accelerator: Accelerator, out: Path, progress: Progress) -> 
 
 
 def whole_checkpoints(out: Path) -> list[Path]:
-    """The checkpoints in `out`, oldest first; a `.partial` one, which a kill left behind, is none."""
+    """Return the checkpoints in `out`, oldest first, without `.partial` ones, which a killed process left behind."""
     return sorted((out / "checkpoints").glob("[0-9]*[0-9]"))
 
 

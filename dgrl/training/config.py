@@ -236,7 +236,7 @@ class TrainingConfig:
 
 
 def preset(name: str, stage: Stage, **changes: Any) -> TrainingConfig:
-    """The recipe called `name`, "default", "paper" or "finetune", for a stage, with changes.
+    """Return the recipe `name`, "default", "paper" or "finetune", for a stage, with changes.
 
     "paper" is the published training (`solver.prototxt`, and the layers' `lr_mult`): SGD with momentum 0.99 at a fixed
     rate, 1e-10 for RLN and 1e-8 for BRN, times each layer's multiplier, weight decay 5e-4, one whole picture per

@@ -13,7 +13,7 @@ LABELLED = {"description_width": "13em"}
 
 
 def control(name: str, kind: Any, setting: Setting, value: Any) -> widgets.Widget:
-    """A control for one setting: choices, a tick, or a field that takes a number; empty stands for None."""
+    """Return a control for one setting: choices, a tick, or a field for a number; an empty field means None."""
     common = {
         "description": name.replace("_", " "),
         "tooltip": setting.meaning,
@@ -55,7 +55,7 @@ class Form:
             one.value = ("" if value is None else f"{value:g}") if isinstance(one, widgets.Text) else value
 
     def values(self) -> dict[str, Any]:
-        """What the controls say.
+        """Return the values of the controls.
 
         Raises:
             ValueError: a field holds no number; the message names it.
@@ -78,7 +78,7 @@ class Form:
             raise ValueError(f"{name} must be a number, not {value!r}") from error
 
     def changes(self, preset: Any) -> dict[str, Any]:
-        """The values that differ from a preset's."""
+        """Return the values that differ from a preset's."""
         values = self.values()
         rounded = {
             field.name: float(f"{getattr(preset, field.name):g}")

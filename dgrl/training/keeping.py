@@ -49,7 +49,7 @@ class Kept:
 
 
 def choose_share(model: DGRL, start: Mapping[str, Tensor], hold_out: Sequence[Pair], kind: str) -> Kept:
-    """The share with the lowest hold-out error among those that leave other pictures' maps within `LIMIT`.
+    """Return the share with the lowest hold-out error among those that change other pictures' maps by at most `LIMIT`.
 
     Soft targets are the maps that the network gave the example photos before training. Without hold-out pictures the
     largest share within the limit is taken.
@@ -78,7 +78,7 @@ def choose_share(model: DGRL, start: Mapping[str, Tensor], hold_out: Sequence[Pa
 
 
 def best_of(found: Sequence[Kept], before: float | None) -> Kept:
-    """Of what was measured, by falling share: see `choose_share`."""
+    """Return the best of the measured shares, which come in falling order: see `choose_share`."""
     within = [one for one in found if one.moved <= LIMIT]
     if before is None:
         return within[0] if within else found[-1]

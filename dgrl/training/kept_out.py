@@ -55,12 +55,12 @@ class KeptOut:
 
 
 def percent(before: float, after: float) -> str:
-    """By how much a number has changed, e.g. "-5.3 %"."""
+    """Write by how much a number has changed, e.g. "-5.3 %"."""
     return f"{100 * (after / before - 1):+.1f} %" if before else "from 0"
 
 
 def weights_of(model: nn.Module) -> dict[str, Tensor]:
-    """A copy of the network's weights and statistics by name."""
+    """Return a copy of the network's weights and statistics by name."""
     return {name: value.detach().clone() for name, value in model.state_dict().items()}
 
 

@@ -315,7 +315,7 @@ def make_accelerator(config: TrainingConfig) -> Accelerator:
 
 
 def in_use(accelerator: Accelerator) -> str:
-    """What a run computes on, for people; says so if a GPU is there that this PyTorch cannot use."""
+    """Describe the device of a run; say so if there is a GPU that this PyTorch cannot use."""
     device = accelerator.device
     name = f"{device} ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else device.type
     if device.type == "cpu" and shutil.which("nvidia-smi"):
@@ -325,7 +325,7 @@ def in_use(accelerator: Accelerator) -> str:
 
 
 def piece_size(config: TrainingConfig, pictures: int, processes: int) -> int:
-    """Pictures in a batch of the loader: an update's, or one of the pieces it is computed in, all processes together.
+    """Return the number of pictures in a loader's batch: an update's, or those of one of its pieces, for all processes.
 
     Raises:
         TrainingError: the pieces cannot be shared equally by the processes.
@@ -347,7 +347,7 @@ def piece_size(config: TrainingConfig, pictures: int, processes: int) -> int:
 def make_loader(
     data: SaliencyData, order: Sampler[int], size: int, workers: int | None, device: torch.device
 ) -> "DataLoader[Batch]":
-    """What reads batches of `size`, by processes that live as long as the run, into memory that a GPU copies from."""
+    """Return a loader of batches of `size`; its processes live as long as the run and write to pinned memory."""
     count = worker_count(device) if workers is None else workers
     return DataLoader(
         data,
@@ -374,7 +374,7 @@ def worker_count(device: torch.device) -> int:
 
 @contextmanager
 def fastest(device: torch.device) -> Iterator[None]:
-    """What a GPU computes fastest with while it trains: TF32, and convolutions chosen by trying."""
+    """Set the fastest GPU settings during training: TF32, and convolutions chosen by benchmarking."""
     cudnn = torch.backends.cudnn
     if device.type != "cuda":
         yield
@@ -418,7 +418,7 @@ class Shuffle(Sampler[int]):
 def batches(
     loader: Any, data: SaliencyData, order: Shuffle, progress: Progress, size: int, accumulate: int
 ) -> Iterator[list[Batch]]:
-    """What each update reads, in its pieces of `size` pictures, from the run's position on, until its end."""
+    """Yield each update's batches, in pieces of `size` pictures, from the run's position to its end."""
     updates_per_epoch = len(loader) // accumulate
     while progress.update < progress.total:
         data.epoch = order.epoch = progress.update // updates_per_epoch
@@ -487,7 +487,7 @@ def set_learning_rates(optimiser: Any, progress: Progress, config: TrainingConfi
 
 @contextmanager
 def stop_signals() -> Iterator[threading.Event]:
-    """An event that Ctrl-C, a notebook's stop button, or SIGTERM set, instead of breaking off; a second Ctrl-C does.
+    """Return an event that Ctrl-C, a notebook's stop button, or SIGTERM sets; a second Ctrl-C interrupts at once.
 
     A second SIGTERM does not: a launcher sends one to each process after the panel has sent one to all.
     """

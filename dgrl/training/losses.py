@@ -47,7 +47,7 @@ def mask_as_map(masks: Tensor, size: tuple[int, int], spread: float | Tensor) ->
 
 
 def attention_loss(weight_maps: dict[str, Tensor], masks: Tensor, spread: float = 0.1) -> Tensor:
-    """How far each weight map is from the mask as a distribution of mass, in nats; mean over levels and pictures.
+    """Return the divergence of each weight map from the mask, both as distributions, in nats; mean of all.
 
     KL(p ‖ w): w is the map normalised to sum 1, p the mask likewise (`mask_as_map`), with the share `spread` of its
     mass over all cells. Masks are (B, 1, H, W) of 0 and 1; where one is empty, nothing is asked.
@@ -91,7 +91,7 @@ def localisation_loss(output: RLNOutput, masks: Tensor, config: TrainingConfig) 
 
 
 def mean_where(counted: Tensor, values: Tensor) -> Tensor:
-    """The mean of `values` (B, 1, H, W) where `counted` (B, 1, H, W) is 1, of each crop, then of the crops.
+    """Return the mean of `values` (B, 1, H, W) where `counted` (B, 1, H, W) is 1, of each crop, then of the crops.
 
     So the pieces of a batch that several processes share, or that come one after the other, weigh the same.
     """

@@ -121,7 +121,7 @@ def prompted(place: Tensor) -> Tensor:
 
 
 def two_in_one(image: Tensor, mask: Tensor, other: Tensor, shape: Tensor, kind: int) -> tuple[Tensor, Tensor]:
-    """A picture (3, S, S) of two, and the mask (1, S, S) of the first one's object in it.
+    """Return a picture (3, S, S) of two, and the mask (1, S, S) of the first one's object in it.
 
     Kind 0 puts them side by side, 1 one above the other, each squeezed to half, in either order; 2 pastes the object of
     either on the other one.

@@ -178,7 +178,7 @@ def orders(count: int, batch_size: int) -> Iterator[Tensor]:
 
 
 def batch_of(images: Tensor, masks: Tensor, chosen: Tensor, config: TrainingConfig, sizes: tuple[int, ...]) -> Batch:
-    """Return a batch as `NamedData` makes it, augmented on the device of `images`."""
+    """Return a batch like `NamedData`'s, augmented on the device of `images`."""
     chosen = chosen.to(images.device)
     pictures, objects = augmented(images[chosen].float() / 255, masks[chosen].float() / 255, config.smallest_crop)
     rows = []

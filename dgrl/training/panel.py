@@ -336,7 +336,7 @@ class TrainingPanel(widgets.VBox):  # type: ignore[misc]
             self.pictures.value = _picture(path.read_bytes(), words)
 
     def _in_words(self) -> str:
-        """The command and the lines of Python that do the same."""
+        """Return the equivalent command and lines of Python."""
         try:
             arguments = self.arguments()
         except (DataError, ValueError, TypeError):
@@ -358,7 +358,7 @@ class TrainingPanel(widgets.VBox):  # type: ignore[misc]
         )
 
     def _repr_mimebundle_(self, **settings: Any) -> Any:
-        """The live panel, and a picture for where no kernel runs."""
+        """Return the live panel, and a picture for viewers without a kernel."""
         bundle = super()._repr_mimebundle_(**settings)
         data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
         still = figures.png(run_curves(self.state.losses, self.state.validations), dpi=80)
@@ -370,7 +370,7 @@ class TrainingPanel(widgets.VBox):  # type: ignore[misc]
 
 
 def _words(state: State) -> str:
-    """Where the run is, and how long it still takes."""
+    """Describe the run's state and its remaining time."""
     parts = [state.words]
     if state.total:
         parts.append(f"update {state.update} of {state.total}")
@@ -381,6 +381,6 @@ def _words(state: State) -> str:
 
 
 def _picture(data: bytes, words: str) -> str:
-    """A PNG in HTML, with its text."""
+    """Return a PNG in HTML, with its text."""
     shown = base64.b64encode(data).decode()
     return f'<img alt="{html.escape(words)}" src="data:image/png;base64,{shown}" style="max-width: 100%">'

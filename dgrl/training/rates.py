@@ -51,7 +51,7 @@ class RateTest:
         return self.rates[int(slopes[: int(np.argmin(self.smoothed)) + 1].argmin())]
 
     def sentence(self) -> str:
-        """What it says, in words."""
+        """Describe the result in a sentence."""
         lowest = self.rates[int(np.argmin(self.smoothed))]
         return f"the loss falls fastest at learning_rate {self.suggested:.2g} and is lowest at {lowest:.2g}"
 
@@ -128,7 +128,7 @@ def find_rate(model: DGRL, pairs: Sequence[Pair], config: TrainingConfig, update
 
 
 def save_rates(found: RateTest, out: Path) -> None:
-    """`rates.csv` and `rates.png` in a folder."""
+    """Write `rates.csv` and `rates.png` to a folder."""
     rows = [list(row) for row in zip(found.rates, found.losses, found.smoothed, strict=True)]
     with replacing(out / "rates.csv") as partial:
         partial.write_text(as_csv(["learning_rate", "loss", "smoothed"], rows), encoding="utf-8")

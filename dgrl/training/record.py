@@ -64,14 +64,14 @@ def compare_run(
 
 
 def _digest(pairs: Sequence[Pair]) -> str:
-    """Of the names: where the files lie does not matter."""
+    """Return a digest of the names, which is the same for any place of the files."""
     return hashlib.sha256("\n".join(pair.stem for pair in pairs).encode()).hexdigest()[:16]
 
 
 def write_card(
     out: Path, config: TrainingConfig, progress: Progress, pairs: Sequence[Pair], hold_out: Sequence[Pair]
 ) -> None:
-    """The run's model card, `README.md`: what it was trained on, by which recipe, and its scores."""
+    """Write the run's model card, `README.md`: its training data, its recipe and its scores."""
     folders = sorted({str(pair.image.parent.name or pair.image.parent) for pair in pairs})
     changed = {
         field.name: getattr(config, field.name)
@@ -111,7 +111,7 @@ def write_card(
 
 
 def _scores(out: Path) -> list[str]:
-    """The last validation and the best, as a Markdown table."""
+    """Return the last and the best validation as a Markdown table."""
     validations = [line for line in log_lines(out) if "validation" in line]
     if not validations:
         return ["There were no hold-out pictures: nothing was measured."]
@@ -126,5 +126,5 @@ def _scores(out: Path) -> list[str]:
 
 
 def log_lines(out: Path) -> list[dict[str, Any]]:
-    """The whole lines of a run's log; none if it has none yet."""
+    """Return the complete lines of a run's log; none if it has no log yet."""
     return [json.loads(line) for line in whole_lines(out / LOG_FILE)]

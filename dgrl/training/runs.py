@@ -86,7 +86,7 @@ def options_of(settings: Mapping[str, Any]) -> list[str]:
 
 
 def command_of(arguments: Sequence[str], processes: int = 1) -> list[str]:
-    """The command that runs `dgrl train` with these arguments on so many GPUs, or on the CPU."""
+    """Return the command that runs `dgrl train` with these arguments on this many GPUs, or on the CPU."""
     several = ["--multi_gpu"] if processes > 1 else []
     launch = ["-m", "accelerate.commands.launch", "--num_processes", str(processes), "--num_machines", "1", *several]
     launch += ["--mixed_precision", "no", "--dynamo_backend", "no", "--module"]
@@ -94,7 +94,7 @@ def command_of(arguments: Sequence[str], processes: int = 1) -> list[str]:
 
 
 def shown_command(arguments: Sequence[str], processes: int = 1) -> str:
-    """The same command as a person would type it."""
+    """Return the same command as a person would type it."""
     start = f"accelerate launch --num_processes {processes} -m" if processes > 1 else "accelerate launch -m"
     return f"{start} dgrl train {shlex.join(arguments)}"
 
@@ -138,12 +138,12 @@ def stop_run(out: Path) -> None:
 
 
 def is_running(out: Path) -> bool:
-    """Whether the process that was started in the folder is alive."""
+    """Say whether the process that was started in the folder is alive."""
     return _process(out) is not None
 
 
 def _process(out: Path) -> int | None:
-    """The group of processes that was started in the folder, if one of them is alive: a launcher may end first."""
+    """Return the process group that was started in the folder, if any of its processes is alive."""
     for child in list(_children):
         if child.poll() is not None:
             _children.remove(child)
@@ -172,7 +172,7 @@ def _stat(pid: int) -> list[str] | None:
 
 
 def read_state(out: Path) -> State:
-    """What the folder of a run says now."""
+    """Read the state of a run from its folder."""
     lines = log_lines(out)
     updates = [line for line in lines if "loss" in line]
     said = _last_lines(out / OUTPUT_FILE)
@@ -207,7 +207,7 @@ def _length(out: Path) -> tuple[int, int]:
 
 
 def _last_lines(path: Path, count: int = 6) -> list[str]:
-    """What a process printed last, without what a progress bar wrote over."""
+    """Return the last lines of a process's output, without overwritten progress bars."""
     try:
         text = path.read_bytes()[-4000:].decode("utf-8", "replace")
     except OSError:

@@ -32,7 +32,7 @@ class Setting:
     multiple_of: int | None = None
 
     def fault(self, value: Any) -> str | None:
-        """What is wrong with a value, e.g. "must be from 0 to 1"; None if nothing is."""
+        """Describe what is wrong with a value, e.g. "must be from 0 to 1"; None if it is valid."""
         low = self.least if self.above is None else self.above
         fits = low is None or (value >= low if self.above is None else value > low)
         fits = fits and (self.most is None or value <= self.most)
@@ -80,7 +80,7 @@ def check_names(settings: type, given: Iterable[str]) -> None:
 
 
 def with_options(settings: Any, **defaults: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """For a command whose last parameter is `**settings`: an option for each field of a dataclass in its place.
+    """Replace a command's last parameter, `**settings`, by an option for each field of a dataclass.
 
     An option that is not given is None, or its value in `defaults`. The dataclass checks what is given.
     """

@@ -42,7 +42,7 @@ class TrainingStage(nn.Module):
         )
 
     def parameter_groups(self) -> list[dict[str, Any]]:
-        """The parameters by learning rate; "peak" is the rate that the schedule scales."""
+        """Return the parameters by learning rate; "peak" is the rate that the schedule scales."""
         config = self.config
         groups: dict[float, list[nn.Parameter]] = {}
         for name, parameter in self.named_parameters():
@@ -153,7 +153,7 @@ class JointStage(TrainingStage):
 
 
 def corners_of(batch: Batch) -> Tensor:
-    """The windows to cut, (B, K, 2), on the CPU: asked for now, while a GPU has nothing to finish first."""
+    """Choose the windows to cut, (B, K, 2), on the CPU, before a GPU has work that it would have to finish first."""
     if batch.corners is None:
         raise ValueError("this stage is trained on crops: its batches need `corners`")
     return batch.corners.cpu()
@@ -174,18 +174,18 @@ def crops_loss(
 
 
 def make_stage(model: DGRL, config: TrainingConfig) -> TrainingStage:
-    """The stage that `config` names."""
+    """Return the stage that `config` names."""
     kinds: dict[str, type[TrainingStage]] = {"rln": LocaliseStage, "brn": RefineStage, "joint": JointStage}
     return kinds[config.stage](model, config)
 
 
 def transform(size: int, config: TrainingConfig) -> v2.Transform:
-    """What makes a picture and its mask squares of `size`, augmented or as they are."""
+    """Return the transform that makes a picture and its mask squares of `size`, augmented or unchanged."""
     return augmentation(size, config.smallest_crop) if config.augment else plain_resize(size)
 
 
 def published_multiplier(name: str) -> int:
-    """By how much the published network multiplies the learning rate of a parameter (code: `lr_mult`).
+    """Return the factor of a parameter's learning rate in the published network (code: `lr_mult`).
 
     Convolutions of the heads have 10, their biases 20; the backbone's biases, of batch-norms too, 2; everything else 1:
     the feedback, the learned scales of the context features, and BRN, weights and biases alike.

@@ -97,7 +97,7 @@ class StoredCropData(CropData):
 
 
 def doubted(saliency: Tensor) -> Tensor:
-    """A map in [0, 1] made less sure at random: its log odds divided by 1 to 5, and moved the more the more they were.
+    """Make a map in [0, 1] less sure at random: divide its log odds by 1 to 5, and shift them in proportion.
 
     RLN is surer of the pictures that it has learned than of others. A BRN that saw those alone would take every grey
     object for a mistake.

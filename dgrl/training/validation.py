@@ -39,7 +39,7 @@ class Scores:
     attention: dict[str, float]
 
     def as_json(self) -> dict[str, Any]:
-        """For the log: rounded to five digits."""
+        """Return the errors for the log, rounded to five digits."""
         return {
             "pictures": self.pictures,
             "MAE": {kind: round(value, 5) for kind, value in self.mae.items()},
@@ -48,7 +48,7 @@ class Scores:
         }
 
     def sentence(self) -> str:
-        """The errors as a line of text."""
+        """Return the errors as a line of text."""
         return f"hold-out MAE {', '.join(f'{kind} {value:.4f}' for kind, value in self.mae.items())}"
 
 
@@ -108,7 +108,7 @@ def hold_out_share(pairs: Sequence[Pair], share: float | None, seed: int) -> tup
 
 
 def judged_map(stage: str, steps: int) -> str:
-    """The map whose error decides which network is best."""
+    """Return the map whose error decides which network is the best."""
     return f"t{steps}" if stage == "rln" else REFINED
 
 

@@ -49,19 +49,19 @@ class Update:
 
 
 class Watcher:
-    """Something that is told how a run goes."""
+    """Receives the events of a run."""
 
     def update(self, progress: Progress, numbers: Update) -> None:
         """An update has been made."""
 
     def validated(self, progress: Progress, scores: dict[str, Any], best: bool) -> None:
-        """The hold-out pictures have been measured (`Scores.as_json`); whether they were never better."""
+        """Receive the hold-out scores (`Scores.as_json`), and whether they are the best so far."""
 
     def look(self, progress: Progress, figure: Figure) -> None:
         """The fixed pictures as the network sees them now."""
 
     def close(self) -> None:
-        """The run ends, for whatever reason."""
+        """Note that the run has ended, for any reason."""
 
 
 class Files(Watcher):
@@ -199,7 +199,7 @@ class Trackio(Watcher):
 
 
 def flat(scores: dict[str, Any]) -> dict[str, float]:
-    """The numbers of `Scores.as_json` by names such as "MAE/t0"."""
+    """Return the numbers of `Scores.as_json` under names such as "MAE/t0"."""
     groups = {group: values for group, values in scores.items() if isinstance(values, dict)}
     return {f"{group}/{name}": value for group, values in groups.items() for name, value in values.items()}
 
@@ -250,7 +250,7 @@ class Notebook(Watcher):
 
 
 def watchers(accelerator: Accelerator, out: Path, progress: Progress, tracker: str | None) -> list[Watcher]:
-    """Those that suit where the run was started: none in any but the main process.
+    """Return the watchers for the place where the run was started; none except in the main process.
 
     Raises:
         TrainingError: there is no such tracker, or its package is not installed.
@@ -265,7 +265,7 @@ def watchers(accelerator: Accelerator, out: Path, progress: Progress, tracker: s
 
 
 def in_notebook() -> bool:
-    """Whether this process is the kernel of a notebook, which can show pictures."""
+    """Say whether this process is the kernel of a notebook, which can show pictures."""
     if "IPython" not in sys.modules:
         return False
     from IPython.core.getipython import get_ipython
@@ -274,7 +274,7 @@ def in_notebook() -> bool:
 
 
 def evenly_spaced(pairs: list[Pair], count: int = LOOKED_AT) -> list[Pair]:
-    """A few of the pairs, always the same ones."""
+    """Return a few evenly spaced pairs, the same ones every time."""
     return pairs[:: max(1, len(pairs) // count)][:count]
 
 
@@ -292,7 +292,7 @@ def evaluating(model: DGRL) -> Iterator[None]:
 
 @torch.inference_mode()
 def looks(model: DGRL, pairs: list[Pair], refine: bool) -> Figure:
-    """A row per picture: the photo, its mask, each time step's map, the refined one, and all weight maps.
+    """Return a row per picture: the photo, its mask, each time step's map, the refined one, and all weight maps.
 
     The network is left in the mode it was in.
     """
@@ -312,7 +312,7 @@ def _look(model: DGRL, pair: Pair, refine: bool) -> dict[str, RGB]:
 
 
 def whole_lines(path: Path) -> list[str]:
-    """The lines of a text file that end: a kill may have left half of one. None if there is no file."""
+    """Return the complete lines of a text file, since a killed process may leave half of one; None without a file."""
     if not path.is_file():
         return []
     return [line for line in path.read_text(encoding="utf-8").splitlines(keepends=True) if line.endswith("\n")]

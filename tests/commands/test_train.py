@@ -10,8 +10,8 @@ import torch
 from dgrl import DGRL, DGRLConfig, cli
 from dgrl.network.config import BRN_SETTINGS
 from dgrl.training.config import NETWORK_SETTINGS, TrainingConfig, preset
-from tests.helpers.fresh_accelerate import _fresh_accelerate  # noqa: F401
 from tests.helpers.networks import write_pairs
+from tests.helpers.reset_accelerate import reset_accelerate  # noqa: F401
 
 NEW = ("--backbone", "test_resnet", "--no-pretrained")
 QUICK = ("--max-updates", "2", "--batch-size", "2", "--size", "64", "--workers", "0", "--pictures-every", "0")

@@ -27,7 +27,7 @@ QUICK = TrainingConfig(batch_size=4, size=192, crop=32, max_updates=4, checkpoin
 
 @pytest.fixture(params=PLACES)
 def device(request, monkeypatch):
-    """Where Accelerate trains: it takes a GPU by itself, and is told of none for the CPU."""
+    """Return the device that Accelerate trains on; for the CPU, hide a GPU from it."""
     AcceleratorState._reset_state(reset_partial_state=True)
     if request.param == "cpu":
         monkeypatch.setattr("torch.accelerator.is_available", lambda: False)

@@ -28,7 +28,7 @@ LONGEST = 200_000
 
 
 def one_sentence(error: Exception) -> None:
-    """What a person is told, in a line."""
+    """Return the message for a person, in one line."""
     if not 10 < len(str(error)) < 500 or "\n" in str(error):
         raise RuntimeError(f"this is not a sentence: {error}")
 

@@ -1,3 +1,3 @@
 """Every training test begins without the state that Accelerate keeps."""
 
-from tests.helpers.fresh_accelerate import _fresh_accelerate  # noqa: F401
+from tests.helpers.reset_accelerate import reset_accelerate  # noqa: F401

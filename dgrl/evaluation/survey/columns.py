@@ -35,22 +35,22 @@ class Column:
 
 
 def look(t: int) -> str:
-    """The name of a time step for people."""
+    """Return a time step's name for people."""
     return f"look {t + 1}"
 
 
 def error_key(kind: str) -> str:
-    """The column of the mean absolute error of a map: "t0", "t1", … or `REFINED`."""
+    """Return the column of a map's mean absolute error: "t0", "t1", … or `REFINED`."""
     return f"MAE_{kind}"
 
 
 def attention_key(number: str, level: str, t: int) -> str:
-    """The column of a number ("on_object", "entropy", "distance", "moved") of a level's attention map."""
+    """Return the column of a number ("on_object", "entropy", "distance", "moved") of a level's attention map."""
     return f"{number}_{level}_t{t}"
 
 
 def columns(steps: int, levels: Sequence[str], masks: bool, parts: bool, checkpoints: int) -> list[Column]:
-    """The columns of a survey.
+    """Return the columns of a survey.
 
     Args:
         steps: T.
@@ -121,5 +121,5 @@ def _parts(masks: bool, levels: Sequence[str]) -> Iterator[Column]:
 
 
 def present_levels(levels: Sequence[str]) -> list[str]:
-    """The levels in the order from fine to coarse."""
+    """Return the levels in their order from fine to coarse."""
     return [level for level in LEVELS if level in levels]

@@ -103,7 +103,7 @@ def _changes(localised: RLNOutput, refined: BRNOutput) -> Values:
 
 
 def _parts(model: DGRL, images: Tensor, localised: RLNOutput, final: "np.ndarray", truth: Mask | None) -> Values:
-    """What taking each part away does to the final map (H, W): to its error, or how much it changes."""
+    """Return the effect of removing each part on the final map (H, W): on its error, or its mean change."""
     usual = None if truth is None else float(np.abs(final - truth).mean())
 
     def effect(saliency: Tensor, edits: Sequence[Edit] = ()) -> float:
@@ -126,7 +126,7 @@ def _parts(model: DGRL, images: Tensor, localised: RLNOutput, final: "np.ndarray
 
 
 def disagreement(one: Pass, other: Pass) -> float:
-    """Mean absolute difference of two final maps of the same picture, 0 to 1."""
+    """Return the mean absolute difference of two final maps of the same picture, 0 to 1."""
     return float(np.abs(one.maps[REFINED].astype(np.int16) - other.maps[REFINED]).mean() / 255)
 
 
@@ -147,13 +147,13 @@ def _tiles(localised: RLNOutput, refined: BRNOutput) -> Bytes:
 
 
 def tile_keys(steps: int, levels: Sequence[str]) -> list[str]:
-    """What the tiles of `Pass.tiles` show, from left to right."""
+    """Return the keys of the tiles in `Pass.tiles`, from left to right."""
     looks = [f"t{t}" for t in range(steps + 1)]
     return [*looks, REFINED, *(f"{level}_{look}" for level in present_levels(levels) for look in looks)]
 
 
 def jpeg(picture: "np.ndarray", longest: int | None = None) -> str:
-    """A picture (H, W) or (H, W, 3) uint8 as the `data:` URL of a JPEG, shrunk to `longest` pixels."""
+    """Return a picture (H, W) or (H, W, 3) uint8 as the `data:` URL of a JPEG, shrunk to `longest` pixels."""
     image = Image.fromarray(picture)
     if longest is not None:
         image.thumbnail((longest, longest), Image.Resampling.BILINEAR, reducing_gap=2.0)

@@ -37,7 +37,7 @@ def reason(values: Values, steps: int, levels: Sequence[str]) -> str:
 
 
 def attention_reason(values: Values, steps: int, levels: Sequence[str]) -> str | None:
-    """Where attention is not on the object, coarse levels first; None if it is at every level and look."""
+    """Say where attention is not on the object, coarse levels first; None if it is at every level and look."""
     said = []
     for level in reversed(levels):
         on = [is_on(values, level, t) for t in range(steps + 1)]
@@ -57,13 +57,13 @@ def attention_reason(values: Values, steps: int, levels: Sequence[str]) -> str |
 
 
 def is_on(values: Values, level: str, t: int) -> bool:
-    """Whether the attention map at a level and time step is on the object."""
+    """Say whether the attention map at a level and time step is on the object."""
     share, area = values.get(attention_key("on_object", level, t)), values["object_share"]
     return share is None or area is None or share >= min(ON * area, (1 + area) / 2)
 
 
 def later_reason(values: Values, steps: int) -> str | None:
-    """Which later part makes the map worse; None if none does."""
+    """Say which later part makes the map worse; None if none does."""
     first, last, final = (values.get(error_key(kind)) for kind in ("t0", f"t{steps}", REFINED))
     if first is None or last is None or final is None:
         return None
@@ -75,7 +75,7 @@ def later_reason(values: Values, steps: int) -> str | None:
 
 
 def size_reason(values: Values) -> str:
-    """What is wrong with what is found, by its size."""
+    """Say what is wrong with the size of the found object."""
     found, true = values["found_share"] or 0.0, values["object_share"] or 0.0
     if found < MISSED * true:
         return f"only part of it is found: {found:.0%} of the picture instead of {true:.0%}"

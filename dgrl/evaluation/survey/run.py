@@ -36,7 +36,7 @@ class Subject:
     mask: Path | None = None
 
     def read(self) -> tuple[RGB, Mask | None]:
-        """The picture (H, W, 3) and its mask (H, W) of 0 and 1; ImageError if one cannot be used."""
+        """Return the picture (H, W, 3) and its mask (H, W) of 0 and 1; ImageError if one cannot be used."""
         photo = read_image(self.photo)
         truth = None if self.mask is None else read_mask(self.mask)
         if truth is not None and truth.shape != photo.shape[:2]:
@@ -87,7 +87,7 @@ def survey_picture(models: Mapping[str, DGRL], name: str, photo: RGB, truth: Mas
 
 
 def plan_of(models: Mapping[str, DGRL], masks: bool, steps: int | None, parts: bool) -> Plan:
-    """What the rows of a survey with these networks hold."""
+    """Return the plan of a survey with these networks."""
     first = next(iter(models.values()))
     levels = LEVELS if any(model.config.context for model in models.values()) else ()
     return Plan(tuple(models), first.config.steps if steps is None else steps, tuple(levels), masks, parts)
@@ -96,7 +96,7 @@ def plan_of(models: Mapping[str, DGRL], masks: bool, steps: int | None, parts: b
 def subjects(
     photos: Sequence[Path], masks: Path | None, refuse: Refuse | None = None, root: Path | None = None
 ) -> list[Subject]:
-    """The pictures with their masks; those without one are refused.
+    """Return the pictures with their masks; pictures without one are refused.
 
     Args:
         photos: files.
@@ -127,7 +127,7 @@ def rows(
     refuse: Refuse | None = None,
     done: Collection[str] = (),
 ) -> Iterator[SurveyRow]:
-    """The rows of each picture, in order; pictures whose name is in `done` are left out."""
+    """Yield the rows of each picture, in order; pictures whose name is in `done` are skipped."""
     waiting: deque[Future[list[SurveyRow]]] = deque()
     with ThreadPoolExecutor(2) as pool:
         for subject, reading in _ahead(pool, (one for one in pictures if one.name not in done)):

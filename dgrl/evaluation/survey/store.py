@@ -16,7 +16,7 @@ SETTINGS, ROWS = "settings.json", "rows"
 
 
 def fingerprint(model: DGRL) -> str:
-    """A checksum of a network's weights."""
+    """Return a checksum of a network's weights."""
     found = hashlib.sha256()
     for tensor in model.state_dict().values():
         found.update(tensor.detach().float().cpu().contiguous().numpy().tobytes())
@@ -49,7 +49,7 @@ class Store:
             partial.write_text(json.dumps(settings, indent=1), encoding="utf-8")
 
     def rows(self) -> Iterator[SurveyRow]:
-        """All rows so far. A line that a killed process left unfinished is skipped."""
+        """Return all rows so far. A line that a killed process left unfinished is skipped."""
         for file in sorted((self.folder / ROWS).glob("*.jsonl")):
             with file.open(encoding="utf-8") as lines:
                 for line in lines:
@@ -61,7 +61,7 @@ class Store:
                         yield SurveyRow(**{**sent, "size": tuple(sent["size"])})
 
     def done(self) -> set[str]:
-        """The names of the pictures that have a row of every network."""
+        """Return the names of the pictures that have a row of every network."""
         seen: dict[str, set[str]] = {}
         for row in self.rows():
             seen.setdefault(row.picture, set()).add(row.checkpoint)
@@ -80,7 +80,7 @@ class Store:
                 yield row
 
     def survey(self, names: list[str]) -> Survey:
-        """The rows of these pictures as a table, in this order, each once."""
+        """Return the rows of these pictures as a table, in this order, each once."""
         order = {name: index for index, name in enumerate(names)}
         places = {name: index for index, name in enumerate(self.plan.checkpoints)}
         found = {(row.picture, row.checkpoint): row for row in self.rows() if row.picture in order}

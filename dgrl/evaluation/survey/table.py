@@ -84,13 +84,13 @@ class Survey:
     rows: Sequence[SurveyRow]
 
     def to_csv(self) -> str:
-        """The table as CSV: picture, checkpoint, the numbers, why."""
+        """Return the table as CSV: picture, checkpoint, the numbers, why."""
         keys = [column.key for column in self.plan.columns]
         header = ["picture", "checkpoint", *keys, "why"]
         return as_csv(header, ([row.picture, row.checkpoint, *rounded(row.values, keys), row.why] for row in self.rows))
 
     def to_json(self) -> str:
-        """The table as JSON: what the columns mean, and an object for each row; without pictures."""
+        """Return the table as JSON: the columns' meanings, and an object for each row; without pictures."""
         keys = [column.key for column in self.plan.columns]
         rows = [
             {"picture": row.picture, "checkpoint": row.checkpoint}
@@ -101,7 +101,7 @@ class Survey:
         return json.dumps({"format": FORMAT, "columns": [asdict(c) for c in self.plan.columns], "rows": rows}, indent=1)
 
     def for_page(self) -> dict[str, Any]:
-        """The table as `dgrl/page/survey` reads it, with the pictures."""
+        """Return the table as `dgrl/page/survey` reads it, with the pictures."""
         pictures: dict[str, dict[str, Any]] = {}
         for row in self.rows:
             pictures.setdefault(row.picture, {"name": row.picture, "size": list(row.size), "photo": row.photo})
@@ -128,5 +128,5 @@ class Survey:
 
 
 def rounded(values: Mapping[str, float | None], keys: Sequence[str]) -> list[float | None]:
-    """The values of these keys, to `DIGITS` digits after the point: the same in every file and on the page."""
+    """Return the values of these keys, rounded to `DIGITS` decimals: the same in every file and on the page."""
     return [None if (value := values.get(key)) is None else round(value, DIGITS) for key in keys]

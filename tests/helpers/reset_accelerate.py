@@ -5,7 +5,7 @@ from accelerate.state import AcceleratorState
 
 
 @pytest.fixture(autouse=True)
-def _fresh_accelerate():
+def reset_accelerate():
     """Accelerate keeps device and precision for the whole process, as if it trained once in its life."""
     yield
     AcceleratorState._reset_state(reset_partial_state=True)
