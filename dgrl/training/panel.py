@@ -27,6 +27,7 @@ from dgrl.training.checkpoints import TrainingError
 from dgrl.training.config import PRESETS, TrainingConfig, preset
 from dgrl.training.evaluating import evaluation_arguments, kept_weights, run_evaluation, scores_table
 from dgrl.training.form import Form
+from dgrl.training.in_python import python_of
 from dgrl.training.runs import PLAN_FILE, State, options_of, read_state, shown_command, start_run, stop_run
 
 INTERVAL = 1.5
@@ -126,9 +127,16 @@ class TrainingPanel(widgets.VBox):  # type: ignore[misc]
             ]
         )
         self.preset.observe(self._take_preset, "value")
+        self.networks.observe(self._take_network, "value")
 
     def _take_preset(self, change: Any) -> None:
         self.form.show(preset(change["new"], self.form.controls["stage"].value))
+
+    def _take_network(self, change: Any) -> None:
+        """As `dgrl train` does by itself: fine-tuning is for a trained network, a new one needs the default recipe."""
+        trained = "init" in NETWORKS[change["new"]]
+        if trained != ("init" in NETWORKS[change["old"]]) and self.preset.value != "paper":
+            self.preset.value = "finetune" if trained else "default"
 
     def _button(self, text: str, act: Callable[[], None], icon: str = "", style: str = "") -> widgets.Button:
         button = widgets.Button(
@@ -343,15 +351,9 @@ class TrainingPanel(widgets.VBox):  # type: ignore[misc]
             return ""
         command = shown_command(arguments, self.processes.value)
         changes = self.form.changes(preset(self.preset.value, self.form.controls["stage"].value))
-        python = (
-            "from dgrl import DGRL, find_pairs, train\n"
-            "from dgrl.training.config import preset\n"
-            f"recipe = preset({self.preset.value!r}, {self.form.controls['stage'].value!r}"
-            + "".join(f", {name}={value!r}" for name, value in changes.items() if name != "stage")
-            + ")\n"
-            f"train(DGRL.from_pretrained(), find_pairs({self.images.value!r}, {self.masks.value!r}), "
-            f"{str(self.out)!r}, recipe)"
-        )
+        network = NETWORKS[self.networks.value] if self.network is None else self.network
+        chosen = self.preset.value, self.form.controls["stage"].value, changes
+        python = python_of(network, *chosen, self.images.value, self.masks.value, str(self.out))
         return (
             "<details><summary>The same as a command, and in Python</summary>"
             f"<pre>{html.escape(command)}</pre><pre>{html.escape(python)}</pre></details>"

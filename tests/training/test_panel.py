@@ -1,20 +1,23 @@
 """The training panel: its controls, and that it is a view of the run's folder."""
 
 import base64
+import html
 import json
 import re
 import time
 from xml.etree import ElementTree
 
 import pytest
+import torch
+from accelerate.state import AcceleratorState
 from PIL import Image
 
-from dgrl import DGRL
+from dgrl import DGRL, cli
 from dgrl.data.pairs import find_pairs
 from dgrl.training.checkpoints import TrainingError
 from dgrl.training.config import TrainingConfig, preset
 from dgrl.training.form import Form
-from dgrl.training.panel import TrainingPanel
+from dgrl.training.panel import NETWORKS, TrainingPanel
 from dgrl.training.runs import is_running, options_of, read_state, shown_command, start_run, stop_run
 from dgrl.training.settings import fields
 from dgrl.training.validation import validate
@@ -162,11 +165,41 @@ def test_it_shows_the_command_and_the_python_that_do_the_same(panel):
     assert "preset(&#x27;default&#x27;, &#x27;rln&#x27;" in panel.commands.value
 
 
+def test_a_new_network_gets_the_recipe_for_new_ones(drawn, tmp_path):
+    panel = TrainingPanel(tmp_path / "run", *drawn)
+    shipped, *_, new = NETWORKS
+    try:
+        for network, wanted in ((new, "default"), (shipped, "finetune")):
+            panel.networks.value = network
+            assert panel.preset.value == wanted
+            assert panel.config() == preset(wanted, "rln")
+        panel.preset.value = "paper"
+        panel.networks.value = new
+        assert panel.preset.value == "paper", "it was chosen"
+    finally:
+        panel.close()
+
+
+@pytest.mark.parametrize("new", [True, False])
+def test_the_python_it_shows_trains_as_its_command_does(drawn, tmp_path, new):
+    network = {"backbone": "test_resnet", "pretrained": False, "steps": 0, "rln_size": 64}
+    network = network if new else {"init": tmp_path / "network"}
+    settings = QUICK | {"max_updates": 1, "frozen_blocks": 1}
+    panel = TrainingPanel(tmp_path / "run", *drawn, "default", network=network, **settings)
+    try:
+        assert cli.main(["train", *panel.arguments()]) == 0
+        (python,) = re.findall("<pre>(from dgrl.*?|import torch.*?)</pre>", panel.commands.value, re.DOTALL)
+    finally:
+        panel.close()
+    AcceleratorState._reset_state(reset_partial_state=True)
+    exec(html.unescape(python).replace(str(tmp_path / "run"), str(tmp_path / "python")), {})
+    one, other = (DGRL.from_pretrained(tmp_path / name).state_dict() for name in ("run", "python"))
+    assert all(torch.equal(value, other[name]) for name, value in one.items())
+
+
 @pytest.mark.slow
 def test_a_run_outlives_the_panel_and_is_found_again(panel, tmp_path):
     """Start, stop, a new panel on the same folder, resume: the weights are those of a run that never stopped."""
-    import torch
-
     out = tmp_path / "run"
     panel.start()
     with pytest.raises(TrainingError, match=r"trains in .* already"):
