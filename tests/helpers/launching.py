@@ -9,8 +9,8 @@ ROOT = Path(__file__).parents[2]
 TORCHRUN = ["-m", "torch.distributed.run", "--standalone"]
 
 
-def launch(module: str, *arguments: object, processes: int = 1) -> str:
-    """What `python -m MODULE …` prints, or several processes of it that know of each other; they must not fail."""
+def launch(module: str, *arguments: object, processes: int = 1, seconds: float = 600) -> str:
+    """What `python -m MODULE …` prints, or several processes of it that know of each other; they must not fail, nor take longer than so many seconds."""
     several = [*TORCHRUN, f"--nproc-per-node={processes}"] if processes > 1 else []
     completed = subprocess.run(
         [sys.executable, *several, "-m", module, *map(str, arguments)],
@@ -18,7 +18,7 @@ def launch(module: str, *arguments: object, processes: int = 1) -> str:
         env=os.environ | {"OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=seconds,
         check=False,
     )
     assert completed.returncode == 0, (

@@ -129,7 +129,7 @@ def test_the_command_halves_the_error_on_discs_by_its_defaults(tmp_path):
             (tmp_path / path.parent.name).mkdir(exist_ok=True)
             path.rename(tmp_path / path.parent.name / path.name)
     folders = ["--images", tmp_path / "drawn" / "image", "--masks", tmp_path / "drawn" / "mask"]
-    said = launch("dgrl", "train", *folders, "--init", "dgrl-lite", "--out", tmp_path / "run")
+    said = launch("dgrl", "train", *folders, "--init", "dgrl-lite", "--out", tmp_path / "run", seconds=1800)
     assert "with 18 pictures, 2 to validate by" in said
     assert "Kept" in said
     moved = find_pairs(tmp_path / "image", tmp_path / "mask")
