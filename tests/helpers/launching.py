@@ -10,7 +10,10 @@ TORCHRUN = ["-m", "torch.distributed.run", "--standalone"]
 
 
 def launch(module: str, *arguments: object, processes: int = 1, seconds: float = 600) -> str:
-    """What `python -m MODULE …` prints, or several processes of it that know of each other; they must not fail, nor take longer than so many seconds."""
+    """What `python -m MODULE …` prints, or several processes of it that know of each other.
+
+    They must not fail, nor take longer than so many `seconds`: tests share the machine.
+    """
     several = [*TORCHRUN, f"--nproc-per-node={processes}"] if processes > 1 else []
     completed = subprocess.run(
         [sys.executable, *several, "-m", module, *map(str, arguments)],
