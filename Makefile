@@ -17,7 +17,7 @@ app: $(VENV)/ready ## start the app and print its address
 test: $(VENV)/ready-dev ## all tests but the slow ones; those in the browser need Debian's chromium
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "$(TESTS)" --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder --durations 40 $(COVERAGE)
 
-slow: ## the tests that take longest: whole networks exported, programs killed, many visitors at once
+slow: ## the tests that take longest: whole networks exported, programs killed, many sessions at once
 	$(MAKE) test TESTS=slow
 
 oldest: oldest-ready ## the tests with the oldest versions of the dependencies
@@ -49,7 +49,7 @@ gpu-short: ## does everything work on this machine's CUDA GPU? at most four minu
 gpu-wheels: $(VENV)/ready-dev ## download what gpu-short needs into WHEELS=FOLDER; PYTHON_VERSION=3.12 for another Python
 	$(BIN)/python scripts/gpu_wheels.py $(WHEELS) $(if $(PYTHON_VERSION),--python-version $(PYTHON_VERSION))
 
-soak: $(VENV)/ready-dev ## what takes long: 2,000 requests by 20 visitors at once, ten minutes of fuzzing
+soak: $(VENV)/ready-dev ## what takes long: 2,000 requests in 20 sessions at once, ten minutes of fuzzing
 	$(BIN)/python -m tests.helpers.soak
 	for reader in caffe image trace; do $(BIN)/python -W ignore -m tests.helpers.fuzz $$reader 200 || exit 1; done
 

@@ -69,14 +69,14 @@ def _shared_tiny_model() -> DGRL:
 
 @pytest.fixture
 def tiny_model(_shared_tiny_model: DGRL) -> Iterator[DGRL]:
-    """A tiny network with lively maps, in evaluation mode. Shared by all tests: copy it before altering it."""
+    """Return a tiny network with varied maps, in evaluation mode. All tests share it: copy it before changing it."""
     yield _shared_tiny_model
     assert not _shared_tiny_model.training, "a test left the shared network in training mode; let it copy the network"
 
 
 @pytest.fixture(scope="session")
 def photo() -> NDArray[np.uint8]:
-    """(90, 120, 3) uint8."""
+    """Return a photo (90, 120, 3) uint8."""
     return draw_photo()[0]
 
 

@@ -19,7 +19,7 @@ quick = settings(deadline=None, derandomize=True, max_examples=60)
 
 @pytest.fixture(scope="module")
 def smallest():
-    """A network with small squares inside, so that a hundred pictures take seconds."""
+    """Return a network with small squares, so that a hundred pictures take seconds."""
     return filled(DGRL(dataclasses.replace(TINY, rln_size=32, brn_size=40, steps=0)))
 
 

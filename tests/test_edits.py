@@ -177,7 +177,7 @@ def test_an_invalid_painting_is_refused(painting: NDArray[np.float64], strength:
 
 @pytest.fixture(scope="module")
 def pair() -> tuple[Trace, Trace]:
-    """Two passes of a 4×8 photo: the untouched one finds its left half."""
+    """Return two passes of a 4×8 photo; the unchanged one finds its left half."""
     untouched = np.repeat([[0.9, 0.2]], 4, axis=0).repeat(4, axis=1).astype(np.float32)
     altered = np.repeat([[0.6, 0.3]], 4, axis=0).repeat(4, axis=1).astype(np.float32)
 

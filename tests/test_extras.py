@@ -18,7 +18,7 @@ BLOCKED = sorted({name for names in PACKAGES.values() for name in names} | {"gra
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A checkpoint, a photo and a mask."""
+    """Return a folder with a checkpoint, a photo and a mask."""
     from PIL import Image
 
     folder = tmp_path_factory.mktemp("core")

@@ -1,4 +1,4 @@
-"""Killed while it writes, or without room on the disk: what was whole stays whole, and nothing else looks whole."""
+"""Commands that are killed while they write, or run out of disk space, keep old files and leave no incomplete ones."""
 
 import json
 import os
@@ -54,7 +54,7 @@ def run() -> Iterator[Run]:
 
 @pytest.fixture(scope="module")
 def detecting(tmp_path_factory) -> tuple[object, ...]:
-    """`detect` of two photos by a tiny network."""
+    """Run `detect` on two photos with a tiny network."""
     folder = tmp_path_factory.mktemp("detecting")
     filled(DGRL(TINY)).save_pretrained(folder / "tiny")
     for seed, name in enumerate(("a.jpg", "b.jpg")):
@@ -116,7 +116,7 @@ def test_a_full_disk_keeps_existing_results_of_detect(run, detecting, tmp_path):
 
 @pytest.fixture(scope="module")
 def importing(tmp_path_factory) -> tuple[object, ...]:
-    """`import-caffe` of a narrow network."""
+    """Run `import-caffe` on a narrow network."""
     folder = tmp_path_factory.mktemp("importing")
     write_model(folder / "rln.caffemodel", rln_network(NARROW))
     write_model(folder / "brn.caffemodel", brn_network())
@@ -125,7 +125,7 @@ def importing(tmp_path_factory) -> tuple[object, ...]:
 
 @pytest.fixture
 def earlier(tmp_path) -> Path:
-    """A checkpoint that stands where another is imported to."""
+    """Write a checkpoint at the place where another one will be imported."""
     filled(DGRL(TINY)).save_pretrained(tmp_path / "earlier")
     return tmp_path / "earlier"
 

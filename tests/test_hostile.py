@@ -25,7 +25,7 @@ def files(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def readable(files):
-    """Those that can be read, by trying; each within seconds, and each refusal in one sentence."""
+    """Return the files that can be read; each takes seconds, and each refusal is one sentence."""
     result, refusals = [], []
     for path in files:
         start = time.monotonic()

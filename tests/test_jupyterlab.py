@@ -35,7 +35,7 @@ explorer"""
 
 
 def widgets_folder() -> Path:
-    """Where the two packages that show widgets in JupyterLab put their part of it.
+    """Return the folder of the two packages that show widgets in JupyterLab.
 
     JupyterLab looks beside the Python that runs it; a virtual environment that borrows packages has nothing there.
     """
@@ -51,7 +51,7 @@ def trace() -> Trace:
 
 @pytest.fixture
 def lab(tmp_path: Path, trace: Trace) -> Iterator[str]:
-    """The address of a JupyterLab without token whose only notebook explores a saved trace."""
+    """Start a JupyterLab without token; its only notebook explores a saved trace. Yield its address."""
     folder = tmp_path / "notebooks"
     folder.mkdir()
     trace.save(folder / "trace.npz")
@@ -61,7 +61,7 @@ def lab(tmp_path: Path, trace: Trace) -> Iterator[str]:
 
 
 def write_notebook(path: Path, source: str) -> None:
-    """A notebook of one cell."""
+    """Write a notebook of one cell."""
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)])
     notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
     nbformat.write(notebook, path)
@@ -69,7 +69,7 @@ def write_notebook(path: Path, source: str) -> None:
 
 @contextmanager
 def served(folder: Path, tmp_path: Path) -> Iterator[str]:
-    """The address of a JupyterLab without token that shows `folder` and keeps its own files in `tmp_path`."""
+    """Start a JupyterLab without token that shows `folder` and keeps its own files in `tmp_path`; yield its address."""
     own = (
         "JUPYTER_CONFIG_DIR",
         "JUPYTER_RUNTIME_DIR",

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.skipif(shutil.which("make") is None or os.name != "posi
 
 
 def make(folder: Path, stop_at: str = "nowhere", end: str = "exit 1") -> tuple[int, list[str]]:
-    """`make app` with a Python that only notes what it is asked to do; the exit code, and which steps were begun."""
+    """Run `make app` with a Python that only records its steps; return the exit code and the started steps."""
     (folder / "stop-at").write_text(stop_at)
     (folder / "calls").unlink(missing_ok=True)
     for python in (folder / "python", *folder.glob(".venv/bin/*")):

@@ -96,7 +96,7 @@ def test_a_notebook_installs_on_colab_and_measures_its_claim(path: Path) -> None
 
 
 def texts(notebook: Any) -> list[str]:
-    """Everything that cells printed or gave as text."""
+    """Return all text that cells printed or returned."""
     result = []
     for output in outputs(notebook):
         result.append(output.get("text", ""))

@@ -29,7 +29,7 @@ BOX = (20, 10, 70, 50)
 
 @pytest.fixture(scope="module")
 def tiny_model() -> DGRL:
-    """A tiny network whose feedback carries attention, like that of the one that ships."""
+    """Return a tiny network whose feedback carries attention, like the shipped one's."""
     return filled(DGRL(replace(TINY, feedback="attended")))
 
 

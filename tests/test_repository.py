@@ -20,7 +20,7 @@ OPTIONAL = {"spaces"}  # only on Hugging Face Spaces, where it is always there
 
 
 def shipped_files() -> list[Path]:
-    """What git has or would take in; without git, everything but caches and the virtual environment."""
+    """Return git's files; without git, everything except caches and the virtual environment."""
     result = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,
@@ -36,7 +36,7 @@ def shipped_files() -> list[Path]:
 
 
 def space_requirements() -> list[str]:
-    """What a Space installs."""
+    """Return the packages that a Space installs."""
     lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
     return [line for line in lines if line and not line.startswith("#")]
 
@@ -97,7 +97,7 @@ def test_everything_imported_is_a_dependency():
 
 
 def imports_of(path: Path) -> set[str]:
-    """Every module that a file names in an import, with dots; of `from a import b` both a and a.b."""
+    """Return every module that a file imports, with dots; for `from a import b` both a and a.b."""
     result = set()
     tree = ast.parse(path.read_text(encoding="utf-8"))
     blocks = [node for node in ast.walk(tree) if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"]
@@ -113,13 +113,13 @@ def imports_of(path: Path) -> set[str]:
 
 
 def third_party(paths: Iterable[Path]) -> set[str]:
-    """The packages of others that files import."""
+    """Return the third-party packages that files import."""
     tops = {name.partition(".")[0] for path in paths for name in imports_of(path)}
     return tops - set(sys.stdlib_module_names) - {"dgrl"}
 
 
 def reached_from(path: Path) -> set[Path]:
-    """The repository's files that a program runs, itself included."""
+    """Return the repository's files that a program runs, including itself."""
     reached, waiting = set(), [path]
     while waiting:
         path = waiting.pop()

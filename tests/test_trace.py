@@ -20,7 +20,7 @@ def trace(_shared_tiny_model, photo):
 
 
 def by_the_book(pixel):
-    """The refined value from a pixel's published numbers alone."""
+    """Compute the refined value only from a pixel's published numbers."""
     evidence = (pixel.coefficients * (2 * pixel.neighbours - 1)).sum()
     return 1 / (1 + np.exp(-np.clip(evidence, -500, 500)))
 
@@ -76,7 +76,7 @@ def test_step_saliency_of_extreme_logits():
 
 
 def loud(model, factor):
-    """The model with coefficients `factor` times as large."""
+    """Return the model with coefficients multiplied by `factor`."""
     model = copy.deepcopy(model)
     with torch.no_grad():
         model.brn.layers[-1].weight *= factor

@@ -38,7 +38,7 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(installed: Path, cwd: Path, *arguments: str) -> str:
-    """What Python prints with the installed package before the repository's own."""
+    """Return the output of Python with the installed package before the repository's own."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("DGRL_")}
     environment |= {"PYTHONPATH": str(installed), "OMP_NUM_THREADS": "1"}
     command = [sys.executable, *arguments]

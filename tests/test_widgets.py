@@ -60,12 +60,12 @@ def trace(network: DGRL) -> Trace:
 
 @pytest.fixture(scope="module")
 def bare() -> Trace:
-    """Of a network with one look, 3×3 kernels and no CWM; another photo."""
+    """Return a trace of a network with one look, 3×3 kernels and no CWM, of another photo."""
     return filled(DGRL(replace(TINY, steps=0, context=False, kernel_size=3))).trace(draw_photo(90, 60, seed=1)[0])
 
 
 def asked(explorer: Explorer, monkeypatch: pytest.MonkeyPatch, *buffers: bytes, **call: Any) -> list[Any]:
-    """What the widget answers to a call of the page."""
+    """Return the widget's response to a call of the page."""
     sent: list[Any] = []
     monkeypatch.setattr(explorer, "send", lambda content, buffers=(): sent.append((content, list(buffers))))
     explorer._handle_custom_msg({"id": 7, **call}, list(buffers))
@@ -164,7 +164,7 @@ def test_the_widget_enables_custom_widgets_on_colab(trace: Trace, monkeypatch: p
 
 
 def opened(browser: Any, explorer: Explorer) -> tuple[Any, list[str]]:
-    """The widget in a page that does what anywidget does; and what goes wrong there."""
+    """Open the widget in a page that works like anywidget; yield the page and its errors."""
     values = {name: base64.b64encode(getattr(explorer, name)).decode() for name in ("first", "second")}
     text = json.dumps(values | {name: getattr(explorer, name) for name in FIELDS})
     tab = browser.new_page(viewport={"width": 1280, "height": 800})

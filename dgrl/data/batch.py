@@ -11,7 +11,7 @@ from torch import Tensor
 class Batch:
     """Pictures with masks, and what some stages read beside them. An item of a data set lacks the first dimension.
 
-    PyTorch pins it and Accelerate moves it as if it were a tensor, by `pin_memory` and `to`.
+    PyTorch pins it and Accelerate moves it like a tensor, by `pin_memory` and `to`.
 
     Attributes:
         images: (B, 3, S, S) float32 in [0, 1].

@@ -125,7 +125,7 @@ EXPERIMENTS = (
         photo="coffee",
         question="Sharpening (BRN) computes each pixel from its neighbours, with one kernel per pixel. By how much "
         "does it change the pixel that it changes most?",
-        choices=("so much that it changes sides", "less than that", "not at all"),
+        choices=("enough to change sides", "less than that", "not at all"),
         story="BRN receives a map rounded to 0 or 1. The new value is σ(F − B) with F = Σ v · s and B = Σ v · (1 − s); "
         "all numbers of both sums are on the right.",
         outcome="The pixel goes from {prior:.3f} to {refined:.3f}.",

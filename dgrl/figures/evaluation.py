@@ -12,7 +12,7 @@ from dgrl.evaluation.metrics import THRESHOLDS, Bytes, Curve
 from dgrl.evaluation.tally import Worst
 from dgrl.images import read_image
 
-# Okabe and Ito's colours, told apart by colour-blind people too; with the line's style they are told apart in grey.
+# Okabe and Ito's colours, which colour-blind people can distinguish; in grey, the lines' styles differ.
 COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#000000", "#d55e00")
 STYLES: tuple[Any, ...] = ("-", "--", "-.", ":", (0, (8, 2, 1, 2)), (0, (1, 3)))
 THUMBNAIL = 240

@@ -16,8 +16,8 @@ from dgrl.trace import FOUND
 BLUR = "blur"
 _BLUR_SHARE = 0.02  # standard deviation, of the photo's longer side
 _BLUR_LENGTH = 200  # pixels of the longer side at which it is blurred
-_PARTS_LENGTH = 512  # pixels of the longer side at which parts are told apart
-_VISIBLE = 13  # of 255, a twentieth: saliency maps are hardly ever quite 0
+_PARTS_LENGTH = 512  # longer side, in pixels, at which parts are separated
+_VISIBLE = 13  # of 255, a twentieth: saliency maps are rarely exactly 0
 
 
 def cut_out(photo: Photo, saliency: NDArray[np.float32]) -> Image.Image:

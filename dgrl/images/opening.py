@@ -195,7 +195,7 @@ def _file(source: Path | io.BytesIO) -> Iterator[BinaryIO]:
         return
     if source.is_dir():
         raise ImageError(f"{source}: this is a folder, not a picture")
-    if source.exists() and not source.is_file():  # to open a pipe would wait for somebody to write to it
+    if source.exists() and not source.is_file():  # opening a pipe would block until another process writes
         raise ImageError(f"{source}: this is a device or a pipe, not a picture")
     with source.open("rb") as file:
         yield file

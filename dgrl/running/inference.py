@@ -75,7 +75,7 @@ def _tensors(module: nn.Module) -> list[Tensor]:
 
 
 def _state(modules: list[nn.Module], tensors: list[Tensor]) -> list[object]:
-    """Return what shows whether a network has changed: its modules, their settings, each tensor's memory and version.
+    """Return a key that changes when the network does: its modules, their settings, each tensor's memory and version.
 
     The list keeps references to modules and tensors, so that their identities are not reused. Changes through `.data`
     or NumPy do not change a tensor's version and are not detected.

@@ -493,7 +493,7 @@ def stop_signals() -> Iterator[threading.Event]:
     """
     stop = threading.Event()
     if threading.current_thread() is not threading.main_thread():
-        yield stop  # only the main thread hears signals
+        yield stop  # only the main thread receives signals
         return
 
     def ask(number: int, _frame: Any) -> None:

@@ -1,4 +1,4 @@
-"""Settings that are written once: the annotation of a dataclass's field says what it means and what it may be.
+"""Settings with one definition: the annotation of a dataclass's field has its description and its valid values.
 
 The checks are made of it (`check`), and so are a command's options (`with_options`).
 """

@@ -125,13 +125,13 @@ def test_folders_of_processes_that_are_gone_are_deleted(tmp_path: Path) -> None:
     for name in ("alive", "dead", "without a lock"):
         (tmp_path / f"{PREFIX}{name}" / "inside").mkdir(parents=True)
     (tmp_path / f"{PREFIX}dead.lock").touch()
-    (tmp_path / "somebody else's").mkdir()
+    (tmp_path / "another program's").mkdir()
     lock = FileLock(tmp_path / f"{PREFIX}alive.lock")
     delete_abandoned(tmp_path)
-    assert {path.name for path in tmp_path.iterdir()} == {f"{PREFIX}alive", f"{PREFIX}alive.lock", "somebody else's"}
+    assert {path.name for path in tmp_path.iterdir()} == {f"{PREFIX}alive", f"{PREFIX}alive.lock", "another program's"}
     lock.release()
     delete_abandoned(tmp_path)
-    assert {path.name for path in tmp_path.iterdir()} == {"somebody else's"}
+    assert {path.name for path in tmp_path.iterdir()} == {"another program's"}
 
 
 def test_only_one_process_can_hold_a_lock(tmp_path: Path) -> None:

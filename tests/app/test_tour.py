@@ -137,7 +137,7 @@ def assert_shown_as_computed(page: Page, experiment: Experiment, model: DGRL, fr
             assert frame["mean"] == pytest.approx(mean, abs=2e-3), (experiment.key, frame)
     numbers = experiment.measure(passes)
     assert numbers is not None
-    assert experiment.verdict(numbers["effect"]) == 0, "the effect is there, in the direction that is told"
+    assert experiment.verdict(numbers["effect"]) == 0, "the effect has the stated direction"
     caption = page.locator(".tour .dots figcaption").inner_text()
     here = float(re.findall(r"here ([+−][\d.]+)", caption)[0].replace("−", "-"))
     assert here == pytest.approx(numbers["effect"] * experiment.unit.scale, rel=0.05, abs=0.6)

@@ -55,7 +55,7 @@ def few_path_points(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def passes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The batch size of every pass of RLN from here on."""
+    """Return a list that receives the batch size of every later pass of RLN."""
     sizes: list[int] = []
     stem = RLN.stem
 

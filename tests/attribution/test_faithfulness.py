@@ -35,7 +35,7 @@ def explanation(square: NDArray[np.float64], value: float = 1.0, method: Method 
 
 @pytest.fixture
 def truth(monkeypatch: pytest.MonkeyPatch) -> NDArray[np.float64]:
-    """(96, 96), sum 1: what each place adds to the number, in place of a network's."""
+    """Return what each place adds to the value (96, 96), with sum 1, in place of a network's effect."""
     y, x = np.mgrid[:96, :96]
     weights = np.exp(-((x - 30) ** 2 + (y - 60) ** 2) / 300)
     weights /= weights.sum()

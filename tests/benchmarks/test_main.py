@@ -10,7 +10,7 @@ from benchmarks import __main__ as program
 
 @pytest.fixture
 def page(tmp_path, monkeypatch):
-    """A page with two sections."""
+    """Write a page with two sections."""
     path = tmp_path / "README.md"
     path.write_text("<!-- parts -->\nold\n<!-- end of parts -->\n<!-- data -->\nold\n<!-- end of data -->\n")
     monkeypatch.setattr(program, "PAGE", path)
@@ -19,7 +19,7 @@ def page(tmp_path, monkeypatch):
 
 @pytest.fixture
 def commands(monkeypatch):
-    """The commands that are run; each prints "new"."""
+    """Record the commands; each prints "new"."""
     result = []
 
     def run(command, **_):

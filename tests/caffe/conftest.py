@@ -12,14 +12,14 @@ NARROW = Sizes(width=8)
 
 @pytest.fixture
 def narrow(monkeypatch):
-    """The authors' network with an eighth of the backbone's channels, so that a test takes seconds; its sizes."""
+    """Return the sizes of the authors' network with an eighth of the channels, so that tests take seconds."""
     monkeypatch.setattr(dgrl.network.backbone, "caffe_resnet50", partial(caffe_resnet50, width=NARROW.width))
     return NARROW
 
 
 @pytest.fixture(scope="session")
 def narrow_models(tmp_path_factory):
-    """Two model files of random numbers, for `narrow`; not to be written to."""
+    """Write two model files of random numbers, for `narrow`; tests must not change them."""
     folder = tmp_path_factory.mktemp("narrow")
     write_model(folder / "rln.caffemodel", rln_network(NARROW))
     write_model(folder / "brn.caffemodel", brn_network())

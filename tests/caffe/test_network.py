@@ -67,7 +67,7 @@ def test_the_networks_have_the_expected_parameter_counts():
 
 
 def counted_theirs():
-    """Each shared parameter once; without batch-norm's statistics, and what BRN's authors fixed."""
+    """Count each shared parameter once, without batch norm's statistics and BRN's constants."""
     counts, seen = dict.fromkeys(COUNTS, 0), set()
     for layer in (*rln_network(), *brn_network()):
         part = part_of(layer.name) if layer.name in rln_layers() else "BRN"

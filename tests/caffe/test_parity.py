@@ -107,7 +107,7 @@ def _every_core():
 @pytest.mark.slow
 @pytest.mark.usefixtures("_every_core")
 def test_full_size():
-    """The 646 MB of RLN: within 2.5 GB of memory, a minute of computing, and 1e-4 of the other engine."""
+    """RLN's file of 646 MB needs at most 2.5 GB of memory and a minute, and agrees to 1e-4."""
     with tempfile.TemporaryDirectory() as folder:  # pytest would keep its own for three runs: 3 GB
         rln, brn, out = Path(folder, "rln.caffemodel"), Path(folder, "brn.caffemodel"), Path(folder, "out")
         write_model(rln, rln_network())

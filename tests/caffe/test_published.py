@@ -31,7 +31,7 @@ def cubic(x):
 
 
 def resample_rows(image, outputs, nearest):
-    """One axis of `imresize`, sample by sample, as MATLAB documents it; pixels are counted from 1."""
+    """Resize along one axis like `imresize`, sample by sample, as MATLAB documents it; pixels count from 1."""
     inputs, scale = len(image), outputs / len(image)
     result = np.empty((outputs, *image.shape[1:]))
     for i in range(1, outputs + 1):
@@ -59,19 +59,19 @@ def stretched(values):
 
 
 def to_caffe(image):
-    """(H, W, C) RGB to (1, C, H, W) BGR."""
+    """Convert (H, W, C) RGB to (1, C, H, W) BGR."""
     return np.ascontiguousarray(image[:, :, ::-1].transpose(2, 0, 1)[None], dtype=np.float32)
 
 
 def stage1(photo, model):
-    """The PNG that the script saves: (H, W) uint8."""
+    """Return the PNG that the script saves: (H, W) uint8."""
     images = to_caffe(imresize(photo, 384, 384))
     scores = run_opencv(model, rln_network(published_sizes()), {f"data{c}": images for c in COPIES}, ["prob-net3"])
     return np.floor(stretched(imresize(scores["prob-net3"][0, 1], *photo.shape[:2])) * 255 + 0.5).astype(np.uint8)
 
 
 def stage2(photo, png, model, size):
-    """The map that the script would save, before its last stretch: (H, W)."""
+    """Return the map that the script would save, before its last stretch: (H, W)."""
     saliency = np.floor(png / 255 + 0.5)  # MATLAB divides 8-bit integers, and rounds
     images = to_caffe(imresize(photo, size, size, nearest=True)) - MEAN_BGR[:, None, None]
     saliency = imresize(saliency, size, size, nearest=True)[None, None].astype(np.float32)

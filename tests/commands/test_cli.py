@@ -27,7 +27,7 @@ def checkpoint(tmp_path_factory):
 
 @pytest.fixture
 def here(tmp_path, monkeypatch):
-    """An empty folder to work in."""
+    """Change to an empty folder and return it."""
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")
     return tmp_path / "work"
@@ -458,7 +458,7 @@ def test_bf16_maps_are_close_to_fp32():
 
 @pytest.mark.slow
 def test_processes_share_the_photos(here, checkpoint):
-    """What `torchrun` starts twice does the work once."""
+    """Two processes of `torchrun` divide the work."""
     for index in range(5):
         photo(Path("in", f"{index}.png"))
     (here / "in" / "bad.png").write_bytes(b"no picture")

@@ -42,7 +42,7 @@ def test_any_number_of_runs_into_their_own_folder(dgrl, here, folder):
 
 
 def test_pictures_beside_a_photo_are_not_overwritten(dgrl, here):
-    """Not even those that were not named."""
+    """Pictures that were not named are not overwritten either."""
     photo(here / "a.jpg")
     photo(here / "a.png")
     before = contents(here)
@@ -62,7 +62,7 @@ def test_only_maps_is_no_pictures(dgrl, here):
 
 
 def test_a_folder_with_everything(dgrl, here):
-    """One run; a map for each picture, a line for each that was none, nothing in silence."""
+    """One run writes a map for each picture and a line for each other file."""
     folder = here / "in"
     done = ["a.jpg", "b.jfif", "c.jpe", "d.jp2", "e.heic", "f.png", "g.JPG_large", "h", "i.avif", "j.mpo"]
     image = Image.fromarray(draw_photo(40, 60)[0])
@@ -170,7 +170,7 @@ def test_find_photos_ignores_the_folder_of_results(here):
 
 
 def test_transparent_photos(dgrl, here):
-    """A white logo on transparency: the network sees it, and what was invisible stays so."""
+    """The network sees a white logo on transparency, and invisible parts stay invisible."""
     alpha = np.zeros((40, 60), np.uint8)
     alpha[10:30, 15:45] = 200
     Image.fromarray(np.dstack([np.full((40, 60, 3), 255, np.uint8), alpha])).save("logo.png")

@@ -17,7 +17,7 @@ pytest.importorskip("av")
 
 @pytest.fixture
 def clip(here):
-    """A video and an animated picture of three drawn photos."""
+    """Write a video and an animated picture of three drawn photos."""
     frames = [Image.fromarray(draw_photo(40, 60, seed=seed)[0]) for seed in range(3)]
     frames[0].save(here / "clip.webp", save_all=True, append_images=frames[1:], duration=200, lossless=True)
     with VideoWriter(here / "film.mp4", "mp4") as writer:

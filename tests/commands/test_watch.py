@@ -28,7 +28,7 @@ def until(condition):
 
 @pytest.fixture
 def inbox(tmp_path):
-    """A folder with a photo whose result is there, one whose result is missing, and a result of an earlier run."""
+    """Return a folder with a finished photo, an unfinished one, and a result of an earlier run."""
     filled(DGRL(TINY)).save_pretrained(tmp_path / "tiny")
     (tmp_path / "inbox").mkdir()
     for name in ("done.png", "waiting.png"):

@@ -42,7 +42,7 @@ def test_accelerate_moves_every_part(data):
 
 
 def test_accelerate_splits_a_batch_over_processes(data):
-    """Of a batch of four each of two processes gets two pictures, on its device."""
+    """Each of two processes gets two pictures of a batch of four, on its device."""
     loader = DataLoader(data, 4, collate_fn=collate, drop_last=True)
     halves = []
     for process in range(2):

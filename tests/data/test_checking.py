@@ -96,7 +96,7 @@ def test_pictures_cut_short_are_found(folders):
 
 
 def test_pngs_with_a_flipped_bit_are_found(folders):
-    """Before a training meets them in its midst: the header is sound, and the end is where it should be."""
+    """Files with a valid header and a damaged end are found before a training reads them."""
     (folders.images / "c.jpg").unlink()
     path = folders.images / "c.png"
     picture(path)

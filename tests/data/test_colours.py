@@ -15,7 +15,7 @@ NOTHING = {"brightness": 1.0, "contrast": 1.0, "saturation": 1.0, "hue": 0.0}
 
 @pytest.fixture
 def pixels() -> torch.Tensor:
-    """(3, 500), away from black and white."""
+    """Return pixels (3, 500), away from black and white."""
     return 60 + 120 * torch.rand(3, 500)
 
 

@@ -173,7 +173,7 @@ INSIDE[5:15, 5:20] = INSIDE[10:28, 25:35] = True
 
 
 def objects(ground, *colours):
-    """Two objects (rectangles), each in its own colour, or number, on a ground."""
+    """Return two rectangles, each with its own colour or number, on a background."""
     values = np.full((30, 40, *np.shape(ground)), ground, np.uint16 if np.ndim(ground) == 0 else np.uint8)
     values[5:15, 5:20], values[10:28, 25:35] = colours
     return values

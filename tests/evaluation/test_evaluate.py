@@ -55,14 +55,14 @@ def checkpoint(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def loaded(checkpoint):
-    """The network as commands run it; another layout in memory moves a few pixels by a grey level."""
+    """Return the network as commands run it; its memory layout moves a few pixels by a grey level."""
     network = DGRL.from_pretrained(checkpoint)
     rewrite_for_inference(network, torch.device("cpu"))
     return network
 
 
 def reference(maps, masks):
-    """The metrics as pysodmetrics gives them to those who call it themselves, with its own stretch."""
+    """Return the metrics of pysodmetrics itself, with its own stretch."""
     f = py_sod_metrics.FmeasureV2(
         {"F": py_sod_metrics.FmeasureHandler(with_dynamic=True, with_adaptive=True, beta=0.3)}
     )

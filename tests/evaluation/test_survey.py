@@ -118,7 +118,7 @@ def test_kernels_lean_to_where_they_draw_from() -> None:
 
 
 def values(**changed: float | None) -> dict[str, float | None]:
-    """A picture with an object of a fifth of it, attention on it everywhere, and a large error."""
+    """Return a row: an object on a fifth of the picture, attention on it everywhere, and a large error."""
     usual: dict[str, float | None] = {"object_share": 0.2, "found_share": 0.2}
     usual |= {f"on_object_{level}_t{t}": 0.8 for level in LEVELS for t in range(3)}
     usual |= {f"MAE_{kind}": 0.1 for kind in ("t0", "t1", "t2", "refined")}

@@ -68,7 +68,7 @@ def test_files_of_another_format_are_refused(tmp_path, text):
 @pytest.mark.skipif(SIZES is None, reason="the weights come without parts.json")
 @pytest.mark.parametrize("experiment", EXPERIMENTS, ids=lambda experiment: experiment.key)
 def test_each_experiment_has_an_effect_on_its_photo(shipped, experiment):
-    """Its direction, and at least half of the size that is stated."""
+    """The effect has the stated direction and at least half of the stated size."""
     stated = SIZES.photos[experiment.key]["effect"]
     effect = experiment.measure(experiment.passes(shipped))["effect"]
     assert np.sign(effect) == np.sign(stated)

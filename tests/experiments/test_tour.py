@@ -18,7 +18,7 @@ SIZES = sizes_of(SHIPPED_WEIGHTS)
 
 
 def same_effect(setting: Setting, edits: tuple[Edit, ...]) -> bool:
-    """Whether the edits do to every tap what the setting's do: each names its taps in its own way."""
+    """Say whether the edits change every tap as the setting's edits do; they may name taps differently."""
     torch.manual_seed(0)
     names = [weight_map_name(level, t) for level in LEVELS for t in range(5)]
     names += [feedback_name(block, t) for block in BLOCKS for t in range(1, 5)]

@@ -57,7 +57,7 @@ Make = Callable[[str], tuple[DGRL, Exported]]
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Make:
-    """The network of a kind, and its file, written once."""
+    """Return a function that exports the network of a kind, once."""
     folder = tmp_path_factory.mktemp("onnx")
     exports: dict[str, tuple[DGRL, Exported]] = {}
 
@@ -72,7 +72,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Make:
 
 @torch.no_grad()
 def calm(network: DGRL) -> DGRL:
-    """With logits of a trained network's size: a map of ones, stretched as published, is nothing but rounding."""
+    """Scale the logits to a trained network's size, because rounding dominates in a map of ones that is stretched."""
     steps = network.rln(write.squares(network)[RLN_IMAGE]).steps
     for head, step in zip(network.rln.heads, steps, strict=False):
         for parameter in head.classify.parameters():
@@ -83,7 +83,7 @@ def calm(network: DGRL) -> DGRL:
 def run(
     path: Path, network: DGRL, edits: list[Edit], photo: np.ndarray, theirs: dict[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
-    """Every output of the file for a photo of BRN's size."""
+    """Return every output of the file for a photo of BRN's size."""
     session = opened(path)
     config, picture = network.config, to_tensor(photo)
     feeds = {
@@ -97,13 +97,13 @@ def run(
 
 
 def batched(trace: Trace) -> dict[str, np.ndarray]:
-    """The taps of a trace with the batch and channels that tensors have."""
+    """Return the taps of a trace with the batch and channel axes of tensors."""
     return {name: values[None, None] if values.ndim == 2 else values[None] for name, values in trace.taps.items()}
 
 
 @functools.cache
 def opened(path: Path) -> Any:
-    """What runs a file."""
+    """Open a file in onnxruntime."""
     from dgrl.export.graph import session as started  # once it is known that onnx is there
 
     return started(str(path))
@@ -204,7 +204,7 @@ def test_the_printed_values_are_in_the_file(made: Make) -> None:
 
 @pytest.fixture
 def documented(made: Make, tmp_path: Path) -> tuple[Path, DGRL, dict[str, str]]:
-    """A folder with a file, a photo and the documentation's lines by their language."""
+    """Return a folder with a file and a photo, and the documentation's code by language."""
     network, written = made(SMALLEST)
     shutil.copy(written.path, tmp_path / "model.onnx")
     shutil.copy(written.path.with_suffix(".json"), tmp_path / "model.json")

@@ -49,12 +49,12 @@ def pages(trace: Trace) -> dict[str, Figure]:
 
 
 def rasterise(figure: Figure, dpi: int) -> NDArray[np.uint8]:
-    """The figure as pixels (H, W, 3)."""
+    """Return the figure as pixels (H, W, 3)."""
     return np.asarray(Image.open(io.BytesIO(figures.png(figure, dpi))).convert("RGB"))
 
 
 def words(figure: Figure) -> str:
-    """All titles, labels and numbers of a figure."""
+    """Return all titles, labels and numbers of a figure."""
     texts = [text.get_text() for text in figure.findobj(lambda artist: hasattr(artist, "get_text"))]
     return "\n".join(texts)
 

@@ -13,14 +13,14 @@ PHOTO = np.full((160, 240, 3), 90, np.uint8)
 
 
 def half() -> NDArray[np.float32]:
-    """A map whose right half is salient."""
+    """Return a map whose right half is salient."""
     prior = np.zeros((SIZE, SIZE), np.float32)
     prior[:, SIZE // 2 :] = 1
     return prior
 
 
 def field_of(kernel: NDArray[np.floating], prior: NDArray[np.float32] | None = None) -> Trace:
-    """A trace in which every pixel has the same kernel (5, 5)."""
+    """Return a trace in which every pixel has the same kernel (5, 5)."""
     prior = half() if prior is None else prior
     coefficients = np.broadcast_to(kernel.reshape(25, 1, 1), (25, SIZE, SIZE)).astype(np.float32)
     taps = {"brn.prior": prior, "brn.coefficients": coefficients, "brn.refined": prior}
@@ -28,7 +28,7 @@ def field_of(kernel: NDArray[np.floating], prior: NDArray[np.float32] | None = N
 
 
 def at(*places: tuple[int, int, float]) -> NDArray[np.float64]:
-    """A kernel (5, 5) of 0 except at places (right, down, coefficient)."""
+    """Return a kernel (5, 5) that is 0 except at places (right, down, coefficient)."""
     kernel = np.zeros((5, 5))
     for right, down, value in places:
         kernel[2 + down, 2 + right] = value

@@ -28,7 +28,7 @@ class Place:
 
     @property
     def full(self) -> bool:
-        """Whether checks have their full size."""
+        """Say whether checks have their full size."""
         return self.device != "cpu"
 
 

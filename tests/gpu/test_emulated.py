@@ -1,4 +1,4 @@
-"""What a GPU would run, where devices are told apart although there is no GPU (`tests/helpers/emulated_gpu.py`)."""
+"""Run GPU code without a GPU, with emulated devices that cannot be mixed (`tests/helpers/emulated_gpu.py`)."""
 
 import os
 import subprocess

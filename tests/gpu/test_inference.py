@@ -48,7 +48,7 @@ def photos(place: Place) -> list[np.ndarray]:
 
 
 def moved(place: Place):
-    """The network as programs run it on the device."""
+    """Return the network as programs run it on the device."""
     model = copy.deepcopy(place.model)
     rewrite_for_inference(model, torch.device(place.device))
     return model

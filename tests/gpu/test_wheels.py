@@ -1,4 +1,4 @@
-"""What `make gpu-short` carries to a machine without a network: all that DGRL imports there, and no PyTorch."""
+"""`make gpu-short` takes every package that DGRL imports to an offline machine, except PyTorch."""
 
 import importlib.util
 from pathlib import Path

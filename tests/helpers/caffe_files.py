@@ -34,7 +34,7 @@ def numbers(layer: Layer, i: int) -> np.ndarray:
 
 
 def gain(name: str) -> float:
-    """How large a convolution's output is beside its input: residuals and feedback small, so that sums stay small."""
+    """Return the scale of a convolution's output: small for residuals and feedback, so that sums stay small."""
     if "_mask" in name:
         return 0.15
     if name.startswith("conv7-2"):
@@ -47,7 +47,7 @@ def gain(name: str) -> float:
 
 
 def batch_norm_numbers(random: np.random.Generator, i: int, shape: tuple[int, ...], name: str) -> np.ndarray:
-    """Mean and variance times the factor that stands in the third blob."""
+    """Return mean and variance multiplied by the factor in the third blob."""
     factor = 999.98236 if name.endswith("bn3") else 1.0  # in some layers, what Caffe's moving average ends with
     mean, deviation = (110.0, 60.0) if name.endswith("-data") else (0.0, 1.0)
     if i == 0:
@@ -58,7 +58,7 @@ def batch_norm_numbers(random: np.random.Generator, i: int, shape: tuple[int, ..
 
 
 def fixed_numbers(name: str, i: int, shape: tuple[int, ...]) -> np.ndarray | None:
-    """The parameters of BRN that are no free ones: data_transpose shifts the map, the sums add with weights of 1."""
+    """Return BRN's constants: data_transpose shifts the map, and sums have weights of 1."""
     if name == "data_transpose":
         return np.eye(25, dtype=np.float32).reshape(shape)
     if name.startswith("conv3-prod_"):
@@ -119,7 +119,7 @@ def varint(value: int) -> bytes:
 
 
 def prototxt(layers: Iterable[Layer], inputs: dict[str, tuple[int, ...]]) -> str:
-    """The layers as text. OpenCV lacks Tile: a 1×1 convolution of ones (`tile_weights`) stands in."""
+    """Return the layers as text. A 1×1 convolution of ones replaces Tile, which OpenCV lacks (`tile_weights`)."""
     text = []
     for name, shape in inputs.items():
         text.append(f'input: "{name}" input_shape {{ {" ".join(f"dim: {side}" for side in shape)} }}')
@@ -138,7 +138,7 @@ def tiles(layer: Layer) -> int:
 
 
 def tile_weights(layers: Iterable[Layer]) -> bytes:
-    """What a model file needs at its end for the convolutions that stand in for Tile layers."""
+    """Return the end of a model file for the convolutions that replace Tile layers."""
     return b"".join(
         b"".join(new_layer(layer, [np.ones((tiles(layer), 1, 1, 1), np.float32)]))
         for layer in layers
@@ -147,7 +147,7 @@ def tile_weights(layers: Iterable[Layer]) -> bytes:
 
 
 def open_opencv(model: Path, layers: list[Layer], shapes: dict[str, tuple[int, ...]]) -> cv2.dnn.Net:
-    """The network in OpenCV's Caffe importer, for inputs of these shapes; writes beside and to the model file."""
+    """Open the network in OpenCV's Caffe importer, for inputs of these shapes; writes beside and to the model file."""
     definition = model.with_suffix(".prototxt")
     definition.write_text(prototxt(layers, shapes))
     with model.open("ab") as file:
@@ -160,7 +160,7 @@ def open_opencv(model: Path, layers: list[Layer], shapes: dict[str, tuple[int, .
 def run_opencv(
     model: Path, layers: list[Layer], inputs: dict[str, np.ndarray], outputs: list[str]
 ) -> dict[str, np.ndarray]:
-    """What OpenCV's Caffe importer computes at the named outputs, without its approximations."""
+    """Return what OpenCV's Caffe importer computes at the named outputs, without its approximations."""
     net = open_opencv(model, layers, {name: value.shape for name, value in inputs.items()})
     net.enableFusion(False)
     net.enableWinograd(False)

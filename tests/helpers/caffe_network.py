@@ -124,7 +124,7 @@ def backbone(network, t, sizes):
 
 
 def feedback(network, t, block, below, source, channels, size):
-    """What enters `block` at time step t; the layers that make it are named after the step that they read."""
+    """Return the input of `block` at time step t; its layers are named after the step that they read."""
     if t == 0:
         return below
     own, network.copy = network.copy, COPIES[t - 1]

@@ -32,7 +32,7 @@ FAKE_PIP = "import pathlib, sys\nwith pathlib.Path(r'{}').open('a') as file:\n  
 
 
 def brought(extras: set[str]) -> set[str]:
-    """The distributions that an installation of DGRL with these extras names, by their names in lower case."""
+    """Return the lower-case names of the distributions that DGRL with these extras installs."""
     result: set[str] = set()
     waiting = [*REQUIREMENTS, *(word for extra in extras for word in EXTRAS.get(extra, []))]
     while waiting:

@@ -30,7 +30,7 @@ STAGES = ("rln", "brn", "joint")
 
 
 def main(pictures: Path, out: Path) -> None:
-    """Every stage, each resumed once: what two processes write, two processes read."""
+    """Run every stage and resume it once; two processes write, two processes read."""
     torch.set_num_threads(1)
     pairs = find_pairs(pictures / "image", pictures / "mask")
     for stage in STAGES:

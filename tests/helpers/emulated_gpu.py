@@ -1,8 +1,8 @@
 """Computes on a CUDA device that is none: `SPACES_ZERO_GPU=true … python -m tests.helpers.emulated_gpu`.
 
 The package `spaces` emulates CUDA for Hugging Face's ZeroGPU: tensors say that they are on "cuda", the CPU computes
-with them, and to mix devices is an error, as on a real GPU. So tensors are found that somebody forgot to move,
-and new ones that are made in the wrong place. Autocast, speed and rounding it does not show.
+with them, and to mix devices is an error, as on a real GPU. This finds tensors that were not moved,
+and new ones that are created on the wrong device. It does not emulate autocast, speed or rounding.
 """
 
 import dataclasses

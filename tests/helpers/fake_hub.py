@@ -11,7 +11,7 @@ from threading import Thread
 
 
 def oid(content: bytes) -> str:
-    """A name for some content."""
+    """Return a name for some content."""
     return hashlib.sha1(content).hexdigest()
 
 
@@ -91,7 +91,7 @@ class FakeHub(BaseHTTPRequestHandler):
 
 @contextmanager
 def fake_hub() -> Iterator[tuple[str, dict[str, dict[str, bytes]]]]:
-    """A running stand-in: its address, and its repositories."""
+    """Start the fake Hub; yield its address and its repositories."""
     repositories: dict[str, dict[str, bytes]] = {}
     handler = type("Handler", (FakeHub,), {"repositories": repositories})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)

@@ -34,7 +34,7 @@ def one_sentence(error: Exception) -> None:
 
 
 def read_caffe(path: Path) -> None:
-    """Every layer, or one sentence."""
+    """Read every layer, or raise an error of one sentence."""
     try:
         for _, blobs in dgrl.caffe.format.read_layers(path):
             assert all(blob.values.size <= LONGEST for blob in blobs)
@@ -43,7 +43,7 @@ def read_caffe(path: Path) -> None:
 
 
 def read_image(path: Path) -> None:
-    """A picture, or one sentence."""
+    """Read a picture, or raise an error of one sentence."""
     try:
         picture = dgrl.images.read_image(path, max_pixels=1_000_000)
         assert picture.shape[2] == 3
@@ -53,7 +53,7 @@ def read_image(path: Path) -> None:
 
 
 def read_trace(path: Path) -> None:
-    """A trace, or one sentence; never anything that was pickled."""
+    """Read a trace, or raise an error of one sentence; never unpickle."""
     try:
         dgrl.trace.Trace.load(path)
     except ValueError as error:
@@ -73,7 +73,7 @@ def seeds(reader: str, folder: Path) -> None:
 
 
 def write_trace(path: Path) -> None:
-    """A small sound trace."""
+    """Write a small valid trace."""
     model = filled(DGRL(dataclasses.replace(TINY, rln_size=32, brn_size=8, steps=0)))
     model.trace(np.zeros((5, 6, 3), np.uint8)).save(path.with_suffix(".npz"))
 

@@ -55,23 +55,23 @@ def _grid(array: np.ndarray) -> list[float]:
 
 
 def of_drawn(name: str) -> Slices:
-    """A network with drawn weights on the drawn photo, one time step further than it has heads."""
+    """Run a network with drawn weights on the drawn photo, with one more step than it has heads."""
     config = DRAWN[name]
     return slices(filled(DGRL(config)).trace(draw_photo(SIDE, SIDE, seed=1)[0], config.steps + 1))
 
 
 def fingerprint() -> str:
-    """Of the shipped weights."""
+    """Return a checksum of the shipped weights."""
     return hashlib.sha256(WEIGHTS.read_bytes()).hexdigest()
 
 
 def examples() -> list[Path]:
-    """Of the example photographs those that are pinned."""
+    """Return the example photographs with golden slices."""
     return [EXAMPLES / f"{name}.jpg" for name in PINNED]
 
 
 def of_example(path: Path) -> Slices:
-    """The shipped network on an example photograph, and what RLN sees of that."""
+    """Return the shipped network's trace of an example photograph, and RLN's input."""
     model = DGRL.from_pretrained(WEIGHTS.parent)
     trace = model.trace(path)
     seen = model.sizing.for_rln(to_tensor(trace.photo), model.config.rln_size)

@@ -48,7 +48,7 @@ def corpus(folder: Path) -> list[Path]:
 
 
 def wide_profile() -> bytes:
-    """A profile like Display P3: sRGB's, with primaries further out."""
+    """Return a profile like Display P3: sRGB with wider primaries."""
     profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
     primaries = {b"rXYZ": (0.515, 0.241, -0.001), b"gXYZ": (0.292, 0.692, 0.042), b"bXYZ": (0.157, 0.067, 0.784)}
     for number in range(struct.unpack(">I", profile[128:132])[0]):
@@ -79,7 +79,7 @@ def damaged() -> Iterator[tuple[str, bytes]]:
 
 
 def png(width: int, height: int, data: bytes, depth: int = 8, colours: int = 0) -> bytes:
-    """A PNG with any header and any compressed data."""
+    """Return a PNG with any header and any compressed data."""
 
     def chunk(kind: bytes, content: bytes) -> bytes:
         return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
@@ -107,7 +107,7 @@ def odd_sizes() -> Iterator[tuple[str, bytes]]:
 
 
 def odd_kinds() -> Iterator[tuple[str, bytes]]:
-    """Every mode and extra that formats know, all of them right."""
+    """Return valid pictures of every mode and extra that formats have."""
     for mode, kind, ending in (
         ("CMYK", "JPEG", ".jpg"), ("CMYK", "TIFF", ".tif"), ("LAB", "TIFF", ".tif"),
         ("L", "JPEG", ".jpg"), ("1", "PNG", ".png"), ("LA", "PNG", ".png"), ("RGBA", "PNG", ".png"),

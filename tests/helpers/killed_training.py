@@ -32,7 +32,7 @@ def run(pictures: Path, out: Path) -> None:
 
 
 def start(pictures: Path, out: Path) -> int:
-    """The process that trains: a fork of one that has only imported PyTorch starts in no time."""
+    """Start training in a fork of a process that has only imported PyTorch, which takes no time."""
     child = os.fork()
     if child == 0:
         run(pictures, out)

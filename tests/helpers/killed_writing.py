@@ -44,7 +44,7 @@ def killed_after(moves: int) -> None:
 
 
 def run(arguments: list[str], room: int | None = None, kill: bool = False, moves: int | None = None) -> int:
-    """The command's exit code, if it comes to that."""
+    """Return the command's exit code, if it finishes."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if room is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
@@ -56,7 +56,7 @@ def run(arguments: list[str], room: int | None = None, kill: bool = False, moves
 
 
 def forked(request: Request) -> Request:
-    """What becomes of a command in a process that may die."""
+    """Run a command in a process that may die, and return how it ends."""
     with tempfile.TemporaryFile("w+") as errors:
         child = os.fork()
         if child == 0:

@@ -33,7 +33,7 @@ TRAINED = DGRLConfig(
 
 
 def filled(model: DGRL) -> DGRL:
-    """`model` in evaluation mode with weights drawn by the name of each tensor.
+    """Return `model` in evaluation mode with weights drawn by the name of each tensor.
 
     Initial weights of a fresh network give almost flat maps, and change with the version of timm. These make every
     map vary, and `RandomState`'s stream is frozen for good.
@@ -63,7 +63,7 @@ def _values(name: str, noise: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def draw_photo(height: int = 90, width: int = 120, seed: int = 0) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """A bright disc on a dark, textured ground, (H, W, 3) uint8, and its mask, (H, W) of 0 and 255."""
+    """Draw a bright disc on a dark, textured background, (H, W, 3) uint8, and its mask, (H, W) of 0 and 255."""
     random = np.random.RandomState(seed)
     y, x = np.mgrid[:height, :width]
     radius = min(height, width) * random.uniform(0.2, 0.35)
@@ -76,13 +76,13 @@ def draw_photo(height: int = 90, width: int = 120, seed: int = 0) -> tuple[NDArr
 
 
 def disc(height: int, width: int, centre: tuple[int, int], radius: int) -> torch.Tensor:
-    """A mask (1, 1, height, width): 1 inside a circle, 0 outside."""
+    """Return a mask (1, 1, height, width): 1 inside a circle, 0 outside."""
     y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
     return ((y - centre[0]) ** 2 + (x - centre[1]) ** 2 < radius**2).float()[None, None]
 
 
 def write_pairs(folder: Path, count: int, size: int = 64) -> list[Pair]:
-    """`count` drawn photos and masks as files in `folder`/image and `folder`/mask."""
+    """Write `count` drawn photos and masks to `folder`/image and `folder`/mask."""
     for kind in ("image", "mask"):
         (folder / kind).mkdir(parents=True)
     for i in range(count):

@@ -121,5 +121,5 @@ def refine(saliency: Array, v: Array) -> Array:
 
 
 def within(parameters: Mapping[str, Array], prefix: str) -> dict[str, Array]:
-    """The parameters under a prefix, without it."""
+    """Return the parameters under a prefix, without the prefix."""
     return {name.removeprefix(prefix): value for name, value in parameters.items() if name.startswith(prefix)}

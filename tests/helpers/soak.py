@@ -33,7 +33,7 @@ GROWTH = 40.0
 
 
 def serve() -> None:
-    """The app with a tiny network, until it is ended."""
+    """Serve the app with a tiny network, until the process ends."""
     from dgrl.app import build
 
     network = filled(DGRL(TINY))
@@ -65,7 +65,7 @@ class Load:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def count(self) -> None:
-        """One more answer."""
+        """Count one more response."""
         with self.lock:
             self.done += 1
             if self.done % 20 == 0:
@@ -73,7 +73,7 @@ class Load:
 
 
 def ask(load: Load, network: DGRL, folder: Path, number: int, requests: int) -> None:
-    """One client: as many photos as requests, no two alike, each answer compared."""
+    """Run one client: send different photos and compare each response."""
     client = Client(load.url, verbose=False, httpx_kwargs={"timeout": 300})
     for request in range(requests):
         path = folder / f"{number}-{request}.png"

@@ -34,11 +34,11 @@ def watched(self: Any, function: Any, types: Any, args: Any = (), kwargs: Any = 
 
 
 def start(_uuid: str) -> None:
-    """In place of CUDA's start."""
+    """Replace the start of CUDA."""
 
 
 def fetch(callback: Any = None) -> None:
-    """In place of the way from the disk to the GPU: the same files, to the CPU."""
+    """Replace loading from the disk to the GPU: load the same files to the CPU."""
     for pack in patching.tensor_packs:
         content = Path(pack.path()).read_bytes()
         offset = 0

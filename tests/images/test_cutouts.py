@@ -14,7 +14,7 @@ from dgrl.images.marking import is_marked, marked_png, save_marked
 
 
 def soft_disc(height, width):
-    """A red object on green: photo, alpha (uint8), and the object's own colour everywhere."""
+    """Return a red object on green: photo, alpha (uint8), and the object's colour everywhere."""
     y, x = np.mgrid[:height, :width].astype(np.float32)
     distance = np.hypot(y - height / 2, x - width / 2)
     alpha = np.rint(np.clip((min(height, width) / 3 - distance) / 12 + 0.5, 0, 1) * 255).astype(np.uint8)

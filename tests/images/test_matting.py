@@ -44,7 +44,7 @@ def test_matting_keeps_pixels_that_the_map_leaves_undecided():
 
 
 def test_tiles_that_know_one_side_only(monkeypatch):
-    """Where all that a tile is sure of is the object, its edge stays as it is."""
+    """If a tile only contains object pixels beside undecided ones, its edge stays unchanged."""
     monkeypatch.setattr(matting, "TILE", 30)
     alpha = shape("disc", 320, 240)
     photo, saliency = composed(alpha, "tea", "lake"), np.maximum(at_brn_resolution(alpha), np.float32(0.4))

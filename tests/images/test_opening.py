@@ -22,7 +22,7 @@ def off(found, expected):
 
 
 def in_srgb(image, profile=None):
-    """What Little CMS makes of it."""
+    """Return Little CMS's conversion to sRGB."""
     source = ImageCms.ImageCmsProfile(io.BytesIO(profile or wide_profile()))
     return ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
 

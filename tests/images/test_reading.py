@@ -27,7 +27,7 @@ ORIENTATION = 0x0112
 
 @pytest.fixture
 def colours():
-    """A smooth picture (24, 32, 3) whose four corners differ: JPEG keeps it, and rotations show."""
+    """Return a smooth picture (24, 32, 3) with four different corners: JPEG keeps it, and rotations show."""
     rows, columns = np.mgrid[0:24, 0:32]
     return np.dstack([rows * 10, columns * 7, 255 - rows * 5 - columns * 3]).astype(np.uint8)
 
@@ -38,7 +38,7 @@ def grey():
 
 
 def png(path, width, height, depth, colour_type, rows, chunks=()):
-    """A PNG of any kind, by hand: Pillow cannot write most 16-bit ones."""
+    """Write a PNG of any kind byte by byte, because Pillow cannot write most 16-bit ones."""
 
     def chunk(kind, data):
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
@@ -55,7 +55,7 @@ def png16(path, array, colour_type):
 
 
 def tiff16(path, array):
-    """An uncompressed 16-bit RGB TIFF in one strip, by hand."""
+    """Write an uncompressed 16-bit RGB TIFF in one strip, byte by byte."""
     height, width, _ = array.shape
     data = array.astype("<u2").tobytes()
     tags = [(256, 3, 1, width), (257, 3, 1, height), (258, 3, 3, 122), (259, 3, 1, 1), (262, 3, 1, 2)]
@@ -316,7 +316,7 @@ def test_permission_denied(tmp_path, colours):
     path.chmod(0)
     Image.init()
     user = os.geteuid()
-    if user == 0:  # root may read anything: be somebody else
+    if user == 0:  # root may read anything, so become another user
         os.seteuid(65534)
     try:
         with pytest.raises(ImageError, match="permission denied"):

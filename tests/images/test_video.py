@@ -16,7 +16,7 @@ COLOURS = ("red", "lime", "blue")
 
 
 def pictures(size: tuple[int, int] = (64, 48)) -> list[Image.Image]:
-    """A square that moves to the right on grounds of three colours."""
+    """Return a square that moves to the right on backgrounds of three colours."""
     frames = [Image.new("RGB", size, colour) for colour in COLOURS]
     for index, frame in enumerate(frames):
         frame.paste("white", (8 + 16 * index, 16, 24 + 16 * index, 32))

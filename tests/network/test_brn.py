@@ -14,7 +14,7 @@ from tests.helpers.networks import TINY, filled
 
 
 def naive_propagate(saliency, coefficients):
-    """The paper's sum as three loops over (H, W) and (n², H, W), in float64; 0 outside the image."""
+    """Compute the paper's sum as three loops over (H, W) and (n², H, W), in float64, with 0 outside the image."""
     n = round(len(coefficients) ** 0.5)
     height, width = saliency.shape
     refined = np.empty((height, width))

@@ -34,12 +34,12 @@ def drawn(*shape, seed=0):
 
 
 def tensor(array):
-    """As a batch of one, float32."""
+    """Return a batch of one, float32."""
     return torch.from_numpy(array)[None].float()
 
 
 def arrays(module):
-    """The module's parameters by name, float64."""
+    """Return the module's parameters by name, float64."""
     return {name: value.detach().numpy().astype(np.float64) for name, value in module.named_parameters()}
 
 

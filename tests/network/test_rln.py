@@ -18,7 +18,7 @@ def count(*modules: nn.Module) -> int:
 
 
 def published() -> RLN:
-    """The published network without memory for its weights: shapes only."""
+    """Return the published network without memory for its weights: shapes only."""
     with torch.device("meta"):
         return RLN(DGRLConfig())
 

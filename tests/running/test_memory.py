@@ -35,7 +35,7 @@ else:
 
 
 def printed(code, *arguments):
-    """What a process of its own prints, as numbers."""
+    """Return the numbers that code prints in its own process."""
     command = [sys.executable, "-c", code, *arguments]
     return [float(word) for word in subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()]
 

@@ -68,7 +68,7 @@ def test_region_loss_is_one_less_the_overlap():
 
 
 def wanted(masks, side):
-    """What `attention_loss` asks for, cell by cell: a tenth of the mass everywhere, the rest on the object."""
+    """Return the target of `attention_loss` for each cell: a tenth of the mass everywhere, the rest on the object."""
     inside = F.adaptive_avg_pool2d(masks, side)
     return 0.1 / side**2 + 0.9 * inside / inside.sum()
 

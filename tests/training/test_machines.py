@@ -33,7 +33,7 @@ pytestmark = pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash
 
 @pytest.fixture
 def slurm(tmp_path):
-    """The environment of a Slurm job on two machines."""
+    """Return the environment of a Slurm job on two machines."""
     folder = tmp_path / "bin"
     folder.mkdir()
     for name, text in (("srun", SRUN), ("scontrol", SCONTROL)):

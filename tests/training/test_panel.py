@@ -41,7 +41,7 @@ def panel(drawn, tmp_path):
 
 
 def pretend(out, updates=(2, 4)):
-    """A run's folder as training leaves it."""
+    """Write a run's folder as training would leave it."""
     (out / "pictures").mkdir(parents=True)
     record = {"recipe": vars(preset("default", "rln", **QUICK)), "pictures": 18}
     (out / "recipe.json").write_text(json.dumps(record))

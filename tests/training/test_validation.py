@@ -69,7 +69,7 @@ def test_a_tenth_is_held_out_from_twenty_pictures_on(pairs):
 
 @pytest.fixture(scope="module")
 def run(pairs, tmp_path_factory):
-    """A run with validations, by default settings."""
+    """Train a run with validations, with default settings."""
     out = tmp_path_factory.mktemp("run") / "run"
     model = train(fresh(), pairs, out, QUICK, tracker="tensorboard")
     AcceleratorState._reset_state(reset_partial_state=True)
