@@ -57,10 +57,12 @@ def narrowing_effect(passes: Passes) -> Numbers | None:
     if not object_mask.any():
         return None
     first, last = (
-        float(np.mean([share_inside(step.weight_maps[level], object_mask) for level in LEVELS]))
+        {level: share_inside(step.weight_maps[level], object_mask) for level in LEVELS}
         for step in (steps[0], steps[-1])
     )
-    return {"effect": last - first, "first": first, "last": last}
+    means = [float(np.mean(list(shares.values()))) for shares in (first, last)]
+    medium = {"medium_first": first["conv4"], "medium_last": last["conv4"]}
+    return {"effect": means[1] - means[0], "first": means[0], "last": means[1]} | medium
 
 
 def level_difference(passes: Passes) -> Numbers:
@@ -69,7 +71,8 @@ def level_difference(passes: Passes) -> Numbers:
     conv3, conv5 = (torch.from_numpy(maps[level])[None, None] for level in ("conv3", "conv5"))
     fine, coarse = conv3.flatten(), resize(conv5, conv3.shape[-2:]).flatten()
     correlation = float(torch.corrcoef(torch.stack([fine, coarse]))[0, 1])
-    return {"effect": 1 - correlation} | {level: half_mass_share(maps[level]) for level in LEVELS}
+    shares = {level: half_mass_share(maps[level]) for level in LEVELS}
+    return {"effect": 1 - correlation, "correlation": correlation} | shares
 
 
 def half_mass_share(weights: Array) -> float:

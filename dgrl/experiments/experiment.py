@@ -1,5 +1,6 @@
 """One experiment as data: the change, the photo, the question, and how its effect is shown and measured."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -58,12 +59,13 @@ class Unit:
 
     def write(self, value: float) -> str:
         """Write a value, for example "+12.0 percentage points"."""
-        return f"{value * self.scale:+.{self.decimals}f} {self.word}"
+        return typeset(f"{value * self.scale:+.{self.decimals}f} {self.word}".strip())
 
 
 POINTS = Unit("percentage points")
 PERCENT = Unit("%", decimals=0)
 PIXELS = Unit("pixels", 1, 2)
+NUMBER = Unit("", 1, 2)
 
 
 @dataclass(frozen=True)
@@ -120,6 +122,7 @@ class Experiment:
         choices: the answers to choose from, for an effect that is there, too small to see, or reversed.
         story: the statement of the paper, or the usual expectation.
         outcome: one sentence that says what happened, with the effect's numbers in braces.
+        effect: what is measured, a few words for the caption of the dot plot.
         measure: returns the effect's numbers on a picture; "effect" is its size.
         unit: the unit of that size.
         least: the smallest size that counts as an effect.
@@ -138,6 +141,7 @@ class Experiment:
     choices: tuple[str, str, str]
     story: str
     outcome: str
+    effect: str
     measure: Callable[[Passes], Numbers | None]
     unit: Unit
     least: float
@@ -185,15 +189,15 @@ class Experiment:
 
     def happened(self, numbers: Numbers) -> str:
         """Say what happened on a picture, with its numbers."""
-        return self.outcome.format(**numbers)
+        return typeset(self.outcome.format(**numbers))
 
     def size(self, here: Numbers, sizes: Sizes | None) -> str:
         """Say how large the effect is here and over a data set, and what that leaves to say (`remarks`)."""
-        text = f"Here {self.unit.write(here['effect'])}"
+        text = f"The {self.effect}: here {self.unit.write(here['effect'])}"
         if sizes is None or self.key not in sizes.experiments:
             return f"{text}. With this checkpoint it was not measured over a data set."
         over = sizes.experiments[self.key]["effect"]
-        text += f"; the median of {over.pictures} pictures of {sizes.data} is {self.unit.write(over.median)}."
+        text += f"; median of {over.pictures} pictures of {sizes.data} {self.unit.write(over.median)}."
         return " ".join([text, *self.remarks(here, sizes)])
 
     def remarks(self, here: Numbers, sizes: Sizes) -> list[str]:
@@ -212,7 +216,12 @@ class Experiment:
 
 def changes(variant: dict[str, float]) -> str:
     """Write the change of a variant's error: "+31 %"."""
-    return f"{round(100 * (variant['error'] - 1)) or 0:+d} %"
+    return typeset(f"{round(100 * (variant['error'] - 1)) or 0:+d}%")
+
+
+def typeset(text: str) -> str:
+    """Write minus signs before numbers, and a space that does not break before the sign of per cent."""
+    return re.sub(r"(?<![\w.])-(?=\d)", "−", re.sub(r"(?<=\d)%", "\u00a0%", text))
 
 
 def zoom_of(trace: Trace, near: Numbers) -> Numbers:

@@ -2,7 +2,7 @@
 
 from dgrl.experiments import effects
 from dgrl.experiments.effects import FLAT, MEAN_KERNEL, MORE, painted_setting
-from dgrl.experiments.experiment import LAST, PERCENT, PIXELS, POINTS, Ellipse, Experiment, Frame, Show
+from dgrl.experiments.experiment import LAST, NUMBER, PERCENT, PIXELS, POINTS, Ellipse, Experiment, Frame, Show
 from dgrl.experiments.passes import UNTOUCHED, Setting
 from dgrl.prompts import box_prompt
 
@@ -15,13 +15,14 @@ LOOKS = 3
 EXPERIMENTS = (
     Experiment(
         key="narrowing",
-        title="Attention narrows from look to look",
+        title="Attention from look to look",
         photo="tulips",
         question="The network looks three times at the same photo. Where does its attention go?",
         choices=("more of it goes to the object", "it stays where it was", "less of it goes to the object"),
         story="Each look knows what the look before attended to, so it can attend better.",
-        outcome="On average over the three levels, {first:.0%} of the attention lies on the object at look 1, and "
-        "{last:.0%} at the last look.",
+        outcome="Of the medium attention, {medium_first:.0%} lies on the object at look 1 and {medium_last:.0%} at the "
+        "last look.",
+        effect="gain of the attention on the object, mean of the levels",
         measure=effects.narrowing_effect,
         unit=POINTS,
         least=0.03,
@@ -30,15 +31,15 @@ EXPERIMENTS = (
     Experiment(
         key="levels",
         title="Fine, medium and coarse attention",
-        photo="dragonfly",
+        photo="osprey",
         question="Attention is computed from fine, medium and coarse features. Do the three look at the same places?",
         choices=("only in part", "yes, they are alike", "no, they are opposites"),
-        story="Fine features show edges and texture, coarse ones whole objects. The effect is one minus the "
-        "correlation of the fine and the coarse map.",
-        outcome="Half of the attention lies on {conv3:.0%} of the fine cells, {conv4:.0%} of the medium and "
-        "{conv5:.0%} of the coarse ones.",
+        story="Fine features show edges and texture, coarse ones whole objects.",
+        outcome="The correlation of the fine and the coarse map is {correlation:.2f}; 1 would be the same places, 0 "
+        "unrelated ones.",
+        effect="one minus the correlation of fine and coarse",
         measure=effects.level_difference,
-        unit=PERCENT,
+        unit=NUMBER,
         least=0.1,
         show=Show(frames=(Frame("conv3", "fine"), Frame("conv4", "medium"), Frame("conv5", "coarse"))),
     ),
@@ -47,10 +48,11 @@ EXPERIMENTS = (
         title="Without attention",
         photo="osprey",
         question="Let attention be the same everywhere. What happens to the object?",
-        choices=("it fades: attention held it", "hardly anything", "it stands out more"),
+        choices=("it fades", "hardly anything", "it stands out more"),
         story="Attention is there to favour the object over its surroundings (section 3.2 of the paper).",
         outcome="On the object the prediction goes from {object_before:.2f} to {object:.2f}; elsewhere it changes by "
         "{outside:+.3f}.",
+        effect="prediction on the object, with attention minus without",
         measure=effects.flat_maps_effect,
         unit=POINTS,
         least=0.01,
@@ -69,6 +71,7 @@ EXPERIMENTS = (
         story="If attention decides, the network finds the object that it attends to.",
         outcome="On the kitten the prediction goes from {painted_before:.2f} to {painted:.2f}, on the cup from "
         "{other_before:.2f} to {other:.2f}.",
+        effect="gain of the painted object over the other one",
         measure=effects.painted_object_effect,
         unit=POINTS,
         least=0.1,
@@ -84,16 +87,17 @@ EXPERIMENTS = (
         key="remember",
         title="Paint the first look only",
         photo="osprey-and-raccoon",
-        question="We paint the attention of look 1 only, over the bird. Do the later looks go on with it? And if the "
-        "memory between looks is cut?",
+        question="We paint the attention of look 1 only, over the bird. Then we do the same, and cut the memory "
+        "between the looks. What changes?",
         choices=(
-            "they go on with it, and forget it when memory is cut",
-            "memory makes no difference",
-            "cutting the memory helps them",
+            "without memory, the raccoon is found again",
+            "nothing: both find the bird",
+            "without memory, only the bird is found",
         ),
         story="Memory carries the attention of one look to the next. Without memory, each look is like the first.",
         outcome="With memory the last prediction is {painted:.2f} on the bird and {other:.2f} on the raccoon; with "
         "memory cut, {painted_cut:.2f} and {other_cut:.2f}.",
+        effect="lead of the bird over the raccoon that is lost without memory",
         measure=effects.memory_effect,
         unit=POINTS,
         least=0.1,
@@ -107,11 +111,12 @@ EXPERIMENTS = (
     Experiment(
         key="more-steps",
         title="More looks than trained",
-        photo="wren",
-        question=f"The network was trained with three looks. We give it {MORE} more. Does its prediction still change?",
-        choices=("yes", "hardly: it has settled", "it changes back"),
+        photo="kitten-and-coffee",
+        question=f"The network was trained with {LOOKS} looks. We give it {MORE} more. Does the prediction change?",
+        choices=("yes, by more than 1 %", "hardly: it has settled", "it changes back"),
         story="A recurrent network can take any number of looks, but its prediction need not settle.",
         outcome="The additional looks change {effect:.1%} of the prediction, the last trained look {last:.1%}.",
+        effect="mean change of the prediction by the additional looks",
         measure=effects.further_change,
         unit=POINTS,
         least=0.01,
@@ -123,12 +128,13 @@ EXPERIMENTS = (
         key="pixel",
         title="One pixel, worked out",
         photo="coffee",
-        question="Sharpening (BRN) computes each pixel from its neighbours, with one kernel per pixel. By how much "
-        "does it change the pixel that it changes most?",
-        choices=("enough to change sides", "less than that", "not at all"),
+        question="Sharpening (BRN) computes each pixel from its neighbours. By how much does it change the pixel that "
+        "it changes most?",
+        choices=("from background to object or back", "by less than one half", "not at all"),
         story="BRN receives a map rounded to 0 or 1. The new value is σ(F − B) with F = Σ v · s and B = Σ v · (1 − s); "
         "all numbers of both sums are on the right.",
         outcome="The pixel goes from {prior:.3f} to {refined:.3f}.",
+        effect="change of that pixel",
         measure=effects.largest_change,
         unit=POINTS,
         least=0.5,
@@ -149,6 +155,7 @@ EXPERIMENTS = (
         story="A pixel should take its value from neighbours on its own side, not across the outline.",
         outcome="Along the outline kernels lean {effect:.2f} pixels towards their own side. An arrow, drawn much "
         "longer than it is, points to the centre of what its kernel copies.",
+        effect="lean towards the own side",
         measure=effects.kernel_lean,
         unit=PIXELS,
         least=0.05,
@@ -158,12 +165,13 @@ EXPERIMENTS = (
     Experiment(
         key="kernels",
         title="What sharpening adds",
-        photo="osprey",
-        question="Does the outline follow the photo's edges better with sharpening? And would one average kernel do?",
+        photo="periwinkle",
+        question="Does the outline follow the photo's edges better with one kernel per pixel than without sharpening?",
         choices=("it follows edges better", "hardly any difference", "it follows edges less"),
-        story="If one average kernel did as well, BRN would not need to compute a kernel for every pixel.",
+        story="One average kernel smooths the outline; only one kernel per pixel moves it to the photo's edges.",
         outcome="Against no sharpening, the photo's contrast along the outline is {effect:+.0%} with one kernel per "
         "pixel and {mean_kernel:+.0%} with one average kernel.",
+        effect="gain of the photo's contrast along the outline",
         measure=effects.outline_contrast,
         unit=PERCENT,
         least=0.05,
@@ -182,13 +190,14 @@ EXPERIMENTS = (
     Experiment(
         key="cell",
         title="What caused this attention?",
-        photo="osprey",
-        question="One coarse cell of the last look has the most attention. We blur the object, then everything else. "
-        "Which makes that attention fall?",
-        choices=("blurring the object", "neither", "blurring the object makes it rise"),
+        photo="otters",
+        question="One coarse cell of the last look has the most attention. We blur the object in the photo. What "
+        "happens to that attention?",
+        choices=("it falls", "hardly anything", "it rises"),
         story="If attention follows the object, its cause should lie in the object's pixels.",
-        outcome="With the object blurred, the attention falls by {effect:.0%}; with everything else blurred, by "
-        "{rest:.0%}.",
+        outcome="With the object blurred, the attention falls by {effect:.0%}; with everything else blurred instead, "
+        "by {rest:.0%}. The picture on the right has each part blurred in turn: red parts raise the attention.",
+        effect="fall of the attention when the object is blurred",
         measure=effects.blur_effect,
         unit=PERCENT,
         least=0.05,
@@ -206,6 +215,7 @@ EXPERIMENTS = (
         story="Attention decides and memory keeps it, so a box is enough to say which object is meant.",
         outcome="On the kitten the prediction is {painted:.2f} (before {painted_before:.2f}), on the cup {other:.2f} "
         "(before {other_before:.2f}).",
+        effect="gain of the object in the box over the other one",
         measure=effects.box_effect,
         unit=POINTS,
         least=0.1,

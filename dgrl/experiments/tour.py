@@ -54,6 +54,7 @@ def distribution(experiment: Experiment, here: Numbers, over: Spread, data: str)
     """Return the effect here and on every picture of the data set, for the page's dot plot."""
     unit = experiment.unit
     return {
+        "effect": experiment.effect,
         "unit": unit.word,
         "decimals": unit.decimals,
         "here": here["effect"] * unit.scale if here else None,

@@ -14,6 +14,7 @@ import { isPicture, listenForFiles, mountPhotoPicker } from "./panels/photo_pick
 import { mountPipeline } from "./panels/pipeline.js";
 import { mountTour } from "./panels/tour.js";
 import { mountWhy } from "./panels/why.js";
+import { listenForPresent } from "./stage/keys.js";
 import { pixelKey, shownValues } from "./stage/shown.js";
 import { mountStage } from "./stage/stage.js";
 import { Loader } from "./state/loader.js";
@@ -137,10 +138,12 @@ function build(root, store, loader) {
   stops.push(
     store.subscribe((state, before) => {
       if (state.scene !== before.scene) draw(state);
+      if (state.scene.view !== before.scene.view) side.scrollTop = 0;
       if (state.scene.pinned && state.scene !== before.scene) exactPixels(store, loader);
     }),
     () => dark.removeEventListener("change", redraw),
     keepFocus(root, store),
+    listenForPresent(root, store),
   );
   redraw();
   return () => {

@@ -446,3 +446,80 @@ def test_row_13_identical_clicks_are_one_step_of_undo(page: Page) -> None:
     click(page, "undo")
     assert scene(page)["slots"] == before
     expect(page.get_by_test_id("undo")).to_be_disabled()
+
+
+def test_the_first_stroke_stays_under_the_pointer(page: Page) -> None:
+    click(page, "view-change")
+    page.locator(".pipeline .cell[data-map=conv4][data-step='0']").click()
+    page.locator(".change").get_by_label("brush", exact=True).check(force=True)
+    box = page.locator(".stage .pictures").first.bounding_box()
+    assert box is not None
+    x = box["x"] + box["width"] / 2
+    page.mouse.move(x, box["y"] + 0.2 * box["height"])
+    page.mouse.down()
+    for share in (0.3, 0.4, 0.5, 0.6, 0.7, 0.8):
+        page.mouse.move(x, box["y"] + share * box["height"])
+        page.wait_for_timeout(150)  # a frame is drawn: the second picture must not come before the stroke has ended
+    page.mouse.up()
+    idle(page)
+    edits = read_edits(scene(page)["slots"][1]["edits"])
+    painted = np.frombuffer(edits[0].change.grey, np.uint8).reshape(edits[0].change.height, -1) > 0
+    rows, columns = np.nonzero(painted)
+    radius = scene(page)["brush"]["radius"]
+    assert abs(columns.mean() / painted.shape[1] - 0.5) < 0.02, "the stroke went straight down the middle"
+    assert np.ptp(columns) / painted.shape[1] < 2.5 * radius + 0.03
+    assert np.ptp(rows) / painted.shape[0] > 0.55
+    assert len(drawn(page)) == 2
+
+
+def test_edits_of_the_first_slot_are_changes_too(page: Page) -> None:
+    click(page, "view-change")
+    click(page, "flatten-conv4")
+    click(page, "view-compare")
+    page.get_by_role("button", name="Swap").click()
+    page.get_by_role("button", name="Remove second").click()
+    click(page, "view-change")
+    slots = scene(page)["slots"]
+    assert (slots[0]["edits"], len(slots[1]["edits"])) == ([], 1)
+    expect(page.locator(".change .said").first).to_contain_text("medium attention")
+
+
+def test_other_views_show_the_maps_of_the_pass_on_their_stage(page: Page, network: DGRL) -> None:
+    click(page, "view-change")
+    click(page, "flatten-all")
+    for view in ("explore", "why", "measure"):
+        click(page, f"view-{view}")
+        expect(page.locator(".pipeline")).not_to_have_class(re.compile("stale"))
+        cell = page.locator(".pipeline .cell[data-map=conv4][data-step='2'] canvas")
+        shades = cell.evaluate(
+            "canvas => new Set(canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data).size"
+        )
+        assert shades > 20, f"{view} shows the flat map of Change"
+
+
+def test_on_an_own_photo_the_example_s_answer_does_not_stand(page: Page, tmp_path: Path) -> None:
+    Image.fromarray(draw_photo(120, 160)[0]).save(tmp_path / "own.png")
+    page.get_by_test_id("photos").click()
+    page.get_by_test_id("upload").set_input_files(tmp_path / "own.png")
+    idle(page)
+    show_experiment(page, "flat")
+    answer = page.get_by_test_id("tour-answer").locator(".answer")
+    expect(answer).to_contain_text("The answer:")
+    page.get_by_test_id("tour-own").click()
+    idle(page)
+    expect(answer).to_have_text("The pictures show what happens on “own”.")
+    expect(page.locator(".tour .right, .tour .here")).to_have_count(0)
+
+
+def test_p_begins_present_mode_and_escape_ends_it(page: Page) -> None:
+    page.keyboard.press("p")
+    assert scene(page)["present"]
+    page.keyboard.press("Escape")
+    assert not scene(page)["present"]
+
+
+def test_the_page_is_never_longer_than_its_panels(page: Page) -> None:
+    click(page, "view-change")
+    page.get_by_test_id("kernel-open").click()
+    idle(page)
+    assert page.evaluate("document.documentElement.scrollHeight <= innerHeight")

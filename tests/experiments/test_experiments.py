@@ -35,8 +35,8 @@ def test_the_verdict_follows_the_number():
 
 def test_the_words_follow_the_table():
     experiment = BY_KEY["narrowing"]
-    numbers = {"effect": 0.12, "first": 0.4, "last": 0.52}
-    assert "40%" in experiment.happened(numbers)
+    numbers = {"effect": 0.12, "medium_first": 0.4, "medium_last": 0.52}
+    assert "40\u00a0%" in experiment.happened(numbers)
     assert "not measured" in experiment.size(numbers, None)
     for median, message in ((0.1, None), (0.0, "it stays where it was"), (-0.1, "less of it goes")):
         table = Sizes("DATA", {"narrowing": {"effect": Spread(median, median - 0.01, median + 0.01, 50)}}, {})

@@ -65,7 +65,9 @@ def test_answers_have_numbers_where_they_were_measured():
     one = next(one for one in tour(sizes) if one["key"] == "pixel")
     assert one["answer"] == "The pixel goes from 0.000 to 0.750."
     effects = {"here": 75.0, "median": 70.0, "values": [60.0, 70.0, 80.0]}
-    assert one["sizes"] == {"unit": "percentage points", "decimals": 1, "data": "DATA"} | effects
+    assert one["sizes"] == {"unit": "percentage points", "decimals": 1, "data": "DATA"} | effects | {
+        "effect": "change of that pixel"
+    }
     assert (one["show"]["x"], one["show"]["y"], one["show"]["pinned"]) == (3, 7, True)
     assert one["show"]["zoom"] == {"x": 0.1, "y": 0.2, "width": 0.2, "height": 0.2}
 

@@ -1,7 +1,7 @@
 // Controls for the arrangement of two pictures, the zoom, and pictures side by side in Explore.
 
 import { button, choice, make } from "../dom.js";
-import { framesOf, passIn, shownSlots, stepsOf } from "../state/scene.js";
+import { framesOf, passIn, shownSide, stepsOf } from "../state/scene.js";
 import vocabulary from "../vocabulary.js";
 
 /**
@@ -63,6 +63,7 @@ export function makeArrangement(store) {
     levels.hidden = touring;
     sharpening.hidden = touring;
     single.hidden = touring || !scene.frames;
+    zoom.hidden = !scene.zoom && scene.x < 0; // before a person has pointed there is no marker
     zoom.textContent = scene.zoom ? "Whole photo" : "Zoom to the marker";
     element.hidden =
       scene.view === "why" || scene.view === "measure" || scene.view === "batch" || (touring && count !== 2);
@@ -81,7 +82,7 @@ const SHARPENING = [
 /** @param {Store} store @returns {FrameSpec[]} */
 function looksOf({ state }) {
   const { scene } = state;
-  const slot = shownSlots(scene)[scene.side] ? scene.side : 0;
+  const slot = shownSide(scene);
   const request = scene.slots[slot] ?? scene.slots[0];
   return Array.from({ length: stepsOf(state, request) + 1 }, (_, step) => ({
     slot,
@@ -93,8 +94,8 @@ function looksOf({ state }) {
 
 /** @param {Store} store @returns {FrameSpec[]} */
 function levelsOf({ state }) {
-  const { side, step, slots } = state.scene;
-  const slot = shownSlots(state.scene)[side] ? side : 0;
+  const { step, slots } = state.scene;
+  const slot = shownSide(state.scene);
   const last = stepsOf(state, slots[slot] ?? slots[0]);
   return vocabulary.levels.map(({ name, word }) => ({
     slot,

@@ -8,7 +8,7 @@ import { moveMarker } from "../stage/keys.js";
 import { drawCloseUp, mapCanvas, photoCanvas } from "../stage/pictures.js";
 import { cachedLayer, foundOf, kernelUnder } from "../stage/shown.js";
 import { markerOf } from "../state/marker.js";
-import { framesOf, passIn, shownSlots } from "../state/scene.js";
+import { framesOf, passIn, shownSide, shownSlots } from "../state/scene.js";
 import vocabulary from "../vocabulary.js";
 import { describeMap } from "./words.js";
 
@@ -50,7 +50,7 @@ export function mountDetails(element, store) {
   function draw(state) {
     const { scene } = state;
     const [frame] = framesOf(state);
-    const pass = passIn(state, scene.side)?.pass ?? passIn(state, 0)?.pass;
+    const pass = passIn(state, shownSide(scene))?.pass;
     if (frame && pass) {
       const { header } = pass;
       write(
@@ -119,9 +119,9 @@ function makePixel(store) {
   /** @param {State} state */
   function draw(state) {
     const { scene } = state;
-    const marker = markerOf(state, scene.side);
-    const pass = passIn(state, scene.side)?.pass;
-    element.hidden = !marker || !pass;
+    const marker = markerOf(state, shownSide(scene));
+    const pass = passIn(state, shownSide(scene))?.pass;
+    element.hidden = !marker || !pass || (scene.x < 0 && !scene.kernel); // before a person has pointed
     if (!marker || !pass) return;
     write(heading, `Pixel ${marker.x}, ${marker.y}`);
     write(pin, scene.pinned ? "Unpin" : "Pin");
@@ -205,8 +205,8 @@ function makeKernel(store) {
     element.open = scene.kernel;
     arrows.checked = scene.arrows;
     if (!scene.kernel) return;
-    const under = kernelUnder(state, scene.side);
-    const pass = passIn(state, scene.side)?.pass;
+    const under = kernelUnder(state, shownSide(scene));
+    const pass = passIn(state, shownSide(scene))?.pass;
     content.classList.toggle("stale", !under);
     if (!under || !pass) {
       write(where, "Loading the kernels …");

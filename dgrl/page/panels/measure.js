@@ -123,7 +123,7 @@ function scoreRows(scores) {
   const maps = Object.keys(scores);
   const metrics = Object.keys(scores[maps[0] ?? ""] ?? {});
   const title = (/** @type {string} */ map) =>
-    /^t\d+$/.test(map) ? `look ${Number(map.slice(1)) + 1}` : map === "refined" ? "sharpened" : map;
+    /^t\d+$/.test(map) ? `look ${Number(map.slice(1)) + 1}` : map === "refined" ? "BRN" : map;
   const head = make("tr", {}, make("td", {}), ...maps.map((map) => make("th", { scope: "col" }, title(map))));
   const rows = metrics.map((metric) => {
     const values = maps.map((map) => scores[map]?.[metric] ?? Number.NaN);
@@ -132,7 +132,7 @@ function scoreRows(scores) {
       "tr",
       {},
       make("th", { scope: "row" }, metric),
-      ...values.map((value) => make("td", { class: value === best ? "best" : "" }, number(value, 4))),
+      ...values.map((value) => make("td", { class: value === best ? "best" : "" }, number(value, 3))),
     );
   });
   return maps.length ? [head, ...rows] : [];

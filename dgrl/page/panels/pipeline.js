@@ -9,7 +9,7 @@ import { drawPicture, WHOLE_PHOTO } from "../stage/pictures.js";
 import { cachedLayer, onScale } from "../stage/shown.js";
 import { feedbackOf } from "../state/edits.js";
 import { markerOf } from "../state/marker.js";
-import { passIn, requestKey, shownSlots, slotNames, stepsOf } from "../state/scene.js";
+import { passIn, requestKey, shownSide, shownSlots, slotNames, stepsOf } from "../state/scene.js";
 import vocabulary from "../vocabulary.js";
 import { TITLES } from "./words.js";
 
@@ -53,13 +53,14 @@ export function mountPipeline(element, store) {
   /** @param {State} state */
   function build(state) {
     const { scene } = state;
-    const request = shownSlots(scene)[scene.side] ?? scene.slots[0];
+    const side = shownSide(scene);
+    const request = scene.slots[side] ?? scene.slots[0];
     const last = stepsOf(state, request);
-    const pass = passIn(state, scene.side)?.pass ?? null;
+    const pass = passIn(state, side)?.pass ?? null;
     const names = slotNames(state);
     const second = shownSlots(scene)[1];
-    fill(sides, second ? names : [], () => (second ? [sideChoice(store, names, scene.side)] : []));
-    const input = sides.querySelectorAll("input")[scene.side];
+    fill(sides, second ? names : [], () => (second ? [sideChoice(store, names, side)] : []));
+    const input = sides.querySelectorAll("input")[side];
     if (input) input.checked = true;
     looks.set(String(last));
     looks.disable(state.capabilities.passes ? [] : lookChoices().map(({ value }) => value));
@@ -138,8 +139,8 @@ export function mountPipeline(element, store) {
  * @param {State} state
  */
 function placeValues(cells, state) {
-  const pass = passIn(state, state.scene.side)?.pass;
-  const marker = markerOf(state, state.scene.side);
+  const pass = passIn(state, shownSide(state.scene))?.pass;
+  const marker = markerOf(state, shownSide(state.scene));
   const pointed = state.scene.x >= 0;
   for (const { map, step, value } of cells) {
     const layer = pass && pointed ? cachedLayer(pass, map, Math.max(step, 0)) : null;

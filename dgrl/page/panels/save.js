@@ -2,6 +2,7 @@
 
 import { button, closeOutside, download, make, save, write } from "../dom.js";
 import { sentRequest } from "../state/loader.js";
+import { shownSide } from "../state/scene.js";
 
 /**
  * @typedef {import("../state/store.js").Store} Store
@@ -47,7 +48,7 @@ export function mountSave(store, loader) {
 
   const request = () => {
     const { state } = store;
-    return sentRequest(state, state.scene.slots[state.scene.side] ?? state.scene.slots[0]);
+    return sentRequest(state, state.scene.slots[shownSide(state.scene)] ?? state.scene.slots[0]);
   };
 
   /**

@@ -18,12 +18,10 @@ export function mountTour(element, store, { choosePhoto }) {
   const heading = make("h2", {});
   const question = make("p", { class: "question" });
   const choices = make("div", { class: "choices", role: "group", "aria-label": "Your answer" });
-  const show = button("Show", () => store.dispatch({ type: "tour-show" }), {
-    class: "primary",
-    "data-testid": "tour-show",
-  });
-  const ownPhoto = button("On my photo", () => onOwnPhoto(), { "data-testid": "tour-own" });
+  const show = button("Show", () => reveal(), { class: "primary", "data-testid": "tour-show" });
+  const ownPhoto = button("On my photo", () => showOnOwnPhoto(store, choosePhoto), { "data-testid": "tour-own" });
   const explore = button("Look closer", () => store.dispatch({ type: "view", view: "explore" }), {
+    "data-testid": "tour-closer",
     title: "Open this in Explore",
   });
   const answer = make("p", { class: "answer" });
@@ -31,9 +29,10 @@ export function mountTour(element, store, { choosePhoto }) {
   const sizes = make("div", { class: "sizes" });
   const previous = button("‹ Back", () => go(-1), { "data-testid": "tour-previous" });
   const next = button("Next ›", () => go(1), { "data-testid": "tour-next" });
+  const finish = button("Use your photo", () => choosePhoto(0), { "data-testid": "tour-finish" });
   const count = make("span", { class: "quiet" });
   element.append(
-    make("div", { class: "tour-head" }, heading, steps, make("div", { class: "row" }, previous, count, next)),
+    make("div", { class: "tour-head" }, heading, steps, make("div", { class: "row" }, previous, count, next, finish)),
     question,
     make("div", { class: "row" }, choices, show, ownPhoto, explore),
     make(
@@ -50,10 +49,10 @@ export function mountTour(element, store, { choosePhoto }) {
     store.dispatch({ type: "tour", index: tour.index + by });
   }
 
-  function onOwnPhoto() {
-    const last = store.state.photos.filter(({ example }) => !example).at(-1);
-    if (last) store.dispatch({ type: "tour-show", photo: last.name });
-    else choosePhoto(0);
+  function reveal() {
+    const focused = element.ownerDocument.activeElement === show;
+    store.dispatch({ type: "tour-show" });
+    if (focused) next.focus();
   }
 
   element.ownerDocument.addEventListener("keydown", (event) => {
@@ -67,7 +66,7 @@ export function mountTour(element, store, { choosePhoto }) {
   /** @param {State} state */
   function draw(state) {
     const { experiments, scene } = state;
-    const { index, choice, shown } = scene.tour;
+    const { index, shown } = scene.tour;
     const experiment = experiments[index];
     if (!experiment) return;
     fill(
@@ -83,15 +82,14 @@ export function mountTour(element, store, { choosePhoto }) {
     write(count, `${index + 1} / ${experiments.length}`);
     write(question, experiment.question);
     drawChoices(store, choices, experiment);
-    show.disabled = shown;
+    show.hidden = shown;
     ownPhoto.hidden = experiment.own === "none" || !shown;
     explore.hidden = !shown;
     previous.disabled = index === 0;
-    next.disabled = index === experiments.length - 1;
+    next.hidden = index === experiments.length - 1;
+    finish.hidden = !next.hidden;
     next.classList.toggle("primary", shown);
-    write(answer, shown ? `${verdictOn(experiment, choice)} ${experiment.answer}` : "");
-    write(story, shown ? experiment.story : "");
-    fill(sizes, shown ? experiment.sizes : null, () => (shown && experiment.sizes ? [dotPlot(experiment.sizes)] : []));
+    drawOutcome({ answer, story, sizes }, store.state, experiment);
   }
 
   const stop = store.subscribe((state) => state.scene.view === "tour" && draw(state));
@@ -114,12 +112,49 @@ function stepOf(store, { key, title }, index) {
 }
 
 /**
+ * Show the experiment on the person's last photo; where something is to be painted or dragged, say so in Change.
+ * @param {Store} store
+ * @param {(slot: 0 | 1) => void} choosePhoto
+ */
+function showOnOwnPhoto({ state, dispatch }, choosePhoto) {
+  const photo = state.photos.filter(({ example }) => !example).at(-1);
+  if (!photo) return choosePhoto(0);
+  dispatch({ type: "tour-show", photo: photo.name });
+  const task = { brush: "paint over one object of your photo", box: "drag a box around one object of your photo" };
+  const { own } = state.experiments[state.scene.tour.index] ?? { own: "none" };
+  if (own === "brush" || own === "box")
+    dispatch({ type: "notice", text: `Now ${task[own]}. The tab Tour leads back.` });
+}
+
+/**
+ * Write what Show has shown. On another photo than the example's, the example's verdict and numbers do not apply.
+ * @param {Record<"answer" | "story" | "sizes", HTMLElement>} parts
+ * @param {State} state
+ * @param {Experiment} experiment
+ */
+function drawOutcome({ answer, story, sizes }, { scene }, experiment) {
+  const { shown, choice } = scene.tour;
+  const [{ photo }] = scene.slots;
+  const elsewhere = photo !== photoOf(experiment);
+  const here = `${verdictOn(experiment, choice)} ${experiment.answer}`;
+  write(answer, shown ? (elsewhere ? `The pictures show what happens on “${photo}”.` : here) : "");
+  write(story, shown ? `${elsewhere ? `On the example: ${experiment.answer} ` : ""}${experiment.story}` : "");
+  const plot = shown && experiment.sizes ? { ...experiment.sizes, ...(elsewhere ? { here: null } : {}) } : null;
+  fill(sizes, plot, () => (plot ? [dotPlot(plot)] : []));
+}
+
+/** @param {Experiment} experiment */
+const photoOf = ({ show }) => /** @type {{photo: string}[]} */ (show.slots)[0]?.photo;
+
+/**
  * @param {Store} store
  * @param {HTMLElement} element
  * @param {Experiment} experiment
  */
 function drawChoices(store, element, experiment) {
-  const { choice, shown } = store.state.scene.tour;
+  const { tour, slots } = store.state.scene;
+  const { choice } = tour;
+  const shown = tour.shown && slots[0].photo === photoOf(experiment); // on another photo the answer may differ
   const order = shuffled(experiment);
   fill(element, [experiment.key], () => order.map((at) => choiceOf(store, experiment, at)));
   [...element.querySelectorAll("button")].forEach((one, i) => {
@@ -166,7 +201,7 @@ export function shuffled({ key, choices }) {
  * Draw the effect here among the effects over a data set: one dot for each picture.
  * @param {NonNullable<Experiment["sizes"]>} sizes
  */
-function dotPlot({ unit, decimals, here, median, values, data }) {
+function dotPlot({ effect, unit, decimals, here, median, values, data }) {
   const all = here === null ? values : [...values, here];
   const [low, high] = [Math.min(0, ...all), Math.max(0, ...all)];
   const place = (/** @type {number} */ value) => 10 + (280 * (value - low)) / (high - low || 1);
@@ -180,13 +215,21 @@ function dotPlot({ unit, decimals, here, median, values, data }) {
   });
   const between = Math.min(4, 26 / Math.max(...stacked.values()));
   const written = (/** @type {number} */ value) =>
-    `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(decimals)}${unit === "%" ? " %" : ""}`;
-  const words = `${here === null ? "" : `● here ${written(here)}; `}median of ${values.length} pictures of ${data} ${written(median)}${unit === "%" ? "" : ` ${unit}`}`;
+    `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(decimals)}${unit === "%" ? "\u00a0%" : ""}`;
+  const words = `${effect}: ${here === null ? "" : `● here ${written(here)}; `}median of ${values.length} pictures of ${data} ${written(median)}${unit === "%" ? "" : ` ${unit}`}`;
   const label = `Each dot is one picture. ${words}`;
+  const far = Math.abs(low) > high ? low : high;
+  const number = (/** @type {number} */ value) =>
+    svg("text", { x: place(value), y: 47, "text-anchor": place(value) > 150 ? "end" : "start" });
+  const [zero, end] = [number(0), number(far)];
+  zero.textContent = "0";
+  end.textContent = written(far);
   const plot = svg(
     "svg",
-    { viewBox: "0 0 300 40", role: "img", "aria-label": label },
+    { viewBox: "0 0 300 50", role: "img", "aria-label": label },
     svg("path", { d: `M10,33H290M${place(0)},33v6` }),
+    zero,
+    end,
     ...places.map(({ x, height }) => svg("circle", { cx: x, cy: 28 - between * height, r: 2, class: "dot" })),
     ...(here === null ? [] : [svg("circle", { cx: place(here), cy: 28, r: 5, class: "here" })]),
   );

@@ -58,8 +58,7 @@ export function makeFrame() {
     if (ready || !canvas.dataset.photo || canvas.dataset.photo !== shown.request.photo) paint(state, shown, layer);
     write(title, shown.title);
     write(note, shown.note);
-    caption.hidden = !shown.title && !shown.note;
-    place(state, null);
+    caption.hidden = (!shown.title && !shown.note) || difference !== null;
   }
 
   /**
@@ -85,12 +84,7 @@ export function makeFrame() {
   function paintImage(state, { request }) {
     const url = state.photos.find(({ name }) => name === request.photo)?.url;
     if (!url) return;
-    const image = images.get(url) ?? new Image();
-    if (!images.has(url)) {
-      images.set(url, image);
-      image.crossOrigin = "anonymous";
-      image.src = url;
-    }
+    const image = imageOf(url);
     const show = () => {
       if (!drawn || drawn.shown.request.photo !== request.photo || drawn.shown.pass) return;
       const size = { width: image.naturalWidth, height: image.naturalHeight };
@@ -113,17 +107,31 @@ export function makeFrame() {
   /**
    * Move the marker and write the value under it. This runs with every move of the pointer.
    * @param {State} state
-   * @param {number[] | null} box the box that is being dragged
+   * @param {import("./overlay.js").Gesture} gesture
    */
-  function place(state, box) {
+  function place(state, gesture) {
     if (!drawn) return;
-    drawOverlay(overlay, state, drawn.shown, { zoom: state.scene.zoom ?? WHOLE_PHOTO, box });
+    drawOverlay(overlay, state, drawn.shown, { zoom: state.scene.zoom ?? WHOLE_PHOTO, gesture });
     const pointed = state.scene.view !== "tour" || state.scene.x >= 0; // in the tour, only if the experiment sets it
     const under = pointed ? valueUnder(state, { ...drawn.shown, layer: drawn.difference ?? drawn.shown.layer }) : null;
     write(value, under?.text ?? "");
   }
 
   return { element, picture, draw, place };
+}
+
+/**
+ * Return the image at a URL; it is loaded once.
+ * @param {string} url
+ */
+function imageOf(url) {
+  const image = images.get(url) ?? new Image();
+  if (!images.has(url)) {
+    images.set(url, image);
+    image.crossOrigin = "anonymous";
+    image.src = url;
+  }
+  return image;
 }
 
 /**

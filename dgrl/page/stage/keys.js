@@ -38,6 +38,24 @@ export function listenToKeys(room, store) {
 }
 
 /**
+ * Let P begin and end present mode, and Escape end it, unless the focus is in a field.
+ * @param {HTMLElement} root
+ * @param {Store} store
+ */
+export function listenForPresent(root, store) {
+  const { ownerDocument } = root;
+  const listen = (/** @type {KeyboardEvent} */ event) => {
+    const target = /** @type {HTMLElement} */ (event.target);
+    const { present } = store.state.scene;
+    if (event.ctrlKey || event.metaKey || event.altKey || target.closest("input, select, textarea, dialog")) return;
+    if (event.key === "p" || (event.key === "Escape" && present))
+      store.dispatch({ type: "set", changes: { present: event.key === "p" && !present } });
+  };
+  ownerDocument.addEventListener("keydown", listen);
+  return () => ownerDocument.removeEventListener("keydown", listen);
+}
+
+/**
  * @param {KeyboardEvent} event
  * @param {Store} store
  * @returns {(() => void) | undefined}

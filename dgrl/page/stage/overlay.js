@@ -15,39 +15,50 @@ import { kernelUnder } from "./shown.js";
  */
 
 const INK = "rgb(230 159 0 / 55%)";
-/** The box that is being dragged, in shares of the photo: x0, y0, x1, y1. @typedef {number[] | null} Box */
+/**
+ * @typedef {Object} Gesture What the pointer is doing.
+ * @property {number[] | null} box that is being dragged, in shares of the photo: x0, y0, x1, y1
+ * @property {import("../numbers/painting.js").Mask | null} mask what the first stroke has painted up to now
+ */
 
 /**
  * @param {HTMLCanvasElement} canvas transparent, over the picture
  * @param {State} state
  * @param {Shown} shown
- * @param {{zoom: Zoom, box: Box}} place
+ * @param {{zoom: Zoom, gesture: Gesture}} place
  */
-export function drawOverlay(canvas, state, shown, { zoom, box }) {
+export function drawOverlay(canvas, state, shown, { zoom, gesture }) {
   const context = contextOf(canvas);
   context.setTransform(1, 0, 0, 1, 0, 0);
   context.clearRect(0, 0, canvas.width, canvas.height);
   const fullSize = zoomed(canvas, zoom);
   const ratio = canvas.width / (canvas.clientWidth || canvas.width);
-  drawMask(context, state, shown, fullSize);
+  drawMask(context, state, { mask: gesture.mask ?? paintedMask(shown), fullSize });
   if (state.scene.arrows) drawArrows(context, state, shown, fullSize, ratio);
   drawWindow(context, state, shown, fullSize, ratio);
-  drawBox(context, box ?? promptBox(shown), fullSize, ratio);
+  drawBox(context, gesture.box ?? promptBox(shown), fullSize, ratio);
+}
+
+/**
+ * Return the mask that is painted on the shown map at the shown look, if there is one.
+ * @param {Shown} shown
+ */
+function paintedMask({ spec, request }) {
+  const paint = request.edits.find(
+    ({ kind, level, at }) => kind === "paint" && level === spec.map && (at ?? spec.step) === spec.step,
+  );
+  return paint ? readMask(paint.mask) : null;
 }
 
 /**
  * Draw the brush's mask on the shown map.
  * @param {CanvasRenderingContext2D} context
  * @param {State} state
- * @param {Shown} shown
- * @param {{width: number, height: number}} whole
+ * @param {{mask: import("../numbers/painting.js").Mask | null, fullSize: {width: number, height: number}}} painted
  */
-function drawMask(context, { scene }, { spec, request }, whole) {
-  if (scene.tool !== "brush" && scene.tool !== "erase") return;
-  const paint = request.edits.find(({ kind, level }) => kind === "paint" && level === spec.map);
-  const mask = paint && readMask(paint.mask);
-  if (!mask) return;
-  const [width, height] = [whole.width / mask.width, whole.height / mask.height];
+function drawMask(context, { scene }, { mask, fullSize }) {
+  if (!mask || (scene.tool !== "brush" && scene.tool !== "erase")) return;
+  const [width, height] = [fullSize.width / mask.width, fullSize.height / mask.height];
   context.fillStyle = INK;
   mask.data.forEach((value, i) => {
     if (value)

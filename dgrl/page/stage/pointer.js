@@ -11,6 +11,9 @@ import { clickPrompt } from "./prompting.js";
  * @typedef {import("../state/store.js").Store} Store
  * @typedef {import("./frame.js").Frame} Frame
  * @typedef {{slot: 0 | 1, share: [number, number], inside: boolean}} Place in shares of the photo
+ * @typedef {import("../numbers/painting.js").Mask} Mask
+ * @typedef {{setGesture: (gesture: import("./overlay.js").Gesture) => void}} Painted the stage while it is painted on
+ * @typedef {{last: [number, number], gesture: string, mask: Mask | null}} Drag `mask` is that of a first stroke
  */
 
 /** Boxes smaller than this, in shares of the photo, count as clicks. */
@@ -19,10 +22,10 @@ const SMALLEST_BOX = 0.02;
 /**
  * @param {HTMLElement} room
  * @param {Store} store
- * @param {{frames: () => Frame[], setBox: (box: number[] | null) => void}} stage
+ * @param {{frames: () => Frame[], setGesture: (gesture: import("./overlay.js").Gesture) => void}} stage
  */
 export function listenToPointer(room, store, stage) {
-  /** @type {{kind: "paint" | "box", from: [number, number], last: [number, number], gesture: string, frame: Frame} | null} */
+  /** @type {Drag & {kind: "paint" | "box", from: [number, number], frame: Frame} | null} */
   let drag = null;
   let strokes = 0;
 
@@ -54,15 +57,15 @@ export function listenToPointer(room, store, stage) {
     room.setPointerCapture(event.pointerId);
     strokes += 1;
     const kind = tool === "box" ? "box" : "paint";
-    drag = { kind, from: place.share, last: place.share, gesture: `stroke ${strokes}`, frame };
-    if (kind === "paint") paint(store, drag, place.share);
+    drag = { kind, from: place.share, last: place.share, gesture: `stroke ${strokes}`, mask: null, frame };
+    if (kind === "paint") paint(store, stage, drag, place.share);
   });
 
   room.addEventListener("pointermove", (event) => {
     const place = placeUnder(event, drag?.frame);
     if (!place) return;
-    if (drag?.kind === "paint") paint(store, drag, place.share);
-    else if (drag) stage.setBox(boxOf(drag.from, place.share));
+    if (drag?.kind === "paint") paint(store, stage, drag, place.share);
+    else if (drag) stage.setGesture({ box: boxOf(drag.from, place.share), mask: null });
     else if (event.pointerType === "mouse" && place.inside) {
       const pixel = pixelAtShare(store.state, place.slot, place.share);
       if (pixel) store.dispatch({ type: "point", ...pixel });
@@ -77,7 +80,8 @@ export function listenToPointer(room, store, stage) {
       if (x1 - x0 > SMALLEST_BOX && y1 - y0 > SMALLEST_BOX) store.dispatch({ type: "prompt", prompt: { box } });
       else clickPrompt(store, place.share);
     }
-    stage.setBox(null);
+    if (drag?.mask && event.type === "pointerup") givePaint(store, drag, drag.mask);
+    stage.setGesture({ box: null, mask: null });
     drag = null;
   };
   room.addEventListener("pointerup", release);
@@ -107,22 +111,35 @@ function boxOf(from, to) {
 }
 
 /**
- * Continue a stroke of the brush on the shown attention map. It only changes the second pass.
+ * Continue a stroke of the brush on the shown attention map. It only changes the second pass. The first stroke, which
+ * makes that pass, is given at its end: its picture would push the first one away from under the pointer.
  * @param {Store} store
- * @param {{last: [number, number], gesture: string}} drag
+ * @param {Painted} stage
+ * @param {Drag} drag
  * @param {[number, number]} share
  */
-function paint(store, drag, share) {
+function paint(store, stage, drag, share) {
   const { state } = store;
   const { scene } = state;
   const pass = passIn(state, 0)?.pass;
   if (!pass?.header.levels.includes(scene.map)) return;
   const before = scene.slots[1]?.edits.find(({ kind, level }) => kind === "paint" && level === scene.map);
-  const mask = (before && readMask(before.mask)) ?? emptyMask(pass.header.photo);
+  const mask = drag.mask ?? (before && readMask(before.mask)) ?? emptyMask(pass.header.photo);
   stroke(mask, drag.last, share, scene.brush.radius, scene.tool === "erase" ? 0 : 255);
   drag.last = share;
+  if (scene.slots[1]) return givePaint(store, drag, mask);
+  drag.mask = mask;
+  stage.setGesture({ box: null, mask });
+}
+
+/**
+ * @param {Store} store
+ * @param {Drag} drag
+ * @param {Mask} mask
+ */
+function givePaint(store, { gesture }, mask) {
   const text = mask.data.some(Boolean) ? writeMask(mask) : null;
-  store.dispatch({ type: "paint", level: scene.map, mask: text, gesture: drag.gesture });
+  store.dispatch({ type: "paint", level: store.state.scene.map, mask: text, gesture });
 }
 
 /**

@@ -102,7 +102,7 @@ function shownFrame(state, spec, several) {
     preview: preview !== null,
     layer: layer && (explained ?? onScale(layer, spec.map, state)),
     title: spec.title,
-    note: several && layer && pass ? noteOf(pass, layer) : "",
+    note: several && layer && pass ? noteOf(originalOf(state, request) ?? pass, layer) : "",
   };
 }
 
@@ -199,6 +199,16 @@ function noteOf(pass, layer) {
   if (layer.colours !== "weights" || !found?.share) return "";
   const { width, height } = pass.header.brn;
   return `${percent(shareOnObject(layer.values, layer.width, layer.height, found.mask, width, height))} on the object`;
+}
+
+/**
+ * Return the first slot's pass over the same photo, so that shares of two passes are those of one object.
+ * @param {State} state
+ * @param {import("../state/scene.js").Request} request
+ */
+function originalOf(state, { photo }) {
+  const pass = state.scene.slots[0].photo === photo ? passIn(state, 0)?.pass : null;
+  return pass?.arrays["brn.round0"] ? pass : null;
 }
 
 /**

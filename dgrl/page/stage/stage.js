@@ -53,8 +53,8 @@ class Stage {
     this.frames = [];
     this.scheduled = 0;
     this.whole = false;
-    /** The box that is being dragged. @type {number[] | null} */
-    this.box = null;
+    /** The gesture of the pointer. @type {import("./overlay.js").Gesture} */
+    this.gesture = { box: null, mask: null };
     this.turn = 0;
     this.saying = 0;
     this.still = window.matchMedia("(prefers-reduced-motion: reduce)");
@@ -68,8 +68,8 @@ class Stage {
   listen() {
     listenToPointer(this.room, this.store, {
       frames: () => this.frames,
-      setBox: (box) => {
-        this.box = box;
+      setGesture: (gesture) => {
+        this.gesture = gesture;
         this.schedule(false);
       },
     });
@@ -91,7 +91,7 @@ class Stage {
     this.scheduled ||= requestAnimationFrame(() => {
       this.scheduled = 0;
       if (this.whole) this.drawAll();
-      else for (const frame of this.frames) frame.place(this.store.state, this.box);
+      else for (const frame of this.frames) frame.place(this.store.state, this.gesture);
       this.whole = false;
       this.legend.place();
     });
@@ -115,7 +115,9 @@ class Stage {
     this.frames.forEach((frame, index) => {
       const one = visible[index];
       frame.element.hidden = !one;
-      if (one) frame.draw(state, one, sizes[index] ?? { width: 1, height: 1 }, difference);
+      if (!one) return;
+      frame.draw(state, one, sizes[index] ?? { width: 1, height: 1 }, difference);
+      frame.place(state, this.gesture);
     });
     this.arrange(arrangement);
     const title = stageTitle(state, shown, difference);

@@ -132,7 +132,7 @@ const SCENE_ACTIONS = {
   view: (scene, { view }, state) => {
     if (!VIEWS.includes(view) || view === scene.view) return scene;
     if (view === "tour") return tourScene(scene, scene.tour.index, state);
-    const map = view === "why" ? "photo" : scene.view === "why" || scene.view === "tour" ? "result" : scene.map;
+    const map = view === "why" ? "photo" : scene.view === "why" ? "result" : shownMap(scene);
     return withExample({ ...scene, ...PLAIN, view, map }, state);
   },
 
@@ -218,6 +218,16 @@ const SCENE_ACTIONS = {
 };
 
 /**
+ * Return the map of the picture that the stage shows first, for the views that show one map.
+ * @param {Scene} scene
+ */
+function shownMap({ view, map, frames }) {
+  if (view !== "tour") return map;
+  const shown = frames?.[0]?.map ?? map;
+  return ["explanation", "photo"].includes(shown) ? "result" : shown;
+}
+
+/**
  * Choose an example for Compare and Measure if they would be empty; Change edits the shown photo.
  * @param {Scene} scene
  * @param {State} state
@@ -226,7 +236,8 @@ const SCENE_ACTIONS = {
 function withExample(scene, { photos, masks }) {
   const [first, second] = scene.slots;
   const other = second && (second.photo !== first.photo || second.checkpoint !== first.checkpoint);
-  if (scene.view === "change" && other) return { ...scene, slots: [first, null] };
+  if (scene.view === "change" && (other || !second))
+    return { ...scene, slots: first.edits.length ? [{ ...first, edits: [] }, first] : [first, null] };
   if (scene.view === "compare" && !second) {
     const example = photos.find((photo) => photo.example && photo.name !== first.photo);
     return example ? { ...scene, slots: [first, { ...first, photo: example.name }] } : scene;
@@ -261,6 +272,7 @@ function tourScene(scene, index, { experiments }) {
     x: -1,
     y: -1,
     pinned: false,
+    kernel: false,
     tour,
   };
 }
@@ -312,7 +324,11 @@ const ARRIVALS = {
   redo: (state) => undoOrRedo(state, "future", "past"),
 
   started: (state, { offer }) => ({ ...state, ...offer }),
-  "photo-added": (state, { photo }) => ({ ...state, photos: [...state.photos, photo] }),
+  "photo-added": (state, { photo }) => ({
+    ...state,
+    photos: [...state.photos, photo],
+    notice: state.notice?.kind === "error" ? null : state.notice, // it was about another file
+  }),
   "pass-arrived": (state, { request, pass, part }) => {
     const key = requestKey(request);
     const parts = [...new Set([...(state.passes[key]?.parts ?? []), part])];

@@ -57,7 +57,7 @@
  * @property {string} answer one sentence: what happened, with its numbers
  * @property {string} story what one would expect, and how the photo and the data set differ from that
  * @property {Record<string, unknown>} show what Show changes in the scene: photo, steps, edits, second, frames …
- * @property {{unit: string, decimals: number, here: number | null, median: number, values: number[], data: string} | null} sizes
+ * @property {{effect: string, unit: string, decimals: number, here: number | null, median: number, values: number[], data: string} | null} sizes
  * @property {"none" | "photo" | "brush" | "box"} own the tool for "on my photo"
  * @property {{values: number[], width: number, height: number, limit: number, label: string} | null} explanation of the
  *   experiment about attention's causes, computed beforehand
@@ -211,6 +211,13 @@ export const sameRequest = (first, second) =>
 export function shownSlots({ view, slots }) {
   return ["change", "compare", "tour"].includes(view) ? slots : [slots[0], null];
 }
+
+/**
+ * Return the slot whose maps and numbers the panels show: the chosen one, or the first if only that is on the stage.
+ * @param {Scene} scene
+ * @returns {0 | 1}
+ */
+export const shownSide = (scene) => (shownSlots(scene)[scene.side] ? scene.side : 0);
 
 /**
  * Return the parts of a slot's pass that have arrived.
