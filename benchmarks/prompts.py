@@ -139,7 +139,7 @@ def main() -> None:
     size = model.config.rln_size
     rows = []
     for kind, scenes in (("side by side", halves), ("pasted at a third of its size", pasted)):
-        rows += [[kind, kind, *of.row()] for kind, of in measure(model, scenes(pairs, size)).items()]
+        rows += [[kind, prompt, *of.row()] for prompt, of in measure(model, scenes(pairs, size)).items()]
     print()  # end the line that names the device
     print(table(["two objects", "prompt", "object meant", "other object", "error", "pictures"], rows))
 

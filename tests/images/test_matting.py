@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.matting import at_brn_resolution, composed, edge_width, shape
+from benchmarks.matting import as_photographed, at_brn_resolution, composed, edge_width, guided, reduced, shape
 from dgrl.images import matting
 from dgrl.images.matting import matted, trimap_of
 
@@ -58,3 +58,14 @@ def test_the_band_follows_the_edge():
     assert (trimap[:, :238] == 0).all()
     assert (trimap[:, 242:] == 1).all()
     assert (trimap[:, 239:241] == 0.5).all()
+
+
+def test_the_guided_filter_of_the_benchmark_follows_edges():
+    alpha = shape("disc", 800, 600)
+    photo, saliency = composed(alpha, "tea", "lake"), at_brn_resolution(alpha)
+    band = trimap_of(saliency) == 0.5
+    before, after = (np.abs(values - alpha)[band].mean() for values in (saliency, guided(photo, reduced(alpha))))
+    assert after < 0.8 * before
+    np.testing.assert_allclose(guided(photo, np.full((480, 480), 0.3, np.float32)), 0.3, atol=1e-3)
+    assert 2 < np.abs(as_photographed(photo, 5).astype(int) - photo).mean() < 8
+    assert as_photographed(photo, 0) is photo
