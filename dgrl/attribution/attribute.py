@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch.nn import functional as F
 
 from dgrl.attribution.evidence import Evidence
-from dgrl.attribution.methods import WINDOWS, Batches, grad_cam, integrated_gradients, occlusion
+from dgrl.attribution.methods import ROUGH_PIECES, WINDOWS, Batches, grad_cam, integrated_gradients, occlusion
 from dgrl.attribution.question import (
     Method,
     Question,
@@ -162,7 +162,9 @@ def evidence_of(model: DGRL, photo: RGB, question: Question) -> Evidence:
 def explain(evidence: Evidence, question: Question, batch_size: int, rough: bool = False) -> Batches:
     """Compute the attribution (S, S) by the question's method; with `rough`, Integrated Gradients does not refine."""
     if question.method == "integrated_gradients":
-        return integrated_gradients(evidence, math.inf if rough else question.tolerance, batch_size)
+        if rough:
+            return integrated_gradients(evidence, math.inf, batch_size, ROUGH_PIECES)
+        return integrated_gradients(evidence, question.tolerance, batch_size)
     if question.method == "occlusion":
         return occlusion(evidence, batch_size)
     block_step = evidence.step if question.block_step is None else question.block_step

@@ -21,9 +21,9 @@ BLOCKS = ("conv1", "conv2", "conv3", "conv4", "conv5")
 # Positions on the path from baseline to photo at which the value is computed before choosing the pieces. Most of the
 # change happens below a tenth of the photo's contrast, so equal pieces would waste nearly all passes.
 CUTS = (0.0, 1 / 128, 1 / 64, 1 / 32, 3 / 64, 1 / 16, 3 / 32, 1 / 8, 3 / 16, 1 / 4, 1 / 2, 1.0)
-PIECES = 5
+PIECES, ROUGH_PIECES = 9, 5
 POINTS = 3
-MOST_POINTS = 36
+MOST_POINTS = 24
 WINDOWS = 8
 
 Batches = Generator[float, None, Tensor]
@@ -47,12 +47,12 @@ def captum_methods() -> Any:
     return captum.attr
 
 
-def integrated_gradients(evidence: Evidence, tolerance: float, batch_size: int) -> Batches:
-    """Run Captum's Integrated Gradients piece by piece on the path, halving the pieces with the largest error."""
+def integrated_gradients(evidence: Evidence, tolerance: float, batch_size: int, count: int = PIECES) -> Batches:
+    """Run Captum's Integrated Gradients on `count` pieces of the path, then halve the pieces with the largest error."""
     captum = captum_methods().IntegratedGradients(evidence)
     values = dict(zip(CUTS, evidence.values(CUTS, batch_size), strict=True))  # without gradients, in half the time
     pieces: list[tuple[float, float, float, Tensor]] = []  # error, start, end, attribution
-    waiting = list(itertools.pairwise(cuts(values)))
+    waiting = list(itertools.pairwise(cuts(values, count)))
     points = 0
     while waiting:
         for start, end in waiting:
@@ -75,11 +75,11 @@ def integrated_gradients(evidence: Evidence, tolerance: float, batch_size: int) 
     return torch.stack([piece[3] for piece in pieces]).sum(0)
 
 
-def cuts(values: Mapping[float, float]) -> list[float]:
-    """Choose positions among the known values, first and last included, with about equal changes between them."""
+def cuts(values: Mapping[float, float], count: int) -> list[float]:
+    """Choose positions among the known values, first and last included: about `count` pieces of equal change."""
     places = list(values)
     changes = [abs(values[after] - values[before]) for before, after in itertools.pairwise(places)]
-    enough = sum(changes) / PIECES
+    enough = sum(changes) / count
     chosen, since = [places[0]], 0.0
     for change, place in zip(changes, places[1:], strict=True):
         # Cut before this change if more than half of it would exceed the piece's share.
