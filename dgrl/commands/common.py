@@ -25,7 +25,12 @@ Quality = Annotated[
     typer.Option(help="high averages RLN's maps over the photo and its mirror image: better, and slower."),
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
-Precision = Annotated[str, typer.Option(help="Of BRN: auto, fp32, bf16 or fp16; auto is bf16 if the hardware has it.")]
+Precision = Annotated[
+    str,
+    typer.Option(
+        help="Of BRN: auto, fp32, bf16 or fp16. Auto is fp32; half precision is faster and changes maps by up to 0.03."
+    ),
+]
 
 
 def load_model(weights: str | None, device: str = "auto", precision: str = "auto") -> "tuple[DGRL, str]":
@@ -42,7 +47,7 @@ def load_model(weights: str | None, device: str = "auto", precision: str = "auto
     from dgrl.running.precision import choose_precision, in_use, set_precision
 
     chosen = choose_device(device)
-    choose_precision(precision, chosen)  # an unknown one is refused before anything is loaded
+    choose_precision(precision)  # an unknown one is refused before anything is loaded
     name = weights or default_weights()
     model = DGRL.from_pretrained(name)
     if chosen.type == "cpu":

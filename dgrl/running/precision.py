@@ -19,16 +19,16 @@ Precision = Literal["fp32", "bf16", "fp16"]
 _HALVES: dict[Precision, torch.dtype] = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
-def choose_precision(name: str, device: torch.device) -> Precision:
+def choose_precision(name: str) -> Precision:
     """Return the precision called `name`: "fp32", "bf16", "fp16" or "auto".
 
-    "auto" is bf16 where the hardware supports it, else fp32.
+    "auto" is fp32, so that command, app and library give the same numbers on every machine.
 
     Raises:
         DeviceError: there is no such precision.
     """
     if name == "auto":
-        return "bf16" if _computes_in_bf16(device) else "fp32"
+        return "fp32"
     if name in get_args(Precision):
         return name  # type: ignore[return-value]
     raise DeviceError(f"precision {name!r} is unknown; choose from {', '.join(get_args(Precision))}, auto")
@@ -40,7 +40,7 @@ def set_precision(model: "DGRL", name: str) -> Precision:
     Raises:
         DeviceError: there is no such precision.
     """
-    precision = choose_precision(name, model.device)
+    precision = choose_precision(name)
     model.brn.precision = _HALVES.get(precision)
     return precision
 
@@ -49,14 +49,3 @@ def in_use(device: torch.device, precision: Precision) -> str:
     """Describe device and precision in words, for example "cpu, bf16"."""
     gpu = f" ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else ""
     return f"{device}{gpu}, {precision}"
-
-
-def _computes_in_bf16(device: torch.device) -> bool:
-    if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    if device.type != "cpu":
-        return False
-    # Not all PyTorch versions from 2.8 on have a public function for this. oneDNN emulates bf16, slowly, on CPUs with
-    # neither AVX512-BF16 nor AMX.
-    questions = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
-    return any(getattr(torch.cpu, question, bool)() for question in questions)
