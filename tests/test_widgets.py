@@ -117,6 +117,10 @@ def test_with_a_network_it_computes(network: DGRL, trace: Trace, monkeypatch: py
     truth = mask.astype(bool)
     expected = np.abs(np.rint(trace.saliency * 255) / 255 - truth).mean()
     assert content["scores"]["refined"]["MAE"] == pytest.approx(expected, abs=2e-3)
+    [(content, _)] = asked(explorer, monkeypatch, file.getvalue(), call="survey", request=plain, parts=False)
+    keys = [column["key"] for column in content["table"]["columns"]]
+    [row] = content["table"]["rows"]
+    assert row["values"][keys.index("MAE_refined")] == pytest.approx(expected, abs=2e-3)
     for kind, mode in (("map", "L"), ("cutout", "RGBA")):
         [(_, [png])] = asked(explorer, monkeypatch, call="file", request=plain, kind=kind)
         with Image.open(io.BytesIO(png)) as image:
