@@ -88,7 +88,7 @@ def load_weights(model: nn.Module, folder: Path) -> None:
     except FileNotFoundError as error:
         raise CheckpointError(f"{path.parent} is not a checkpoint: it has no {path.name}") from error
     except (OSError, safetensors.SafetensorError) as error:
-        raise CheckpointError(f"{path} is not a whole safetensors file: {error}") from error
+        raise CheckpointError(f"{path} is not a complete safetensors file: {error}") from error
     expected = model.state_dict()
     faults = [f"{name} is missing" for name in expected.keys() - tensors.keys()]
     faults += [f"{name} is left over" for name in tensors.keys() - expected.keys()]

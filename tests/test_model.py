@@ -193,7 +193,7 @@ def test_missing_files_are_named(checkpoint, name):
 def test_truncated_weights_are_refused(checkpoint, kept):
     path = checkpoint / "model.safetensors"
     path.write_bytes(path.read_bytes()[:kept])
-    with pytest.raises(CheckpointError, match=r"model\.safetensors is not a whole safetensors file"):
+    with pytest.raises(CheckpointError, match=r"model\.safetensors is not a complete safetensors file"):
         DGRL.from_pretrained(checkpoint)
 
 

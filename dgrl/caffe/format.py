@@ -54,7 +54,7 @@ def read_layers(path: Path) -> Iterator[tuple[str, list[Blob]]]:
     """Yield every layer with parameters in the file's order: its name and its blobs.
 
     Raises:
-        CaffeError: the file cannot be read, is not a Caffe model, or not a whole one.
+        CaffeError: the file cannot be read, is not a Caffe model, or is incomplete.
     """
     net = _read_net(path)
     for layer in (*net.layer, *net.layers):
@@ -95,7 +95,7 @@ def _read_net(path: Path) -> Any:
     except OSError as error:
         raise CaffeError(f"{path} cannot be read: {error.strerror}") from error
     except DecodeError as error:
-        raise CaffeError(f"{path} is not a Caffe model, or not a whole one") from error
+        raise CaffeError(f"{path} is not a Caffe model, or is incomplete") from error
     if not net.layer and not net.layers:
         raise CaffeError(f"{path} is not a Caffe model: it holds no layers")
     return net

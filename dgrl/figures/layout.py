@@ -1,4 +1,4 @@
-"""What all Matplotlib figures share: a grid in the photo's proportions, colour bars, captions, and files."""
+"""Helpers of all Matplotlib figures: a grid in the photo's proportions, colour bars, captions, and files."""
 
 import io
 import textwrap

@@ -1,6 +1,6 @@
 """Settings with one definition: the annotation of a dataclass's field has its description and its valid values.
 
-The checks are made of it (`check`), and so are a command's options (`with_options`).
+`check` validates settings by these annotations, and `with_options` makes a command's options of them.
 """
 
 import dataclasses

@@ -54,7 +54,7 @@ def test_every_argument_is_typed_and_described(client: Client, served: Served) -
         assert len(results) > 20
 
 
-def test_the_photo_alone_is_enough(client: Client, photo_files: dict[str, Path], mask_files: dict[str, Path]) -> None:
+def test_only_the_photo_is_required(client: Client, photo_files: dict[str, Path], mask_files: dict[str, Path]) -> None:
     for endpoint in ENDPOINTS:
         mask = {"mask": handle_file(mask_files["wide"])} if endpoint == "/measure" else {}
         assert client.predict(handle_file(photo_files["wide"]), api_name=endpoint, **mask)

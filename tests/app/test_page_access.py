@@ -126,7 +126,7 @@ def test_at_twice_the_size_nothing_leaves_the_page(browser: Browser, url: str) -
 def test_focus_stays_where_the_keyboard_left_it(browser: Browser, url: str) -> None:
     page = opened(browser, url)
     page.get_by_test_id("view-change").click()
-    # Undo and Redo have nothing left to do, so the next of the three that has takes over.
+    # A click may disable Undo or Redo; then the focus moves to the next enabled control of the three.
     for name, following in (("flatten-conv4", "flatten-conv4"), ("undo", "redo"), ("redo", "reset"), ("undo", "redo")):
         page.get_by_test_id(name).focus()
         page.keyboard.press("Enter")

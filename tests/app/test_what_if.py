@@ -78,7 +78,7 @@ def test_the_photo_alone_has_all_weight_maps_flattened(
     assert [edit["kind"] for edit in numbers["edits"]] == ["flatten"] * 3
 
 
-def test_a_picture_can_be_the_painting_and_steps_can_be_more(
+def test_paintings_can_be_pictures_and_changed_passes_can_have_more_steps(
     client: Client, served: Served, photo_files: dict[str, Path], tmp_path: Path
 ) -> None:
     path = tmp_path / "painting.png"

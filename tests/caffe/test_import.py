@@ -188,7 +188,7 @@ def test_damaged_files(model, narrow_models, tmp_path):
     whole = narrow_models[1].read_bytes()
     path = tmp_path / "damaged.caffemodel"
     for content, message in (
-        (whole[: len(whole) // 2], "is not a Caffe model, or not a whole one"),
+        (whole[: len(whole) // 2], "is not a Caffe model, or is incomplete"),
         (b"", "is not a Caffe model: it holds no layers"),
         (b"\x89PNG\r\n\x1a\n" + bytes(100), "is not a Caffe model"),
         (b'name: "net"\nlayer { }\n', "is not a Caffe model"),

@@ -213,7 +213,7 @@ def documented(made: Make, tmp_path: Path) -> tuple[Path, DGRL, dict[str, str]]:
     return tmp_path, network, dict(re.findall(r"```(python|js)\n(.+?)```", text, re.DOTALL))
 
 
-def test_the_documentation_s_lines_feed_the_file_in_python(
+def test_the_documented_python_code_runs_the_file(
     documented: tuple[Path, DGRL, dict[str, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder, network, lines = documented

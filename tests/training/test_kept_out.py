@@ -105,7 +105,7 @@ def test_the_share_is_chosen_by_gain_and_cost():
     assert "move by 0.0100" in message
 
 
-def test_fine_tuning_chooses_its_share_and_says_so(network, pairs, tmp_path, capsys, monkeypatch):
+def test_fine_tuning_chooses_and_prints_its_share(network, pairs, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("dgrl.training.keeping.PHOTOS", 1)
     start = weights_of(network)
     chosen = []
