@@ -21,8 +21,6 @@ SECTIONS = {
     "detect": "benchmarks.detect",
     "inference": "benchmarks.inference",
     "app": "benchmarks.app_latency",
-    "start": "benchmarks.start",
-    "folder": "benchmarks.folder",
     "web": "benchmarks.web",
     "data": "benchmarks.data",
     "training": "benchmarks.training",

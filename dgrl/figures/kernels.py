@@ -19,7 +19,6 @@ from dgrl.trace import PixelTrace, Trace
 
 CELL = 20
 APART = 14
-LENGTH = 30
 EDGE = 0.2
 NARROWEST = 0.05
 
