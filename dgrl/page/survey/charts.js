@@ -15,7 +15,7 @@ const BINS = 24;
 /** @typedef {{entry: Entry, checkpoint: number, x: number, y: number}} Point */
 
 /**
- * Both charts, drawn anew for each view.
+ * Both charts, drawn again for each view.
  * @param {HTMLElement} hover shows the picture under the mouse
  * @param {(name: string) => void} choose called with the picture of the point that was clicked
  */
