@@ -238,7 +238,8 @@ class Explorer(anywidget.AnyWidget):
         view = {"version_major": 2, "version_minor": 0, "model_id": self.model_id}
         picture = base64.b64encode(figures.jpeg(self.figure())).decode()
         text = "Explorer of a pass: run this notebook to use it"
-        return {"application/vnd.jupyter.widget-view+json": view, "image/jpeg": picture, "text/plain": text}, metadata
+        data = {"application/vnd.jupyter.widget-view+json": view, "image/jpeg": picture, "text/plain": text}
+        return data, metadata | {"image/jpeg": {"alt": f"{text}. The picture shows its predictions and attention maps"}}
 
 
 def described(name: str, photo: Picture) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What MkDocs asks while it builds the site: the ten experiments as live pages, and links that leave the folder docs.
+"""What MkDocs asks while it builds the site: the eleven experiments as live pages, and links that leave the folder docs.
 
 `DGRL_DOCS_WEIGHTS` names other weights than those that ship.
 """
@@ -18,7 +18,7 @@ from dgrl.experiments import BY_KEY, EXPERIMENTS, Experiment, Sizes, sizes_of
 from dgrl.experiments.page import experiment_page
 
 ROOT = Path(__file__).parents[1]
-PLACE = "<!-- the ten -->"
+PLACE = "<!-- the experiments -->"
 HAPPENED = re.compile(r"<!-- happened (?P<key>[\w-]+) -->")
 OUTSIDE = re.compile(r"\[(?P<text>[^\]]+)\]\(\.\./(?P<path>[^)#]+)(#[^)]*)?\)")
 

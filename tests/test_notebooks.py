@@ -65,9 +65,9 @@ def test_of_a_progress_bar_its_last_state_is_committed() -> None:
     assert [output.get("text") for output in seen] == [" 50%|", None, "100%|\n", "done\ntwice\n"]
 
 
-@pytest.mark.parametrize("path", ["train", "finetune"])
-def test_every_picture_of_a_training_notebook_has_alternative_text(path: str) -> None:
-    for output in outputs(nbformat.read(FOLDER / f"{path}.ipynb", as_version=4)):
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_every_picture_has_alternative_text(path: Path) -> None:
+    for output in outputs(nbformat.read(path, as_version=4)):
         for kind in output.get("data", {}):
             if kind.startswith("image/"):
                 assert output.metadata[kind]["alt"]

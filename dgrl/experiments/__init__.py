@@ -1,8 +1,8 @@
-"""Ten experiments that measure themselves: one list for app, notebooks, documentation and web page.
+"""Eleven experiments that measure themselves: one list for app, notebooks, documentation and web page.
 
 | file | contents |
 |---|---|
-| `listed` | the ten experiments |
+| `listed` | the eleven experiments |
 | `experiment` | the data of an experiment: photo, passes, view, question, answer |
 | `effects` | functions that measure an experiment's effect on a picture |
 | `passes` | the passes over one picture, each computed once |

@@ -191,6 +191,10 @@ class Experiment:
         """Say what happened on a picture, with its numbers."""
         return typeset(self.outcome.format(**numbers))
 
+    def answer(self, here: Numbers, sizes: Sizes | None) -> str:
+        """Say what happened, how large the effect is here and over a data set, and the usual expectation."""
+        return f"{self.happened(here)} {self.size(here, sizes)} {self.story}"
+
     def size(self, here: Numbers, sizes: Sizes | None) -> str:
         """Say how large the effect is here and over a data set, and what that leaves to say (`remarks`)."""
         text = f"The {self.effect}: here {self.unit.write(here['effect'])}"

@@ -36,6 +36,7 @@ export function drawOverlay(canvas, state, shown, { zoom, gesture }) {
   drawMask(context, state, { mask: gesture.mask ?? paintedMask(shown), fullSize });
   if (state.scene.arrows) drawArrows(context, state, shown, fullSize, ratio);
   drawWindow(context, state, shown, fullSize, ratio);
+  if (shown.cells) drawCell(context, state, shown, fullSize, ratio);
   drawBox(context, gesture.box ?? promptBox(shown), fullSize, ratio);
 }
 
@@ -142,6 +143,22 @@ function drawWindow(context, state, { spec }, whole, ratio) {
   const radius = (state.scene.pinned ? 8 : 6) * ratio;
   outlined(context, ratio, () => context.arc(x, y, radius, 0, 2 * Math.PI));
   if (state.scene.pinned) outlined(context, ratio, () => context.arc(x, y, 1.5 * ratio, 0, 2 * Math.PI));
+}
+
+/**
+ * Draw the outline of the explanation's cell under the marker: the part of the photo that was blurred or hidden.
+ * @param {CanvasRenderingContext2D} context
+ * @param {State} state
+ * @param {Shown} shown
+ * @param {{width: number, height: number}} whole
+ * @param {number} ratio
+ */
+function drawCell(context, state, { spec, layer }, whole, ratio) {
+  const marker = markerOf(state, spec.slot);
+  if (!marker || !layer) return;
+  const [width, height] = [whole.width / layer.width, whole.height / layer.height];
+  const [column, row] = [Math.floor(marker.across * layer.width), Math.floor(marker.down * layer.height)];
+  outlined(context, ratio, () => context.rect(column * width, row * height, width, height));
 }
 
 /**

@@ -31,6 +31,7 @@ import vocabulary from "../vocabulary.js";
  * @property {boolean} ready the map of this request has arrived
  * @property {boolean} preview the map is computed on the page until the pass arrives
  * @property {Layer | null} layer null for the photo, and while the map has not arrived
+ * @property {boolean} cells the layer is an explanation of parts that a person can tell apart
  * @property {string} title
  * @property {string} note a number that belongs to the whole map
  */
@@ -101,11 +102,14 @@ function shownFrame(state, spec, several) {
     ready: bare || arrivedLayer !== null,
     preview: preview !== null,
     layer: layer && (explained ?? onScale(layer, spec.map, state)),
+    cells: explained !== null && explained.width <= MOST_CELLS,
     title: spec.title,
     note: several && layer && pass ? noteOf(originalOf(state, request) ?? pass, layer) : "",
   };
 }
 
+/** Columns up to which an explanation consists of parts of the photo that a person can tell apart. */
+const MOST_CELLS = 40;
 /** @type {WeakMap<object, Layer>} */
 const explanations = new WeakMap();
 
