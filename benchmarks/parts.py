@@ -1,7 +1,7 @@
 """Measure the parts of the network: `python -m benchmarks.parts [DATA] [--weights W] [--only LIST] [--count N]`.
 
 DATA holds `image` and `mask`. Parts are removed or changed one at a time, and the error of the result is measured, in
-the whole picture and within 3 pixels of the true contour. The effects of the eleven experiments (`dgrl.experiments`) are
+the whole picture and within 3 pixels of the true contour. The effects of the experiments (`dgrl.experiments`) are
 measured on the same pictures. Prints Markdown tables; `--json FILE` writes the numbers that the experiments quote, and
 without DATA renews in FILE those that they measure on their own photos.
 """

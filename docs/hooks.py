@@ -1,4 +1,4 @@
-"""What MkDocs asks while it builds the site: the eleven experiments as live pages, and links that leave the folder docs.
+"""What MkDocs asks while it builds the site: the experiments as live pages, and links that leave the folder docs.
 
 `DGRL_DOCS_WEIGHTS` names other weights than those that ship.
 """

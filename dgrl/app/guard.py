@@ -25,7 +25,7 @@ LEAST_FREE = 2**29
 """Free bytes on the disk below which uploads are refused."""
 SESSION_HEADER = b"x-dgrl-session"
 TOO_MANY_JOBS = f"{WAITING_EACH} jobs of this session are not done yet; please wait for one of them."
-WRONG_COUNT = "The list `data` needs one value for each of the endpoint's arguments; /api lists them."
+WRONG_COUNT = "The list `data` needs the endpoint's arguments in their order; /api lists them."
 
 
 class RequestError(Exception):
@@ -140,9 +140,8 @@ class Guard:
         fn = by_name.get(name.removeprefix("v2/")) if kind == "call" else blocks.fns.get(number) if is_number else None
         if fn is None:
             raise RequestError(404, "There is no such endpoint; /api lists them.")
-        data = content.get("data")
-        if not name.startswith("v2/") and not (isinstance(data, list) and len(data) == len(fn.inputs)):
-            raise RequestError(400, WRONG_COUNT)
+        if not name.startswith("v2/"):
+            content = content | {"data": with_defaults(content.get("data"), blocks, fn)}
         if session and gradio_internals.pending_jobs(blocks, session) >= WAITING_EACH:
             raise RequestError(503, TOO_MANY_JOBS)
         gradio_internals.forget_unfetched_results(blocks)
@@ -153,6 +152,24 @@ class Guard:
         for path in paths(content):
             self.files.hold(path, session or "")
         return content
+
+
+def with_defaults(data: Any, blocks: Any, fn: Any) -> list[Any]:
+    """Return an endpoint's arguments; those that are missing at the end get their defaults.
+
+    So a program that sends lists goes on working when an endpoint gets another optional argument.
+
+    Raises:
+        RequestError: there are too many arguments, or one without a default is missing.
+    """
+    if not isinstance(data, list) or len(data) > len(fn.inputs):
+        raise RequestError(400, WRONG_COUNT)
+    if len(data) < len(fn.inputs):
+        parameters = blocks.get_api_info()["named_endpoints"][f"/{fn.api_name}"]["parameters"][len(data) :]
+        if not all(parameter["parameter_has_default"] for parameter in parameters):
+            raise RequestError(400, WRONG_COUNT)
+        data = data + [parameter["parameter_default"] for parameter in parameters]
+    return data
 
 
 def with_limit(receive: Receive, limit: int) -> Receive:

@@ -28,7 +28,7 @@ OPEN = {
         "/gradio_api/call/v2/{api_name}/{event_id}", "/gradio_api/startup-events",
     },
     "POST": {
-        "/photos", "/pass", "/pixel", "/explain", "/measure", "/report", "/file", "/leave",
+        "/photos", "/pass", "/pixel", "/explain", "/measure", "/survey", "/report", "/file", "/leave",
         "/gradio_api/call/{api_name}", "/gradio_api/call/{api_name}/", "/gradio_api/call/v2/{api_name}",
         "/gradio_api/call/v2/{api_name}/", "/gradio_api/queue/join", "/gradio_api/cancel", "/gradio_api/reset",
         "/gradio_api/reset/", "/gradio_api/upload",

@@ -199,3 +199,12 @@ def test_a_full_queue_refuses_jobs_and_closed_clients_free_their_place(
         assert Image.open(saliency).size == (60 + number, 50)
     for opened_client in session_folder:
         opened_client.close()
+
+
+def test_a_list_without_the_last_optional_arguments_gets_their_defaults(
+    http: httpx.Client, served: Served, photo_files: dict[str, Path]
+) -> None:
+    (photo,) = upload(http, photo_files["wide"].read_bytes()).json()
+    assert event(http, served, "detect", [file(photo), "tiny", 0, True])["success"]
+    assert event(http, served, "detect", [file(photo)])["success"]
+    assert event(http, served, "detect", [])["output"]["error"] == guard.WRONG_COUNT
