@@ -189,7 +189,8 @@ def resolved_prompt(
         return (box_prompt(*box_shares(box, shape), t=t),)
     if prompt is None:
         assert point is not None
-        prompt = _clicked(find, point, shape, t)
+        x, y = _numbers("point", point, "column, row")
+        prompt = _clicked(find, (x, y), shape, t)
     return (mask_prompt(prompt, t=t),)
 
 
@@ -200,13 +201,24 @@ def box_shares(box: Box, shape: tuple[int, ...]) -> Box:
         ValueError: the box has no area, or none of it lies on the photo.
     """
     height, width = shape[:2]
-    left, top, right, bottom = (float(edge) for edge in box)
+    left, top, right, bottom = _numbers("box", box, "left, top, right, bottom")
     said = f"the prompt's box {left:g},{top:g},{right:g},{bottom:g}"
     if not (left < right and top < bottom):  # which NaN is not either
         raise ValueError(f"{said} has no area; its edges are left, top, right, bottom")
     if left >= width or top >= height or right <= 0 or bottom <= 0:
         raise ValueError(f"{said} lies outside the photo of {width}×{height} pixels")
     return max(left / width, 0.0), max(top / height, 0.0), min(right / width, 1.0), min(bottom / height, 1.0)
+
+
+def _numbers(name: str, values: Sequence[float], parts: str) -> tuple[float, ...]:
+    """Return a prompt's numbers; ValueError if they are not as many numbers as its `parts`."""
+    try:
+        numbers = () if isinstance(values, str) else tuple(float(value) for value in values)
+    except (TypeError, ValueError):
+        numbers = ()
+    if len(numbers) != len(parts.split(", ")):
+        raise ValueError(f"{name} is ({parts}) in pixels of the photo, not {values!r}")
+    return numbers
 
 
 def part_at(saliency: NDArray[np.float32], x: float, y: float, shape: tuple[int, ...]) -> Mask | None:

@@ -224,3 +224,18 @@ def test_the_shipped_network_finds_the_prompted_object(given: dict[str, tuple[in
     assert (plain[:, other] > 0.5).mean() > 0.1
     assert prompted[:, meant][plain[:, meant] > 0.5].mean() > 0.9
     assert prompted[:, other].mean() < 0.01
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        ({"box": (9, 9, 9)}, r"box is \(left, top, right, bottom\) in pixels"),
+        ({"box": "0,0,9,9"}, "not '0,0,9,9'"),
+        ({"box": ["a", 1, 2, 3]}, "box is"),
+        ({"point": 5}, r"point is \(column, row\) in pixels of the photo, not 5"),
+        ({"point": (1, 2, 3)}, "point is"),
+    ],
+)
+def test_prompts_that_are_not_numbers_are_refused_in_words(tiny_model, photo, arguments, reason):
+    with pytest.raises(ValueError, match=reason):
+        tiny_model.detect(photo, **arguments)

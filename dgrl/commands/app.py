@@ -28,6 +28,8 @@ def app(
     Environment variables: DGRL_CHECKPOINTS names more checkpoints, separated by commas; GRADIO_SERVER_NAME,
     GRADIO_SERVER_PORT and GRADIO_ROOT_PATH stand for --host, --port and --root-path; GRADIO_TEMP_DIR is where uploads
     are kept until their session has left.
+
+    Example: dgrl app --weights RUN --port 8000
     """
     require("app")
     from dgrl.app import launch

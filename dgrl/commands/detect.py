@@ -64,7 +64,10 @@ SkipExisting = Annotated[
     bool, typer.Option("--skip-existing", help="Leave out photos whose results are there: go on where a run stopped.")
 ]
 Matting = Annotated[
-    bool, typer.Option("--matting", help="Edges as fine as the photo's own: hair, thin lines. Takes seconds more.")
+    bool,
+    typer.Option(
+        "--matting", help="Edges as fine as the photo's own: hair, thin lines. Takes seconds to minutes more, by size."
+    ),
 ]
 Json = Annotated[
     bool, typer.Option("--json", help="Print a line of JSON for each photo: files, box, area (share), mean saliency.")
@@ -131,6 +134,7 @@ def detect(
     """
     from dgrl.commands.photos import find_photos
     from dgrl.commands.prompting import read_prompt
+    from dgrl.trace import FOUND
 
     results = chosen_results(cutout, cutout_only, background, trim, threshold, largest, invert, matting)
     prompt = read_prompt(box, point)
@@ -188,6 +192,8 @@ def detect(
                 results.print(path, photo, saliency, sys.stdout.buffer)
                 return
             results.save(path, photo, saliency, targets[path])
+            if not (saliency > FOUND).any():
+                log.warning("dgrl: %s: nothing was found%s", one_line(str(path)), " by this prompt" if prompt else "")
             if as_json:
                 typer.echo(results.summary(path, saliency, targets[path]))
             elif said and not show_bar:

@@ -59,6 +59,8 @@ def evaluate(
 
     Several processes share the work: `torchrun --nproc-per-node N -m dgrl evaluate …`, or `accelerate launch -m dgrl …`
     where there are several GPUs.
+
+    Example: dgrl evaluate --images photos/ --masks masks/ --weights RUN --json scores.json
     """
     if maps is not None and (steps is not None or not refine or quality != "normal"):
         raise typer.BadParameter("--steps, --quality and --no-refine are for a network, not for --maps")

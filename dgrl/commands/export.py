@@ -22,6 +22,8 @@ def export(
     """Write a checkpoint as ONNX: every map an output, every edit an input.
 
     onnxruntime checks the file against the network before it is kept. docs/onnx.md shows how to feed it.
+
+    Example: dgrl export -o model.onnx
     """
     from dgrl.checkpoint import default_weights
     from dgrl.export import export as write

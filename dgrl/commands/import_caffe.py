@@ -14,7 +14,10 @@ def import_caffe(
     brn: Annotated[Path, typer.Argument(metavar="BRN.caffemodel", help="The authors' model of stage two.")],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="The checkpoint folder to write.")],
 ) -> int:
-    """Make a checkpoint of the authors' Caffe weights."""
+    """Make a checkpoint of the authors' Caffe weights.
+
+    Example: dgrl import-caffe RLN.caffemodel BRN.caffemodel checkpoint
+    """
     require("caffe")
     from dgrl.caffe.convert import CaffeError
     from dgrl.caffe.convert import import_caffe as convert

@@ -37,6 +37,8 @@ def survey(
 
     A survey that was stopped goes on where it was when it is started again. Several processes share the pictures:
     `torchrun --nproc-per-node N -m dgrl survey …`.
+
+    Example: dgrl survey photos/ --masks masks/ -o survey
     """
     from dgrl.commands.photos import find_photos
     from dgrl.evaluation.survey.run import plan_of, rows, subjects

@@ -22,6 +22,8 @@ def trace(
 
     The folder receives report.html (open it in a browser), trace.npz (every number; dgrl.Trace.load reads it),
     saliency.png, and every map and figure as PNG. The report and its figures need Matplotlib (the extra "report").
+
+    Example: dgrl trace photo.jpg -o photo_trace
     """
     from dgrl import __version__, images
     from dgrl.checkpoint import default_weights

@@ -116,6 +116,8 @@ def train(
 
     Settings of the recipe that are not given are the preset's.
 
+    Example: dgrl train --images photos/ --masks masks/ --init dgrl-lite --out run
+
     Several GPUs: `accelerate launch -m dgrl train …` or `torchrun -m dgrl train …`.
     """
     tracker = tracker or ("tensorboard" if tensorboard else None)

@@ -41,6 +41,8 @@ def video_targets(
     as_file = kind in ("webm", "mp4") and out.suffix.lower() == f".{kind}" and not out.is_dir()
     if format is None and not as_file:
         kind = "webm"
+    if out.suffix and not as_file and not out.is_dir() and len(paths) == 1:
+        raise typer.BadParameter(f"{out.suffix} is not one of .webm, .mp4; name a folder for PNGs", param_hint="--out")
     if kind not in FORMATS:
         raise typer.BadParameter(f"{kind!r} is not one of {', '.join(FORMATS)}", param_hint="--format")
     if results.cutout and kind == "mp4" and results.ground is None:

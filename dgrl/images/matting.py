@@ -4,6 +4,8 @@ Levin et al., "A Closed-Form Solution to Natural Image Matting", TPAMI 2008, in 
 the edges of a larger photo's map are as soft as the enlargement makes them.
 """
 
+import contextlib
+import io
 from collections.abc import Iterator
 from functools import partial
 
@@ -73,9 +75,10 @@ def _solved(photo: RGB, trimap: Map) -> Map:
     """Alpha of a tile."""
     from pymatting import estimate_alpha_cf, ichol  # compiles for some seconds, once on a machine
 
-    # Without a shift the decomposition often fails first, which pymatting prints.
+    # pymatting prints each shift that fails to standard output, where a picture or JSON may go.
     solver = {"preconditioner": partial(ichol, shifts=SHIFTS), "cg_kwargs": {"rtol": 1e-6}}
-    alpha: Map = estimate_alpha_cf(photo / 255, trimap.astype(np.float64), **solver).astype(np.float32)
+    with contextlib.redirect_stdout(io.StringIO()):
+        alpha: Map = estimate_alpha_cf(photo / 255, trimap.astype(np.float64), **solver).astype(np.float32)
     return alpha.clip(0, 1)
 
 

@@ -260,3 +260,28 @@ def test_the_app_s_matting_equals_the_library_s(dgrl, here, checkpoint):
     assert dgrl("detect", "a.png", "--matting", "--precision", "fp32", "--cutout")[0] == 0
     assert np.abs(grey("saliency/a.png") - 255 * expected).max() < 2
     assert np.abs(np.asarray(model.cut_out("a.png", matting=True))[..., 3] - 255 * expected).max() <= 1
+
+
+def test_a_photo_in_which_nothing_is_found_is_reported(dgrl, here, monkeypatch):
+    photo(here / "in.jpg", (60, 90))
+    monkeypatch.setattr(DGRL, "detect", lambda *_, **__: np.full((90, 60), 0.3, np.float32))
+    assert dgrl("detect", "in.jpg", "--cutout-only")[::2] == (0, ["dgrl: in.jpg: nothing was found"])
+    assert dgrl("detect", "in.jpg", "--point", "3,4")[2] == ["dgrl: in.jpg: nothing was found by this prompt"]
+    monkeypatch.setattr(DGRL, "detect", lambda *_, **__: np.full((90, 60), 0.8, np.float32))
+    assert dgrl("detect", "in.jpg")[2] == []
+
+
+@pytest.mark.parametrize(
+    "command", ["detect", "trace", "survey", "train", "evaluate", "import-caffe", "app", "export", "watch"]
+)
+def test_every_command_s_help_has_an_example(dgrl, command):
+    code, out, _ = dgrl(command, "--help")
+    assert code == 0
+    assert any(f"dgrl {command} " in line for line in out)
+
+
+def test_a_video_s_unknown_kind_is_refused(dgrl, here):
+    filmed(here / "in.mp4")
+    code, _, err = dgrl("detect", "in.mp4", "-o", "out.gif", "--video", "--cutout-only")
+    assert code == 1
+    assert ".gif is not one of .webm, .mp4" in err[0]
