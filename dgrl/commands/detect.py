@@ -192,8 +192,9 @@ def detect(
                 results.print(path, photo, saliency, sys.stdout.buffer)
                 return
             results.save(path, photo, saliency, targets[path])
-            if not (saliency > FOUND).any():
-                log.warning("dgrl: %s: nothing was found%s", one_line(str(path)), " by this prompt" if prompt else "")
+            if not quiet and not (saliency > FOUND).any():
+                by_prompt = " by this prompt" if prompt else ""
+                typer.echo(f"dgrl: {one_line(str(path))}: nothing was found{by_prompt}", err=True)
             if as_json:
                 typer.echo(results.summary(path, saliency, targets[path]))
             elif said and not show_bar:
