@@ -19,10 +19,10 @@ from playwright.sync_api import Browser, Page, expect
 
 from dgrl import DGRL, Trace
 from tests.helpers.networks import TINY, draw_photo, filled
-from tests.helpers.project import PROJECT
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 expect.set_options(timeout=30_000)
+ROOT = Path(__file__).parents[1]
 PORT = 7940  # or the next one that is free
 PATIENCE = 240_000  # a kernel that imports PyTorch on a busy machine
 NOTEBOOK = """from dgrl import DGRL, Trace
@@ -78,7 +78,7 @@ def served(folder: Path, tmp_path: Path) -> Iterator[str]:
         "JUPYTERLAB_WORKSPACES_DIR",
     )
     environment = os.environ | {name: str(tmp_path / name.lower()) for name in own} | {"PYTHONUNBUFFERED": "1"}
-    environment["PYTHONPATH"] = str(PROJECT)  # the notebook uses the tests' helpers
+    environment["PYTHONPATH"] = str(ROOT)  # the notebook uses the tests' helpers
     environment["JUPYTER_PATH"] = os.pathsep.join([str(widgets_folder()), *os.environ.get("JUPYTER_PATH", "").split()])
     settings = Path(environment["JUPYTERLAB_SETTINGS_DIR"], "@jupyterlab/apputils-extension")
     settings.mkdir(parents=True)
