@@ -192,7 +192,7 @@ def detect(
                 results.print(path, photo, saliency, sys.stdout.buffer)
                 return
             results.save(path, photo, saliency, targets[path])
-            if not quiet and not (saliency > FOUND).any():
+            if not quiet and results.trim is None and not (saliency > FOUND).any():  # trimming reports it too
                 by_prompt = " by this prompt" if prompt else ""
                 typer.echo(f"dgrl: {one_line(str(path))}: nothing was found{by_prompt}", err=True)
             if as_json:

@@ -23,6 +23,7 @@ from dgrl.running.memory import keep_freed_memory
 from dgrl.training.checkpoints import TrainingError, check_unused, claimed, whole_checkpoints
 from dgrl.training.config import TrainingConfig, network_settings, preset
 from dgrl.training.loop import train as run
+from dgrl.training.record import RECORD_FILE
 from dgrl.training.runs import RUN_FILE
 from dgrl.training.settings import with_options
 
@@ -290,7 +291,9 @@ def read_run(folder: Path) -> dict[str, Any]:
     try:
         settings: dict[str, Any] = json.loads((folder / RUN_FILE).read_text(encoding="utf-8"))
     except OSError as error:
-        raise TrainingError(f"{folder} is not a training run that can be resumed: {error}") from error
+        if (folder / RECORD_FILE).is_file():
+            raise TrainingError(f"{folder} was started from Python; resume it by train(…, resume=True)") from error
+        raise TrainingError(f"{folder} is not a training run that can be resumed: it holds no {RUN_FILE}") from error
     except (ValueError, RecursionError) as error:
         raise TrainingError(f"{folder} cannot be resumed: its {RUN_FILE} is empty, or no JSON") from error
     missing = RUN_SETTINGS - set(settings) if isinstance(settings, dict) else RUN_SETTINGS

@@ -69,12 +69,16 @@ def check(settings: Any) -> None:
             raise ValueError(f"{name} {fault}, not {value!r}")
 
 
+COMMON_NAMES = {"lr": "learning_rate", "bs": "batch_size", "epoch": "epochs", "num_workers": "workers"}
+"""Settings by the names that other libraries give them."""
+
+
 def check_names(settings: type, given: Iterable[str]) -> None:
     """TypeError, with the nearest name, if one of the names is no field of a dataclass."""
     known = [field.name for field in dataclasses.fields(settings)]
     for name in given:
         if name not in known:
-            near = get_close_matches(name, known, 1)
+            near = [COMMON_NAMES[name]] if COMMON_NAMES.get(name) in known else get_close_matches(name, known, 1)
             hint = f"; did you mean {near[0]}?" if near else ""
             raise TypeError(f"{settings.__name__} has no setting {name}{hint}")
 

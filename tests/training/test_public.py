@@ -8,9 +8,11 @@ import pytest
 
 import dgrl
 from dgrl import DGRL, TrainingConfig, evaluate, find_pairs, train
+from dgrl.commands.train import read_run
 from dgrl.data.pairs import DataError
 from dgrl.training.checkpoints import TrainingError
 from dgrl.training.config import preset
+from dgrl.training.settings import check_names
 from tests.helpers.networks import TRAINED, write_pairs
 
 
@@ -57,3 +59,17 @@ def test_misuse_is_a_sentence(tmp_path):
 def test_importing_dgrl_imports_no_training():
     code = "import sys, dgrl; assert not {'torch', 'accelerate', 'dgrl.training'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_names_of_other_libraries_are_understood():
+    with pytest.raises(TypeError, match="has no setting lr; did you mean learning_rate"):
+        check_names(TrainingConfig, ["lr"])
+
+
+def test_the_command_says_how_to_resume_a_run_of_python(tmp_path):
+    (tmp_path / "recipe.json").write_text("{}")
+    with pytest.raises(TrainingError, match=r"started from Python; resume it by train\(…, resume=True\)"):
+        read_run(tmp_path)
+    (tmp_path / "recipe.json").unlink()
+    with pytest.raises(TrainingError, match=r"it holds no training\.json"):
+        read_run(tmp_path)
