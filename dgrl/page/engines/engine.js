@@ -95,6 +95,20 @@
  *   in the photo's size
  */
 
+/**
+ * What the page can do before an engine has started, and with stored passes alone.
+ * @type {Engine["capabilities"]}
+ */
+export const NO_CAPABILITIES = {
+  passes: false,
+  upload: false,
+  methods: [],
+  measure: false,
+  report: false,
+  survey: false,
+  matting: false,
+};
+
 /** @typedef {"offline" | "photo-gone" | "refused" | "aborted"} ErrorKind */
 
 /** An error with a sentence for the user. */

@@ -1,7 +1,7 @@
 // The engine of reports and saved notebooks: it has stored passes and cannot compute others.
 
 import { readBundle } from "./bundle.js";
-import { EngineError } from "./engine.js";
+import { EngineError, NO_CAPABILITIES } from "./engine.js";
 
 /**
  * @typedef {import("./engine.js").Engine} Engine
@@ -27,15 +27,7 @@ export class StoredEngine {
     /** @type {"stored"} */
     this.kind = "stored";
     this.stored = stored;
-    this.capabilities = {
-      passes: false,
-      upload: false,
-      methods: [],
-      measure: false,
-      report: false,
-      survey: false,
-      matting: false,
-    };
+    this.capabilities = NO_CAPABILITIES;
     this.photos = { add: async () => refuse() };
     /** @type {Map<Stored, Promise<Pass>>} */
     this.passes = new Map();

@@ -1,5 +1,6 @@
 // The page's only store. Nothing else keeps state.
 
+import { NO_CAPABILITIES } from "../engines/engine.js";
 import { reduce } from "./actions.js";
 import { firstScene } from "./scene.js";
 
@@ -21,15 +22,7 @@ export function emptyState() {
     photos: [],
     checkpoints: [],
     experiments: [],
-    capabilities: {
-      passes: false,
-      upload: false,
-      methods: [],
-      measure: false,
-      report: false,
-      survey: false,
-      matting: false,
-    },
+    capabilities: NO_CAPABILITIES,
     version: "",
     passes: {},
     answers: {},
