@@ -29,8 +29,11 @@ def url(network: DGRL) -> Iterator[str]:
     app.get_blocks().close()
 
 
-def opened(browser: Browser, url: str, scheme: Any = "light", width: int = 1280, height: int = 720) -> Page:
-    page = browser.new_page(viewport={"width": width, "height": height}, color_scheme=scheme, reduced_motion="reduce")
+def opened(
+    browser: Browser, url: str, scheme: Any = "light", width: int = 1280, height: int = 720, **settings: Any
+) -> Page:
+    size: Any = {"width": width, "height": height}
+    page = browser.new_page(viewport=size, color_scheme=scheme, reduced_motion="reduce", **settings)
     page.set_default_timeout(60_000)
     page.goto(url)
     page.wait_for_function("window.dgrl?.scene")
@@ -99,10 +102,7 @@ def test_maps_appear_once(browser: Browser, url: str) -> None:
 
 
 def test_the_selection_is_visible_in_forced_colours(browser: Browser, url: str) -> None:
-    page = browser.new_page(viewport={"width": 1280, "height": 720}, forced_colors="active")
-    page.goto(url)
-    page.wait_for_function("window.dgrl?.scene")
-    page.evaluate("dgrl.idle()")
+    page = opened(browser, url, forced_colors="active")
     outline = "element => getComputedStyle(element).outlineStyle"
     for chosen, other in (
         ("[data-testid=view-explore]", "[data-testid=view-change]"),
