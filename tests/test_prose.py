@@ -1,4 +1,4 @@
-"""The prose check finds the turns of phrase to avoid and long sentences, and nothing in the files that are done."""
+"""The prose check finds the turns of phrase to avoid and long sentences, and nothing in this repository."""
 
 import pytest
 
@@ -7,13 +7,12 @@ from tests.helpers import prose
 LONG = "This sentence " + "goes on and on " * 9 + "until it ends."
 
 
-def test_files_that_are_done_have_no_findings():
-    listed = prose.waiting()
-    names = [name for name in prose.tracked_files() if not prose.is_waiting(name, listed)]
+def test_no_file_of_the_repository_has_findings():
+    names = prose.tracked_files()
     assert len(names) > 50, "the files were not found"
     texts = {name: (prose.ROOT / name).read_text(encoding="utf-8") for name in names}
-    found = {name: prose.findings(name, text) for name, text in texts.items()}
-    assert {name: lines for name, lines in found.items() if lines} == {}
+    findings = {name: prose.findings(name, text) for name, text in texts.items()}
+    assert {name: lines for name, lines in findings.items() if lines} == {}
 
 
 @pytest.mark.parametrize(
@@ -56,9 +55,3 @@ def test_code_tables_and_lists_are_not_one_sentence():
     half = LONG[: len(LONG) // 2]
     assert not prose.findings("docs/page.md", f"```\n{LONG}\n```\n| {half} | {half} |\n\n- {half}\n- {half}\n")
     assert not prose.findings("dgrl/words.py", f'def f():\n    """{LONG}"""')
-
-
-def test_waiting_files_and_folders_are_left_out():
-    assert prose.is_waiting("web/page/page.js", ["web/"])
-    assert prose.is_waiting("README.md", ["README.md"])
-    assert not prose.is_waiting("website/page.js", ["web/", "web"])

@@ -1,6 +1,6 @@
 """Check the words of the repository: turns of phrase to avoid, and sentences that are too long.
 
-`make check` runs it. Rules are in CONTRIBUTING.md; `WAITING` names what has not been rewritten yet.
+`make check` runs it. Rules are in CONTRIBUTING.md.
 """
 
 import ast
@@ -124,26 +124,12 @@ def findings(name: str, text: str) -> list[str]:
     return [*turns_to_avoid(source_of(name, text)), *long_sentences(prose_of(name, text))]
 
 
-def waiting() -> list[str]:
-    """Return the files and folders (with a slash at the end) that are not rewritten yet."""
-    listed = ROOT / "tests" / "prose_waiting.txt"
-    lines = listed.read_text(encoding="utf-8").splitlines() if listed.exists() else []
-    return [line for line in lines if line and not line.startswith("#")]
-
-
-def is_waiting(name: str, listed: list[str]) -> bool:
-    """Say whether a file, or a folder it lies in, is listed."""
-    return any(name == one or (one.endswith("/") and name.startswith(one)) for one in listed)
-
-
 def main() -> None:
-    """Print every finding; exit with 1 if there is one in a file that is done. `all` prints the others' too."""
-    listed = [] if "all" in sys.argv[1:] else waiting()
-    found = {name: findings(name, (ROOT / name).read_text(encoding="utf-8"))
-             for name in tracked_files() if not is_waiting(name, listed)}  # fmt: skip
-    for name, lines in found.items():
+    """Print every finding, and exit with 1 if there is one."""
+    findings_of = {name: findings(name, (ROOT / name).read_text(encoding="utf-8")) for name in tracked_files()}
+    for name, lines in findings_of.items():
         print(*(f"{name}:{line}" for line in lines), sep="\n", end="\n" if lines else "")
-    if any(found.values()):
+    if any(findings_of.values()):
         sys.exit(1)
 
 
