@@ -49,10 +49,10 @@ def measure(section: str, write: bool, *arguments: str) -> None:
     """Run a section's module and print its output; with `write`, also put the output on the page."""
     print(f"{section} …", flush=True)
     command = [sys.executable, "-m", SECTIONS.get(section, f"benchmarks.{section}"), *arguments]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    print(done.stdout)
+    process = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    print(process.stdout)
     if write:
-        PAGE.write_text(replaced(PAGE.read_text("utf-8"), section, done.stdout), "utf-8")
+        PAGE.write_text(replaced(PAGE.read_text("utf-8"), section, process.stdout), "utf-8")
 
 
 def main() -> None:

@@ -136,11 +136,11 @@ def rln_table(runs: Path) -> str:
         "map mass on the object, times chance",
     ]
     rows = []
-    for name, found in measured(runs, RLN_RUNS).items():
-        scores = list(found["scores"].values())
+    for name, results in measured(runs, RLN_RUNS).items():
+        scores = list(results["scores"].values())
         first, last = scores[0], scores[-1]
         numbers = [first["MAE"], last["MAE"], first["maxF"], last["maxF"], last["S"]]
-        attention = list(found["attention"].values())[-1].values() if found["attention"] else []
+        attention = list(results["attention"].values())[-1].values() if results["attention"] else []
         shares = ", ".join(f"{value:.2f}" for value in attention) or "–"
         rows.append([RLN_RUNS[name][0], *(f"{number:.4f}" for number in numbers), shares])
     return f"{title}\n\n{table(columns, rows)}\n"
@@ -151,8 +151,8 @@ def brn_table(runs: Path) -> str:
     title = f"BRN, {CROPS_UPDATES} updates of 6 crops, on the maps of {SHIPPED_WEIGHTS.name}; 400 validation pictures"
     columns = ["MAE", "maxF", "S", "boundaryF"]
     scores: dict[str, Any] = {}
-    for name, found in measured(runs, BRN_RUNS).items():
-        *_, scores["no BRN"], scores[BRN_RUNS[name][0]] = found["scores"].values()
+    for name, results in measured(runs, BRN_RUNS).items():
+        *_, scores["no BRN"], scores[BRN_RUNS[name][0]] = results["scores"].values()
     rows = [[label, *(f"{row[column]:.4f}" for column in columns)] for label, row in scores.items()]
     return f"{title}\n\n{table(['variant', *columns], rows)}"
 

@@ -118,7 +118,7 @@ def measure_browser(url: str, chromium: str) -> tuple[Times, list[float]]:
     with sync_playwright() as playwright:
         options = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
         browser = playwright.chromium.launch(executable_path=chromium, args=options)
-        opened = [seconds(lambda: open_page(browser, url).close()) for _ in range(3)]
+        opening_times = [seconds(lambda: open_page(browser, url).close()) for _ in range(3)]
         page = open_page(browser, url)
         pass_bytes: list[int] = []
         page.on(
@@ -156,7 +156,7 @@ def measure_browser(url: str, chromium: str) -> tuple[Times, list[float]]:
         switches = [page.evaluate(VIEW, name) for _ in range(2) for name in VIEWS]
         browser.close()
     times = {
-        "page opened to the computed example": opened,
+        "page opened to the computed example": opening_times,
         "hover to numbers": hovers,
         "photo chosen until RLN's map": localised,
         "photo chosen until BRN's result": refined,
@@ -186,12 +186,12 @@ def print_table(title: str, times: Times) -> None:
     """Print medians and 95th percentiles as Markdown, beside the goals."""
     rows = [
         [
-            what,
+            action,
             f"{statistics.median(measured):.3f}",
             f"{sorted(measured)[math.ceil(0.95 * len(measured)) - 1]:.3f}",
-            str(GOALS.get(what, "–")),
+            str(GOALS.get(action, "–")),
         ]
-        for what, measured in times.items()
+        for action, measured in times.items()
     ]
     print(f"\n{table([title, 'median, s', '95 %, s', 'goal, s'], rows)}", flush=True)
 

@@ -66,7 +66,7 @@ def main(folders: Sequence[str] = ()) -> None:
         pairs = find_pairs(*map(Path, folders))[:PICTURES] if folders else draw(Path(folder))
         print(f"{len(pairs)} pictures, one worker, torch {torch.__version__}\n")
         speeds = {size: measure(pairs, size) for size in SIZES}
-        rows = [[str(size), *(f"{speed:.0f}" for speed in both)] for size, both in speeds.items()]
+        rows = [[str(size), *(f"{speed:.0f}" for speed in rates)] for size, rates in speeds.items()]
         print(table(["size", "pictures/s", "pictures per second of processor time"], rows), end="\n\n")
         print(table(["cores to feed", *(f"{rate} pictures/s" for rate in RATES)], [
             [f"at {size}", *(str(cores(rate, per_core)) for rate in RATES)] for size, (_, per_core) in speeds.items()

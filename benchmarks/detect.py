@@ -35,10 +35,10 @@ WAYS: dict[str, Callable[[], DGRL]] = {
 PARTS = ("RLN", "BRN's convolutions", "their padding", "border folding", "weighing", "resizing")
 
 
-def answer(pipe: Connection, way: str) -> None:
+def answer(pipe: Connection, method: str) -> None:
     """Run `detect` once for each request, and send the seconds and the processor seconds that it took."""
     with redirect_stdout(StringIO()):
-        model = WAYS[way]()
+        model = WAYS[method]()
     photo = read_image(PHOTO)
     model.detect(photo)
     while pipe.recv():
@@ -50,29 +50,29 @@ def answer(pipe: Connection, way: str) -> None:
 def best_of_each() -> dict[str, tuple[float, float]]:
     """Return the best seconds and processor seconds of each way."""
     pipes = {}
-    for way in WAYS:
-        pipes[way], theirs = PROCESSES.Pipe()
-        PROCESSES.Process(target=answer, args=(theirs, way), daemon=True).start()
-        theirs.close()  # so that a process that ends early is noticed
+    for method in WAYS:
+        pipes[method], child_pipe = PROCESSES.Pipe()
+        PROCESSES.Process(target=answer, args=(child_pipe, method), daemon=True).start()
+        child_pipe.close()  # so that a process that ends early is noticed
     times = defaultdict(list)
     for _ in range(ROUNDS):
-        for way, pipe in pipes.items():
+        for method, pipe in pipes.items():
             pipe.send(True)
-            times[way].append(pipe.recv())
+            times[method].append(pipe.recv())
     for pipe in pipes.values():
         pipe.send(False)
-    return {way: tuple(map(min, zip(*taken, strict=True))) for way, taken in times.items()}
+    return {method: tuple(map(min, zip(*runs, strict=True))) for method, runs in times.items()}
 
 
 @contextmanager
-def clocks(model: DGRL, taken: dict[str, float]) -> Iterator[None]:
+def clocks(model: DGRL, seconds_of: dict[str, float]) -> Iterator[None]:
     """Add the seconds of each part of a pass to `taken`."""
 
     def clocked(part: str, work: Callable[..., Any]) -> Callable[..., Any]:
         def run(*arguments: Any, **settings: Any) -> Any:
             start = time.process_time()
             result = work(*arguments, **settings)
-            taken[part] += time.process_time() - start
+            seconds_of[part] += time.process_time() - start
             return result
 
         return run
@@ -93,15 +93,15 @@ def clocks(model: DGRL, taken: dict[str, float]) -> Iterator[None]:
         padded, localise = clocked("their padding", torch.nn.functional.pad), model.rln.forward
         stack.enter_context(patch.object(torch.nn.functional, "pad", padded))
         # The padding inside RLN is part of RLN's time.
-        stack.enter_context(patch.object(model.rln, "forward", lambda *a: kept(taken, localise, *a)))
+        stack.enter_context(patch.object(model.rln, "forward", lambda *a: without_padding(seconds_of, localise, *a)))
         yield
 
 
-def kept(taken: dict[str, float], work: Callable[..., Any], *arguments: Any) -> Any:
+def without_padding(seconds_of: dict[str, float], work: Callable[..., Any], *arguments: Any) -> Any:
     """Run `work` without counting its padding."""
-    before = taken["their padding"]
+    before = seconds_of["their padding"]
     result = work(*arguments)
-    taken["their padding"] = before
+    seconds_of["their padding"] = before
     return result
 
 
@@ -111,14 +111,14 @@ def parts() -> dict[str, float]:
         model, _ = load_model(None)
     photo, rounds = read_image(PHOTO), []
     for _ in range(ROUNDS):
-        taken = defaultdict(float, dict.fromkeys(PARTS, 0.0))
-        with clocks(model, taken):
+        seconds_of = defaultdict(float, dict.fromkeys(PARTS, 0.0))
+        with clocks(model, seconds_of):
             start = time.process_time()
             model.detect(photo)
-            taken["whole pass"] = time.process_time() - start
-        taken["BRN's convolutions"] -= taken["their padding"]
-        rounds.append(taken)
-    return {part: min(taken[part] for taken in rounds) for part in rounds[0]}
+            seconds_of["whole pass"] = time.process_time() - start
+        seconds_of["BRN's convolutions"] -= seconds_of["their padding"]
+        rounds.append(seconds_of)
+    return {part: min(seconds_of[part] for seconds_of in rounds) for part in rounds[0]}
 
 
 def main() -> None:
@@ -128,16 +128,16 @@ def main() -> None:
     fastest = min(processor for _, processor in ways.values())
     print(f"{platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}; best of {ROUNDS}\n")
     rows = [
-        [way, f"{seconds:.3f}", f"{processor:.3f}", f"{processor / fastest:.2f}"]
-        for way, (seconds, processor) in ways.items()
+        [method, f"{seconds:.3f}", f"{processor:.3f}", f"{processor / fastest:.2f}"]
+        for method, (seconds, processor) in ways.items()
     ]
     print(table(["one photo", "seconds", "processor seconds", "times the least"], rows))
     print()
     with PROCESSES.Pool(1) as pool:
         best = pool.apply(parts)
-    whole = best.pop("whole pass")
-    rows = [[part, f"{1000 * seconds:.1f}", f"{seconds / whole:.0%}"] for part, seconds in best.items()]
-    print(table(["part of one pass", "processor ms", "share"], [*rows, ["whole pass", f"{1000 * whole:.1f}", "100%"]]))
+    total = best.pop("whole pass")
+    rows = [[part, f"{1000 * seconds:.1f}", f"{seconds / total:.0%}"] for part, seconds in best.items()]
+    print(table(["part of one pass", "processor ms", "share"], [*rows, ["whole pass", f"{1000 * total:.1f}", "100%"]]))
 
 
 if __name__ == "__main__":

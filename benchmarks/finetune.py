@@ -44,26 +44,26 @@ def main() -> None:
     all_pairs = find_pairs(options.data / "image", options.data / "mask")
     stems = {pair.stem for pair in all_pairs}
     chosen_stems = find_names(read_names([options.elsewhere]), stems)[0] if options.elsewhere else stems
-    elsewhere = [
+    other_pairs = [
         pair for pair in all_pairs if pair.stem in chosen_stems and not pair.stem.startswith(tuple(options.kind))
     ]
-    elsewhere = elsewhere[:: max(1, len(elsewhere) // options.elsewhere_count)][: options.elsewhere_count]
+    other_pairs = other_pairs[:: max(1, len(other_pairs) // options.elsewhere_count)][: options.elsewhere_count]
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         for kind in options.kind:
-            most = max(options.pictures) + options.held_out
-            of_kind = [pair for pair in all_pairs if pair.stem.startswith(kind) and pair not in elsewhere]
-            of_kind = drawn_discs(Path(folder) / DRAWN, most) if kind == DRAWN else of_kind
+            picture_count = max(options.pictures) + options.held_out
+            of_kind = [pair for pair in all_pairs if pair.stem.startswith(kind) and pair not in other_pairs]
+            of_kind = drawn_discs(Path(folder) / DRAWN, picture_count) if kind == DRAWN else of_kind
             for count in options.pictures:
                 training, held_out = split(of_kind, count, options.held_out, options.seed)
                 model, _ = load_model(options.weights, precision="fp32")
-                before = [errors(model, pairs) for pairs in (held_out, elsewhere)]
+                before = [errors(model, pairs) for pairs in (held_out, other_pairs)]
                 recipe = preset("finetune", "rln", seed=options.seed, workers=0)
                 train(model, training, Path(folder) / f"{kind}-{count}", recipe)
-                after = [errors(model, pairs) for pairs in (held_out, elsewhere)]
-                for where, was, now in zip(("held out", "elsewhere"), before, after, strict=True):
-                    changes = [f"{was[kind]:.4f} → {now[kind]:.4f} ({percent(was[kind], now[kind])})" for kind in was]
-                    rows.append([kind, str(count), where, *changes])
+                after = [errors(model, pairs) for pairs in (held_out, other_pairs)]
+                for measured_on, old, new in zip(("held out", "elsewhere"), before, after, strict=True):
+                    changes = [f"{old[kind]:.4f} → {new[kind]:.4f} ({percent(old[kind], new[kind])})" for kind in old]
+                    rows.append([kind, str(count), measured_on, *changes])
                 print(rows[-2:], flush=True)
     print("\n" + table(["kind", "pictures", "measured on", *before[0]], rows))
 

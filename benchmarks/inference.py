@@ -93,8 +93,8 @@ def profiled(work: Callable[[], object]) -> dict[str, float]:
     for event in profile.key_averages():
         kind = next((kind for part, kind in KINDS.items() if part in event.key), "all else")
         shares[kind] += event.self_device_time_total or event.self_cpu_time_total
-    whole = sum(shares.values())
-    return {kind: time / whole for kind, time in shares.items()}
+    total_time = sum(shares.values())
+    return {kind: time / total_time for kind, time in shares.items()}
 
 
 def measure_opencv() -> dict[str, Any]:
@@ -127,8 +127,8 @@ def report(results: dict[tuple[str, str], dict[str, Any]], rates: dict[str, floa
     for (network, engine), measured in results.items():
         total = measured["rln"] + measured["brn"]
         line = [NETWORKS[network], engine, *(f"{measured[name]:.2f}" for name in ("rln", "brn"))]
-        plain = results[network, "plain"]
-        line.append(f"{(plain['rln'] + plain['brn']) / total:.1f}")
+        plain_times = results[network, "plain"]
+        line.append(f"{(plain_times['rln'] + plain_times['brn']) / total:.1f}")
         line.append(f"{(opencv['rln'] + opencv['brn']) / total:.1f}" if opencv and network == "published" else "–")
         line += shares(measured, engine, rates)
         line.append(f"{measured['memory']:.0f}" if "memory" in measured else "–")
@@ -181,9 +181,9 @@ def main() -> None:
     """Measure everything, or print one row as JSON (`--only NETWORK ENGINE`)."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs=2, metavar=("NETWORK", "ENGINE"))
-    only = parser.parse_args().only
-    if only:
-        print(json.dumps(measure(*only)))
+    combination = parser.parse_args().only
+    if combination:
+        print(json.dumps(measure(*combination)))
         return
     results = {}
     for network in NETWORKS:
@@ -191,11 +191,11 @@ def main() -> None:
             if engine == "opencv" and network != "published":
                 continue
             command = [sys.executable, "-m", "benchmarks.inference", "--only", network, engine]
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
-            if done.returncode:
-                print(f"{network}, {engine}: {done.stderr.strip().splitlines()[-1]}", file=sys.stderr)
+            process = subprocess.run(command, capture_output=True, text=True, check=False)
+            if process.returncode:
+                print(f"{network}, {engine}: {process.stderr.strip().splitlines()[-1]}", file=sys.stderr)
                 continue
-            results[network, engine] = json.loads(done.stdout.splitlines()[-1])
+            results[network, engine] = json.loads(process.stdout.splitlines()[-1])
     device = choose_device()
     rates = {name: matrix_rate(device, dtype) for name, dtype in DTYPES.items()}
     print(f"{device}, {torch.get_num_threads()} threads of {platform.machine()}, torch {torch.__version__};")

@@ -44,7 +44,7 @@ def shape(kind: str, width: int, height: int) -> Map:
     for angle in random.uniform(0, 2 * np.pi, 150 if kind == "hair" else 0):
         length, end = radius * random.uniform(1.05, 1.25), angle + random.normal(0, 0.1)
         ends = [(0.95 * radius, angle), (length, end)]
-        line = [(x + far * np.cos(turn), y + far * np.sin(turn)) for far, turn in ends]
+        line = [(x + distance * np.cos(direction), y + distance * np.sin(direction)) for distance, direction in ends]
         pencil.line(line, fill=255, width=max(2, height // 350))
     for angle in np.arange(0, 2 * np.pi, 0.7) if kind == "holes" else ():
         across, down, size = x + 0.6 * radius * np.cos(angle), y + 0.6 * radius * np.sin(angle), 0.12 * radius
@@ -133,10 +133,10 @@ def rows(model: DGRL, sizes: Sequence[tuple[int, int]], noise: float) -> Iterato
                     seconds = time.perf_counter() - start
                     band = (trimap_of(at_brn_resolution(alpha)) == 0.5) | (trimap_of(saliency) == 0.5)
                     maps = (saliency, guided(photo, values), after)
-                    errors = [float(np.abs(one - alpha)[band].mean()) for one in maps]
+                    errors = [float(np.abs(alpha_map - alpha)[band].mean()) for alpha_map in maps]
                     measured[name].append([*errors, *map(edge_width, maps), seconds])
-            for name, each in measured.items():
-                means = np.mean(each, 0)
+            for name, photo_errors in measured.items():
+                means = np.mean(photo_errors, 0)
                 errors, widths, seconds = means[:3], means[3:6], means[6]
                 numbers = [*(f"{error:.3f}" for error in errors), *(f"{edge:.1f}" for edge in widths), f"{seconds:.1f}"]
                 yield [f"{width}×{height}", kind, name, *numbers]

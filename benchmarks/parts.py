@@ -126,28 +126,28 @@ def measure_selectivity(model: DGRL, pairs: Sequence[Pair]) -> dict[str, Selecti
     """Measure what is found in two photos side by side when CWM's maps attend to the object of one of them."""
     size = model.config.rln_size
     cut = scale_feedback("*", 0.0)
-    found: dict[str, Selectivity] = {}
+    results: dict[str, Selectivity] = {}
     for left, right in itertools.pairwise(pairs):
         images = torch.cat([at_half(to_tensor(read_image(pair.image)), size) for pair in (left, right)], 3)
         masks = [at_half(torch.from_numpy(pair.truth())[None, None].float(), size) > 0.5 for pair in (left, right)]
         sides = [F.pad(mask, pad) for mask, pad in zip(masks, ([0, size // 2], [size // 2, 0]), strict=True)]
-        for chosen, other in (sides, sides[::-1]):
-            if not (chosen.any() and other.any()):
+        for prompted, other in (sides, sides[::-1]):
+            if not (prompted.any() and other.any()):
                 continue
-            every, first = (prescribed_map(chosen.float(), steps) for steps in ("*", "0"))
+            maps_of_all_steps, maps_of_first_step = (prescribed_map(prompted.float(), steps) for steps in ("*", "0"))
             settings = {
                 "maps unchanged": (),
-                "maps prescribed at every step": (every,),
-                "maps prescribed at t = 0": (first,),
+                "maps prescribed at every step": (maps_of_all_steps,),
+                "maps prescribed at t = 0": (maps_of_first_step,),
             }
-            settings["the same, all feedback cut"] = (first, cut)
+            settings["the same, all feedback cut"] = (maps_of_first_step, cut)
             for setting, edits in settings.items():
                 with listening(Recorder(edits)):
                     saliency = model.rln(images).saliency
-                selectivity = found.setdefault(setting, Selectivity())
-                selectivity.chosen.append(float(saliency[chosen].mean()))
+                selectivity = results.setdefault(setting, Selectivity())
+                selectivity.chosen.append(float(saliency[prompted].mean()))
                 selectivity.other.append(float(saliency[other].mean()))
-    return found
+    return results
 
 
 def at_half(maps: Tensor, size: int) -> Tensor:
@@ -191,14 +191,14 @@ def first_moments(model: DGRL, pairs: Sequence[Pair]) -> float:
 
 def measure_experiments(model: DGRL, pairs: Sequence[Pair], refine: bool) -> dict[str, dict[str, Spread]]:
     """Measure the experiments' numbers over the pictures; two photos side by side for those that choose an object."""
-    found: dict[str, list[Numbers]] = {}
+    measurements: dict[str, list[Numbers]] = {}
 
     def measure_picture(passes: Passes, painting: bool) -> None:
         for experiment in EXPERIMENTS:
             if (experiment.painted is not None) == painting and (refine or not experiment.refines):
                 numbers = experiment.measure(passes)
                 if numbers is not None:
-                    found.setdefault(experiment.key, []).append(numbers)
+                    measurements.setdefault(experiment.key, []).append(numbers)
 
     for pair in pairs:
         measure_picture(Passes(model, pair.image), painting=False)
@@ -208,7 +208,7 @@ def measure_experiments(model: DGRL, pairs: Sequence[Pair], refine: bool) -> dic
             measure_picture(Passes(model, photo, painted, other), painting=True)
     return {
         key: {name: Spread.of([n[name] for n in values], keep=name == "effect") for name in values[0]}
-        for key, values in found.items()
+        for key, values in measurements.items()
     }
 
 
@@ -226,24 +226,24 @@ def side_by_side(left: Pair, right: Pair, size: int) -> tuple[NDArray[np.uint8],
 def print_tables(model: DGRL, pairs: Sequence[Pair], refine: bool, data: str = "") -> Sizes:
     """Print everything as Markdown; return the numbers that the experiments quote."""
     errors = measure_variants(model, pairs, refine)
-    usual = next(iter(errors.values()))
+    unchanged = next(iter(errors.values()))
     times = {
-        name: {"error": np.mean(e.whole) / np.mean(usual.whole), "edge": np.mean(e.edge) / np.mean(usual.edge)}
+        name: {"error": np.mean(e.whole) / np.mean(unchanged.whole), "edge": np.mean(e.edge) / np.mean(unchanged.edge)}
         for name, e in errors.items()
     }
     rows = [
         [
             name,
             *itertools.chain(
-                *(error_cells(values, base) for values, base in ((e.whole, usual.whole), (e.edge, usual.edge)))
+                *(error_cells(values, base) for values, base in ((e.whole, unchanged.whole), (e.edge, unchanged.edge)))
             ),
         ]
         for name, e in errors.items()
     ]
     print(table(["variant", "error", "times", "error at the edge", "times"], rows))
     if model.config.context:
-        found = measure_selectivity(model, pairs)
-        rows = [[setting, f"{np.mean(s.chosen):.2f}", f"{np.mean(s.other):.2f}"] for setting, s in found.items()]
+        results = measure_selectivity(model, pairs)
+        rows = [[setting, f"{np.mean(s.chosen):.2f}", f"{np.mean(s.other):.2f}"] for setting, s in results.items()]
         print("\n" + table(["two photos side by side", "chosen object", "other object"], rows))
         steps = [f"t = {t}" for t in range(1, model.config.steps + 1)]
         print("\n" + table(["correlation with the step before", *steps], measure_maps(model, pairs)))
@@ -278,8 +278,8 @@ def measure_photos(model: DGRL, keys: Iterable[str]) -> dict[str, Numbers]:
 def explained_cells(model: DGRL) -> list[list[float]]:
     """Return Occlusion's cells for the attention cell that the experiment "cell" explains."""
     experiment = BY_KEY["cell"]
-    found = attribute(model, experiment.path, heaviest_cell(experiment.passes(model)), "occlusion")
-    return [[round(float(value), 5) for value in row] for row in found.cells] if found.cells is not None else []
+    cells = attribute(model, experiment.path, heaviest_cell(experiment.passes(model)), "occlusion").cells
+    return [] if cells is None else [[round(float(value), 5) for value in row] for row in cells]
 
 
 def quartiles(spread: Spread) -> tuple[float, float, float]:
@@ -292,17 +292,17 @@ def written(key: str, effect: float | None) -> str:
     return "–" if effect is None else BY_KEY[key].unit.write(effect)
 
 
-def error_cells(values: Sequence[float], usual: Sequence[float]) -> tuple[str, str]:
+def error_cells(values: Sequence[float], unchanged: Sequence[float]) -> tuple[str, str]:
     """Return the mean error, and its ratio to the unchanged pass's error, as two table cells."""
-    return f"{np.mean(values):.4f}", f"{np.mean(values) / np.mean(usual):.2f}"
+    return f"{np.mean(values):.4f}", f"{np.mean(values) / np.mean(unchanged):.2f}"
 
 
-def chosen_pairs(data: Path, only: Path | None, count: int) -> list[Pair]:
+def chosen_pairs(data: Path, names_file: Path | None, count: int) -> list[Pair]:
     """Find the pairs under `data` whose stems are in the list `only`; return `count` evenly spaced ones (0: all)."""
     pairs = find_pairs(data / "image", data / "mask")
-    if only:
-        kept, _ = find_names(read_names([only]), {pair.stem for pair in pairs})
-        pairs = [pair for pair in pairs if pair.stem in kept]
+    if names_file:
+        stems, _ = find_names(read_names([names_file]), {pair.stem for pair in pairs})
+        pairs = [pair for pair in pairs if pair.stem in stems]
     if count:
         pairs = pairs[:: max(1, len(pairs) // count)][:count]
     return pairs

@@ -44,7 +44,7 @@ class Scene:
 
 
 @dataclass
-class Found:
+class Scores:
     """Mean saliency on the object that is meant and on the other one, and mean absolute error, per picture."""
 
     meant: list[float] = field(default_factory=list)
@@ -81,11 +81,11 @@ def pasted(pairs: Sequence[Pair], size: int) -> Iterator[Scene]:
             continue
         top, left = _free_place(ground_object, mask)
         window = np.s_[top : top + len(mask), left : left + len(mask)]
-        meant = np.zeros_like(ground_object)
-        meant[window] = mask
+        target = np.zeros_like(ground_object)
+        target[window] = mask
         photo[window][mask] = colours[mask]
-        if (ground_object & ~meant).sum() >= LEAST_PIXELS:
-            yield Scene(photo, meant, ground_object & ~meant)
+        if (ground_object & ~target).sum() >= LEAST_PIXELS:
+            yield Scene(photo, target, ground_object & ~target)
 
 
 def _square(pair: Pair, size: int) -> tuple[RGB, Mask]:
@@ -111,19 +111,19 @@ def prompt_arguments(scene: Scene) -> dict[str, dict[str, Any]]:
     return dict(zip(PROMPTS, [{}, {"box": box}, {"point": (int(x), int(y))}, {"prompt": scene.meant}], strict=True))
 
 
-def measure(model: DGRL, scenes: Iterator[Scene]) -> dict[str, Found]:
+def measure(model: DGRL, scenes: Iterator[Scene]) -> dict[str, Scores]:
     """Measure each kind of prompt; also a click on objects that are not found without a prompt."""
-    found = {kind: Found() for kind in (*PROMPTS, MISSED)}
+    scores_of = {kind: Scores() for kind in (*PROMPTS, MISSED)}
     for scene in scenes:
         prompts = prompt_arguments(scene)
-        plain = model.trace_localised(scene.photo).steps[-1].saliency
-        missed = part_at(plain, *prompts["a click"]["point"], scene.photo.shape) is None
+        unprompted = model.trace_localised(scene.photo).steps[-1].saliency
+        missed = part_at(unprompted, *prompts["a click"]["point"], scene.photo.shape) is None
         for kind, prompt in prompts.items():
             saliency = model.detect(scene.photo, **prompt)
-            found[kind].add(saliency, scene)
+            scores_of[kind].add(saliency, scene)
             if kind == "a click" and missed:
-                found[MISSED].add(saliency, scene)
-    return {kind: result for kind, result in found.items() if result.error}
+                scores_of[MISSED].add(saliency, scene)
+    return {kind: result for kind, result in scores_of.items() if result.error}
 
 
 def main() -> None:
@@ -139,7 +139,7 @@ def main() -> None:
     size = model.config.rln_size
     rows = []
     for kind, scenes in (("side by side", halves), ("pasted at a third of its size", pasted)):
-        rows += [[kind, prompt, *of.row()] for prompt, of in measure(model, scenes(pairs, size)).items()]
+        rows += [[kind, prompt, *scores.row()] for prompt, scores in measure(model, scenes(pairs, size)).items()]
     print()  # end the line that names the device
     print(table(["two objects", "prompt", "object meant", "other object", "error", "pictures"], rows))
 

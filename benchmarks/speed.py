@@ -98,13 +98,13 @@ def main() -> None:
     rows, cost = [], []
     for name, model in networks().items():
         with tempfile.TemporaryDirectory() as folder:
-            for work, run in works(model, Path(folder)).items():
-                once = work in ("Integrated Gradients", "Occlusion")
-                elapsed = timed(run) if once else seconds(run, REPEATS)
+            for task, run in works(model, Path(folder)).items():
+                is_slow = task in ("Integrated Gradients", "Occlusion")
+                elapsed = timed(run) if is_slow else seconds(run, REPEATS)
                 rates.append(matrix_rate(device, torch.float32))
                 rate = min(rates[-2:])  # other programs may have slowed the machine meanwhile
-                goal = GOALS.get(work, "–") if "published" not in name else "–"
-                rows.append([name, work, f"{elapsed:.2f}", f"{elapsed * rate / 1e9:.0f}", goal])
+                goal = GOALS.get(task, "–") if "published" not in name else "–"
+                rows.append([name, task, f"{elapsed:.2f}", f"{elapsed * rate / 1e9:.0f}", goal])
         with torch.inference_mode():
             rln_images, brn_images, saliency = inputs(model, device)
             arithmetic = [flops(model.rln, rln_images), flops(model.brn, brn_images, saliency)]

@@ -36,18 +36,18 @@ def averaged(share: float) -> Callable[[Maps], list[Map]]:
     """Return the filter whose map is this share of the new one and the rest of the one before."""
 
     def run(maps: Maps) -> list[Map]:
-        kept = [maps[0]]
+        smoothed = [maps[0]]
         for values in maps[1:]:
-            kept.append(share * values + (1 - share) * kept[-1])
-        return kept
+            smoothed.append(share * values + (1 - share) * smoothed[-1])
+        return smoothed
 
     return run
 
 
 def median(maps: Maps) -> list[Map]:
     """Return each map's median with the one before and the one after, as `dgrl detect --video` does."""
-    nothing = read_photo(np.zeros((1, 1, 3), np.uint8))
-    return [values for _, values in steadied((Frame(nothing, 0), values) for values in maps)]
+    empty_photo = read_photo(np.zeros((1, 1, 3), np.uint8))
+    return [values for _, values in steadied((Frame(empty_photo, 0), values) for values in maps)]
 
 
 FILTERS: dict[str, Callable[[Maps], list[Map]]] = {
@@ -74,8 +74,8 @@ def clip(pair: Pair, step: int, frames: int, random: np.random.Generator) -> Ite
 def flicker(maps: Maps, places: Sequence[int]) -> float:
     """Return the mean absolute change between frames, where both show the same part of the photo."""
     changes = []
-    for one, other, moved in zip(maps, maps[1:], np.diff(places), strict=False):
-        changes.append(np.abs(one[:, moved:] - other[:, : SIZE - moved]).mean())
+    for values, next_values, shift in zip(maps, maps[1:], np.diff(places), strict=False):
+        changes.append(np.abs(values[:, shift:] - next_values[:, : SIZE - shift]).mean())
     return float(np.mean(changes))
 
 
@@ -90,18 +90,18 @@ def main() -> None:
     options = parser.parse_args()
     model, _ = load_model(options.weights, precision="fp32")
     random = np.random.default_rng(0)
-    found: dict[tuple[str, str], list[tuple[float, float]]] = {}
+    scores: dict[tuple[str, str], list[tuple[float, float]]] = {}
     for pair in chosen_pairs(options.data, options.only, options.count):
         for speed, step in STEPS.items():
             photos, masks, places = zip(*clip(pair, step, options.frames, random), strict=True)
             maps = [model.detect(photo) for photo in photos]
             for name, smooth in FILTERS.items():
                 smoothed = smooth(maps)
-                error = np.mean([np.abs(one - mask).mean() for one, mask in zip(smoothed, masks, strict=True)])
-                found.setdefault((speed, name), []).append((flicker(smoothed, places), float(error)))
+                error = np.mean([np.abs(values - mask).mean() for values, mask in zip(smoothed, masks, strict=True)])
+                scores.setdefault((speed, name), []).append((flicker(smoothed, places), float(error)))
     print()  # ends the line that says what it runs on
-    means = {key: np.mean(values, 0) for key, values in found.items()}
-    rows = [[speed, name, *(f"{value:.4f}" for value in both)] for (speed, name), both in means.items()]
+    means = {key: np.mean(values, 0) for key, values in scores.items()}
+    rows = [[speed, name, *(f"{value:.4f}" for value in scores)] for (speed, name), scores in means.items()]
     print(table(["movement", "filter over time", "flicker", "error"], rows))
 
 

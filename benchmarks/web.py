@@ -51,10 +51,10 @@ LATE: list[dict[str, Any]] = [{"kind": "flatten", "level": "conv4", "at": 2}]
 EVERY: list[dict[str, Any]] = [{"kind": "flatten", "level": "conv4"}]
 
 
-class Counting(SimpleHTTPRequestHandler):
+class CountingHandler(SimpleHTTPRequestHandler):
     """Counts the bytes that it sends."""
 
-    given = 0
+    sent_bytes = 0
 
     def log_message(self, *_: object) -> None:
         """Write no log."""
@@ -62,14 +62,14 @@ class Counting(SimpleHTTPRequestHandler):
     def copyfile(self, source: object, outputfile: object) -> None:
         """Send a file."""
         data = source.read()  # type: ignore[attr-defined]
-        Counting.given += len(data)
+        CountingHandler.sent_bytes += len(data)
         outputfile.write(data)  # type: ignore[attr-defined]
 
 
 @contextmanager
 def served(folder: Path) -> Iterator[str]:
     """Serve a folder and yield its address."""
-    server = ThreadingHTTPServer(("localhost", 0), functools.partial(Counting, directory=str(folder)))
+    server = ThreadingHTTPServer(("localhost", 0), functools.partial(CountingHandler, directory=str(folder)))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://localhost:{server.server_port}/"
     server.shutdown()
@@ -81,15 +81,15 @@ def measure(page: Page, url: str) -> list[list[str]]:
     start = time.perf_counter()
     page.goto(url)
     page.wait_for_function(SHOWN)
-    shown = time.perf_counter() - start
+    seconds_to_stored = time.perf_counter() - start
     page.wait_for_function(COMPUTED)
-    first, loaded = time.perf_counter() - start, Counting.given
+    first, loaded = time.perf_counter() - start, CountingHandler.sent_bytes
     page.evaluate(KEPT)
-    whole = Counting.given
+    first_visit_bytes = CountingHandler.sent_bytes
     start = time.perf_counter()
     page.reload()
     page.wait_for_function(COMPUTED)
-    again = time.perf_counter() - start
+    reload_seconds = time.perf_counter() - start
 
     def seconds(photo: str, until: str, edits: list[dict[str, Any]]) -> str:
         return f"{page.evaluate(PASS, [photo, until, edits]):.2f} s"
@@ -99,11 +99,11 @@ def measure(page: Page, url: str) -> list[list[str]]:
     rows = [
         ["engine", f"DGRL {version}, wasm, {threads} threads"],
         ["bytes until everything works", f"{loaded / 1e6:.1f} MB"],
-        ["bytes until the page works without a network", f"{whole / 1e6:.1f} MB"],
-        ["bytes of a second visit", f"{(Counting.given - whole) / 1e6:.1f} MB"],
-        ["first visit to the stored result", f"{shown:.1f} s"],
+        ["bytes until the page works without a network", f"{first_visit_bytes / 1e6:.1f} MB"],
+        ["bytes of a second visit", f"{(CountingHandler.sent_bytes - first_visit_bytes) / 1e6:.1f} MB"],
+        ["first visit to the stored result", f"{seconds_to_stored:.1f} s"],
         ["first visit to the first computed result", f"{first:.1f} s"],
-        ["second visit to the first computed result", f"{again:.1f} s"],
+        ["second visit to the first computed result", f"{reload_seconds:.1f} s"],
         ["RLN's map of a new photo", seconds("coffee", "rln", [])],
         ["result of a new photo", seconds("cat", "brn", [])],
         ["changed at every step, RLN's map", seconds("coffee", "rln", EVERY)],

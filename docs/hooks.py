@@ -64,7 +64,7 @@ def entry(experiment: Experiment, sizes: Sizes | None) -> str:
 
 def happened(experiment: Experiment, sizes: Sizes | None, title: str) -> str:
     """Return what happened and how large the effect is, folded; nothing if it was not measured."""
-    here = None if sizes is None else sizes.photos.get(experiment.key)
-    if here is None:
+    measured = None if sizes is None else sizes.photos.get(experiment.key)
+    if measured is None:
         return ""
-    return f'\n??? note "{title}"\n    {experiment.happened(here)} {experiment.size(here, sizes)}\n'
+    return f'\n??? note "{title}"\n    {experiment.happened(measured)} {experiment.size(measured, sizes)}\n'

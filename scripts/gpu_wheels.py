@@ -27,25 +27,25 @@ def needed(names: list[str]) -> dict[str, str]:
     Args:
         names: requirements, with extras in brackets.
     """
-    found: dict[str, str] = {}
-    waiting = [Requirement(name) for name in names]
+    versions: dict[str, str] = {}
+    queue = [Requirement(name) for name in names]
     seen = set()
-    while waiting:
-        one = waiting.pop()
-        name = canonicalize_name(one.name)
-        if name in ON_THE_MACHINE or (name, *sorted(one.extras)) in seen:
+    while queue:
+        requirement = queue.pop()
+        name = canonicalize_name(requirement.name)
+        if name in ON_THE_MACHINE or (name, *sorted(requirement.extras)) in seen:
             continue
-        seen.add((name, *sorted(one.extras)))
+        seen.add((name, *sorted(requirement.extras)))
         try:
-            found[name] = version(name)
+            versions[name] = version(name)
         except PackageNotFoundError:
             continue  # for another system or Python
         for line in requires(name) or ():
             required = Requirement(line)
-            environments: list[dict[str, str]] = [{"extra": extra} for extra in ("", *one.extras)]
+            environments: list[dict[str, str]] = [{"extra": extra} for extra in ("", *requirement.extras)]
             if required.marker is None or any(required.marker.evaluate(extra) for extra in environments):
-                waiting.append(required)
-    return found
+                queue.append(required)
+    return versions
 
 
 def main() -> None:
@@ -56,8 +56,8 @@ def main() -> None:
     options = parser.parse_args()
     packages = needed([f"dgrl[{','.join(EXTRAS)}]", *BESIDE])
     del packages["dgrl"]  # the repository itself is carried along
-    other = ["--python-version", options.python_version] if options.python_version else []
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary", ":all:", *other]
+    version_options = ["--python-version", options.python_version] if options.python_version else []
+    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary", ":all:", *version_options]
     names = [f"{name}=={number}" for name, number in sorted(packages.items())]
     subprocess.run([*command, "--dest", str(options.folder), *names], check=True)
     size = sum(path.stat().st_size for path in options.folder.glob("*.whl"))

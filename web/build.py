@@ -68,7 +68,7 @@ def build(out: Path, weights: str, exact: bool = False) -> dict[str, Any]:
     if not RUNTIME.is_dir():
         raise SystemExit("onnxruntime-web is not installed: npm ci")
     model = DGRL.from_pretrained(weights)
-    about = config_for_page(model)
+    settings = config_for_page(model)
     if out.exists():
         shutil.rmtree(out)
     (out / "model").mkdir(parents=True)
@@ -81,7 +81,7 @@ def build(out: Path, weights: str, exact: bool = False) -> dict[str, Any]:
     network = sum(compress(file) for file in list((out / "model").iterdir()))
     manifest = {
         "name": Path(weights).name,
-        "config": about,
+        "config": settings,
         "graphs": graphs,
         "wasm": wasm,
         "download": {backend: network + (out / file).stat().st_size for backend, file in wasm.items()},
@@ -108,17 +108,17 @@ def empty_surveys(model: DGRL, name: str) -> dict[str, Any]:
 
 def modules(*entries: str) -> list[str]:
     """Return the paths of modules and of all modules that they import, below `dgrl/page`."""
-    found: dict[str, None] = {}
-    waiting = list(entries)
-    while waiting:
-        name = waiting.pop()
-        if name in found:
+    names: dict[str, None] = {}
+    queue = list(entries)
+    while queue:
+        name = queue.pop()
+        if name in names:
             continue
-        found[name] = None
+        names[name] = None
         path = FOLDER / name
         for imported in IMPORT.findall(path.read_text(encoding="utf-8")):
-            waiting.append((path.parent / imported).resolve().relative_to(FOLDER.resolve()).as_posix())
-    return sorted(found)
+            queue.append((path.parent / imported).resolve().relative_to(FOLDER.resolve()).as_posix())
+    return sorted(names)
 
 
 def copy_page(out: Path) -> None:
@@ -239,16 +239,16 @@ def write_front_matter(out: Path) -> None:
 
 def write_service_worker(out: Path) -> None:
     """Write the service worker with the list of files to cache, and a version that changes with any of them."""
-    kept = ["./"]
+    files = ["./"]
     digest = hashlib.sha256()
     later = {f"ort/{name}" for name in RUNTIMES["webgpu"]} | {f"ort/{RUNTIMES['webgpu'][-1]}.gz"}
     for path in sorted(path for path in out.rglob("*") if path.is_file()):
         name = path.relative_to(out).as_posix()
         digest.update(name.encode() + path.read_bytes())
         if name != "sw.js" and name not in later:
-            kept.append(name)
+            files.append(name)
     script = (out / "sw.js").read_text(encoding="utf-8")
-    script = script.replace("/* KEPT */ []", json.dumps(kept, indent=2))
+    script = script.replace("/* KEPT */ []", json.dumps(files, indent=2))
     script = script.replace("/* VERSION */", digest.hexdigest()[:16])
     (out / "sw.js").write_text(script, encoding="utf-8")
 
@@ -261,8 +261,8 @@ def main() -> None:
     parser.add_argument("--exact", action="store_true", help="weights in float32: twice as large")
     arguments = parser.parse_args()
     manifest = build(arguments.out, arguments.weights or default_weights(), arguments.exact)
-    first, whole = first_view(arguments.out, manifest), manifest["download"]["wasm"]
-    print(f"{arguments.out}: the first view needs {first / 1e6:.2f} MB, the network {whole / 1e6:.1f} MB more")
+    first, network = first_view(arguments.out, manifest), manifest["download"]["wasm"]
+    print(f"{arguments.out}: the first view needs {first / 1e6:.2f} MB, the network {network / 1e6:.1f} MB more")
     print(f"try it: python -m http.server -d {arguments.out}")
 
 

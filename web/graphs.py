@@ -76,8 +76,8 @@ def make_graphs(network: DGRL) -> dict[str, Alterations]:
     picture = pictures(network)[0]
     first = Alterations(network, FirstStep(network), {RLN_IMAGE: picture[RLN_IMAGE]})
     graphs = {"step0": first}
-    carried = dict(zip(first.outputs, first(*first.inputs.values(), *first.defaults.values()), strict=True))
-    inputs = {name: carried[name] for name in (STEM, *BLOCKS)}
+    tensors = dict(zip(first.outputs, first(*first.inputs.values(), *first.defaults.values()), strict=True))
+    inputs = {name: tensors[name] for name in (STEM, *BLOCKS)}
     for t in range(1, max(network.config.steps, 1) + 1):
         graphs[f"step{t}"] = Alterations(network, LaterStep(network, t), inputs)
     saliency = network.rln(picture[RLN_IMAGE], 0).saliency
@@ -103,9 +103,9 @@ def write_graphs(model: DGRL, folder: Path, half: bool) -> dict[str, Any]:
             "outputs": module.outputs,
         }
     (folder / WEIGHTS).write_bytes(shared)
-    off = largest_error(ready(model), folder, manifest)
-    if not off <= (HALF_TOLERANCE if half else TOLERANCE):
-        raise SystemExit(f"the graphs' maps are up to {off:.2g} from the network's; python -m web.build --exact?")
+    error = largest_error(ready(model), folder, manifest)
+    if not error <= (HALF_TOLERANCE if half else TOLERANCE):
+        raise SystemExit(f"the graphs' maps are up to {error:.2g} from the network's; python -m web.build --exact?")
     return manifest
 
 
@@ -117,26 +117,25 @@ def largest_error(network: DGRL, folder: Path, manifest: Mapping[str, Any]) -> f
         refined = network.refine(picture[BRN_IMAGE], steps[-1].saliency).refined.numpy()
 
     def run(name: str, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        about = manifest[name]
+        description = manifest[name]
         defaults = {
-            key: np.broadcast_to(np.array(value, np.float32), about["inputs"][key])
-            for key, value in about["defaults"].items()
+            key: np.broadcast_to(np.array(value, np.float32), description["inputs"][key])
+            for key, value in description["defaults"].items()
         }
-        return dict(
-            zip(about["outputs"], session(str(folder / f"{name}.onnx")).run(None, {**defaults, **inputs}), strict=True)
-        )
+        values = session(str(folder / f"{name}.onnx")).run(None, {**defaults, **inputs})
+        return dict(zip(description["outputs"], values, strict=True))
 
     errors = []
-    found = run("step0", {RLN_IMAGE: picture[RLN_IMAGE].numpy()})
-    carried = {name: found[name] for name in (STEM, *BLOCKS)}
+    outputs = run("step0", {RLN_IMAGE: picture[RLN_IMAGE].numpy()})
+    step_inputs = {name: outputs[name] for name in (STEM, *BLOCKS)}
     for t, step in enumerate(steps):
         if t:
-            found = run(f"step{t}", carried)
-            carried |= {block: found[f"{block}.next"] for block in BLOCKS}
-        logits = found[logits_name(t)]
+            outputs = run(f"step{t}", step_inputs)
+            step_inputs |= {block: outputs[f"{block}.next"] for block in BLOCKS}
+        logits = outputs[logits_name(t)]
         errors.append(np.abs(1 / (1 + np.exp(logits[:, :1] - logits[:, 1:])) - step.saliency.numpy()).max())
-    found = run("brn", {BRN_IMAGE: picture[BRN_IMAGE].numpy(), SALIENCY: steps[-1].saliency.numpy()})
-    return float(max(*errors, np.abs(found[REFINED] - refined).max()))
+    outputs = run("brn", {BRN_IMAGE: picture[BRN_IMAGE].numpy(), SALIENCY: steps[-1].saliency.numpy()})
+    return float(max(*errors, np.abs(outputs[REFINED] - refined).max()))
 
 
 def share(tensor: onnx.TensorProto, shared: bytearray, offsets: dict[bytes, int]) -> None:
