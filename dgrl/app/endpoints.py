@@ -114,9 +114,9 @@ class Endpoints:
         pictures = []
         for step in view.trace.steps:
             for kind in KINDS:
-                drawn = layer(view.trace, step.t, kind)
-                if drawn is not None:
-                    file = picture_file(drawn.over(view.photo, opacity), f"t{step.t}_{kind}")
+                map_layer = layer(view.trace, step.t, kind)
+                if map_layer is not None:
+                    file = picture_file(map_layer.over(view.photo, opacity), f"t{step.t}_{kind}")
                     pictures.append(MapPicture(image=Path(file), caption=f"t = {step.t} · {kind}"))
         numbers = [
             {
@@ -224,15 +224,15 @@ class Endpoints:
         pass_request = self.requests.read(photo, checkpoint, steps)
         edits = ALL_FLAT if edits is None else edits
         if painting is not None:
-            drawn = painted(painting)
-            edits = [{"mask": drawn, **edit} if edit.get("kind") == "paint" else edit for edit in edits]
+            painted_mask = painted(painting)
+            edits = [{"mask": painted_mask, **edit} if edit.get("kind") == "paint" else edit for edit in edits]
         steps = steps if altered_steps in (None, AS_TRAINED) else altered_steps
         changed_request = self.requests.read(photo, checkpoint, steps, edits, session, photo_file)
         view = self.requests.view(pass_request, session)
         truth = ground_truth(str(mask), view.trace.photo.shape, view.full_size) if mask is not None else None
-        changed = self.requests.view(changed_request, session)
-        before, after = view.trace.saliency, changed.trace.saliency
-        numbers = {"edits": edits, **changes(view, changed, truth), "seconds": changed.seconds}
+        changed_view = self.requests.view(changed_request, session)
+        before, after = view.trace.saliency, changed_view.trace.saliency
+        numbers = {"edits": edits, **changes(view, changed_view, truth), "seconds": changed_view.seconds}
         return (
             map_picture_file(view, before, "untouched"),
             map_picture_file(view, after, "altered"),
@@ -283,8 +283,8 @@ class Endpoints:
             if isinstance(item, float):
                 yield item
             else:
-                drawn, numbers = why.answer(*item)
-                yield Path(drawn), numbers
+                picture, numbers = why.answer(*item)
+                yield Path(picture), numbers
 
     def explained(
         self, pass_request: PassRequest, choice: questions.Choice, session: str | None
@@ -337,13 +337,13 @@ class Endpoints:
         measured: dict[str, Measured] = {
             kind: metrics.measure(saliency, truth, stretch) for kind, saliency in measure.maps(view, stretch)
         }
-        scores = {kind: one.results() for kind, one in measured.items()}
-        drawn = precision_recall({measure.name_of(kind): one.curves() for kind, one in measured.items()})
+        scores = {kind: evaluation.results() for kind, evaluation in measured.items()}
+        plot = precision_recall({measure.name_of(kind): evaluation.curves() for kind, evaluation in measured.items()})
         return (
             {"stretched": bool(stretch), "scores": scores},
             Path(output_file(measure.scores_table(scores).encode(), f"{name}_scores.csv")),
             Path(output_file(measure.curves_table(measured).encode(), f"{name}_curves.csv")),
-            Path(output_file(svg(drawn), f"{name}_curves.svg")),
+            Path(output_file(svg(plot), f"{name}_curves.svg")),
         )
 
     def surveyed(self, pass_request: PassRequest, second: Any, mask: Path | None, parts: bool) -> dict[str, Any]:
@@ -410,5 +410,5 @@ def photo_file(photo: Any) -> Path | None:
 
 def map_picture_file(view: View, values: Any, name: str, signed: bool = False) -> Path:
     """Draw a map in the size of the shown photo, from 0 to 1, or from -0.5 to 0.5 if it is signed; return the PNG."""
-    drawn = as_drawn(view, values, -0.5 if signed else 0, SIGNED if signed else SALIENCY)
-    return Path(picture_file(drawn, name))
+    picture = as_drawn(view, values, -0.5 if signed else 0, SIGNED if signed else SALIENCY)
+    return Path(picture_file(picture, name))

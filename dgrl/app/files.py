@@ -164,9 +164,9 @@ class SessionFiles:
     def _delete(self, name: str) -> None:
         file = self._files.pop(name, None)
         for session in file.holders if file is not None else ():
-            if (held := self._held.get(session)) is not None:
-                held.discard(name)
-                if not held:
+            if (names := self._held.get(session)) is not None:
+                names.discard(name)
+                if not names:
                     del self._held[session]
         try:
             Path(name).unlink()

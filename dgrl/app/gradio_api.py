@@ -54,7 +54,7 @@ def gradio_function(run: Function) -> Function:
                     return
                 if isinstance(item, float):
                     progress(item)
-                    yield waiting  # Gradio cancels a job where it yields
+                    yield empty_result  # Gradio cancels a job where it yields
                 else:
                     yield with_file_data(item)
         finally:
@@ -64,7 +64,7 @@ def gradio_function(run: Function) -> Function:
     generates = inspect.isgeneratorfunction(run)
     function: Function = call_generator if generates else call
     results = result_types(hints["return"])
-    waiting = tuple(None for _ in results) if len(results) > 1 else None
+    empty_result = tuple(None for _ in results) if len(results) > 1 else None
     returned = tuple[tuple(map(offered_type, results))] if len(results) > 1 else offered_type(results[0])  # type: ignore[misc]
     request = inspect.Parameter("request", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=gr.Request)
     offered = [parameter.replace(annotation=offered_type(hints[parameter.name])) for parameter in parameters]

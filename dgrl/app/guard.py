@@ -74,11 +74,11 @@ class Guard:
         if not is_open(method, path, bool(blocks.mcp_server_obj)):
             raise RequestError(404, "Not found.")
         self._note_session(scope, dict(scope["headers"]).get(SESSION_HEADER, b"").decode("latin1"))
-        kind, _, rest = path.removeprefix(f"{API}/").rstrip("/").partition("/")
+        kind, _, tail = path.removeprefix(f"{API}/").rstrip("/").partition("/")
         if path.startswith(f"{API}/file=") and not self.files.knows(path.removeprefix(f"{API}/file=")):
             raise RequestError(404, "Not found.")
         if kind == "heartbeat":
-            await self._pass_heartbeat(rest, scope, receive, send)
+            await self._pass_heartbeat(tail, scope, receive, send)
         elif method != "POST":
             await self.app(scope, receive, send)
         elif path == PAGE_UPLOAD or kind == "upload":
@@ -87,7 +87,7 @@ class Guard:
             await self.app(scope, with_limit(receive, TOOL_BYTES), send)
         elif kind in ("queue", "call"):
             content = await read_json(receive)
-            await self.app(scope, replayed(await self._checked_job(blocks, kind, rest, content), receive), send)
+            await self.app(scope, replayed(await self._checked_job(blocks, kind, tail, content), receive), send)
         else:
             content = await read_json(receive)
             if isinstance(content, dict) and "session" in content:
@@ -174,13 +174,13 @@ def with_defaults(data: Any, blocks: Any, fn: Any) -> list[Any]:
 
 def with_limit(receive: Receive, limit: int) -> Receive:
     """Return `receive` with a limit: it raises after more than `most` bytes."""
-    received = 0
+    byte_count = 0
 
     async def receive_counted() -> Message:
-        nonlocal received
+        nonlocal byte_count
         message = await receive()
-        received += len(message.get("body", b""))
-        if received > limit:
+        byte_count += len(message.get("body", b""))
+        if byte_count > limit:
             raise RequestError(413, f"A request may have at most {limit / 2**20:g} MB.")
         return message
 

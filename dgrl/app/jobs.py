@@ -50,14 +50,14 @@ class Jobs:
         if self._jobs_by_session.total() >= WAITING:
             raise Refused("The server is busy; please try again in a moment.", "Busy", BUSY, 503)
         self._jobs_by_session[session] += 1
-        waiting = asyncio.ensure_future(self._turns[lane].acquire())
+        acquiring = asyncio.ensure_future(self._turns[lane].acquire())
         try:
-            while not waiting.done():
-                await asyncio.wait({waiting}, timeout=CHECK_SECONDS)
+            while not acquiring.done():
+                await asyncio.wait({acquiring}, timeout=CHECK_SECONDS)
                 if await request.is_disconnected():
                     raise DisconnectedError
         except BaseException:
-            if not waiting.cancel() and not waiting.cancelled():
+            if not acquiring.cancel() and not acquiring.cancelled():
                 self._turns[lane].release()
             self._count_down(session)
             raise

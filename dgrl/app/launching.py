@@ -31,11 +31,11 @@ def checkpoints(weights: Sequence[str | Path] = ()) -> list[str]:
     Raises:
         CheckpointError: there are none.
     """
-    found = [str(name) for name in weights]
-    found += [name.strip() for name in os.environ.get("DGRL_CHECKPOINTS", "").split(",") if name.strip()]
+    names = [str(name) for name in weights]
+    names += [name.strip() for name in os.environ.get("DGRL_CHECKPOINTS", "").split(",") if name.strip()]
     shipped = [config.parent for config in SHIPPED_WEIGHTS.parent.glob("*/config.json")]
-    found += [str(folder) for folder in sorted(shipped, key=lambda folder: (folder != SHIPPED_WEIGHTS, folder))]
-    return list(dict.fromkeys(found or [default_weights()]))
+    names += [str(folder) for folder in sorted(shipped, key=lambda folder: (folder != SHIPPED_WEIGHTS, folder))]
+    return list(dict.fromkeys(names or [default_weights()]))
 
 
 def load(names: Sequence[str], device: str = "auto") -> dict[str, DGRL]:

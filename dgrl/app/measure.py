@@ -33,8 +33,8 @@ def scores_table(scores: Mapping[str, Mapping[str, float]]) -> str:
 def curves_table(measured: Mapping[str, Measured]) -> str:
     """Return the curves as CSV: a row for each kind of map and threshold."""
     rows = (
-        [kind, (THRESHOLDS - 1 - i) / (THRESHOLDS - 1), *(curve[i] for curve in one.curves().values())]
-        for kind, one in measured.items()
+        [kind, (THRESHOLDS - 1 - i) / (THRESHOLDS - 1), *(curve[i] for curve in evaluation.curves().values())]
+        for kind, evaluation in measured.items()
         for i in range(THRESHOLDS)
     )
     return as_csv(["map", "threshold", *CURVES], rows)

@@ -71,7 +71,7 @@ def add(
     async def about_the_api(request: Request) -> Response:
         info = server.get_blocks().get_api_info()["named_endpoints"]  # type: ignore[attr-defined]
         root = str(request.base_url)
-        programs = {name: generate_code_snippets(name, one, root)["python"] for name, one in info.items()}
+        programs = {name: generate_code_snippets(name, endpoint, root)["python"] for name, endpoint in info.items()}
         docs = {f"/{fn.api_name}": fn.fn.__doc__ for fn in server.get_blocks().fns.values()}  # type: ignore[attr-defined]
         text = render("api", endpoints=info, programs=programs, docs=docs, root=root, version=__version__)
         return HTMLResponse(text, headers=HEADERS)

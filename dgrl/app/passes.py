@@ -63,7 +63,7 @@ class Passes:
         self, photo: str, checkpoint: str, steps: int, session: str | None = None, edits: Sequence[Edit] = ()
     ) -> View:
         """Return a pass as soon as RLN has run: BRN's part of the trace may be missing. Otherwise like `view`."""
-        return self._get((photo, checkpoint, steps, tuple(edits)), session, whole=False)
+        return self._get((photo, checkpoint, steps, tuple(edits)), session, refined=False)
 
     def view(
         self, photo: str, checkpoint: str, steps: int, session: str | None = None, edits: Sequence[Edit] = ()
@@ -82,17 +82,17 @@ class Passes:
             ValueError: an edit names no tap of this pass, or does not fit.
             FloatingPointError: the network gave NaN or infinite values.
         """
-        return self._get((photo, checkpoint, steps, tuple(edits)), session, whole=True)
+        return self._get((photo, checkpoint, steps, tuple(edits)), session, refined=True)
 
-    def _get(self, key: Key, session: str | None, whole: bool) -> View:
+    def _get(self, key: Key, session: str | None, refined: bool) -> View:
         if session is not None:
             self._present.add(session)
         view = self._find(key, session)
-        if view is not None and (view.trace.whole or not whole):
+        if view is not None and (view.trace.whole or not refined):
             return view
         photo, checkpoint, steps, edits = key
-        turn = self._turns[hash(key) % len(self._turns)]
-        with turn:  # a request that waited for the same picture finds it in the cache
+        key_lock = self._turns[hash(key) % len(self._turns)]
+        with key_lock:  # a request that waited for the same picture finds it in the cache
             view = self._find(key, session)
             if view is None:
                 picture = read_photo(photo, MAX_PIXELS, reduce=True)
@@ -100,9 +100,9 @@ class Passes:
                 view = replace(view, full_size=picture.full_size)
                 self.count += 1
                 self._keep(key, view, session)
-        if view.trace.whole or not whole:
+        if view.trace.whole or not refined:
             return view
-        with turn:
+        with key_lock:
             cached = self._find(key, session)
             if cached is not None and cached.trace.whole:
                 return cached
@@ -144,10 +144,10 @@ class Passes:
             self._hold(entry, session)
             oldest_allowed = time.monotonic() - IDLE_SECONDS
             # The order is least recently used first, so the first entry that may stay ends the search.
-            for other, candidate in list(self._entries.items())[:-1]:
+            for old_key, candidate in list(self._entries.items())[:-1]:
                 if self.cached_bytes <= self.capacity and candidate.last_used >= oldest_allowed:
                     break
-                del self._entries[other]
+                del self._entries[old_key]
 
     def _hold(self, entry: _Entry, session: str | None) -> None:
         """Note that a session uses a pass; each session may hold only a few. The caller must hold the lock."""

@@ -41,8 +41,8 @@ async def fetched(value: Any, fetch: Callable[[str], Awaitable[str]]) -> Any:
         path = value.get("path")
         if isinstance(path, str) and path.startswith(WEB):
             return {**value, "path": await fetch(path)}
-        return {key: await fetched(one, fetch) for key, one in value.items()}
-    return [await fetched(one, fetch) for one in value] if isinstance(value, list) else value
+        return {key: await fetched(item, fetch) for key, item in value.items()}
+    return [await fetched(item, fetch) for item in value] if isinstance(value, list) else value
 
 
 def paths(value: Any) -> Iterator[str]:

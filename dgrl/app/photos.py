@@ -80,15 +80,15 @@ class Photos:
 
     async def receive(self, content: AsyncIterator[bytes], name: str) -> tuple[Path, str]:
         """Write an upload to a file; return it and the photo's ID. No session knows the file yet."""
-        plain = plain_name(name)
-        digest = hashlib.sha256(f"{plain}\0".encode())
+        safe_name = plain_name(name)
+        digest = hashlib.sha256(f"{safe_name}\0".encode())
         partial = self._files.new_file()
         with partial.open("wb") as file:
             async for piece in content:
                 digest.update(piece)
                 file.write(piece)
         identity = digest.hexdigest()[:32]
-        path = self._files.folder / f"photo-{identity}" / ORIGINAL / plain
+        path = self._files.folder / f"photo-{identity}" / ORIGINAL / safe_name
         path.parent.mkdir(parents=True, exist_ok=True)
         partial.replace(path)
         return path, identity

@@ -83,10 +83,10 @@ class Requests:
 
         def other_trace(fields: Mapping[str, Any]) -> Trace:
             photo_name = photo if "photo" not in fields else photo_path(fields["photo"]) if photo_path else None
-            other = self.read(
+            request = self.read(
                 photo_name, fields.get("checkpoint", pass_request.checkpoint), fields.get("steps", pass_request.steps)
             )
-            return self.view(other, session).trace
+            return self.view(request, session).trace
 
         try:
             return replace(pass_request, edits=read_edits(edits or [], other_trace))
@@ -147,16 +147,18 @@ class Requests:
             raise refused_argument(error, BAD_EDIT) from error
 
 
-def pixels_of(sent: Any, name: str, parts: Sequence[str]) -> tuple[float, ...] | None:
+def pixels_of(value: Any, name: str, parts: Sequence[str]) -> tuple[float, ...] | None:
     """Read places in the photo, a list of numbers; None if nothing was sent.
 
     Raises:
         ValueError: it is something else.
     """
-    if sent is None:
+    if value is None:
         return None
-    numbers = sent if isinstance(sent, (list, tuple)) else ()
-    if len(numbers) != len(parts) or any(isinstance(one, bool) or not isinstance(one, (int, float)) for one in numbers):
+    numbers = value if isinstance(value, (list, tuple)) else ()
+    if len(numbers) != len(parts) or any(
+        isinstance(number, bool) or not isinstance(number, (int, float)) for number in numbers
+    ):
         raise ValueError(f"the prompt's {name} is a list of {len(parts)} numbers: {', '.join(parts)}, in pixels")
     return tuple(map(float, numbers))
 

@@ -42,12 +42,12 @@ def facts(view: View) -> dict[str, Any]:
     }
 
 
-def changes(view: View, altered: View, truth: Any = None) -> dict[str, Any]:
+def changes(view: View, changed_view: View, truth: Any = None) -> dict[str, Any]:
     """Compare a pass with edits with the original pass, in numbers."""
-    compared = dataclasses.asdict(compare(view.trace, altered.trace, truth))
+    compared = dataclasses.asdict(compare(view.trace, changed_view.trace, truth))
     pairs = {
-        "localised": (view.trace.sized(-1), altered.trace.sized(-1)),
-        "refined": (view.trace.saliency, altered.trace.saliency),
+        "localised": (view.trace.sized(-1), changed_view.trace.sized(-1)),
+        "refined": (view.trace.saliency, changed_view.trace.saliency),
     }
     return {
         name: {

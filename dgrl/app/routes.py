@@ -115,11 +115,17 @@ class Routes:
                 yield json_line({"progress": item})
                 continue
             view, explanation = item
-            drawn = attribution_layer(explanation.attribution)
-            height, width = drawn.values.shape
-            values = base64.b64encode(drawn.values.astype("<f4").tobytes()).decode()
-            shown = {"values": values, "width": width, "height": height, "limit": drawn.limit, "label": drawn.label}
-            yield json_line({"result": shown | questions.numbers(view.trace, explanation, drawn)})
+            heat_map = attribution_layer(explanation.attribution)
+            height, width = heat_map.values.shape
+            values = base64.b64encode(heat_map.values.astype("<f4").tobytes()).decode()
+            picture = {
+                "values": values,
+                "width": width,
+                "height": height,
+                "limit": heat_map.limit,
+                "label": heat_map.label,
+            }
+            yield json_line({"result": picture | questions.numbers(view.trace, explanation, heat_map)})
 
     async def measure(self, request: Request) -> Response:
         """Measure a pass against a mask: `{request, mask, stretch}`, `mask` an uploaded photo's reference."""
@@ -208,11 +214,11 @@ class Routes:
 
     def read_pass_request(self, body: dict[str, Any], session: str) -> PassRequest:
         """Read the request for a pass in a body. If it has a patch, the pass that the patch names may be computed."""
-        sent = body.get("request")
-        if not isinstance(sent, dict):
+        fields = body.get("request")
+        if not isinstance(fields, dict):
             raise Refused("Choose a photo first.", "No photo")
-        path = self.photos.path(sent.get("photo"), session)
-        checkpoint, steps, edits = (sent.get(name) for name in ("checkpoint", "steps", "edits"))
+        path = self.photos.path(fields.get("photo"), session)
+        checkpoint, steps, edits = (fields.get(name) for name in ("checkpoint", "steps", "edits"))
         other_path = functools.partial(self.photos.path, session=session)
         return self.endpoints.requests.read(path, checkpoint, steps, edits, session, other_path)
 

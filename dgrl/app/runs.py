@@ -103,7 +103,7 @@ def halves(networks: Networks) -> tuple[Callable[..., View], Callable[..., View]
     return partial(run, True), partial(run, False)
 
 
-def gpu_seconds(first: bool, _checkpoint: str, _seen: RGB | View, *rest: Any) -> float:
+def gpu_seconds(first: bool, _checkpoint: str, _seen: RGB | View, *arguments: Any) -> float:
     """Return how long a half may take on a GPU: RLN runs T + 1 times, BRN once."""
-    steps = max(rest[0], DEFAULT_STEPS) if first else 0
+    steps = max(arguments[0], DEFAULT_STEPS) if first else 0
     return CALL_SECONDS + PASS_SECONDS * (steps + 1)

@@ -36,7 +36,7 @@ def gpu_seconds(_checkpoint: str, _photo: RGB, question: Question) -> float:
 
 def answer(view: View, explanation: Explanation) -> tuple[str, dict[str, Any]]:
     """Draw the explanation over the photo into a file, and describe it in numbers and words."""
-    drawn = attribution_layer(explanation.attribution)
-    return picture_file(drawn.over(view.photo), f"why_{explanation.attribution.method}"), numbers(
-        view.trace, explanation, drawn
+    heat_map = attribution_layer(explanation.attribution)
+    return picture_file(heat_map.over(view.photo), f"why_{explanation.attribution.method}"), numbers(
+        view.trace, explanation, heat_map
     )

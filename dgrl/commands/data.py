@@ -58,8 +58,8 @@ def checked_pairs(
     for note in checked.notes + checked.remarks:
         tell(note)
     if checked.unknown:
-        more = f", and {len(checked.unknown) - LISTED} more" if len(checked.unknown) > LISTED else ""
-        raise DataError(f"names to leave out that match no picture: {'; '.join(checked.unknown[:LISTED])}{more}")
+        remainder = f", and {len(checked.unknown) - LISTED} more" if len(checked.unknown) > LISTED else ""
+        raise DataError(f"names to leave out that match no picture: {'; '.join(checked.unknown[:LISTED])}{remainder}")
     if checked.problems and is_main_process():
         for line in checked.report().splitlines():
             log.error("dgrl: %s", one_line(line))
@@ -78,7 +78,7 @@ def folders(images: list[Path], masks: list[Path], data: list[str], download: bo
     """Return the folders of the options; DataError if the options do not fit together."""
     if len(images) != len(masks):
         raise DataError(f"{len(images)} folders of pictures but {len(masks)} of masks; give them pair by pair")
-    sources = [Folders(*both) for both in zip(images, masks, strict=True)]
+    sources = [Folders(*image_and_mask) for image_and_mask in zip(images, masks, strict=True)]
     for word in data:
         name, separator, root = word.partition("=")
         if not separator or not root:

@@ -138,10 +138,10 @@ def detect(
 
     results = chosen_results(cutout, cutout_only, background, trim, threshold, largest, invert, matting)
     prompt = read_prompt(box, point)
-    refused: list[Exception] = []
+    errors: list[Exception] = []
 
     def turn_down(error: Exception) -> None:
-        refused.append(error)
+        errors.append(error)
         refuse(error)
 
     if video:
@@ -164,26 +164,26 @@ def detect(
                 return
         raise typer.Exit(2)
     share, device = join_processes(device)
-    tell, pass_over = (turn_down, refuse) if is_main_process() else (refused.append, lambda _: None)
-    found = find_photos(photos, tell, pass_over, out, recursive)
-    check_streams(found, out)
-    if prompt and len(found) > 1:
-        raise typer.BadParameter(f"a prompt is for one photo, not {len(found)}", param_hint=f"--{next(iter(prompt))}")
+    tell, pass_over = (turn_down, refuse) if is_main_process() else (errors.append, lambda _: None)
+    paths = find_photos(photos, tell, pass_over, out, recursive)
+    check_streams(paths, out)
+    if prompt and len(paths) > 1:
+        raise typer.BadParameter(f"a prompt is for one photo, not {len(paths)}", param_hint=f"--{next(iter(prompt))}")
     printed = out == STANDARD_OUTPUT
     if printed and as_json:
         raise typer.BadParameter("standard output takes the picture or the JSON, not both", param_hint="--json")
-    targets = {} if printed else targets_of(found, out, results, format, photos if recursive else ())
-    mine = found[process_number() :: process_count()]
-    skipped = [path for path in mine if skip_existing and not printed and is_done(targets[path])]
-    mine = [path for path in mine if path not in skipped]
+    targets = {} if printed else targets_of(paths, out, results, format, photos if recursive else ())
+    own_photos = paths[process_number() :: process_count()]
+    skipped = [path for path in own_photos if skip_existing and not printed and is_done(targets[path])]
+    own_photos = [path for path in own_photos if path not in skipped]
     for folder in {path.parent for of in targets.values() for path in of.written()}:
         sweep(folder)
-    show_bar = sys.stderr.isatty() and len(found) > 1 and not share and not quiet
-    said = not (printed or as_json or quiet)
-    if skipped and said:
+    show_bar = sys.stderr.isatty() and len(paths) > 1 and not share and not quiet
+    is_verbose = not (printed or as_json or quiet)
+    if skipped and is_verbose:
         typer.echo(f"photos left out because their results are there: {len(skipped)}")
-    if mine:
-        with contextlib.redirect_stdout(sys.stdout if said else io.StringIO()):
+    if own_photos:
+        with contextlib.redirect_stdout(sys.stdout if is_verbose else io.StringIO()):
             model, _ = load_model(weights, device, precision)
 
         def write(path: Path, photo: "images.Photo", found_map: "NDArray[np.float32]") -> None:
@@ -197,21 +197,21 @@ def detect(
                 typer.echo(f"dgrl: {one_line(str(path))}: nothing was found{by_prompt}", err=True)
             if as_json:
                 typer.echo(results.summary(path, saliency, targets[path]))
-            elif said and not show_bar:
+            elif is_verbose and not show_bar:
                 typer.echo(one_line(f"{path} -> {targets[path].written()[0]}"))
 
         count = run(
-            mine,
+            own_photos,
             lambda photo: model.detect(photo.seen, steps, quality=quality, **prompt),
             write,
             turn_down,
             show_bar,
         )
-        if show_bar and said:
-            typer.echo(f"{count} of {len(found)} photos are done; the results are in {one_line(str(out))}")
+        if show_bar and is_verbose:
+            typer.echo(f"{count} of {len(paths)} photos are done; the results are in {one_line(str(out))}")
     if share:
         leave_processes()
-    if refused:
+    if errors:
         raise typer.Exit(2)
 
 
@@ -253,8 +253,8 @@ def run(
         if show_bar:
             stack.enter_context(logging_redirect_tqdm([log]))
         writer = stack.enter_context(Behind())
-        read = stack.enter_context(contextlib.closing(ahead(read_given, paths)))
-        for path, reading in tqdm(read, total=len(paths), unit="photo", disable=not show_bar):
+        readings = stack.enter_context(contextlib.closing(ahead(read_given, paths)))
+        for path, reading in tqdm(readings, total=len(paths), unit="photo", disable=not show_bar):
             try:
                 photo = reading.result()
             except images.ImageError as error:
@@ -364,8 +364,8 @@ def check_file(out: Path, photos: list[Path], format: str | None) -> None:
 
     kind = FORMATS.get(out.suffix.lower()[1:])
     if kind is None:
-        said = f"{out}: results are PNG, WebP or JPEG files; name a folder or such a file"
-        raise typer.BadParameter(said, param_hint="--out")
+        message = f"{out}: results are PNG, WebP or JPEG files; name a folder or such a file"
+        raise typer.BadParameter(message, param_hint="--out")
     if format is not None and FORMATS[format.lower()] != kind:
         raise typer.BadParameter(f"{out} is no {format} file", param_hint="--format")
     if len(photos) > 1:
@@ -373,5 +373,5 @@ def check_file(out: Path, photos: list[Path], format: str | None) -> None:
     if any(photo.resolve() == out.resolve() for photo in photos):
         raise typer.BadParameter(f"{out} is the photo itself", param_hint="--out")
     if out.is_file() and not is_marked(out):
-        said = f"{out} is there already and is not a map of dgrl; name another file"
-        raise typer.BadParameter(said, param_hint="--out")
+        message = f"{out} is there already and is not a map of dgrl; name another file"
+        raise typer.BadParameter(message, param_hint="--out")

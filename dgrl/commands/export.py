@@ -32,10 +32,10 @@ def export(
     if out.is_dir():
         raise typer.BadParameter(f"{out} is a folder; name a file", param_hint="--out")
     name = weights or default_weights()
-    written = write(DGRL.from_pretrained(name), out, steps, half, edits=not without_edits)
-    typer.echo(one_line(f"{Path(name).name} -> {out} ({written.megabytes:.1f} MB, opset {written.opset})"))
-    for kind, shapes in (("input", written.inputs), ("output", written.outputs)):
+    exported = write(DGRL.from_pretrained(name), out, steps, half, edits=not without_edits)
+    typer.echo(one_line(f"{Path(name).name} -> {out} ({exported.megabytes:.1f} MB, opset {exported.opset})"))
+    for kind, shapes in (("input", exported.inputs), ("output", exported.outputs)):
         for port, shape in shapes.items():
-            edit = ", an edit" if port in written.altering else ""
+            edit = ", an edit" if port in exported.altering else ""
             typer.echo(f"  {kind:<7}{port:<32}{'×'.join(map(str, shape))}{edit}")
-    typer.echo(f"onnxruntime gives what the network gives, within {written.difference:.1g}")
+    typer.echo(f"onnxruntime gives what the network gives, within {exported.difference:.1g}")

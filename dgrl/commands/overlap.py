@@ -13,17 +13,17 @@ COUNT = 2
 
 def ahead(work: Callable[[Item], Result], items: Iterable[Item]) -> Generator[tuple[Item, "Future[Result]"]]:
     """Yield each item and its result, in order, while up to `COUNT` of the next ones are computed."""
-    waiting: deque[tuple[Item, Future[Result]]] = deque()
+    queue: deque[tuple[Item, Future[Result]]] = deque()
     with ThreadPoolExecutor(1) as pool:
         try:
             for item in items:
-                waiting.append((item, pool.submit(work, item)))
-                if len(waiting) > COUNT:
-                    yield waiting.popleft()
-            while waiting:
-                yield waiting.popleft()
+                queue.append((item, pool.submit(work, item)))
+                if len(queue) > COUNT:
+                    yield queue.popleft()
+            while queue:
+                yield queue.popleft()
         finally:
-            for _, unwanted in waiting:
+            for _, unwanted in queue:
                 unwanted.cancel()
 
 

@@ -46,7 +46,7 @@ def find_photos(
         out: a folder of which nothing is said where it lies within another one, and which is not searched there.
         recursive: also those in folders within the folders named, but not behind links.
     """
-    found: dict[Path, Path] = {}
+    photo_of: dict[Path, Path] = {}
     for argument in arguments:
         try:
             if argument != STANDARD_INPUT and argument.is_dir():
@@ -57,12 +57,12 @@ def find_photos(
                 pass_over(ImageError(f"{argument}: a map or cut-out of an earlier run, not a photo"))
                 continue
             for photo in photos:
-                found.setdefault(_resolved(photo), photo)
+                photo_of.setdefault(_resolved(photo), photo)
         except OSError as error:
             refuse(ImageError(f"{argument}: it cannot be read ({error.strerror})"))
         except ImageError as error:
             refuse(error)
-    return list(found.values())
+    return list(photo_of.values())
 
 
 def _existing(path: Path) -> Path:
@@ -86,30 +86,30 @@ def subfolder(photo: Path, arguments: Sequence[Path]) -> Path:
 
 
 def _in_folder(folder: Path, refuse: Tell, pass_over: Tell, out: Path | None, recursive: bool) -> Iterator[Path]:
-    others: list[Path] = []
-    photos = maps = refused = 0
+    other_files: list[Path] = []
+    photos = maps = bad_count = 0
     for path in _files(folder, out, recursive):
         suffix = path.suffix.lower()
         if path.is_dir() and suffix not in IMAGE_SUFFIXES:
-            others.append(path)
+            other_files.append(path)
         elif suffix in _NOT_READ:
             refuse(ImageError(f"{path}: {path.suffix} files cannot be read"))
-            refused += 1
+            bad_count += 1
         elif is_marked(path):
             maps += 1
         elif suffix in IMAGE_SUFFIXES or _is_picture(path):
             photos += 1
             yield path
         else:
-            others.append(path)
-    for path in others[:_LISTED]:
-        what = "a folder; --recursive does its pictures too" if path.is_dir() else "not a picture"
-        pass_over(ImageError(f"{path}: skipped, {what}"))
-    if len(others) > _LISTED:
-        pass_over(ImageError(f"{folder}: skipped, {len(others) - _LISTED} more that are no pictures"))
+            other_files.append(path)
+    for path in other_files[:_LISTED]:
+        reason = "a folder; --recursive does its pictures too" if path.is_dir() else "not a picture"
+        pass_over(ImageError(f"{path}: skipped, {reason}"))
+    if len(other_files) > _LISTED:
+        pass_over(ImageError(f"{folder}: skipped, {len(other_files) - _LISTED} more that are no pictures"))
     if maps:
         pass_over(ImageError(f"{folder}: skipped, maps and cut-outs of an earlier run: {maps}"))
-    if not photos and not refused:
+    if not photos and not bad_count:
         raise ImageError(f"{folder}: there are no pictures in this folder")
 
 
@@ -166,18 +166,18 @@ def name_maps(
         lambda index, photo: f"{photo.name}_{index + 1}",
     ]
     places = {photo: folder / (within or {}).get(photo, Path()) for photo in photos}
-    taken = {_key(path) for photo in photos for path in (photo, _resolved(photo))}
-    beside = {photo.parent.resolve() for photo in photos}
+    used_keys = {_key(path) for photo in photos for path in (photo, _resolved(photo))}
+    photo_folders = {photo.parent.resolve() for photo in photos}
     for place in set(places.values()):
-        if place.resolve() in beside:
-            there = (path for path in place.iterdir() if path.suffix.lower() == suffix)
-            taken |= {_key(path) for path in there if not is_marked(path)}
+        if place.resolve() in photo_folders:
+            old_maps = (path for path in place.iterdir() if path.suffix.lower() == suffix)
+            used_keys |= {_key(path) for path in old_maps if not is_marked(path)}
     form = dict.fromkeys(photos, 0)
     while True:
         maps = {
             photo: places[photo] / f"{forms[form[photo]](index, photo)}{suffix}" for index, photo in enumerate(photos)
         }
-        clashing = _clashing(maps, taken)
+        clashing = _clashing(maps, used_keys)
         if not any(form[photo] < len(forms) - 1 for photo in clashing):
             return maps
         for photo in clashing:
@@ -189,10 +189,12 @@ def cutout_path(map_path: Path) -> Path:
     return map_path.with_name(f"{map_path.stem}_cutout{map_path.suffix.lower()}")
 
 
-def _clashing(maps: dict[Path, Path], taken: Collection[str]) -> list[Path]:
+def _clashing(maps: dict[Path, Path], used_keys: Collection[str]) -> list[Path]:
     keys = {photo: [_key(path), _key(cutout_path(path))] for photo, path in maps.items()}
-    count = Counter(key for both in keys.values() for key in both)
-    return [photo for photo, both in keys.items() if any(count[key] > 1 or key in taken for key in both)]
+    count = Counter(key for photo_keys in keys.values() for key in photo_keys)
+    return [
+        photo for photo, photo_keys in keys.items() if any(count[key] > 1 or key in used_keys for key in photo_keys)
+    ]
 
 
 def _resolved(path: Path) -> Path:

@@ -66,27 +66,27 @@ class Results:
     invert: bool = False
     matting: bool = False
 
-    def saliency(self, photo: Photo, found: NDArray[np.float32]) -> NDArray[np.float32]:
+    def saliency(self, photo: Photo, prediction: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the map to write, made from the network's map; both (H, W) in [0, 1]."""
         if self.largest:
-            found = largest_part(found)
+            prediction = largest_part(prediction)
         if self.matting:
             with contextlib.redirect_stdout(sys.stderr):  # pymatting prints; here go pictures and JSON
-                found = matted(photo.seen, found)
+                prediction = matted(photo.seen, prediction)
         if self.threshold is not None:
-            found = binary(found, self.threshold)
-        return 1 - found if self.invert else found
+            prediction = binary(prediction, self.threshold)
+        return 1 - prediction if self.invert else prediction
 
     def picture(self, path: Path, photo: Photo, saliency: NDArray[np.float32]) -> Image.Image:
         """Return a photo's cut-out, on its background and trimmed if requested."""
         cut = cut_out(photo, saliency)
-        laid = cut if self.ground is None else self.ground.under(cut, photo)
+        composite = cut if self.ground is None else self.ground.under(cut, photo)
         if self.trim is None:
-            return laid
-        cropped = trimmed(laid, cut, self.trim)
+            return composite
+        cropped = trimmed(composite, cut, self.trim)
         if cropped is None:
             log.error("dgrl: %s", one_line(f"{path}: nothing is found in it, so its cut-out is not trimmed"))
-        return laid if cropped is None else cropped
+        return composite if cropped is None else cropped
 
     def save(self, path: Path, photo: Photo, saliency: NDArray[np.float32], targets: Targets) -> None:
         """Write the files of one photo; OSError, naming the file, if one of them cannot be written.
@@ -107,7 +107,7 @@ class Results:
         """Return one line of JSON about the written map."""
         inside = found_in(saliency)
         box = Image.fromarray(inside).getbbox()
-        about = {
+        fields = {
             "photo": str(path),
             "map": None if targets.map is None else str(targets.map),
             "cutout": None if targets.cutout is None else str(targets.cutout),
@@ -117,7 +117,7 @@ class Results:
             "area": round(float(inside.mean()), 6),
             "mean_saliency": round(float(saliency.mean()), 6),
         }
-        return json.dumps(about, ensure_ascii=False)
+        return json.dumps(fields, ensure_ascii=False)
 
 
 def _write(picture: Image.Image, path: Path) -> None:

@@ -45,31 +45,31 @@ def survey(
     from dgrl.evaluation.survey.store import Store, fingerprint
     from dgrl.running.progress import bar
 
-    refused: list[Exception] = []
+    errors: list[Exception] = []
 
     def turn_down(error: Exception) -> None:
-        refused.append(error)
+        errors.append(error)
         refuse(error)
 
     share, device = join_processes(device)
-    tell = turn_down if is_main_process() else refused.append
+    tell = turn_down if is_main_process() else errors.append
     pictures = subjects(find_photos([folder], tell, tell, out), masks, tell, folder)
     with contextlib.redirect_stdout(sys.stdout if is_main_process() else io.StringIO()):
         models = load_models(weights or [], device, precision)
     plan = plan_of(models, masks is not None, steps, parts)
     store = Store(out, plan, [fingerprint(model) for model in models.values()])
-    mine = pictures[process_number() :: process_count()]
-    made = rows(models, plan, mine, turn_down, store.done())
-    total = len(mine) * len(models)
-    for _ in bar(store.append(process_number(), made), total=total, unit="row", disable=not is_main_process()):
+    own_pictures = pictures[process_number() :: process_count()]
+    new_rows = rows(models, plan, own_pictures, turn_down, store.done())
+    total = len(own_pictures) * len(models)
+    for _ in bar(store.append(process_number(), new_rows), total=total, unit="row", disable=not is_main_process()):
         pass
     if share:
         leave_processes()
     if is_main_process():
-        found = store.survey([picture.name for picture in pictures])
-        write(found, out)
-        typer.echo(f"{len(found.rows)} rows; look at {out / 'survey.html'}")
-    if refused:
+        result = store.survey([picture.name for picture in pictures])
+        write(result, out)
+        typer.echo(f"{len(result.rows)} rows; look at {out / 'survey.html'}")
+    if errors:
         raise typer.Exit(2)
 
 
@@ -77,18 +77,22 @@ def load_models(weights: list[str], device: str, precision: str) -> "dict[str, D
     """Load the networks, with different names; the shipped one if none is named."""
     if not weights:
         return {"shipped": load_model(None, device, precision)[0]}
-    twice = Counter(Path(one).name for one in weights)
+    counts = Counter(Path(folder).name for folder in weights)
     models: dict[str, DGRL] = {}
-    for number, one in enumerate(weights, start=1):
-        name = Path(one).name
-        models[f"{name} {number}" if twice[name] > 1 else name] = load_model(one, device, precision)[0]
+    for number, folder in enumerate(weights, start=1):
+        name = Path(folder).name
+        models[f"{name} {number}" if counts[name] > 1 else name] = load_model(folder, device, precision)[0]
     return models
 
 
-def write(found: "Survey", out: Path) -> None:
+def write(result: "Survey", out: Path) -> None:
     """Write `survey.csv`, `survey.json` and `survey.html` to the folder `out`."""
     from dgrl.evaluation.survey.page import page
 
-    for name, text in (("csv", found.to_csv()), ("json", found.to_json()), ("html", page(found, out.resolve().name))):
+    for name, text in (
+        ("csv", result.to_csv()),
+        ("json", result.to_json()),
+        ("html", page(result, out.resolve().name)),
+    ):
         with replacing(out / f"survey.{name}") as partial:
             partial.write_text(text, encoding="utf-8")

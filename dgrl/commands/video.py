@@ -51,8 +51,8 @@ def video_targets(
         if len(paths) > 1:
             raise typer.BadParameter(f"{out} is one file, for {len(paths)} videos; name a folder", param_hint="--out")
         if out.is_file() and not is_marked(out):
-            said = f"{out} is there already and is not a video of dgrl; name another file"
-            raise typer.BadParameter(said, param_hint="--out")
+            message = f"{out} is there already and is not a video of dgrl; name another file"
+            raise typer.BadParameter(message, param_hint="--out")
         maps = dict.fromkeys(paths, out)
     elif out.exists() and not out.is_dir():
         raise typer.BadParameter(f"{out} is a file; name a folder, or a .webm or .mp4 file", param_hint="--out")
@@ -79,16 +79,16 @@ def detect_videos(
         results: what is made of each frame.
         turn_down: told of each video that cannot be read.
     """
-    done = 0
+    written_count = 0
     for path, its_targets in targets.items():
         try:
             count = detect_video(path, find, results, its_targets, kind)
         except ImageError as error:
             turn_down(error)
             continue
-        done += 1
+        written_count += 1
         typer.echo(one_line(f"{path} -> {its_targets.written()[0]} ({count} frames)"))
-    return done == len(targets)
+    return written_count == len(targets)
 
 
 def detect_video(path: Path, find: "Find", results: Results, targets: Targets, kind: str) -> int:
@@ -103,8 +103,8 @@ def detect_video(path: Path, find: "Find", results: Results, targets: Targets, k
     count = 0
     with _writer(targets.map, kind) as of_maps, _writer(targets.cutout, kind) as of_cutouts:
         frames = tqdm(read_frames(path), unit="frame", disable=not sys.stderr.isatty())
-        for frame, found in steadied((frame, find(frame.photo)) for frame in frames):
-            saliency = results.saliency(frame.photo, found)
+        for frame, prediction in steadied((frame, find(frame.photo)) for frame in frames):
+            saliency = results.saliency(frame.photo, prediction)
             if of_maps is not None:
                 of_maps.add(to_grey(saliency), frame.seconds)
             if of_cutouts is not None:
@@ -115,8 +115,8 @@ def detect_video(path: Path, find: "Find", results: Results, targets: Targets, k
 
 def check_options(paths: Sequence[Path], chosen: Mapping[str, bool]) -> None:
     """BadParameter for options of `chosen` that videos do not take, and for anything but files."""
-    for option, given in chosen.items():
-        if given:
+    for option, is_set in chosen.items():
+        if is_set:
             raise typer.BadParameter(f"{option} is for photos, not for --video", param_hint=option)
     for path in paths:
         if path.is_dir():

@@ -72,18 +72,18 @@ def watch(
         raise typer.BadParameter(f"{folder} is not a folder", param_hint="FOLDER")
     results = chosen_results(cutout, cutout_only, background, trim, threshold, largest, invert, matting)
     targets_of([], out, results, format)  # refuses options that do not fit, before the network is loaded
-    said = not (as_json or quiet)
-    with contextlib.redirect_stdout(sys.stdout if said else io.StringIO()):
+    is_verbose = not (as_json or quiet)
+    with contextlib.redirect_stdout(sys.stdout if is_verbose else io.StringIO()):
         model, _ = load_model(weights, device, precision)
-    if said:
+    if is_verbose:
         typer.echo(one_line(f"watching {folder}; Ctrl-C stops"))
-    known: list[Path] = []
+    paths: list[Path] = []
     with contextlib.suppress(KeyboardInterrupt):
         for path, is_new in complete_files(folder):
             if not is_photo(path):
                 continue
-            known = [*(other for other in known if other != path), path]
-            targets = targets_of(known, out, results, format)[path]
+            paths = [*(earlier_path for earlier_path in paths if earlier_path != path), path]
+            targets = targets_of(paths, out, results, format)[path]
             if not is_new and is_done(targets):
                 continue
             try:
@@ -95,7 +95,7 @@ def watch(
             results.save(path, photo, saliency, targets)
             if as_json:
                 typer.echo(results.summary(path, saliency, targets))
-            elif said:
+            elif is_verbose:
                 typer.echo(one_line(f"{path} -> {targets.written()[0]}"))
             sys.stdout.flush()
 
@@ -107,13 +107,13 @@ def complete_files(folder: Path) -> Iterator[tuple[Path, bool]]:
     """
     from watchfiles import Change, watch
 
-    waiting: dict[Path, tuple[float, object]] = {}
-    seen: set[Path] | None = None
+    unsettled: dict[Path, tuple[float, object]] = {}
+    present_at_start: set[Path] | None = None
 
     def note(paths: Iterable[Path]) -> None:
         for path in paths:
             if path.is_file():
-                waiting[path] = time.monotonic(), _state(path)
+                unsettled[path] = time.monotonic(), _state(path)
 
     looks = watch(
         folder,
@@ -124,23 +124,23 @@ def complete_files(folder: Path) -> Iterator[tuple[Path, bool]]:
         yield_on_timeout=True,
     )
     for changes in looks:
-        changed = {folder / Path(name).name for change, name in changes if change != Change.deleted}
-        if seen is None:  # only now, so that nothing comes unseen between the listing and the watching
-            seen = set(folder.iterdir()) - changed
-            note(sorted(seen))
-        seen -= changed
-        note(sorted(changed))
-        for path, (since, state) in list(waiting.items()):
+        changed_paths = {folder / Path(name).name for change, name in changes if change != Change.deleted}
+        if present_at_start is None:  # only now, so that nothing comes unseen between the listing and the watching
+            present_at_start = set(folder.iterdir()) - changed_paths
+            note(sorted(present_at_start))
+        present_at_start -= changed_paths
+        note(sorted(changed_paths))
+        for path, (since, state) in list(unsettled.items()):
             if _state(path) != state:
                 note([path])
             elif time.monotonic() - since >= SETTLED_SECONDS:
-                del waiting[path]
-                yield path, path not in seen
+                del unsettled[path]
+                yield path, path not in present_at_start
 
 
 def _state(path: Path) -> object:
     """Return values that change when a file is written; None if it is gone."""
     with contextlib.suppress(OSError):
-        about = path.stat()
-        return about.st_size, about.st_mtime_ns
+        status = path.stat()
+        return status.st_size, status.st_mtime_ns
     return None

@@ -82,10 +82,10 @@ class Background:
             ground = ImageOps.fit(self.picture, cut.size, Image.Resampling.LANCZOS).convert("RGBA")
         else:
             ground = _blurred(cut, photo)
-        laid = Image.alpha_composite(ground, cut)
+        composite = Image.alpha_composite(ground, cut)
         if self.colour is None and self.picture is None and photo.alpha is not None:
-            laid.putalpha(Image.fromarray(photo.alpha))
-        return laid if laid.getchannel("A").getextrema() != (255, 255) else laid.convert("RGB")
+            composite.putalpha(Image.fromarray(photo.alpha))
+        return composite if composite.getchannel("A").getextrema() != (255, 255) else composite.convert("RGB")
 
 
 def trimmed(picture: Image.Image, cut: Image.Image, margin: int = 0) -> Image.Image | None:
@@ -113,8 +113,8 @@ def largest_part(saliency: NDArray[np.float32]) -> NDArray[np.float32]:
         return saliency
     largest = 1 + int(np.argmax(np.bincount(parts.ravel())[1:]))
     rows, columns = ndimage.distance_transform_edt(parts == 0, return_distances=False, return_indices=True)
-    kept = Image.fromarray(parts[rows, columns] == largest).resize(saliency.shape[::-1], Image.Resampling.NEAREST)
-    return np.where(np.asarray(kept), saliency, np.float32(0))
+    part_mask = Image.fromarray(parts[rows, columns] == largest).resize(saliency.shape[::-1], Image.Resampling.NEAREST)
+    return np.where(np.asarray(part_mask), saliency, np.float32(0))
 
 
 def _blurred(cut: Image.Image, photo: Photo) -> Image.Image:
@@ -128,7 +128,9 @@ def _blurred(cut: Image.Image, photo: Photo) -> Image.Image:
     sigma = _BLUR_SHARE * longest / factor
     radius = min(3 * round(sigma), *(side - 1 for side in weight.shape[2:]))
     if radius > 0:
-        both = gaussian_blur(torch.cat([colours * weight, weight], 1), [2 * radius + 1, 2 * radius + 1], [sigma, sigma])
-        colours = both[:, :3] / both[:, 3:]
+        blurred = gaussian_blur(
+            torch.cat([colours * weight, weight], 1), [2 * radius + 1, 2 * radius + 1], [sigma, sigma]
+        )
+        colours = blurred[:, :3] / blurred[:, 3:]
     ground = colours[0].permute(1, 2, 0).round().clamp(0, 255).byte().numpy()
     return Image.fromarray(ground).resize(cut.size, Image.Resampling.BICUBIC).convert("RGBA")

@@ -66,10 +66,10 @@ def foreground(colours: RGB, alpha: NDArray[np.uint8]) -> RGB:
         if not alpha[rows].any():
             continue
         share = alpha[rows, :, None].astype(np.float32) / 255
-        ours, theirs = result[rows].astype(np.float32), behind[rows].astype(np.float32)
-        unexplained = colours[rows] - share * ours - (1 - share) * theirs
-        ours += share * unexplained / (share**2 + (1 - share) ** 2)
-        result[rows] = np.rint(ours.clip(0, 255)).astype(np.uint8)
+        foreground_colours, background_colours = result[rows].astype(np.float32), behind[rows].astype(np.float32)
+        unexplained = colours[rows] - share * foreground_colours - (1 - share) * background_colours
+        foreground_colours += share * unexplained / (share**2 + (1 - share) ** 2)
+        result[rows] = np.rint(foreground_colours.clip(0, 255)).astype(np.uint8)
     return result
 
 

@@ -48,11 +48,11 @@ def matted(photo: RGB, saliency: Map) -> Map:
     result = np.where(trimap == 0.5, saliency, trimap).astype(np.float32)
     margin = max(MARGIN, MARGIN_REACHES * _reach(saliency))
     for inner, outer in _tiles(saliency.shape[0], saliency.shape[1], margin):
-        known = trimap[outer]
-        both = (known == 0).any() and (known == 1).any()
-        unknown = known == 0.5
-        if both and unknown[_within(inner, outer)].any() and unknown.mean() <= MOST_UNKNOWN:
-            result[inner] = _solved(photo[outer], known)[_within(inner, outer)]
+        tile_trimap = trimap[outer]
+        has_both = (tile_trimap == 0).any() and (tile_trimap == 1).any()
+        unknown = tile_trimap == 0.5
+        if has_both and unknown[_within(inner, outer)].any() and unknown.mean() <= MOST_UNKNOWN:
+            result[inner] = _solved(photo[outer], tile_trimap)[_within(inner, outer)]
     return result
 
 
@@ -91,8 +91,8 @@ def _tiles(height: int, width: int, margin: int) -> Iterator[tuple[Window, Windo
         for left in range(0, width, TILE):
             inner = slice(top, min(top + TILE, height)), slice(left, min(left + TILE, width))
             outer = tuple(
-                slice(max(one.start - margin, 0), min(one.stop + margin, side))
-                for one, side in zip(inner, (height, width), strict=True)
+                slice(max(rows_or_columns.start - margin, 0), min(rows_or_columns.stop + margin, side))
+                for rows_or_columns, side in zip(inner, (height, width), strict=True)
             )
             yield inner, (outer[0], outer[1])
 
@@ -100,6 +100,6 @@ def _tiles(height: int, width: int, margin: int) -> Iterator[tuple[Window, Windo
 def _within(inner: Window, outer: Window) -> Window:
     """Return the inner window in the coordinates of the outer one."""
     rows, columns = (
-        slice(one.start - around.start, one.stop - around.start) for one, around in zip(inner, outer, strict=True)
+        slice(part.start - around.start, part.stop - around.start) for part, around in zip(inner, outer, strict=True)
     )
     return rows, columns

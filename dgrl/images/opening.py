@@ -86,11 +86,11 @@ def opened(
             upright = decoded(image, name)
             if white_is_zero:
                 upright = _inverted(upright, name)
-            turned = upright.size != image.size
+            is_turned = upright.size != image.size
             if divisor > 1:
                 upright = _smaller(upright, divisor)
             if divisor > 1 or image.size != full_size:
-                upright.info[FULL_SIZE] = full_size[::-1] if turned else full_size
+                upright.info[FULL_SIZE] = full_size[::-1] if is_turned else full_size
             if animated:
                 upright.info[ANIMATED] = True
             yield upright
@@ -128,10 +128,10 @@ def upright(image: Image.Image) -> Image.Image:
     write.
     """
     try:
-        turn = _TURNS.get(image.getexif().get(ExifTags.Base.Orientation))
+        transposition = _TURNS.get(image.getexif().get(ExifTags.Base.Orientation))
     except Exception:  # damaged EXIF data; Pillow's errors are of many kinds
-        turn = None
-    return image if turn is None else image.transpose(turn)
+        transposition = None
+    return image if transposition is None else image.transpose(transposition)
 
 
 def _unknown(source: Path | io.BytesIO) -> str:
@@ -167,13 +167,13 @@ def _inverted(image: Image.Image, name: str) -> Image.Image:
     """16-bit grey or floats in [0, 1], from white-is-zero to black-is-zero, with what else is known of the picture."""
     values = np.asarray(image)
     if image.mode == "F":
-        turned = Image.fromarray(1 - values)
+        inverted = Image.fromarray(1 - values)
     elif values.min() >= 0 and values.max() <= _LARGEST_16_BIT:
-        turned = Image.fromarray((_LARGEST_16_BIT - values).astype(np.uint16))
+        inverted = Image.fromarray((_LARGEST_16_BIT - values).astype(np.uint16))
     else:
         raise ImageError(f"{name}: TIFF files that count from white and have more than 16 bits cannot be read")
-    turned.info |= image.info
-    return turned
+    inverted.info |= image.info
+    return inverted
 
 
 def check_size(size: tuple[int, int], name: str, max_pixels: int) -> None:

@@ -99,9 +99,9 @@ def _file(source: object) -> Path | io.BytesIO | None:
         return Path(source)
     if isinstance(source, (bytes, bytearray, memoryview)):
         return io.BytesIO(source)
-    if isinstance(source, io.BytesIO) or not callable(read := getattr(source, "read", None)):
+    if isinstance(source, io.BytesIO) or not callable(read_content := getattr(source, "read", None)):
         return source if isinstance(source, io.BytesIO) else None
-    content = read()
+    content = read_content()
     if not isinstance(content, bytes):
         raise ImageError("a picture's file must be open in binary mode, not as text")
     return io.BytesIO(content)
@@ -180,8 +180,8 @@ def _laid(
     animated: bool = False,
 ) -> Photo:
     if alpha is None or alpha.getextrema()[0] == 255:
-        seen = np.array(colours)
-        return Photo(seen, seen, None, full_size, animated)
+        picture = np.array(colours)
+        return Photo(picture, picture, None, full_size, animated)
     return Photo(lay_on_ground(colours, alpha), np.array(colours), np.array(alpha), full_size, animated)
 
 
@@ -202,8 +202,8 @@ def _from_array(array: NDArray[np.generic], name: str, max_pixels: int) -> Photo
     values = as_bytes(array, name)
     if values.shape[2] == 4:
         return _laid(Image.fromarray(values[:, :, :3].copy()), Image.fromarray(values[:, :, 3].copy()))
-    seen = np.array(np.broadcast_to(values, (*values.shape[:2], 3)))
-    return Photo(seen, seen)
+    picture = np.array(np.broadcast_to(values, (*values.shape[:2], 3)))
+    return Photo(picture, picture)
 
 
 def as_bytes(array: NDArray[np.generic], name: str) -> NDArray[np.uint8]:

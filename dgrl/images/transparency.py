@@ -24,5 +24,5 @@ def ground_for(colours: Image.Image, alpha: Image.Image) -> int:
     step = [max(side // _SAMPLE, 1) for side in (colours.height, colours.width)]
     visible = np.asarray(alpha)[:: step[0], :: step[1]].astype(np.float64)
     pixels = np.asarray(colours)[:: step[0], :: step[1]].astype(np.int16)
-    seen = [float((visible * (np.abs(pixels - ground).max(2) >= _STANDS_OUT)).sum()) for ground in GROUNDS]
-    return next(ground for ground, amount in zip(GROUNDS, seen, strict=True) if amount >= _NEARLY * max(seen))
+    amounts = [float((visible * (np.abs(pixels - ground).max(2) >= _STANDS_OUT)).sum()) for ground in GROUNDS]
+    return next(ground for ground, amount in zip(GROUNDS, amounts, strict=True) if amount >= _NEARLY * max(amounts))

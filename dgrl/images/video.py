@@ -79,8 +79,8 @@ def _video_frames(path: Path) -> Iterator[Frame]:
             check_size((frame.width, frame.height), str(path), MAX_PIXELS)
             seconds = float(frame.time) if frame.time is not None else index / float(stream.average_rate or 25)
             start = seconds if start is None else start
-            turned = np.rot90(frame.to_ndarray(format="rgb24"), frame.rotation // 90)
-            yield Frame(read_photo(np.ascontiguousarray(turned)), max(seconds - start, 0.0))
+            upright = np.rot90(frame.to_ndarray(format="rgb24"), frame.rotation // 90)
+            yield Frame(read_photo(np.ascontiguousarray(upright)), max(seconds - start, 0.0))
         if index < 0:
             raise ImageError(f"{path}: there are no pictures in this video")
 
@@ -102,21 +102,22 @@ def _opened(path: Path) -> "Iterator[InputContainer]":
         raise ImageError(f"{path}: the video cannot be read ({error.strerror})") from error
 
 
-def steadied(found: Iterable[tuple[Frame, Map]]) -> Iterator[tuple[Frame, Map]]:
+def steadied(predictions: Iterable[tuple[Frame, Map]]) -> Iterator[tuple[Frame, Map]]:
     """Replace each frame's map (H, W) by its median with the map before and the one after, which lessens flicker.
 
     Nothing lags: a map that moves stays in its place (`python -m benchmarks video` measures it). Each frame waits for
     the next one.
     """
-    frames = iter(found)
-    last = now = next(frames, None)
-    if now is None or last is None:
+    frames = iter(predictions)
+    previous = current = next(frames, None)
+    if current is None or previous is None:
         return
     for following in chain(frames, [None]):
-        after = now if following is None else following
-        same = last[1].shape == now[1].shape == after[1].shape
-        yield now[0], np.median([last[1], now[1], after[1]], axis=0).astype(np.float32) if same else now[1]
-        last, now = now, after
+        next_or_current = current if following is None else following
+        same_size = previous[1].shape == current[1].shape == next_or_current[1].shape
+        maps = [previous[1], current[1], next_or_current[1]]
+        yield current[0], np.median(maps, axis=0).astype(np.float32) if same_size else current[1]
+        previous, current = current, next_or_current
 
 
 class VideoWriter:
