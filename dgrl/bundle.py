@@ -117,17 +117,17 @@ def pack_steps(values: NDArray[Any], unit: float, factor: float) -> Packed:
     """
     while float(np.abs(values).max(initial=0)) > unit * LARGEST_STEP:
         unit *= factor
-    whole = np.rint(values / values.dtype.type(unit)).astype(np.int32)
-    rest = np.diff(np.diff(whole, axis=2, prepend=0), axis=1, prepend=0)
-    words = ((rest << 1) ^ (rest >> 31)).astype("<u4").view(np.uint8).reshape(-1, 4).T
+    multiples = np.rint(values / values.dtype.type(unit)).astype(np.int32)
+    differences = np.diff(np.diff(multiples, axis=2, prepend=0), axis=1, prepend=0)
+    words = ((differences << 1) ^ (differences >> 31)).astype("<u4").view(np.uint8).reshape(-1, 4).T
     return _deflated(words, {"coding": "steps", "shape": list(values.shape), "unit": unit})
 
 
-def _deflated(planes: NDArray[np.uint8], about: dict[str, Any]) -> Packed:
+def _deflated(planes: NDArray[np.uint8], description: dict[str, Any]) -> Packed:
     pieces = [plane[start : start + PIECE] for plane in planes for start in range(0, len(plane), PIECE)]
     with ThreadPoolExecutor() as pool:  # zlib releases Python's lock
         parts = list(pool.map(_deflate, pieces))
-    return Packed(b"".join(parts), about | {"parts": [len(part) for part in parts]})
+    return Packed(b"".join(parts), description | {"parts": [len(part) for part in parts]})
 
 
 def _deflate(piece: NDArray[np.uint8]) -> bytes:
@@ -152,11 +152,13 @@ def _size(values: NDArray[Any]) -> dict[str, int]:
 
 def _photo(trace: Trace) -> Packed:
     """Write the photo as a file, small ones without loss, because their pixels may be shown enlarged."""
-    shown = Image.fromarray(figures.shrink(trace.photo, LONGEST))
-    kind, settings = ("png", {}) if max(shown.size) <= 256 else ("jpeg", {"quality": 88})
+    picture = Image.fromarray(figures.shrink(trace.photo, LONGEST))
+    kind, settings = ("png", {}) if max(picture.size) <= 256 else ("jpeg", {"quality": 88})
     file = io.BytesIO()
-    shown.save(file, kind, **settings)
-    return Packed(file.getvalue(), {"coding": "file", "type": f"image/{kind}", "shape": [shown.height, shown.width]})
+    picture.save(file, kind, **settings)
+    return Packed(
+        file.getvalue(), {"coding": "file", "type": f"image/{kind}", "shape": [picture.height, picture.width]}
+    )
 
 
 def _localised(trace: Trace, maps: Literal["rounded", "exact"]) -> dict[str, Packed]:
@@ -185,15 +187,15 @@ def _limits(trace: Trace, levels: Collection[str]) -> dict[str, float]:
 def _rounded_kernels(trace: Trace) -> dict[str, Packed]:
     """Return the rounded coefficients, and for every propagation F, B and F − B of every pixel."""
     n, (height, width) = trace.kernel_size, trace.prior.shape
-    whole = trace.coefficients.sum(0, dtype=np.float64)
+    kernel_sums = trace.coefficients.sum(0, dtype=np.float64)
     packed = {"brn.coefficients": pack_steps(trace.coefficients, KERNEL_UNIT, 2)}
     for k, values in enumerate(trace.propagated[:-1], start=1):
         padded = np.pad(values.astype(np.float64), n // 2)
-        foreground = np.zeros_like(whole)
+        foreground = np.zeros_like(kernel_sums)
         for d, plane in enumerate(trace.coefficients):
             row, column = divmod(d, n)
             foreground += plane * padded[row : row + height, column : column + width]
-        background = whole - foreground
+        background = kernel_sums - foreground
         sums = np.stack([foreground, background, foreground - background])
         packed[f"brn.sums{k}"] = pack_steps(sums, SUM_UNIT, 10)
     return packed

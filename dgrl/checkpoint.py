@@ -98,8 +98,8 @@ def load_weights(model: nn.Module, folder: Path) -> None:
         elif expected[name].is_floating_point() != (tensors[name].dtype in FLOATS):
             faults.append(f"{name} holds {tensors[name].dtype} instead of {expected[name].dtype}")
     if faults:
-        more = f" (and {len(faults) - 5} more)" if len(faults) > 5 else ""
-        raise CheckpointError(f"{path} does not fit its configuration: {'; '.join(sorted(faults)[:5])}{more}")
+        remainder = f" (and {len(faults) - 5} more)" if len(faults) > 5 else ""
+        raise CheckpointError(f"{path} does not fit its configuration: {'; '.join(sorted(faults)[:5])}{remainder}")
     model.load_state_dict(tensors)
 
 

@@ -107,8 +107,8 @@ def with_values(words: Sequence[str]) -> list[str]:
 
 def describe(error: Exception) -> str:
     """Return an error's message, with its type where the message alone is unclear."""
-    if isinstance(error, ModuleNotFoundError) and (found := extra_of(error.name or "")):
-        return how_to_install(*found)
+    if isinstance(error, ModuleNotFoundError) and (extra := extra_of(error.name or "")):
+        return how_to_install(*extra)
     if isinstance(error, OSError) and error.strerror and error.filename:
         return f"{error.filename}: {error.strerror}"
     text = str(error)

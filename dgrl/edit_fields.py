@@ -48,18 +48,18 @@ class Field:
     choices: tuple[str, ...] = ()
     maximum: float = 0
 
-    def read(self, sent: Mapping[str, Any]) -> Any:
+    def read(self, edit: Mapping[str, Any]) -> Any:
         """Return the value that an edit has for this field; ValueError if it is missing or not allowed."""
-        value = sent.get(self.name)
+        value = edit.get(self.name)
         return self.default if value is None and not self.required else _READERS[self.type](self, value)
 
     def schema(self) -> dict[str, Any]:
         """Return the field's JSON schema."""
-        about: dict[str, Any] = {"description": self.description}
+        json_schema: dict[str, Any] = {"description": self.description}
         if self.default is not None:
-            about["default"] = self.default
+            json_schema["default"] = self.default
         if self.type == "photo":
-            return about
+            return json_schema
         schemas: dict[str, dict[str, Any]] = {
             "choice": {"type": "string", "enum": list(self.choices)},
             "number": {"type": "number", "minimum": 0, "maximum": self.maximum},
@@ -76,18 +76,18 @@ class Field:
             "text": {"type": "string"},
         }
         value = schemas[self.type]
-        return about | (value if self.required else {"anyOf": [value, {"type": "null"}]})
+        return json_schema | (value if self.required else {"anyOf": [value, {"type": "null"}]})
 
     def for_page(self) -> dict[str, Any]:
         """Return what the page needs to know of the field."""
-        about: dict[str, Any] = {"type": self.type, "required": self.required}
+        settings: dict[str, Any] = {"type": self.type, "required": self.required}
         if self.default is not None:
-            about["default"] = self.default
+            settings["default"] = self.default
         if self.choices:
-            about["choices"] = list(self.choices)
+            settings["choices"] = list(self.choices)
         if self.type in ("number", "integer", "box"):
-            about |= {"minimum": 0, "maximum": self.maximum}
-        return about
+            settings |= {"minimum": 0, "maximum": self.maximum}
+        return settings
 
 
 def read_mask(text: Any) -> NDArray[np.float32]:
@@ -108,8 +108,8 @@ def read_mask(text: Any) -> NDArray[np.float32]:
         raise ValueError("a mask's lengths are numbers in base 36 with full stops between them")
     lengths = [int(word, 36) for word in words]
     if sum(lengths) != width * height:
-        said = f"a mask of {width}x{height} has {width * height} pixels"
-        raise ValueError(f"{said}, and the lengths of this one add up to {sum(lengths)}")
+        size_of_mask = f"a mask of {width}x{height} has {width * height} pixels"
+        raise ValueError(f"{size_of_mask}, and the lengths of this one add up to {sum(lengths)}")
     values = np.repeat(np.arange(len(lengths)) % 2, lengths).astype(np.float32)
     return values.reshape(height, width)
 

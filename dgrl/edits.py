@@ -68,12 +68,12 @@ def _time(values: Values) -> int | str:
 
 
 def _patch(values: Values, other_trace: OtherTrace | None) -> Edit:
-    named = {name: values[name] for name in PASS_FIELDS if values[name] is not None}
-    if not named:
+    fields = {name: values[name] for name in PASS_FIELDS if values[name] is not None}
+    if not fields:
         raise ValueError(f"a patch names another pass by {', '.join(PASS_FIELDS)}")
     if other_trace is None:
         raise ValueError("there is no other pass here to take a value from")
-    return patch(other_trace(named), values["tap"])
+    return patch(other_trace(fields), values["tap"])
 
 
 def _prompt(values: Values, _: OtherTrace | None) -> Edit:
@@ -157,35 +157,35 @@ KINDS = (
 )
 
 
-def read_edits(sent: Any, other_trace: OtherTrace | None = None) -> tuple[Edit, ...]:
+def read_edits(items: Any, other_trace: OtherTrace | None = None) -> tuple[Edit, ...]:
     """Read the edits that a list of such objects means. The order of the list does not matter.
 
     Args:
-        sent: the list.
+        items: the list.
         other_trace: computes the pass that a patch takes its value from; without it patches are refused.
 
     Raises:
         ValueError: something in it is not an edit; the message is for the person who wrote it.
     """
-    if not isinstance(sent, list | tuple) or len(sent) > MAX_EDITS:
+    if not isinstance(items, list | tuple) or len(items) > MAX_EDITS:
         raise ValueError(f"edits are a list of at most {MAX_EDITS} objects")
     for kind in KINDS:
-        if kind.once and sum(isinstance(one, Mapping) and one.get("kind") == kind.name for one in sent) > 1:
+        if kind.once and sum(isinstance(item, Mapping) and item.get("kind") == kind.name for item in items) > 1:
             raise ValueError(f"a pass takes one {kind.name}")
-    ranked = sorted((read_edit(one, other_trace) for one in sent), key=lambda found: found[0])
+    ranked = sorted((read_edit(item, other_trace) for item in items), key=lambda found: found[0])
     return tuple(edit for _, edit in ranked)
 
 
-def read_edit(sent: Any, other_trace: OtherTrace | None = None) -> tuple[tuple[int, str], Edit]:
+def read_edit(item: Any, other_trace: OtherTrace | None = None) -> tuple[tuple[int, str], Edit]:
     """Read one edit, and its place among others."""
     names = [kind.name for kind in KINDS]
-    if not isinstance(sent, Mapping) or sent.get("kind") not in names:
+    if not isinstance(item, Mapping) or item.get("kind") not in names:
         raise ValueError(f"an edit is an object whose kind is one of {', '.join(names)}")
-    rank = names.index(sent["kind"])
+    rank = names.index(item["kind"])
     kind = KINDS[rank]
-    if kind.one_of and sum(sent.get(name) is not None for name in kind.one_of) != 1:
+    if kind.one_of and sum(item.get(name) is not None for name in kind.one_of) != 1:
         raise ValueError(f"a {kind.name} has either a {' or a '.join(kind.one_of)}")
-    edit = kind.make({field.name: field.read(sent) for field in kind.fields}, other_trace)
+    edit = kind.make({field.name: field.read(item) for field in kind.fields}, other_trace)
     return (rank, edit.tap), edit
 
 
@@ -201,8 +201,8 @@ def edits_schema() -> dict[str, Any]:
 
 def _kind_schema(kind: Kind) -> dict[str, Any]:
     fields = {field.name: field.schema() for field in kind.fields}
-    given = [{"required": [name], "properties": {name: {"not": {"type": "null"}}}} for name in kind.one_of]
-    return ({"oneOf": given} if given else {}) | {
+    alternatives = [{"required": [name], "properties": {name: {"not": {"type": "null"}}}} for name in kind.one_of]
+    return ({"oneOf": alternatives} if alternatives else {}) | {
         "type": "object",
         "title": kind.name,
         "description": kind.description,

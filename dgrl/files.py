@@ -38,11 +38,11 @@ def sweep(folder: Path) -> None:
 
 def digest(path: Path, algorithm: str = "sha256") -> str:
     """Return the file's checksum in hexadecimal digits."""
-    found = hashlib.new(algorithm)
+    checksum = hashlib.new(algorithm)
     with path.open("rb") as file:
         while chunk := file.read(2**20):
-            found.update(chunk)
-    return found.hexdigest()
+            checksum.update(chunk)
+    return checksum.hexdigest()
 
 
 def shipped(name: str) -> Path:

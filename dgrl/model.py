@@ -199,9 +199,9 @@ class DGRL(
             ValueError: an edit names no tap of this pass, or does not fit; or see `detect`.
             FloatingPointError: the network gave NaN or infinite values.
         """
-        photo, others = read_image(picture), as_edits(edits)
-        every = [*prompt_edits(self, photo, box, point, prompt, steps, others), *others]
-        return self.trace_refined(self.trace_localised(photo, steps, every), every)
+        photo, listed_edits = read_image(picture), as_edits(edits)
+        all_edits = [*prompt_edits(self, photo, box, point, prompt, steps, listed_edits), *listed_edits]
+        return self.trace_refined(self.trace_localised(photo, steps, all_edits), all_edits)
 
     @torch.inference_mode()
     def trace_localised(self, picture: Picture, steps: int | None = None, edits: Edits = ()) -> Trace:
@@ -244,12 +244,12 @@ class DGRL(
         last = len(self.rln.heads) - 1
         for name in grown.state_dict():
             if name not in state:
-                _, _, index, rest = name.split(".", 3)
-                state[name] = state[f"rln.heads.{min(int(index), last)}.{rest}"]
+                _, _, index, tail = name.split(".", 3)
+                state[name] = state[f"rln.heads.{min(int(index), last)}.{tail}"]
             elif self.config.steps == 0 and name.startswith("rln.recurrent_step.feedback"):
                 state[name] = torch.zeros_like(state[name])
-        kept = {name: state[name] for name in grown.state_dict()}
-        grown.load_state_dict(kept)
+        used = {name: state[name] for name in grown.state_dict()}
+        grown.load_state_dict(used)
         return grown
 
     def with_new_brn(self, **settings: Any) -> "DGRL":
@@ -258,8 +258,8 @@ class DGRL(
         Raises:
             ValueError: a setting is RLN's.
         """
-        if others := settings.keys() - set(BRN_SETTINGS):
-            raise ValueError(f"no settings of BRN: {', '.join(sorted(others))}")
+        if unknown := settings.keys() - set(BRN_SETTINGS):
+            raise ValueError(f"no settings of BRN: {', '.join(sorted(unknown))}")
         renewed = DGRL(dataclasses.replace(self.config, **settings))
         renewed.rln.load_state_dict(self.rln.state_dict())
         return renewed

@@ -177,11 +177,11 @@ def resolved_prompt(
         find: runs RLN; a click needs it.
         box, point, prompt: see `prompt_edits`.
     """
-    given = [name for name, value in (("box", box), ("point", point), ("prompt", prompt)) if value is not None]
-    if not given:
+    names = [name for name, value in (("box", box), ("point", point), ("prompt", prompt)) if value is not None]
+    if not names:
         return ()
-    if len(given) > 1:
-        raise ValueError(f"a pass takes one prompt: give {' or '.join(given)}, not both")
+    if len(names) > 1:
+        raise ValueError(f"a pass takes one prompt: give {' or '.join(names)}, not both")
     if not config.context:
         raise ValueError("this network has no weight maps (context is off), so it takes no prompt")
     t = _prompted_steps(config)
@@ -202,11 +202,11 @@ def box_shares(box: Box, shape: tuple[int, ...]) -> Box:
     """
     height, width = shape[:2]
     left, top, right, bottom = _numbers("box", box, "left, top, right, bottom")
-    said = f"the prompt's box {left:g},{top:g},{right:g},{bottom:g}"
+    prompt = f"the prompt's box {left:g},{top:g},{right:g},{bottom:g}"
     if not (left < right and top < bottom):  # which NaN is not either
-        raise ValueError(f"{said} has no area; its edges are left, top, right, bottom")
+        raise ValueError(f"{prompt} has no area; its edges are left, top, right, bottom")
     if left >= width or top >= height or right <= 0 or bottom <= 0:
-        raise ValueError(f"{said} lies outside the photo of {width}×{height} pixels")
+        raise ValueError(f"{prompt} lies outside the photo of {width}×{height} pixels")
     return max(left / width, 0.0), max(top / height, 0.0), min(right / width, 1.0), min(bottom / height, 1.0)
 
 

@@ -62,10 +62,10 @@ def write_report(trace: Trace, folder: Path, facts: Mapping[str, str]) -> None:
     with ThreadPoolExecutor() as pool:
         packed = pool.submit(bundle, trace, titled(facts))
         numbers = pool.submit(write_numbers, trace, folder, report=True)
-        drawn = draw_figures(trace)
-        for name, png in drawn.items():
+        pictures = draw_figures(trace)
+        for name, png in pictures.items():
             (folder / "figures" / f"{name}.png").write_bytes(png)
-        (folder / "report.html").write_text(report_html(trace, facts, drawn, packed.result()), encoding="utf-8")
+        (folder / "report.html").write_text(report_html(trace, facts, pictures, packed.result()), encoding="utf-8")
         numbers.result()
 
 
@@ -102,7 +102,7 @@ def meaning(key: str) -> str:
 
 
 def report_html(
-    trace: Trace, facts: Mapping[str, str], drawn: Mapping[str, bytes] | None = None, packed: bytes | None = None
+    trace: Trace, facts: Mapping[str, str], pictures: Mapping[str, bytes] | None = None, packed: bytes | None = None
 ) -> str:
     """Return the report: one HTML page with the live explorer and explanations, for lectures and files.
 
@@ -110,10 +110,10 @@ def report_html(
         trace: the pass.
         facts: what the page cannot know from the trace, for its table of settings, e.g. photo, checkpoint, device. The
             fact called "photo" is its title too.
-        drawn: the result of `draw_figures`, where it has been drawn already.
+        pictures: the result of `draw_figures`, where it has been drawn already.
         packed: the pass as a bundle, likewise.
     """
-    drawn = draw_figures(trace) if drawn is None else drawn
+    pictures = draw_figures(trace) if pictures is None else pictures
     photo = figures.shrink(trace.photo, LONGEST)
     saliency = figures.resize_map(trace.saliency, *photo.shape[:2]).clip(0, 1)
     pixels = trace.most_changed()
@@ -122,9 +122,9 @@ def report_html(
         ringed = figures.mark(ringed, *carried(pixel.x, pixel.y, trace.photo.shape, photo.shape))
     title = titled(facts)
     steps = len(trace.steps) - 1
-    stored = StoredPass(packed or bundle(trace, title), title, facts.get("checkpoint", "DGRL"), trained=steps)
+    stored_pass = StoredPass(packed or bundle(trace, title), title, facts.get("checkpoint", "DGRL"), trained=steps)
     return stored_page(
-        [stored],
+        [stored_pass],
         title=f"{title}: how DGRL found it",
         scene={"x": pixels[0].x, "y": pixels[0].y, "pinned": True},
         template="report",
@@ -132,7 +132,7 @@ def report_html(
         photo=_picture(Image.fromarray(ringed), "The photo, with rings around the pixels of section 5"),
         saliency=_picture(to_grey(saliency), "Saliency map"),
         cutout=_picture(cut_out(Photo(photo, photo), saliency), "The object, cut out"),
-        kernel_field=figures.embedded(drawn["kernel_field"], "Kernel field"),
+        kernel_field=figures.embedded(pictures["kernel_field"], "Kernel field"),
         last=len(trace.steps) - 1,
         levels=list(trace.steps[0].weight_maps),
         n=trace.kernel_size,
@@ -143,15 +143,15 @@ def report_html(
 
 def draw_figures(trace: Trace) -> dict[str, bytes]:
     """Return the report's figures as PNG files, by name."""
-    drawn = {
+    drawings = {
         "time_steps": figures.time_steps(trace),
         "weight_maps": figures.weight_maps(trace),
         "refinement": figures.refinement(trace),
         "kernel_field": figures.kernel_field(trace),
     }
     for number, pixel in enumerate(trace.most_changed(), start=1):
-        drawn[f"kernel_{number}"] = figures.kernel(pixel)
-    return {name: figures.png(figure) for name, figure in drawn.items()}
+        drawings[f"kernel_{number}"] = figures.kernel(pixel)
+    return {name: figures.png(figure) for name, figure in drawings.items()}
 
 
 def map_pictures(trace: Trace) -> dict[str, RGB]:

@@ -280,8 +280,8 @@ class GivenMap:
     def __call__(self, weights: Tensor) -> Tensor:
         """Return the given map in the size of `weights` (B, 1, h, w), with mean 1."""
         size = (weights.shape[-2], weights.shape[-1])
-        given = F.adaptive_avg_pool2d(_unpacked(self.values, self.shape)[None], size)
-        return given / given.mean()
+        pooled = F.adaptive_avg_pool2d(_unpacked(self.values, self.shape)[None], size)
+        return pooled / pooled.mean()
 
 
 @dataclass(frozen=True)
@@ -294,11 +294,12 @@ class Recorded:
 
     def __call__(self, value: Tensor) -> Tensor:
         """Return the recorded value; raise ValueError if `value` (B, C, H, W) has another shape."""
-        here = tuple(value.shape[1:])
-        recorded = (1, *self.shape) if len(self.shape) == 2 else self.shape  # traces omit a channel dimension of 1
-        if recorded != here:
-            raise ValueError(f"{self.tap} has the shape {recorded} in the other pass and {here} in this one")
-        return _unpacked(self.values, recorded)
+        own_shape = tuple(value.shape[1:])
+        # Traces omit a channel dimension of 1.
+        recorded_shape = (1, *self.shape) if len(self.shape) == 2 else self.shape
+        if recorded_shape != own_shape:
+            raise ValueError(f"{self.tap} has the shape {recorded_shape} in the other pass and {own_shape} in this one")
+        return _unpacked(self.values, recorded_shape)
 
 
 @dataclass(frozen=True)
@@ -383,15 +384,15 @@ class Recorder:
         elif callable(change) and not isinstance(change, Tensor):
             change = change(value)
         try:
-            changed = torch.as_tensor(change)
+            result = torch.as_tensor(change)
         except (RuntimeError, TypeError, ValueError) as error:
             kind = type(change).__name__
             raise ValueError(f"the edit of {name} must give a number, array or tensor, not a {kind}") from error
         try:
-            changed = changed.to(value.device, value.dtype).expand_as(value)
+            result = result.to(value.device, value.dtype).expand_as(value)
         except RuntimeError as error:
-            shapes = f"{tuple(changed.shape)} does not fit {tuple(value.shape)}"
+            shapes = f"{tuple(result.shape)} does not fit {tuple(value.shape)}"
             raise ValueError(f"the edit of {name} does not fit: {shapes}") from error
-        if not torch.isfinite(changed).all():
+        if not torch.isfinite(result).all():
             raise ValueError(f"the edit of {name} has NaN or infinite values")
-        return changed
+        return result

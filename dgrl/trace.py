@@ -132,10 +132,10 @@ class Trace:
 
         Right and bottom are exclusive, as Pillow's `crop` takes them.
         """
-        found = self.found()
-        if not found.any():
+        object_mask = self.found()
+        if not object_mask.any():
             return None
-        rows, columns = np.flatnonzero(found.any(1)), np.flatnonzero(found.any(0))
+        rows, columns = np.flatnonzero(object_mask.any(1)), np.flatnonzero(object_mask.any(0))
         return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
 
     def sized(self, t: int, stretched: bool = False) -> Array:
@@ -192,10 +192,10 @@ class Trace:
     @cached_property
     def propagated(self) -> list[Array]:
         """The prior and the map after each propagation, (480, 480) each; the last is `refined`."""
-        between: list[Array] = []
-        while (name := propagated_name(len(between) + 1)) in self.taps:
-            between.append(self.taps[name])
-        return [self.prior, *between, self.refined]
+        intermediate: list[Array] = []
+        while (name := propagated_name(len(intermediate) + 1)) in self.taps:
+            intermediate.append(self.taps[name])
+        return [self.prior, *intermediate, self.refined]
 
     def pixel(self, x: int, y: int, propagation: int = -1) -> PixelTrace:
         """Return how BRN computed the photo's pixel at column `x` and row `y`, by default in the last propagation.
@@ -232,14 +232,15 @@ class Trace:
         Pixels whose kernel reaches outside the photo come last, because changes along the border are often artefacts.
         """
         change = self._change_under_pixels()
-        apart = max(change.shape) // 8
+        distance = max(change.shape) // 8
         pixels = []
         for _ in range(count):
             row, column = np.unravel_index(int(change.argmax()), change.shape)
             if np.isneginf(change[row, column]):
                 break
             pixels.append(self.pixel(*carried(int(column), int(row), change.shape, self.photo.shape)))
-            change[max(0, row - apart) : row + apart + 1, max(0, column - apart) : column + apart + 1] = -np.inf
+            top, left = max(0, row - distance), max(0, column - distance)
+            change[top : row + distance + 1, left : column + distance + 1] = -np.inf
         return pixels
 
     def _change_under_pixels(self) -> Array:
@@ -280,8 +281,13 @@ class Trace:
         settings = {"format": FORMAT, "prior": self.prior_kind}
         if self.sizing != "smooth":  # without it the file equals those of earlier versions
             settings["sizing"] = self.sizing
-        about = json.dumps(settings)
-        arrays: dict[str, Any] = {"photo": self.photo, "saliency": self.saliency, "about": np.array(about), **self.taps}
+        description = json.dumps(settings)
+        arrays: dict[str, Any] = {
+            "photo": self.photo,
+            "saliency": self.saliency,
+            "about": np.array(description),
+            **self.taps,
+        }
         with Path(path).open("wb") as file:
             np.savez(file, **arrays)
 
@@ -292,17 +298,17 @@ class Trace:
         Raises:
             ValueError: the file is not a trace.
         """
-        with Path(path).open("rb") as opened:
+        with Path(path).open("rb") as stream:
             try:
-                with np.load(opened, allow_pickle=False) as file:
+                with np.load(stream, allow_pickle=False) as file:
                     arrays = dict(file)
-                about = json.loads(str(arrays.pop("about")))
-                if about["format"] != FORMAT:
-                    raise ValueError(f"its format is {about['format']}")
+                description = json.loads(str(arrays.pop("about")))
+                if description["format"] != FORMAT:
+                    raise ValueError(f"its format is {description['format']}")
                 photo, saliency = arrays.pop("photo"), arrays.pop("saliency")
                 if photo.dtype != np.uint8 or photo.shape != (*saliency.shape, 3):
                     raise ValueError(f"photo {photo.shape} and map {saliency.shape} do not match")
-                return cls(photo, saliency, arrays, about["prior"], about.get("sizing", "smooth"))
+                return cls(photo, saliency, arrays, description["prior"], description.get("sizing", "smooth"))
             # A lone array has no `with`. Damaged archives raise many undocumented errors in NumPy, zipfile and zlib.
             except Exception as error:
                 reason = " ".join(str(error).split())[:200]  # NumPy quotes whole headers, damaged or not
@@ -311,8 +317,8 @@ class Trace:
 
 def found_in(saliency: Array) -> NDArray[np.bool_]:
     """Return which pixels of a map (H, W) are the salient object: those above one half, or none if they are too few."""
-    found: NDArray[np.bool_] = saliency > FOUND
-    return found if found.mean() >= SMALLEST_OBJECT else np.zeros_like(found)
+    object_mask: NDArray[np.bool_] = saliency > FOUND
+    return object_mask if object_mask.mean() >= SMALLEST_OBJECT else np.zeros_like(object_mask)
 
 
 def _sigmoid(values: Array) -> Array:

@@ -91,9 +91,9 @@ class Explorer(anywidget.AnyWidget):
 
     def __init__(self, traces: list[Trace], names: tuple[str, str], model: DGRL | None = None) -> None:
         bundles = [bundle(trace, name) for trace, name in zip(traces, names, strict=False)]
-        changed = traces[0].most_changed(count=1)[0]
+        pixel = traces[0].most_changed(count=1)[0]
         trained = model.config.steps if model is not None else len(traces[0].steps) - 1
-        stored = [
+        stored_passes = [
             StoredPass(data, name, NAME, trained, None if len(trace.steps) - 1 == trained else len(trace.steps) - 1)
             for data, name, trace in zip(bundles, names, traces, strict=False)
         ]
@@ -105,8 +105,10 @@ class Explorer(anywidget.AnyWidget):
         super().__init__(
             first=bundles[0],
             second=b"".join(bundles[1:]),
-            requests=[{"request": one.request(), "trained": one.trained} for one in stored],
-            scene={"x": changed.x, "y": changed.y, "pinned": True},
+            requests=[
+                {"request": stored_pass.request(), "trained": stored_pass.trained} for stored_pass in stored_passes
+            ],
+            scene={"x": pixel.x, "y": pixel.y, "pinned": True},
             offer=self._offered() if model is not None else {},
             capabilities=capabilities(model),
             live=model is not None,
@@ -117,7 +119,7 @@ class Explorer(anywidget.AnyWidget):
         """Return the passes as a figure, for where no widget can run."""
         if len(self.traces) == 1:
             return figures.overview(self.traces[0])
-        names = [one["request"]["photo"] for one in self.requests]
+        names = [request["request"]["photo"] for request in self.requests]
         return figures.comparison(dict(zip(names, self.traces, strict=True)))
 
     def _offered(self) -> dict[str, Any]:
@@ -129,7 +131,7 @@ class Explorer(anywidget.AnyWidget):
             "version": "",
         }
 
-    def _answer(self, _: Any, asked: dict[str, Any], buffers: list[Any]) -> None:
+    def _answer(self, _: Any, message: dict[str, Any], buffers: list[Any]) -> None:
         """Answer one call of the page's engine (`page/engines/kernel.js`)."""
         calls: Mapping[str, Callable[..., None]] = {
             "photo": self._add_photo,
@@ -141,9 +143,9 @@ class Explorer(anywidget.AnyWidget):
             "file": self._file,
         }
         try:
-            calls[asked["call"]](asked, [bytes(buffer) for buffer in buffers or ()])
+            calls[message["call"]](message, [bytes(buffer) for buffer in buffers or ()])
         except (ValueError, FloatingPointError, ImportError, KeyError) as error:
-            self.send({"id": asked["id"], "error": f"{str(error)[:1].upper()}{str(error)[1:]}."})
+            self.send({"id": message["id"], "error": f"{str(error)[:1].upper()}{str(error)[1:]}."})
 
     def _trace(self, request: Mapping[str, Any]) -> Trace:
         """Return a request's pass; the last few are kept."""
@@ -157,84 +159,86 @@ class Explorer(anywidget.AnyWidget):
                 self._traced.pop(next(iter(self._traced)))
         return self._traced[key]
 
-    def _add_photo(self, asked: Mapping[str, Any], buffers: list[bytes]) -> None:
-        name = asked["name"]
+    def _add_photo(self, message: Mapping[str, Any], buffers: list[bytes]) -> None:
+        name = message["name"]
         self._photos[name] = read_image(io.BytesIO(buffers[0]))
-        self.send({"id": asked["id"], "photo": {**described(name, self._photos[name]), "example": False}})
+        self.send({"id": message["id"], "photo": {**described(name, self._photos[name]), "example": False}})
 
-    def _pass(self, asked: Mapping[str, Any], _: list[bytes]) -> None:
-        trace, parts = self._trace(asked["request"]), list(PARTS)
-        for part in parts[: parts.index(asked["until"]) + 1]:
-            data = bundle(trace, asked["request"]["photo"], parts=PARTS[part])
-            self.send({"id": asked["id"], "part": part}, [data])
-        self.send({"id": asked["id"], "done": True})
+    def _pass(self, message: Mapping[str, Any], _: list[bytes]) -> None:
+        trace, parts = self._trace(message["request"]), list(PARTS)
+        for part in parts[: parts.index(message["until"]) + 1]:
+            data = bundle(trace, message["request"]["photo"], parts=PARTS[part])
+            self.send({"id": message["id"], "part": part}, [data])
+        self.send({"id": message["id"], "done": True})
 
-    def _pixel(self, asked: Mapping[str, Any], _: list[bytes]) -> None:
-        pixel = self._trace(asked["request"]).pixel(asked["x"], asked["y"])
-        self.send({"id": asked["id"], "coefficients": pixel.coefficients.ravel().tolist()})
+    def _pixel(self, message: Mapping[str, Any], _: list[bytes]) -> None:
+        pixel = self._trace(message["request"]).pixel(message["x"], message["y"])
+        self.send({"id": message["id"], "coefficients": pixel.coefficients.ravel().tolist()})
 
-    def _explain(self, asked: Mapping[str, Any], _: list[bytes]) -> None:
+    def _explain(self, message: Mapping[str, Any], _: list[bytes]) -> None:
         require("explain", "captum")
         from dgrl.attribution.answer import Choice, explanation_in_batches, numbers, question_of
         from dgrl.figures.attribution import attribution_layer
 
         assert self.model is not None
-        trace, choice = self._trace(asked["request"]), Choice(**asked["question"])
+        trace, choice = self._trace(message["request"]), Choice(**message["question"])
         question = question_of(trace, choice, int(choice.x or 0), int(choice.y or 0))
         batches = explanation_in_batches(self.model, trace.photo, question)
         while True:
             try:
-                self.send({"id": asked["id"], "progress": next(batches)})
+                self.send({"id": message["id"], "progress": next(batches)})
             except StopIteration as done:
                 explanation = done.value
                 break
-        drawn = attribution_layer(explanation.attribution)
-        height, width = drawn.values.shape
-        told = numbers(trace, explanation, drawn) | {"limit": drawn.limit, "label": drawn.label}
-        content = {"id": asked["id"], "width": width, "height": height, **told}
-        self.send(content, [np.ascontiguousarray(drawn.values, np.float32).tobytes()])
+        heat_map = attribution_layer(explanation.attribution)
+        height, width = heat_map.values.shape
+        description = numbers(trace, explanation, heat_map) | {"limit": heat_map.limit, "label": heat_map.label}
+        content = {"id": message["id"], "width": width, "height": height, **description}
+        self.send(content, [np.ascontiguousarray(heat_map.values, np.float32).tobytes()])
 
-    def _measure(self, asked: Mapping[str, Any], buffers: list[bytes]) -> None:
+    def _measure(self, message: Mapping[str, Any], buffers: list[bytes]) -> None:
         from dgrl.data.masks import read_mask
         from dgrl.evaluation.metrics import measure
 
-        trace, truth = self._trace(asked["request"]), read_mask(io.BytesIO(buffers[0]))
+        trace, truth = self._trace(message["request"]), read_mask(io.BytesIO(buffers[0]))
         if truth.shape != trace.saliency.shape:
             raise ValueError(f"the mask has {truth.shape[1]}×{truth.shape[0]} pixels; it must have the photo's size")
         maps = {f"t{step.t}": trace.sized(step.t) for step in trace.steps} | {"refined": trace.saliency}
         scores = {
-            name: measure(np.asarray(to_grey(values)), truth, asked["stretch"]).results()
+            name: measure(np.asarray(to_grey(values)), truth, message["stretch"]).results()
             for name, values in maps.items()
         }
-        self.send({"id": asked["id"], "scores": scores})
+        self.send({"id": message["id"], "scores": scores})
 
-    def _survey(self, asked: Mapping[str, Any], buffers: list[bytes]) -> None:
+    def _survey(self, message: Mapping[str, Any], buffers: list[bytes]) -> None:
         from dgrl.data.masks import read_mask
         from dgrl.evaluation.survey.run import survey_picture
 
         assert self.model is not None
-        name = asked["request"]["photo"]
+        name = message["request"]["photo"]
         photo, truth = read_image(self._photos[name]), read_mask(io.BytesIO(buffers[0])) if buffers else None
         if truth is not None and truth.shape != photo.shape[:2]:
             raise ValueError(f"the mask has {truth.shape[1]}×{truth.shape[0]} pixels; it must have the photo's size")
-        table = survey_picture({NAME: self.model}, name, photo, truth, asked["parts"]).for_page()
-        self.send({"id": asked["id"], "table": table})
+        table = survey_picture({NAME: self.model}, name, photo, truth, message["parts"]).for_page()
+        self.send({"id": message["id"], "table": table})
 
-    def _file(self, asked: Mapping[str, Any], _: list[bytes]) -> None:
-        trace = self._trace(asked["request"])
-        saliency = matted(trace.photo, trace.saliency) if asked.get("matting") else trace.saliency
-        if asked["kind"] == "map":
+    def _file(self, message: Mapping[str, Any], _: list[bytes]) -> None:
+        trace = self._trace(message["request"])
+        saliency = matted(trace.photo, trace.saliency) if message.get("matting") else trace.saliency
+        if message["kind"] == "map":
             picture = to_grey(saliency)
         else:
-            photo = self._photos[asked["request"]["photo"]]
+            photo = self._photos[message["request"]["photo"]]
             picture = cut_out(read_photo(photo), saliency)
         file = io.BytesIO()
         picture.save(file, "png")
-        self.send({"id": asked["id"]}, [file.getvalue()])
+        self.send({"id": message["id"]}, [file.getvalue()])
 
     def _repr_mimebundle_(self, **settings: Any) -> tuple[dict[Any, Any], dict[Any, Any]]:
-        own = super()._repr_mimebundle_(**settings)
-        metadata = own[1] if isinstance(own, tuple) else {}  # Colab must be told where widgets of others come from
+        bundle = super()._repr_mimebundle_(**settings)
+        metadata = (
+            bundle[1] if isinstance(bundle, tuple) else {}
+        )  # Colab must be told where widgets of others come from
         view = {"version_major": 2, "version_minor": 0, "model_id": self.model_id}
         picture = base64.b64encode(figures.jpeg(self.figure())).decode()
         text = "Explorer of a pass: run this notebook to use it"
@@ -253,13 +257,13 @@ def described(name: str, photo: Picture) -> dict[str, Any]:
 
 def capabilities(model: DGRL | None) -> dict[str, Any]:
     """Return what the page can do with a network, or with stored passes alone."""
-    there = model is not None
+    has_model = model is not None
     return {
-        "passes": there,
-        "upload": there,
-        "methods": list(METHODS) if there else [],
-        "measure": there,
+        "passes": has_model,
+        "upload": has_model,
+        "methods": list(METHODS) if has_model else [],
+        "measure": has_model,
         "report": False,
-        "survey": there,
-        "matting": there,
+        "survey": has_model,
+        "matting": has_model,
     }

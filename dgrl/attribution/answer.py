@@ -100,73 +100,77 @@ def chosen_target(trace: Trace, target: str, x: int, y: int, step: int, refined:
     return CellTarget(level, row, column, moment)
 
 
-def numbers(trace: Trace, explanation: Explanation, drawn: AttributionLayer) -> dict[str, Any]:
+def numbers(trace: Trace, explanation: Explanation, heat_map: AttributionLayer) -> dict[str, Any]:
     """Describe an explanation and the layer that shows it, in numbers and words."""
-    found = explanation.attribution
-    region = found_in(resize_map(trace.saliency, *found.square.shape))
-    share = found.share_inside(region) if region.any() else None
+    attribution = explanation.attribution
+    region = found_in(resize_map(trace.saliency, *attribution.square.shape))
+    share = attribution.share_inside(region) if region.any() else None
     return {
-        "target": type(found.target).__name__,
-        **dataclasses.asdict(found.target),
-        "method": found.method,
-        "value": found.value,
-        "baseline_value": found.baseline_value,
-        "sum": float(found.square.sum()) if found.completeness_error is not None else None,
-        "completeness_error": found.completeness_error,
+        "target": type(attribution.target).__name__,
+        **dataclasses.asdict(attribution.target),
+        "method": attribution.method,
+        "value": attribution.value,
+        "baseline_value": attribution.baseline_value,
+        "sum": float(attribution.square.sum()) if attribution.completeness_error is not None else None,
+        "completeness_error": attribution.completeness_error,
         "share_inside": share,
         "object_share": float(region.mean()),
-        "cells": found.cells.tolist() if found.cells is not None else None,
-        "scale": {"low": -drawn.limit, "high": drawn.limit, "label": drawn.label},
-        "words": words(found, share, float(region.mean()), len(trace.steps) - 1),
+        "cells": attribution.cells.tolist() if attribution.cells is not None else None,
+        "scale": {"low": -heat_map.limit, "high": heat_map.limit, "label": heat_map.label},
+        "words": words(attribution, share, float(region.mean()), len(trace.steps) - 1),
         "faithfulness": faithfulness_numbers(explanation.faithfulness),
-        "seconds": found.seconds,
+        "seconds": attribution.seconds,
     }
 
 
-def faithfulness_numbers(found: Faithfulness) -> dict[str, Any]:
+def faithfulness_numbers(check: Faithfulness) -> dict[str, Any]:
     """Describe the check of an explanation as the page shows it (`Faithfulness` in `page/engines/engine.js`)."""
     return {
-        "words": found.words,
-        "deletion": found.deletion_area,
-        "insertion": found.insertion_area,
-        "random": found.random_area,
-        "sensitivity": found.sensitivity,
-        "beats_chance": found.beats_chance,
-        "curves": {"deletion": found.deletion.tolist(), "insertion": found.insertion.tolist()},
+        "words": check.words,
+        "deletion": check.deletion_area,
+        "insertion": check.insertion_area,
+        "random": check.random_area,
+        "sensitivity": check.sensitivity,
+        "beats_chance": check.beats_chance,
+        "curves": {"deletion": check.deletion.tolist(), "insertion": check.insertion.tolist()},
     }
 
 
-def words(found: Attribution, share: float | None, object_share: float, last: int) -> str:
+def words(attribution: Attribution, share: float | None, object_share: float, last: int) -> str:
     """Say what an attribution shows.
 
     Args:
-        found: the attribution.
+        attribution: the attribution.
         share: of what speaks for the value, how much lies on the found object; None if there is none.
         object_share: how much of the photo the object covers.
         last: T of the pass.
     """
-    target = found.target
+    target = attribution.target
     look = (last if target.step is None else target.step) + 1
     if isinstance(target, CellTarget):
         place = f"The {LEVEL_WORDS[target.level]} attention in row {target.row}, column {target.column} at look {look}"
-        said = [f"{place} is {found.value:.2f}; 1 is average."]
+        sentences = [f"{place} is {attribution.value:.2f}; 1 is average."]
     elif isinstance(target, ObjectTarget):
-        said = [f"The evidence for the object at look {look} is {found.value:.2f} on average over its pixels."]
+        sentences = [
+            f"The evidence for the object at look {look} is {attribution.value:.2f} on average over its pixels."
+        ]
     else:
-        when = "after sharpening" if target.refined else f"at look {look}"
-        probability = 1 / (1 + np.exp(-found.value))
-        place = f"The evidence for the object {when} at column {target.x}, row {target.y} of the photo"
-        said = [f"{place} is {found.value:.2f}: a probability of {probability:.3f}."]
-    if found.baseline_value is not None:
-        said.append(f"Without the photo it would be {found.baseline_value:.2f}.")
-    if found.completeness_error is not None:
-        said.append(f"The parts add up to the difference within {percent(found.completeness_error, 1)}.")
-        if found.completeness_error > TRUSTED:
-            said.append("That is too much: the value jumps on the way to the photo. Another baseline may be better.")
+        moment = "after sharpening" if target.refined else f"at look {look}"
+        probability = 1 / (1 + np.exp(-attribution.value))
+        place = f"The evidence for the object {moment} at column {target.x}, row {target.y} of the photo"
+        sentences = [f"{place} is {attribution.value:.2f}: a probability of {probability:.3f}."]
+    if attribution.baseline_value is not None:
+        sentences.append(f"Without the photo it would be {attribution.baseline_value:.2f}.")
+    if attribution.completeness_error is not None:
+        sentences.append(f"The parts add up to the difference within {percent(attribution.completeness_error, 1)}.")
+        if attribution.completeness_error > TRUSTED:
+            sentences.append(
+                "That is too much: the value jumps on the way to the photo. Another baseline may be better."
+            )
     if share is not None:
         covers = f"which covers {percent(object_share)} of the photo"
-        said.append(f"{percent(share)} of what speaks for it lies on the found object, {covers}.")
-    return " ".join([*said, f"This took {found.seconds:.1f} s."])
+        sentences.append(f"{percent(share)} of what speaks for it lies on the found object, {covers}.")
+    return " ".join([*sentences, f"This took {attribution.seconds:.1f} s."])
 
 
 def percent(share: float, decimals: int = 0) -> str:

@@ -136,10 +136,10 @@ def attribute_in_batches(
     evidence = evidence or evidence_of(model, photo, question)
     yield 0.0
     square = yield from explain(evidence, question, batch_size)
-    value, nothing = evidence.value(1.0), None if method == "grad_cam" else evidence.value(0.0)
+    value, baseline_value = evidence.value(1.0), None if method == "grad_cam" else evidence.value(0.0)
     error = None
-    if method == "integrated_gradients" and nothing is not None:
-        error = abs(float(square.sum()) - (value - nothing)) / (abs(value - nothing) or 1.0)
+    if method == "integrated_gradients" and baseline_value is not None:
+        error = abs(float(square.sum()) - (value - baseline_value)) / (abs(value - baseline_value) or 1.0)
     if not torch.isfinite(square).all():
         raise FloatingPointError("the attribution is NaN or infinite, because of the network's weights")
     return Attribution(
@@ -148,7 +148,7 @@ def attribute_in_batches(
         target=target,
         method=method,
         value=value,
-        baseline_value=nothing,
+        baseline_value=baseline_value,
         completeness_error=error,
         seconds=time.perf_counter() - start,
     )

@@ -159,13 +159,13 @@ class Evidence:
 
         Each tensor's weights are shuffled, which keeps their distribution (Adebayo et al., 2018).
         """
-        other = copy.copy(self)
-        other.rln = _frozen(self.rln)
-        _shuffle(other.rln.heads, seed)
+        randomised = copy.copy(self)
+        randomised.rln = _frozen(self.rln)
+        _shuffle(randomised.rln.heads, seed)
         if isinstance(self.reader, OfRefinedPixel):
-            other.reader = replace(self.reader, brn=_frozen(self.reader.brn))
-            _shuffle(other.reader.brn, seed)
-        return other
+            randomised.reader = replace(self.reader, brn=_frozen(self.reader.brn))
+            _shuffle(randomised.reader.brn, seed)
+        return randomised
 
     def _rln(self, visibility: Tensor) -> RLNStep:
         visible = self.baseline + visibility * (self.picture - self.baseline)
@@ -178,10 +178,10 @@ class Evidence:
             _check_cell(target, last)
             return OfCell(target)
         if isinstance(target, ObjectTarget):
-            found = (last.saliency > FOUND).float()  # (1, 1, 384, 384)
-            if not found.any():
+            object_mask = (last.saliency > FOUND).float()  # (1, 1, 384, 384)
+            if not object_mask.any():
                 raise ValueError(f"nothing stands out at t = {self.step}, so there is no object to explain")
-            return OfObject(found)
+            return OfObject(object_mask)
         if not contains(target.x, target.y, shape):
             raise ValueError(f"pixel ({target.x}, {target.y}) is outside the photo of {shape[1]}×{shape[0]} pixels")
         size = model.config.brn_size if target.refined else self.side

@@ -95,14 +95,16 @@ class Faithfulness:
         return f"{verdict} With randomised heads its correlation is {self.sensitivity:.2f}, {depends}."
 
 
-def faithfulness(model: DGRL, picture: Picture, question: Question, found: Attribution, seed: int = 0) -> Faithfulness:
+def faithfulness(
+    model: DGRL, picture: Picture, question: Question, attribution: Attribution, seed: int = 0
+) -> Faithfulness:
     """Test an explanation by deletion, insertion and randomised heads.
 
     Args:
         model: the explained network.
         picture: the explained photo.
         question: the explained value and the method.
-        found: the explanation.
+        attribution: the explanation.
         seed: for the random orders and the randomised heads.
 
     Raises:
@@ -110,7 +112,7 @@ def faithfulness(model: DGRL, picture: Picture, question: Question, found: Attri
         ValueError: the target is not in this pass.
         FloatingPointError: the network returned NaN or infinite values.
     """
-    batches = faithfulness_in_batches(model, picture, question, found, seed)
+    batches = faithfulness_in_batches(model, picture, question, attribution, seed)
     while True:
         try:
             next(batches)
@@ -123,14 +125,14 @@ def faithfulness_in_batches(
     model: DGRL,
     picture: Picture,
     question: Question,
-    found: Attribution,
+    attribution: Attribution,
     seed: int = 0,
     evidence: Evidence | None = None,
 ) -> Generator[float, None, Faithfulness]:
     """Run `faithfulness` batch by batch: yield the share done, return the result. Closing the generator stops it.
 
     Args:
-        model, picture, question, found, seed: see `faithfulness`.
+        model, picture, question, attribution, seed: see `faithfulness`.
         evidence: what the explanation was made from, where it is still there; that spares some passes.
     """
     start = time.perf_counter()
@@ -138,31 +140,31 @@ def faithfulness_in_batches(
     evidence = evidence or evidence_of(model, read_image(picture), question)
     yield 0.0
     points, orders = POINTS[question.method], ORDERS[question.method]
-    ranks = np.argsort(-cells(found.square).ravel(), kind="stable")
+    ranks = np.argsort(-cells(attribution.square).ravel(), kind="stable")
     # Shares are symmetric, so a random order shown is also one hidden backwards, and one curve stands for both.
     shares = (np.arange(points) + 0.5) / points
     masks = [*(hidden(ranks, share) for share in shares), *(shown(ranks, share) for share in shares)]
     for _ in range(orders):
         order = random.permutation(GRID**2)
         masks += [shown(order, share) for share in shares]
-    nothing = evidence.value(0.0) if found.baseline_value is None else found.baseline_value
+    baseline_value = evidence.value(0.0) if attribution.baseline_value is None else attribution.baseline_value
     values: list[float] = []
     for batch in range(0, len(masks), BATCH):
         with torch.no_grad():
             values += evidence(visibility(masks[batch : batch + BATCH], evidence)).tolist()
         yield 0.5 * len(values) / len(masks)
-    sensitivity = yield from _sensitivity(evidence, question, found, seed)
-    scale = abs(found.value - nothing) or 1.0
-    whole = (found.value - nothing) / scale
-    curves = (np.array(values).reshape(-1, points) - nothing) / scale
-    curves = np.hstack([np.zeros((len(curves), 1)), curves, np.full((len(curves), 1), whole)])
-    curves[0, [0, -1]] = whole, 0.0
-    every = np.concatenate([[0.0], shares, [1.0]])
-    areas = ((curves[:, 1:] + curves[:, :-1]) / 2 * np.diff(every)).sum(1)  # trapezoids
+    sensitivity = yield from _sensitivity(evidence, question, attribution, seed)
+    scale = abs(attribution.value - baseline_value) or 1.0
+    photo_value = (attribution.value - baseline_value) / scale
+    curves = (np.array(values).reshape(-1, points) - baseline_value) / scale
+    curves = np.hstack([np.zeros((len(curves), 1)), curves, np.full((len(curves), 1), photo_value)])
+    curves[0, [0, -1]] = photo_value, 0.0
+    shares_with_ends = np.concatenate([[0.0], shares, [1.0]])
+    areas = ((curves[:, 1:] + curves[:, :-1]) / 2 * np.diff(shares_with_ends)).sum(1)  # trapezoids
     spread = float(curves[2:, 1:-1].std(0, ddof=1).mean())
     gap = float(areas[1] - areas[0])
     return Faithfulness(
-        shares=every,
+        shares=shares_with_ends,
         deletion=curves[0],
         insertion=curves[1],
         random=curves[2:].mean(0),
@@ -177,14 +179,14 @@ def faithfulness_in_batches(
 
 
 def _sensitivity(
-    evidence: Evidence, question: Question, found: Attribution, seed: int
+    evidence: Evidence, question: Question, attribution: Attribution, seed: int
 ) -> Generator[float, None, float]:
-    other = explain(evidence.with_random_heads(seed), question, BATCH, rough=True)
+    batches = explain(evidence.with_random_heads(seed), question, BATCH, rough=True)
     while True:
         try:
-            yield 0.5 + next(other) / 2
+            yield 0.5 + next(batches) / 2
         except StopIteration as done:
-            return rank_correlation(cells(found.square), cells(done.value.detach().float().cpu().numpy()))
+            return rank_correlation(cells(attribution.square), cells(done.value.detach().float().cpu().numpy()))
 
 
 def cells(square: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -212,9 +214,9 @@ def visibility(masks: list[NDArray[np.float32]], evidence: Evidence) -> Tensor:
     return F.interpolate(stacked, (evidence.side, evidence.side), mode="nearest")
 
 
-def rank_correlation(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
+def rank_correlation(first: NDArray[np.float32], second: NDArray[np.float32]) -> float:
     """Return Spearman's rank correlation of two arrays of the same size, −1 to 1; 0 if one of them is constant."""
-    if np.ptp(one) == 0 or np.ptp(other) == 0:
+    if np.ptp(first) == 0 or np.ptp(second) == 0:
         return 0.0
-    ranks = [np.argsort(np.argsort(values.ravel(), kind="stable")) for values in (one, other)]
+    ranks = [np.argsort(np.argsort(values.ravel(), kind="stable")) for values in (first, second)]
     return float(np.corrcoef(ranks)[0, 1])

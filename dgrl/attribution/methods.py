@@ -31,8 +31,8 @@ Batches = Generator[float, None, Tensor]
 
 def most_passes(question: Question) -> int:
     """Return the largest number of passes that an explanation takes; a pass with gradients counts as two."""
-    most = {"integrated_gradients": 2 * (MOST_POINTS + 2 * POINTS), "occlusion": WINDOWS**2, "grad_cam": 2}
-    return most[question.method] + 4  # the target's values on photo and baseline
+    limits = {"integrated_gradients": 2 * (MOST_POINTS + 2 * POINTS), "occlusion": WINDOWS**2, "grad_cam": 2}
+    return limits[question.method] + 4  # the target's values on photo and baseline
 
 
 def captum_methods() -> Any:
@@ -52,26 +52,28 @@ def integrated_gradients(evidence: Evidence, tolerance: float, batch_size: int, 
     captum = captum_methods().IntegratedGradients(evidence)
     values = dict(zip(CUTS, evidence.values(CUTS, batch_size), strict=True))  # without gradients, in half the time
     pieces: list[tuple[float, float, float, Tensor]] = []  # error, start, end, attribution
-    waiting = list(itertools.pairwise(cuts(values, count)))
+    queue = list(itertools.pairwise(cuts(values, count)))
     points = 0
-    while waiting:
-        for start, end in waiting:
-            shown, hidden = evidence.all_visible(end), evidence.all_visible(start)
-            part = captum.attribute(shown, hidden, n_steps=POINTS, internal_batch_size=batch_size)[0, 0].detach()
-            missing = float(part.sum()) - (values[end] - values[start])
-            pieces.append((missing, start, end, part))
+    while queue:
+        for start, end in queue:
+            end_visibility, start_visibility = evidence.all_visible(end), evidence.all_visible(start)
+            part = captum.attribute(end_visibility, start_visibility, n_steps=POINTS, internal_batch_size=batch_size)[
+                0, 0
+            ].detach()
+            error = float(part.sum()) - (values[end] - values[start])
+            pieces.append((error, start, end, part))
             points += POINTS
             yield min(points / MOST_POINTS, 1.0)
-        waiting = []
+        queue = []
         # Errors of different pieces may cancel in the sum, so their norm counts too.
         errors = [piece[0] for piece in pieces]
-        missing = max(abs(sum(errors)), math.hypot(*errors))
-        if missing > tolerance * abs(values[1.0] - values[0.0]) and points < MOST_POINTS:
+        error = max(abs(sum(errors)), math.hypot(*errors))
+        if error > tolerance * abs(values[1.0] - values[0.0]) and points < MOST_POINTS:
             worst = max(range(len(pieces)), key=lambda index: abs(pieces[index][0]))
             _, start, end, _ = pieces.pop(worst)
             middle = (start + end) / 2
             values[middle] = evidence.value(middle)
-            waiting = [(start, middle), (middle, end)]
+            queue = [(start, middle), (middle, end)]
     return torch.stack([piece[3] for piece in pieces]).sum(0)
 
 
@@ -80,13 +82,13 @@ def cuts(values: Mapping[float, float], count: int) -> list[float]:
     places = list(values)
     changes = [abs(values[after] - values[before]) for before, after in itertools.pairwise(places)]
     enough = sum(changes) / count
-    chosen, since = [places[0]], 0.0
+    chosen, change_since_cut = [places[0]], 0.0
     for change, place in zip(changes, places[1:], strict=True):
         # Cut before this change if more than half of it would exceed the piece's share.
-        if since and since + change / 2 > enough:
+        if change_since_cut and change_since_cut + change / 2 > enough:
             chosen.append(places[places.index(place) - 1])
-            since = 0.0
-        since += change
+            change_since_cut = 0.0
+        change_since_cut += change
     return [*chosen, places[-1]]
 
 

@@ -116,15 +116,15 @@ def _backbone_layers() -> Layers:
     layers |= _norm("conv1_bn", "conv1_scale", f"{conv1}.norm")
     for k, (width, units) in enumerate(zip((64, 128, 256, 512), UNITS, strict=True), start=2):
         for u in range(1, units + 1):
-            theirs, ours = f"layer_{width}_{u}", f"rln.backbone.conv{k}.unit{u}"
+            caffe_name, own_name = f"layer_{width}_{u}", f"rln.backbone.conv{k}.unit{u}"
             # The first unit's batch-norm belongs to the block before.
             norms = (2, 3) if u == 1 else (1, 2, 3)
             for i in norms:
-                layers |= _norm(f"{theirs}_bn{i}", f"{theirs}_scale{i}", f"{ours}.norm{i}")
+                layers |= _norm(f"{caffe_name}_bn{i}", f"{caffe_name}_scale{i}", f"{own_name}.norm{i}")
             for i in (1, 2, 3):
-                layers[f"{theirs}_conv{i}"] = (f"{ours}.conv{i}.weight",)
+                layers[f"{caffe_name}_conv{i}"] = (f"{own_name}.conv{i}.weight",)
             if u == 1:
-                layers[f"{theirs}_conv_expand"] = (f"{ours}.expand.weight",)
+                layers[f"{caffe_name}_conv_expand"] = (f"{own_name}.expand.weight",)
         last = (
             ("last_bn", "last_scale") if width == 512 else (f"layer_{2 * width}_1_bn1", f"layer_{2 * width}_1_scale1")
         )
@@ -132,10 +132,10 @@ def _backbone_layers() -> Layers:
     return layers
 
 
-def _norm(batch_norm: str, scale: str, ours: str) -> Layers:
+def _norm(batch_norm: str, scale: str, own_name: str) -> Layers:
     """Return a batch-norm's two Caffe layers; its scale and bias are in a Scale layer."""
-    statistics = (f"{ours}.running_mean", f"{ours}.running_var", FACTOR)
-    return {batch_norm: statistics, scale: (f"{ours}.weight", f"{ours}.bias")}
+    statistics = (f"{own_name}.running_mean", f"{own_name}.running_var", FACTOR)
+    return {batch_norm: statistics, scale: (f"{own_name}.weight", f"{own_name}.bias")}
 
 
 def _head_layers(t: int) -> Layers:
@@ -169,34 +169,34 @@ class _Found:
 
 def _read(path: Path, layers: Layers, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Tensor]:
     """Read every tensor that `layers` names; raise CaffeError if the file's layers or shapes differ."""
-    found = _Found()
+    contents = _Found()
     for name, blobs in read_layers(path):
         if name not in layers:
-            found.faults.append(f"layer {name} is left over")
-        elif name in found.layers:
-            found.faults.append(f"layer {name} occurs twice")
+            contents.faults.append(f"layer {name} is left over")
+        elif name in contents.layers:
+            contents.faults.append(f"layer {name} occurs twice")
         elif len(blobs) != len(layers[name]):
-            found.faults.append(f"layer {name} has {len(blobs)} parameters instead of {len(layers[name])}")
+            contents.faults.append(f"layer {name} has {len(blobs)} parameters instead of {len(layers[name])}")
         else:
-            _take(found, name, blobs, layers[name], shapes)
-        found.layers.add(name)
-    found.faults += [f"layer {name} is missing" for name in layers if name not in found.layers]
-    if found.faults:
-        more = f"; and {len(found.faults) - 5} more" if len(found.faults) > 5 else ""
-        raise CaffeError(f"{path} does not fit the published network: {'; '.join(found.faults[:5])}{more}")
-    return found.tensors
+            _take(contents, name, blobs, layers[name], shapes)
+        contents.layers.add(name)
+    contents.faults += [f"layer {name} is missing" for name in layers if name not in contents.layers]
+    if contents.faults:
+        remainder = f"; and {len(contents.faults) - 5} more" if len(contents.faults) > 5 else ""
+        raise CaffeError(f"{path} does not fit the published network: {'; '.join(contents.faults[:5])}{remainder}")
+    return contents.tensors
 
 
 def _take(
-    found: _Found, name: str, blobs: list[Blob], targets: tuple[str, ...], shapes: Mapping[str, tuple[int, ...]]
+    contents: _Found, name: str, blobs: list[Blob], targets: tuple[str, ...], shapes: Mapping[str, tuple[int, ...]]
 ) -> None:
     """Check one layer's blobs and keep them, unless another copy of the layer has been kept."""
     for blob, target in zip(blobs, targets, strict=True):
-        ours = (1,) if target == FACTOR else tuple(shapes[target])
+        own_shape = (1,) if target == FACTOR else tuple(shapes[target])
         # Our shapes may have trailing ones to broadcast: (32, 1, 1). Older blobs have leading ones: (1, 1, 1, 32).
-        expected = ours if len(ours) == 4 else (ours[0],)
+        expected = own_shape if len(own_shape) == 4 else (own_shape[0],)
         if blob.shape[: -len(expected)] + expected != blob.shape or max(blob.shape[: -len(expected)], default=1) != 1:
-            found.faults.append(f"layer {name} holds a parameter of shape {blob.shape} instead of {expected}")
+            contents.faults.append(f"layer {name} holds a parameter of shape {blob.shape} instead of {expected}")
             return
     factor = np.float32(1)
     if FACTOR in targets:
@@ -207,11 +207,11 @@ def _take(
             continue
         values = torch.from_numpy(blob.values * factor).view(tuple(shapes[target]))
         if not torch.isfinite(values).all():
-            found.faults.append(f"layer {name} holds NaN or infinite numbers")
-        elif target not in found.tensors:
-            found.tensors[target], found.origins[target] = values, name
-        elif not torch.equal(values, found.tensors[target]):
-            found.faults.append(f"layers {found.origins[target]} and {name} share their parameters but differ")
+            contents.faults.append(f"layer {name} holds NaN or infinite numbers")
+        elif target not in contents.tensors:
+            contents.tensors[target], contents.origins[target] = values, name
+        elif not torch.equal(values, contents.tensors[target]):
+            contents.faults.append(f"layers {contents.origins[target]} and {name} share their parameters but differ")
 
 
 def _write(model: DGRL, card: str, out: Path) -> None:

@@ -232,8 +232,8 @@ def outline_contrast(passes: Passes) -> Numbers | None:
 def outline(places: Places) -> Places:
     """Return which of the places (H, W) have a neighbour above, below or beside that is not one of them."""
     padded = np.pad(places, 1, mode="edge")
-    whole = padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
-    line: Places = places & ~whole
+    interior = padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
+    line: Places = places & ~interior
     return line
 
 
@@ -250,9 +250,11 @@ def blur_effect(passes: Passes) -> Numbers | None:
     if not object_mask.any() or object_mask.all():
         return None
     cell = heaviest_cell(passes)
-    whole = float(passes.localised().steps[-1].weight_maps[cell.level][cell.row, cell.column])
+    full_weight = float(passes.localised().steps[-1].weight_maps[cell.level][cell.row, cell.column])
     evidence = Evidence(passes.model, read_image(passes.picture), cell, None, "blurred")
     visible_object = torch.from_numpy(object_mask.astype(np.float32))[None, None]
     with torch.no_grad():
-        rest, alone = (float(evidence(visible)) for visible in (1 - visible_object, visible_object))
-    return {"effect": 1 - rest / whole, "rest": 1 - alone / whole}
+        weight_without_object, weight_of_object = (
+            float(evidence(visible)) for visible in (1 - visible_object, visible_object)
+        )
+    return {"effect": 1 - weight_without_object / full_weight, "rest": 1 - weight_of_object / full_weight}

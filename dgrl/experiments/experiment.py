@@ -170,18 +170,18 @@ class Experiment:
 
     def place(self, passes: Passes) -> Numbers:
         """Return the pinned pixel "x", "y", and the zoom's corner "zoom_x", "zoom_y", where the experiment has them."""
-        found: Numbers = {}
+        numbers: Numbers = {}
         if self.cell:
             cell, trace = heaviest_cell(passes), passes.localised()
             rows, columns = trace.steps[-1].weight_maps[cell.level].shape
             x, y = pixel_at(cell.column / (columns - 1), cell.row / (rows - 1), trace.photo.shape)  # corners aligned
-            found |= {"x": float(x), "y": float(y)}
+            numbers |= {"x": float(x), "y": float(y)}
         if self.show.pixel:
-            changed = passes.whole(self.first).most_changed(count=1)[0]
-            found |= {"x": float(changed.x), "y": float(changed.y)}
+            pixel = passes.whole(self.first).most_changed(count=1)[0]
+            numbers |= {"x": float(pixel.x), "y": float(pixel.y)}
         if self.show.zoom:
-            found |= zoom_of(passes.whole(), found)
-        return found
+            numbers |= zoom_of(passes.whole(), numbers)
+        return numbers
 
     def verdict(self, effect: float) -> int:
         """Return the index of the right choice for an effect of this size."""
@@ -191,27 +191,30 @@ class Experiment:
         """Say what happened on a picture, with its numbers."""
         return typeset(self.outcome.format(**numbers))
 
-    def answer(self, here: Numbers, sizes: Sizes | None) -> str:
+    def answer(self, numbers: Numbers, sizes: Sizes | None) -> str:
         """Say what happened, how large the effect is here and over a data set, and the usual expectation."""
-        return f"{self.happened(here)} {self.size(here, sizes)} {self.story}"
+        return f"{self.happened(numbers)} {self.size(numbers, sizes)} {self.story}"
 
-    def size(self, here: Numbers, sizes: Sizes | None) -> str:
+    def size(self, numbers: Numbers, sizes: Sizes | None) -> str:
         """Say how large the effect is here and over a data set, and what that leaves to say (`remarks`)."""
-        text = f"The {self.effect}: here {self.unit.write(here['effect'])}"
+        text = f"The {self.effect}: here {self.unit.write(numbers['effect'])}"
         if sizes is None or self.key not in sizes.experiments:
             return f"{text}. With this checkpoint it was not measured over a data set."
-        over = sizes.experiments[self.key]["effect"]
-        text += f"; median of {over.pictures} pictures of {sizes.data} {self.unit.write(over.median)}."
-        return " ".join([text, *self.remarks(here, sizes)])
+        spread = sizes.experiments[self.key]["effect"]
+        text += f"; median of {spread.pictures} pictures of {sizes.data} {self.unit.write(spread.median)}."
+        return " ".join([text, *self.remarks(numbers, sizes)])
 
-    def remarks(self, here: Numbers, sizes: Sizes) -> list[str]:
+    def remarks(self, numbers: Numbers, sizes: Sizes) -> list[str]:
         """Say whether the data set's pictures behave as expected and as this photo does, and what the part is worth."""
         remarks = []
-        usual, this = self.verdict(sizes.experiments[self.key]["effect"].median), self.verdict(here["effect"])
-        if usual:
-            remarks.append(f"On most pictures it is different: {self.choices[usual]}.")
-        if this != usual:
-            remarks.append(f"This photo is an exception: {self.choices[this]}.")
+        usual_verdict, own_verdict = (
+            self.verdict(sizes.experiments[self.key]["effect"].median),
+            self.verdict(numbers["effect"]),
+        )
+        if usual_verdict:
+            remarks.append(f"On most pictures it is different: {self.choices[usual_verdict]}.")
+        if own_verdict != usual_verdict:
+            remarks.append(f"This photo is an exception: {self.choices[own_verdict]}.")
         costs = [f"{name} {changes(sizes.variants[row])}" for row, name in self.variants if row in sizes.variants]
         if costs:
             remarks.append(f"Error against true masks: {', '.join(costs)}.")
@@ -228,18 +231,18 @@ def typeset(text: str) -> str:
     return re.sub(r"(?<![\w.])-(?=\d)", "−", re.sub(r"(?<=\d)%", "\u00a0%", text))
 
 
-def zoom_of(trace: Trace, near: Numbers) -> Numbers:
+def zoom_of(trace: Trace, pixel: Numbers) -> Numbers:
     """Return the corner of a square of the photo with side ZOOM: around a pixel, or where BRN changes most."""
     height, width = trace.photo.shape[:2]
-    if "x" in near:
-        middle = (near["x"] + 0.5) / width, (near["y"] + 0.5) / height
+    if "x" in pixel:
+        middle = (pixel["x"] + 0.5) / width, (pixel["y"] + 0.5) / height
     else:
-        changed = np.abs(trace.refined - trace.prior)
-        side = max(1, round(ZOOM * len(changed)))
-        sums = np.pad(changed.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
+        change = np.abs(trace.refined - trace.prior)
+        side = max(1, round(ZOOM * len(change)))
+        sums = np.pad(change.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
         windows = sums[side:, side:] - sums[:-side, side:] - sums[side:, :-side] + sums[:-side, :-side]
         row, column = np.unravel_index(int(windows.argmax()), windows.shape)
-        middle = (column + side / 2) / len(changed), (row + side / 2) / len(changed)
+        middle = (column + side / 2) / len(change), (row + side / 2) / len(change)
     x, y = (float(np.clip(value - ZOOM / 2, 0, 1 - ZOOM)) for value in middle)
     return {"zoom_x": round(x, 4), "zoom_y": round(y, 4)}
 

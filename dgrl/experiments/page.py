@@ -25,9 +25,9 @@ def experiment_page(model: DGRL, experiment: Experiment, sizes: Sizes | None = N
     numbers = experiment.measure(passes)
     if numbers is None:
         raise ValueError(f"the network finds nothing on {experiment.photo}.jpg to measure {experiment.key} on")
-    shown = scene(experiment, numbers | experiment.place(passes))
-    requests: list[dict[str, Any]] = shown.pop("slots")
-    shown["frames"] = [one for one in shown.get("frames", ()) if one["map"] != "explanation"] or None
+    settings = scene(experiment, numbers | experiment.place(passes))
+    requests: list[dict[str, Any]] = settings.pop("slots")
+    settings["frames"] = [frame for frame in settings.get("frames", ()) if frame["map"] != "explanation"] or None
     stored = [
         StoredPass(bundle(trace, experiment.photo), trained=model.config.steps, **request)
         for trace, request in zip(experiment.traces(passes), requests, strict=True)
@@ -35,7 +35,7 @@ def experiment_page(model: DGRL, experiment: Experiment, sizes: Sizes | None = N
     return stored_page(
         stored,
         experiment.title,
-        shown,
+        settings,
         "experiment",
         question=experiment.question,
         choices=experiment.choices,

@@ -64,10 +64,10 @@ class Passes:
         edits = tuple(edit for edit in setting.edits if edit.tap in (PRIOR, COEFFICIENTS, REFINED))
         key = setting.edits, setting.steps
         if key not in self._made or not self._made[key].whole:
-            made = self.model.trace_refined(self.localised(setting), edits)
+            trace = self.model.trace_refined(self.localised(setting), edits)
             if not edits:
-                self._made[key] = made
-            return made
+                self._made[key] = trace
+            return trace
         return self._made[key]
 
     def last(self, setting: Setting = UNTOUCHED) -> Array:

@@ -65,17 +65,17 @@ class Sizes:
     def load(cls, path: Path) -> "Sizes":
         """Read a file of sizes; ValueError if it has another format."""
         try:
-            read: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            if read.pop("format") != FORMAT:
+            fields: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            if fields.pop("format") != FORMAT:
                 raise ValueError("another format")
-            read["experiments"] = {
+            fields["experiments"] = {
                 key: {
                     name: Spread(**spread | {"values": tuple(spread.get("values", ()))})
                     for name, spread in numbers.items()
                 }
-                for key, numbers in read["experiments"].items()
+                for key, numbers in fields["experiments"].items()
             }
-            return cls(**read)
+            return cls(**fields)
         except (OSError, KeyError, TypeError, AttributeError, ValueError) as error:
             raise ValueError(f"{path} is not a file of effect sizes: {error}") from error
 

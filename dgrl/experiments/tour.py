@@ -33,47 +33,49 @@ def tour(sizes: Sizes | None, experiments: Sequence[Experiment] = EXPERIMENTS) -
 
 def description_of(experiment: Experiment, sizes: Sizes | None) -> dict[str, Any]:
     """Describe one experiment."""
-    here = {} if sizes is None else sizes.photos.get(experiment.key, {})
-    over = None if sizes is None else sizes.experiments.get(experiment.key, {}).get("effect")
+    numbers = {} if sizes is None else sizes.photos.get(experiment.key, {})
+    spread = None if sizes is None else sizes.experiments.get(experiment.key, {}).get("effect")
     return {
         "key": experiment.key,
         "title": experiment.title,
         "question": experiment.question,
         "choices": list(experiment.choices),
-        "right": experiment.verdict(here["effect"]) if here else 0,
-        "answer": experiment.happened(here) if here else "With this checkpoint the effect was not measured.",
-        "story": " ".join([experiment.story, *(experiment.remarks(here, sizes) if sizes and here and over else ())]),
-        "show": scene(experiment, here),
-        "sizes": distribution(experiment, here, over, sizes.data) if sizes and over and over.values else None,
+        "right": experiment.verdict(numbers["effect"]) if numbers else 0,
+        "answer": experiment.happened(numbers) if numbers else "With this checkpoint the effect was not measured.",
+        "story": " ".join(
+            [experiment.story, *(experiment.remarks(numbers, sizes) if sizes and numbers and spread else ())]
+        ),
+        "show": scene(experiment, numbers),
+        "sizes": distribution(experiment, numbers, spread, sizes.data) if sizes and spread and spread.values else None,
         "own": experiment.show.own,
         "explanation": explanation(sizes) if experiment.cell else None,
     }
 
 
-def distribution(experiment: Experiment, here: Numbers, over: Spread, data: str) -> dict[str, Any]:
+def distribution(experiment: Experiment, numbers: Numbers, spread: Spread, data: str) -> dict[str, Any]:
     """Return the effect here and on every picture of the data set, for the page's dot plot."""
     unit = experiment.unit
     return {
         "effect": experiment.effect,
         "unit": unit.word,
         "decimals": unit.decimals,
-        "here": here["effect"] * unit.scale if here else None,
-        "median": over.median * unit.scale,
-        "values": [value * unit.scale for value in over.values],
+        "here": numbers["effect"] * unit.scale if numbers else None,
+        "median": spread.median * unit.scale,
+        "values": [value * unit.scale for value in spread.values],
         "data": data,
     }
 
 
-def scene(experiment: Experiment, here: dict[str, float]) -> dict[str, Any]:
+def scene(experiment: Experiment, numbers: dict[str, float]) -> dict[str, Any]:
     """Return the change of the page's scene for Show. `here` has the places that were measured on the photo."""
     show = experiment.show
     slots = [request(experiment, experiment.first)]
     if experiment.second is not None:
         slots.append(request(experiment, experiment.second))
-    frames = [{"slot": one.slot, "map": one.map, "step": one.step, "title": one.title} for one in show.frames]
-    pixel = {"x": int(here["x"]), "y": int(here["y"]), "pinned": True} if "x" in here else {}
-    zoomed = show.zoom and "zoom_x" in here
-    zoom = {"x": here["zoom_x"], "y": here["zoom_y"], "width": ZOOM, "height": ZOOM} if zoomed else None
+    frames = [{"slot": frame.slot, "map": frame.map, "step": frame.step, "title": frame.title} for frame in show.frames]
+    pixel = {"x": int(numbers["x"]), "y": int(numbers["y"]), "pinned": True} if "x" in numbers else {}
+    zoomed = show.zoom and "zoom_x" in numbers
+    zoom = {"x": numbers["zoom_x"], "y": numbers["zoom_y"], "width": ZOOM, "height": ZOOM} if zoomed else None
     return as_scene(
         {
             "slots": slots,
@@ -91,8 +93,8 @@ def scene(experiment: Experiment, here: dict[str, float]) -> dict[str, Any]:
 
 def request(experiment: Experiment, setting: Setting) -> dict[str, Any]:
     """Return a setting as the page's request for a pass; the page fills in the checkpoint."""
-    written = [one for edit in setting.edits for one in written_edits(edit)]
-    return {"photo": experiment.photo, "steps": setting.steps, "edits": written}
+    edits = [fields for edit in setting.edits for fields in written_edits(edit)]
+    return {"photo": experiment.photo, "steps": setting.steps, "edits": edits}
 
 
 def written_edits(edit: Edit) -> Iterator[dict[str, Any]]:
@@ -108,11 +110,11 @@ def written_edits(edit: Edit) -> Iterator[dict[str, Any]]:
     if isinstance(change, BoxPrompt | MaskPrompt) and edit.tap == weight_map_name(EVERY, 0):
         yield written_prompt(change)
         return
-    part, named = (BLOCKS, feedback_name) if isinstance(change, Scale) else (LEVELS, weight_map_name)
+    part, name_of = (BLOCKS, feedback_name) if isinstance(change, Scale) else (LEVELS, weight_map_name)
     step = edit.tap.split(".")[1].removeprefix("t")
     at: dict[str, Any] = {} if step == EVERY else {"at": int(step)}
     for name in part:
-        if not fnmatch.fnmatchcase(named(name, step), edit.tap):
+        if not fnmatch.fnmatchcase(name_of(name, step), edit.tap):
             continue
         if isinstance(change, Scale):
             yield {"kind": "feedback", "block": name, "factor": change.factor} | at

@@ -74,12 +74,12 @@ def contact_sheet(worst: Sequence[Worst]) -> Figure:
     axes = figure.subplots(rows, 3 * COLUMNS, squeeze=False).reshape(rows * COLUMNS, 3)
     for ax in axes.flat:
         ax.axis("off")
-    for one, (photo, mask, saliency) in zip(worst, axes, strict=False):
-        photo.imshow(_small(Image.fromarray(read_image(one.row.pair.image))))
-        mask.imshow(_small(Image.fromarray(one.row.pair.truth() * 255)), cmap="gray", vmin=0, vmax=255)
-        saliency.imshow(_small(Image.fromarray(one.saliency)), cmap="gray", vmin=0, vmax=255)
-        photo.set_title(_short(one.row.pair.stem), fontsize=8)
-        saliency.set_title(f"MAE {one.row.scores['MAE']:.3f}", fontsize=8)
+    for error, (photo, mask, saliency) in zip(worst, axes, strict=False):
+        photo.imshow(_small(Image.fromarray(read_image(error.row.pair.image))))
+        mask.imshow(_small(Image.fromarray(error.row.pair.truth() * 255)), cmap="gray", vmin=0, vmax=255)
+        saliency.imshow(_small(Image.fromarray(error.saliency)), cmap="gray", vmin=0, vmax=255)
+        photo.set_title(_short(error.row.pair.stem), fontsize=8)
+        saliency.set_title(f"MAE {error.row.scores['MAE']:.3f}", fontsize=8)
     return figure
 
 

@@ -47,8 +47,8 @@ def kernel_scale(values: Map) -> Scale:
     if low < 0 < high:
         limit = max(-low, high, NARROWEST / 2)
         return Scale(-limit, limit, SIGNED)
-    missing = max(0.0, NARROWEST - (high - low)) / 2
-    return Scale(low - missing, high + missing, SPREAD)
+    margin = max(0.0, NARROWEST - (high - low)) / 2
+    return Scale(low - margin, high + margin, SPREAD)
 
 
 @dataclass(frozen=True)
@@ -74,9 +74,9 @@ class Arrows:
     def unit(self) -> float:
         """Return the displacement that is drawn 30 pixels long: 1, 2 or 5 times a power of ten."""
         # Not the longest: one arrow far longer than the others would shrink them all to dots.
-        usual = max(float(np.percentile(self.lengths, 90)), 1e-3) if len(self.x) else 1e-3
-        power: float = 10.0 ** math.floor(math.log10(usual) + 1e-6)
-        return next(step * power for step in (1, 2, 5, 10) if step * power >= usual * (1 - 1e-6))
+        long_arrow = max(float(np.percentile(self.lengths, 90)), 1e-3) if len(self.x) else 1e-3
+        power: float = 10.0 ** math.floor(math.log10(long_arrow) + 1e-6)
+        return next(step * power for step in (1, 2, 5, 10) if step * power >= long_arrow * (1 - 1e-6))
 
 
 def edge_arrows(trace: Trace) -> Arrows:
@@ -90,12 +90,12 @@ def edge_arrows(trace: Trace) -> Arrows:
     steepest, index = F.max_pool2d(steepness[None, None], CELL, ceil_mode=True, return_indices=True)
     order = steepest[steepest > EDGE].argsort(descending=True)
     y, x = np.unravel_index(index[steepest > EDGE][order].numpy(), trace.prior.shape)
-    near = np.hypot(x[:, None] - x, y[:, None] - y) < APART
-    kept: list[int] = []
+    is_near = np.hypot(x[:, None] - x, y[:, None] - y) < APART
+    chosen: list[int] = []
     for candidate in range(len(x)):
-        if not near[candidate, kept].any():
-            kept.append(candidate)
-    y, x = y[kept], x[kept]
+        if not is_near[candidate, chosen].any():
+            chosen.append(candidate)
+    y, x = y[chosen], x[chosen]
     return Arrows(x, y, trace.kernel_field.shift_x[y, x], trace.kernel_field.shift_y[y, x])
 
 

@@ -40,9 +40,9 @@ class Layer:
         column, row = min(max(column, 0), width - 1), min(max(row, 0), height - 1)
         left, top = int(column), int(row)
         corners = self.values[top : top + 2, left : left + 2]
-        along = np.array([1 - (column - left), column - left])[: corners.shape[1]]
+        across = np.array([1 - (column - left), column - left])[: corners.shape[1]]
         down = np.array([1 - (row - top), row - top])[: corners.shape[0]]
-        return float(down @ corners @ along)
+        return float(down @ corners @ across)
 
 
 def layer(trace: Trace, t: int, kind: str) -> Layer | None:

@@ -68,7 +68,7 @@ def kernel_field(trace: Trace) -> Figure:
     show(axes[0, 2], pale(photo), "where edge pixels draw from")
     across, down = photo.shape[1] / trace.prior.shape[1], photo.shape[0] / trace.prior.shape[0]
     # Angles and lengths in the photo's own axes.
-    drawn = axes[0, 2].quiver(
+    arrow_plot = axes[0, 2].quiver(
         (arrows.x + 0.5) * across,
         (arrows.y + 0.5) * down,
         arrows.shift_x * across,
@@ -80,7 +80,7 @@ def kernel_field(trace: Trace) -> Figure:
         color=ARROW_INK,
     )
     label = f"{arrows.unit:g} pixels of BRN's map"
-    axes[0, 2].quiverkey(drawn, 0.1, -0.09, arrows.unit * across, label, labelpos="E", coordinates="axes")
+    axes[0, 2].quiverkey(arrow_plot, 0.1, -0.09, arrows.unit * across, label, labelpos="E", coordinates="axes")
     caption(figure, "BRN's kernels: weight of the pixel itself, how far it draws from others, and from which side.")
     return figure
 

@@ -120,8 +120,12 @@ def stored_page(
     if len(passes) not in (1, 2):
         raise ValueError(f"a page shows one pass or two, not {len(passes)}")
     stored = [
-        {"request": one.request(), "trained": one.trained, "bundle": base64.b64encode(one.bundle).decode()}
-        for one in passes
+        {
+            "request": stored_pass.request(),
+            "trained": stored_pass.trained,
+            "bundle": base64.b64encode(stored_pass.bundle).decode(),
+        }
+        for stored_pass in passes
     ]
     return render(
         template,

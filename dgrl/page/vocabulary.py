@@ -60,7 +60,9 @@ def vocabulary() -> dict[str, Any]:
         "maps": named(MAPS),
         "found": {"above": FOUND, "least": SMALLEST_OBJECT},
         "targets": named(TARGETS),
-        "methods": [{"name": name, "word": word, "about": about} for name, (word, about) in METHODS.items()],
+        "methods": [
+            {"name": name, "word": word, "about": description} for name, (word, description) in METHODS.items()
+        ],
         "prompt": {"radius": RADIUS, "share": SHARE, "growth": GROWTH, "rounds": ROUNDS},
         "glossary": GLOSSARY,
         "colours": {kind: palette_of(colour_map) for kind, colour_map in COLOURS.items()},
