@@ -14,7 +14,6 @@ from gradio.routes import generate_code_snippets  # type: ignore[attr-defined]
 from markupsafe import Markup
 
 from dgrl import __version__
-from dgrl.app.asgi import Scope
 from dgrl.app.photos import Photos
 from dgrl.app.routes import offered_examples
 from dgrl.attribution.question import METHODS
@@ -31,17 +30,6 @@ HEADERS = {"Content-Security-Policy": POLICY, "X-Content-Type-Options": "nosniff
 IMMUTABLE = {"Cache-Control": "public, max-age=31536000, immutable", "X-Content-Type-Options": "nosniff"}
 
 
-class Modules(StaticFiles):
-    """The page's files under an address with their version, so that browsers may cache them."""
-
-    async def get_response(self, path: str, scope: Scope) -> Response:
-        """Return a file, cached for ever if the address names the current version."""
-        response = await super().get_response(path, scope)
-        if response.status_code < 400:
-            response.headers.update(IMMUTABLE)
-        return response
-
-
 def add(
     server: FastAPI, models: Mapping[str, DGRL], photos: Photos, experiments: Sequence[Mapping[str, Any]], folder: Path
 ) -> None:
@@ -55,7 +43,12 @@ def add(
         "version": __version__,
     }
     version = version_of(folder)
-    server.mount(f"/page/{version}", Modules(directory=folder))
+    files = StaticFiles(directory=folder)
+
+    async def module(request: Request) -> Response:
+        response = await files.get_response(request.path_params["path"], request.scope)
+        response.headers.update(IMMUTABLE)
+        return response
 
     async def page(request: Request) -> Response:
         if request.query_params.get("view") == "api":  # Gradio's address for it, used by 2.0
@@ -76,7 +69,9 @@ def add(
         text = render("api", endpoints=info, programs=programs, docs=docs, root=root, version=__version__)
         return HTMLResponse(text, headers=HEADERS)
 
-    for path, answer in (("/", page), ("/health", health), ("/api", about_the_api)):
+    # A mount of Starlette's would not find the files if a reverse proxy removes its prefix (`--root-path`).
+    modules = f"/page/{version}/{{path:path}}"
+    for path, answer in (("/", page), (modules, module), ("/health", health), ("/api", about_the_api)):
         server.add_route(path, answer, methods=["GET"])
 
 
