@@ -1,10 +1,10 @@
 """`dgrl train`."""
 
 import dataclasses
-import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import nullcontext
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any
 
 import torch
@@ -12,7 +12,7 @@ import typer
 from accelerate.utils import set_seed
 
 from dgrl.checkpoint import WEIGHTS_FILE
-from dgrl.commands.data import Data, Download, Images, Masks, Only, SkipBad, Without, pairs_of, tell
+from dgrl.commands.data import Data, Download, Images, Masks, Only, SkipBad, Without, folders, pairs_of, tell
 from dgrl.commands.processes import is_main_process
 from dgrl.data.checking import LISTED
 from dgrl.data.names import find_names, read_names
@@ -20,26 +20,25 @@ from dgrl.data.pairs import DataError, Pair
 from dgrl.model import DGRL
 from dgrl.network.config import BRN_SETTINGS, DGRLConfig
 from dgrl.running.memory import keep_freed_memory
-from dgrl.training.checkpoints import TrainingError, check_unused, claimed, whole_checkpoints
+from dgrl.training.checkpoints import TrainingError, check_unused, claimed
 from dgrl.training.config import TrainingConfig, network_settings, preset
 from dgrl.training.loop import train as run
-from dgrl.training.record import RECORD_FILE
-from dgrl.training.runs import RUN_FILE
+from dgrl.training.record import RUN_FILE, START_FOLDER, as_rows, move_run, pairs_of_rows, read_run, recipe_of
 from dgrl.training.settings import with_options
 
 RUN_SETTINGS = {"images", "masks", "data", "without", "only", "skip_bad", "init", "new_brn", "backbone"}
 RUN_SETTINGS |= {"pretrained", "steps", "network", "recipe"}
 
 
-OLD_RECIPE = {"ema": 0.0}
-"""What recipes of version 2.0, which do not name these settings, did."""
-
-
+"""Of a run that the command started."""
+TAKEN_TO_RESUME = {"resume", "images", "masks", "tracker", "tensorboard"}
+"""Options that go with --resume, beside settings of the recipe, whose values `dgrl.training.loop.train` judges."""
 AS_OPTIONS = {"stage": "rln", "pictures_every": 200}
 
 
 @with_options(TrainingConfig, **AS_OPTIONS)
 def train(
+    ctx: typer.Context,
     images: Images = None,
     masks: Masks = None,
     data: Data = None,
@@ -123,12 +122,7 @@ def train(
     """
     tracker = tracker or ("tensorboard" if tensorboard else None)
     if resume is not None:
-        described = moved(read_run(resume), images, masks)
-        ignored = [name for name, value in settings.items() if value is not None and value != AS_OPTIONS.get(name)]
-        if ignored:
-            words = ", ".join(f"--{name.replace('_', '-')}" for name in ignored)
-            tell(f"{words}: not taken, the run goes on by the recipe that it began with")
-        start(resume, described, resume=True, tracker=tracker)
+        go_on(resume, images or [], masks or [], settings, named_options(ctx), tracker)
         return
     if out is None:
         raise typer.BadParameter("name the run's folder with --out, or the run to go on with by --resume")
@@ -196,29 +190,65 @@ def absolute(data: str) -> str:
     return f"{name}={Path(root).resolve()}" if separator and root else data
 
 
-def moved(settings: dict[str, Any], images: list[Path] | None, masks: list[Path] | None) -> dict[str, Any]:
-    """Return a run's settings with the data set's new place, or unchanged if none is named."""
-    if not images and not masks:
-        return settings
-    folders = {"images": images or [], "masks": masks or []}
-    return settings | {name: [str(path.resolve()) for path in paths] for name, paths in folders.items()}
+def named_options(context: typer.Context) -> set[str]:
+    """Return the names of the options that the command line has."""
+    sources = {name: context.get_parameter_source(name) for name in context.params}
+    return {name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"}
+
+
+def go_on(
+    out: Path, images: list[Path], masks: list[Path], settings: dict[str, Any], named: set[str], tracker: str | None
+) -> None:
+    """Go on with the run in `out`, wherever its pictures are now; `named` are the options given."""
+    described = read_run(out)
+    listed = "pairs" in described  # Python started it
+    missing = set() if listed else RUN_SETTINGS - set(described)
+    if missing:
+        raise TrainingError(f"{out} cannot be resumed: its {RUN_FILE} has no {', '.join(sorted(missing))}")
+    if ignored := sorted(named - settings.keys() - TAKEN_TO_RESUME):
+        words = ", ".join(f"--{name.replace('_', '-')}" for name in ignored)
+        tell(f"Not taken, because a run goes on as it began: {words}")
+    if images or masks:
+        described |= moved_rows(described, images, masks) if listed else moved(images, masks)
+    start(out, described, True, tracker=tracker, changes={name: settings[name] for name in named & settings.keys()})
+
+
+def moved(images: list[Path], masks: list[Path]) -> dict[str, Any]:
+    """Return the settings that say where the pictures of a run are now."""
+    folders = {"images": images, "masks": masks}
+    return {name: [str(path.resolve()) for path in paths] for name, paths in folders.items()}
+
+
+def moved_rows(settings: dict[str, Any], images: list[Path], masks: list[Path]) -> dict[str, Any]:
+    """Return the same of a run that Python started."""
+    places = [(source.images, source.masks) for source in folders(images, masks, [], False)]
+    return {name: as_rows(pairs_of_rows(settings[name], places)) for name in ("pairs", "hold_out_pairs")}
 
 
 Prepared = tuple[TrainingConfig, DGRL, list[Pair], "list[Pair] | float | None", dict[str, list[Pair]]]
 
 
-def prepare(settings: dict[str, Any], download: bool) -> Prepared:
-    """Read what `settings`, a run's `training.json`, name: recipe, network, pictures, hold-out, measuring sets."""
-    try:
-        recipe = TrainingConfig(**OLD_RECIPE | settings["recipe"])
-    except TypeError as error:  # of another version, or no number where one should be
-        raise TrainingError(f"the recipe in {RUN_FILE} cannot be used: {error}") from error
-    folders = {key: [Path(name) for name in settings[key]] for key in ("images", "masks", "without", "only")}
-    pairs = pairs_of(**folders, data=settings["data"], download=download, skip_bad=settings["skip_bad"])
-    pairs, kept_out = without_kept_out(pairs, settings)
-    pairs, hold_out = held_out(pairs, settings.get("hold_out", "0"))
+def prepare(settings: dict[str, Any], download: bool, start: Path | None = None) -> Prepared:
+    """Read what a run's `training.json` names: recipe, network, pictures, hold-out, measuring sets.
+
+    Args:
+        settings: what the file holds.
+        download: whether data sets that are missing may be fetched.
+        start: folder of the network before training, if it has been written.
+    """
+    recipe = recipe_of(settings)
+    if "pairs" in settings:  # Python started it
+        pairs = pairs_of_rows(settings["pairs"])
+        hold_out: list[Pair] | float | None = pairs_of_rows(settings["hold_out_pairs"])
+        kept_out = {name: pairs_of_rows(rows) for name, rows in settings["kept_out"].items()}
+    else:
+        folders = {key: [Path(name) for name in settings[key]] for key in ("images", "masks", "without", "only")}
+        pairs = pairs_of(**folders, data=settings["data"], download=download, skip_bad=settings["skip_bad"])
+        pairs, kept_out = without_kept_out(pairs, settings)
+        pairs, hold_out = held_out(pairs, settings.get("hold_out", "0"))
     set_seed(recipe.seed)  # new layers too start the same for the same seed
-    return recipe, first_network(settings), pairs, hold_out, kept_out
+    model = first_network(settings) if start is None else DGRL.from_pretrained(start)
+    return recipe, model, pairs, hold_out, kept_out
 
 
 def held_out(pairs: list[Pair], wanted: str | None) -> tuple[list[Pair], list[Pair] | float | None]:
@@ -248,20 +278,25 @@ def try_rates(out: Path, settings: dict[str, Any], download: bool) -> None:
 
 
 def start(
-    out: Path, settings: dict[str, Any], resume: bool, download: bool = False, tracker: str | None = None
+    out: Path,
+    settings: dict[str, Any],
+    resume: bool,
+    download: bool = False,
+    tracker: str | None = None,
+    changes: Mapping[str, Any] = MappingProxyType({}),
 ) -> None:
     """Run the training that `settings`, a run's `training.json`, describes; exit code 1 if it is stopped."""
-    recipe, model, pairs, hold_out, kept_out = prepare(settings, download)
+    begun = out / START_FOLDER if resume and (out / START_FOLDER).is_dir() else None
+    recipe, model, pairs, hold_out, kept_out = prepare(settings, download, begun)
     if not resume:
         check_unused(out)
     with claimed(out) if is_main_process() else nullcontext():
-        if is_main_process():
-            # Written once everything has been read: a run that cannot start leaves nothing to resume.
-            (out / RUN_FILE).write_text(json.dumps(settings, indent=2), encoding="utf-8")
+        if resume and is_main_process():
+            move_run(out, settings)
         if not torch.accelerator.is_available():
             keep_freed_memory()
-        # A run that was killed before its first checkpoint starts again.
-        run(model, pairs, out, recipe, resume and bool(whole_checkpoints(out)), False, kept_out, hold_out, tracker)
+        named = None if resume else recipe
+        run(model, pairs, out, named, resume, False, kept_out, hold_out, tracker, settings, **changes)
     # The first process writes it, perhaps on another machine.
     if is_main_process() and not (out / WEIGHTS_FILE).is_file():
         raise typer.Exit(1)
@@ -284,23 +319,6 @@ def named(pairs: list[Pair], files: Iterable[str], option: str) -> set[str]:
     if unknown:
         raise DataError(f"names to {option} that match no picture: {'; '.join(unknown[:LISTED])}")
     return set(stems)
-
-
-def read_run(folder: Path) -> dict[str, Any]:
-    """Read `training.json` of a run; TrainingError if there is none."""
-    try:
-        settings: dict[str, Any] = json.loads((folder / RUN_FILE).read_text(encoding="utf-8"))
-    except OSError as error:
-        if (folder / RECORD_FILE).is_file():
-            raise TrainingError(f"{folder} was started from Python; resume it by train(…, resume=True)") from error
-        raise TrainingError(f"{folder} is not a training run that can be resumed: it holds no {RUN_FILE}") from error
-    except (ValueError, RecursionError) as error:
-        raise TrainingError(f"{folder} cannot be resumed: its {RUN_FILE} is empty, or no JSON") from error
-    missing = RUN_SETTINGS - set(settings) if isinstance(settings, dict) else RUN_SETTINGS
-    if missing or not isinstance(settings["recipe"], dict):
-        said = f"has no {', '.join(sorted(missing))}" if missing else "has no recipe"
-        raise TrainingError(f"{folder} cannot be resumed: its {RUN_FILE} {said}")
-    return settings
 
 
 def first_network(settings: dict[str, Any]) -> DGRL:

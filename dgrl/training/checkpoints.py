@@ -101,6 +101,19 @@ def load_checkpoint(accelerator: Accelerator, out: Path, progress: Progress) -> 
         raise TrainingError(f"the checkpoint {checkpoints[-1]} cannot be resumed: {error}") from error
 
 
+@contextmanager
+def replacing_folder(final: Path) -> Iterator[Path]:
+    """Yield a path for a folder that replaces `final` at the end: `final` is whole, or not there."""
+    partial = final.with_name(f"{final.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        yield partial
+        shutil.rmtree(final, ignore_errors=True)
+        partial.rename(final)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
 def whole_checkpoints(out: Path) -> list[Path]:
     """Return the checkpoints in `out`, oldest first, without `.partial` ones, which a killed process left behind."""
     return sorted((out / "checkpoints").glob("[0-9]*[0-9]"))

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from dgrl.training.checkpoints import TrainingError
-from dgrl.training.record import HOLD_OUT_FILE
-from dgrl.training.runs import RUN_FILE
+from dgrl.training.record import HOLD_OUT_FILE, RUN_FILE
 from dgrl.training.validation import BEST_FOLDER
 
 
@@ -49,11 +48,16 @@ def evaluation_arguments(out: Path, images: Path | None = None, masks: Path | No
         settings = json.loads((out / RUN_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise TrainingError(f"{out / RUN_FILE} does not say where the pictures are: name folders") from error
-    for both in zip(settings["images"], settings["masks"], strict=True):
+    if "hold_out_pairs" in settings:  # Python started it
+        rows = settings["hold_out_pairs"]
+        folders = list(dict.fromkeys((str(Path(row[0]).parent), str(Path(row[1]).parent)) for row in rows))
+    else:
+        folders = list(zip(settings["images"], settings["masks"], strict=True))
+    for both in folders:
         arguments += ["--images", both[0], "--masks", both[1]]
-    for word in settings["data"]:
+    for word in settings.get("data", ()):
         arguments += ["--data", word]
-    return [*arguments, "--only", str(names), *(["--skip-bad"] if settings["skip_bad"] else [])]
+    return [*arguments, "--only", str(names), *(["--skip-bad"] if settings.get("skip_bad") else [])]
 
 
 def run_evaluation(arguments: Sequence[str]) -> dict[str, Any]:

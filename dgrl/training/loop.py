@@ -25,6 +25,7 @@ from dgrl.data.checking import check_pairs
 from dgrl.data.pairs import DataError, Pair, SaliencyData
 from dgrl.model import DGRL
 from dgrl.training.averaging import MovingAverage, as_kept
+from dgrl.training.card import write_card
 from dgrl.training.checkpoints import (
     Progress,
     TrainingError,
@@ -34,11 +35,21 @@ from dgrl.training.checkpoints import (
     save_checkpoint,
     whole_checkpoints,
 )
-from dgrl.training.config import TrainingConfig, preset
+from dgrl.training.config import Stage, TrainingConfig, preset
 from dgrl.training.health import LEAST, DivergenceError, ReadingError, check_loss, drop_unproven, reading
 from dgrl.training.keeping import choose_share
 from dgrl.training.kept_out import KeptOut, keep_change, weights_of
-from dgrl.training.record import compare_run, write_card
+from dgrl.training.record import (
+    FREE,
+    RUN_FILE,
+    changes_of_lists,
+    own_hold_out,
+    read_run,
+    recipe_of,
+    restore_start,
+    resumed_recipe,
+    write_run,
+)
 from dgrl.training.settings import check_names
 from dgrl.training.stages import TrainingStage, make_stage
 from dgrl.training.stored import MAPS_FOLDER
@@ -55,12 +66,13 @@ def train(
     model: DGRL,
     pairs: Sequence[Pair],
     out: str | Path,
-    config: TrainingConfig | str = "default",
+    config: TrainingConfig | str | None = None,
     resume: bool = False,
     tensorboard: bool = False,
     kept_out: Mapping[str, Sequence[Pair]] | None = None,
     hold_out: Sequence[Pair] | float | None = None,
     tracker: str | None = None,
+    settings: Mapping[str, Any] | None = None,
     **changes: Any,
 ) -> DGRL:
     """Train one stage of `model` and leave the result in the folder `out`.
@@ -70,42 +82,82 @@ def train(
     checkpoint to resume from.
 
     Args:
-        model: the network; trained in place. To resume, as it was before training.
+        model: the network; trained in place. A resumed run sets it to what the run began with.
         pairs: pictures and masks (`find_pairs`).
         out: the run's folder.
-        config: the recipe, or the name of a preset, whose stage is then RLN's.
-        resume: go on from the newest checkpoint in `out`.
+        config: the recipe, or the name of a preset; by default "default" for RLN.
+        resume: go on from the newest checkpoint in `out`, with the recipe that the run began with. Other settings that
+            are named are not taken, and a line says so; those of reading and saving pictures (`FREE`) are.
         tensorboard: the same as `tracker="tensorboard"`.
         kept_out: sets of pictures by what they are called; their errors before and after training are printed.
         hold_out: pictures to validate by, or the share of `pairs` that is set aside for that; by default 10 % where
-            there are at least 20 pictures. `best/` is the network with the lowest error on them.
+            there are at least 20 pictures; of a resumed run those that it began with. `best/` is the network with the
+            lowest error on them.
         tracker: "tensorboard" or "trackio", which then show the log.
+        settings: what `training.json` is to hold for `dgrl train --resume`; by default the pictures.
         changes: settings of `config` to replace, `batch_size=4` say.
 
     Raises:
         TypeError: there is no such setting.
         DataError: a mask is a photo, say (`dgrl.data.checking`), or `pairs` or `hold_out` are no pairs.
-        TrainingError: `out` holds another run's checkpoints, or none to resume, or another process trains in it, the
+        TrainingError: `out` holds another run's checkpoints, or no run to resume, or another process trains in it, the
             recipe does not fit the number of pictures or processes, the loss diverges, a picture cannot be read any
             more, or a checkpoint cannot be written.
     """
     out = Path(out)
     check_names(TrainingConfig, changes)
-    config = preset(config, "rln", **changes) if isinstance(config, str) else replace(config, **changes)
     check_are_pairs(pairs, hold_out)
-    if resume and not whole_checkpoints(out):
-        raise TrainingError(f"{out} holds no checkpoint to resume: train without `resume` there")
-    if not resume:
+    lines: list[str] = []
+    if resume:
+        recipe, lines = recipe_to_resume(out, config, changes)
+    else:
+        recipe = named_recipe(config, changes)
         check_unused(out)
     tracker = tracker or ("tensorboard" if tensorboard else None)
-    if hold_out is None or isinstance(hold_out, (int, float)):
-        pairs, hold_out = hold_out_share(pairs, hold_out, config.seed)
-    set_seed(config.seed)
-    accelerator = make_accelerator(config)
+    if resume and hold_out is None:
+        pairs, hold_out = own_hold_out(out, pairs)
+    elif hold_out is None or isinstance(hold_out, (int, float)):
+        pairs, hold_out = hold_out_share(pairs, hold_out, recipe.seed)
+    set_seed(recipe.seed)
+    accelerator = make_accelerator(recipe)
     if accelerator.is_main_process:
         check_pairs([*pairs, *hold_out])
     with claimed(out) if accelerator.is_main_process else nullcontext():
-        return _Run(accelerator, model, list(pairs), list(hold_out), out, config).train(resume, tracker, kept_out or {})
+        if resume and (out / RUN_FILE).is_file():
+            restore_start(model, out)
+            lines += changes_of_lists(out, pairs, hold_out)
+        elif accelerator.is_main_process:
+            write_run(out, model, recipe, pairs, hold_out, kept_out or {}, settings)
+        for line in lines:
+            accelerator.print(line)
+        run = _Run(accelerator, model, list(pairs), list(hold_out), out, recipe)
+        return run.train(resume and bool(whole_checkpoints(out)), tracker, kept_out or {})
+
+
+def named_recipe(
+    config: TrainingConfig | str | None, changes: Mapping[str, Any], stage: Stage = "rln"
+) -> TrainingConfig:
+    """Return the recipe that a call names; of a preset alone it is that of a stage."""
+    if isinstance(config, TrainingConfig):
+        return replace(config, **changes)
+    return preset(config or "default", **{"stage": stage, **changes})
+
+
+def recipe_to_resume(
+    out: Path, config: TrainingConfig | str | None, changes: Mapping[str, Any]
+) -> tuple[TrainingConfig, list[str]]:
+    """Return the recipe that the run in `out` goes on with, and what is to be said about the one that a call names.
+
+    Raises:
+        TrainingError: there is no run.
+    """
+    if not (out / RUN_FILE).is_file() and whole_checkpoints(out):
+        return named_recipe(config, changes), []  # version 2.0 did not write down what Python was asked for
+    own = recipe_of(read_run(out))
+    asked = named_recipe(config or own, changes, own.stage)
+    if isinstance(config, str):
+        asked = replace(asked, **{name: getattr(own, name) for name in FREE - changes.keys()})
+    return resumed_recipe(own, asked)
 
 
 def check_are_pairs(pairs: Any, hold_out: Any) -> None:
@@ -147,8 +199,6 @@ class _Run:
         self.measured = KeptOut(model, kept_out if accelerator.is_main_process else {})
         told = f", {len(self.hold_out)} to validate by" if self.hold_out else ""
         accelerator.print(f"Training {config.stage} on {in_use(accelerator)} with {len(self.pairs)} pictures{told}")
-        for line in compare_run(self.out, config, self.pairs, self.hold_out, resume, accelerator.is_main_process):
-            accelerator.print(line)
         stage: Any = make_stage(model, config)
         if config.stage == "brn" and config.stored_maps:
             stage.store_maps(self.pairs, self.out / MAPS_FOLDER)

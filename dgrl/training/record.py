@@ -1,128 +1,217 @@
-"""What a run's folder says about the run: what it began with, and the model card at its end."""
+"""What a run began with, written in its folder: its recipe, its pictures and its network, so that it can be resumed."""
 
 import dataclasses
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from dgrl.checkpoint import CARD_FILE
-from dgrl.data.pairs import Pair
+from dgrl.checkpoint import CheckpointError
+from dgrl.data.pairs import DataError, Pair, find_pairs
 from dgrl.files import replacing
-from dgrl.training.checkpoints import Progress
+from dgrl.model import DGRL
+from dgrl.training.checkpoints import TrainingError, replacing_folder
 from dgrl.training.config import TrainingConfig
 from dgrl.training.watching import LOG_FILE, whole_lines
 
+RUN_FILE = "training.json"
+"""What `dgrl train --resume` needs: the options that `dgrl train` began with, or the pictures that Python gave."""
 RECORD_FILE = "recipe.json"
 HOLD_OUT_FILE = "hold_out.txt"
 """Names of the hold-out pictures, if there are any, a line each."""
+START_FOLDER = "start"
+"""The network before training."""
 FREE = {"workers", "checkpoint_every", "keep", "pictures_every"}
-"""Settings that do not change what is learned."""
+"""Settings that do not change what is learned: a resumed run takes them as they are named."""
+OLD_RECIPE = {"ema": 0.0}
+"""What recipes of version 2.0, which do not name these settings, did."""
 
 
-def compare_run(
-    out: Path, config: TrainingConfig, pairs: Sequence[Pair], hold_out: Sequence[Pair], resume: bool, write: bool
-) -> list[str]:
-    """Write down what a run begins with; of a resumed one, what differs from then, a sentence each.
+def read_run(out: Path) -> dict[str, Any]:
+    """Read what a run began with (`RUN_FILE`).
+
+    Raises:
+        TrainingError: `out` is not the folder of a run, or the file cannot be used.
+    """
+    try:
+        settings: dict[str, Any] = json.loads((out / RUN_FILE).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise TrainingError(f"{out} is not a training run that can be resumed: it holds no {RUN_FILE}") from error
+    except (ValueError, RecursionError) as error:
+        raise TrainingError(f"{out} cannot be resumed: its {RUN_FILE} is empty, or no JSON") from error
+    if not isinstance(settings, dict) or not isinstance(settings.get("recipe"), dict):
+        raise TrainingError(f"{out} cannot be resumed: its {RUN_FILE} has no recipe")
+    return settings
+
+
+def recipe_of(settings: Mapping[str, Any]) -> TrainingConfig:
+    """Return the recipe of a run; TrainingError if this version cannot use it."""
+    try:
+        return TrainingConfig(**OLD_RECIPE | settings["recipe"])
+    except (TypeError, ValueError) as error:  # of another version, or no number where one should be
+        raise TrainingError(f"the recipe in {RUN_FILE} cannot be used: {error}") from error
+
+
+def resumed_recipe(own: TrainingConfig, asked: TrainingConfig) -> tuple[TrainingConfig, list[str]]:
+    """Return the recipe that a run goes on with, and a line that names the settings which are not taken.
+
+    Args:
+        own: what the run began with.
+        asked: what the call that resumes it names.
+    """
+    now = dataclasses.replace(own, **{name: getattr(asked, name) for name in FREE})
+    refused = [
+        f"{field.name} {getattr(asked, field.name)!r} (the run's: {getattr(now, field.name)!r})"
+        for field in dataclasses.fields(now)
+        if getattr(asked, field.name) != getattr(now, field.name)
+    ]
+    lines = [f"Not taken, because a run goes on with the recipe that it began with: {', '.join(refused)}"]
+    return now, lines if refused else []
+
+
+def write_run(
+    out: Path,
+    model: DGRL,
+    config: TrainingConfig,
+    pairs: Sequence[Pair],
+    hold_out: Sequence[Pair],
+    kept_out: Mapping[str, Sequence[Pair]],
+    settings: Mapping[str, Any] | None,
+) -> None:
+    """Write what a run begins with.
 
     Args:
         out: the run's folder.
-        config, pairs, hold_out: what it trains with now.
-        resume: whether it goes on.
-        write: whether this process may write.
+        model: the network before training.
+        config, pairs, hold_out, kept_out: what it trains and is measured with.
+        settings: what `dgrl train` was asked for; None for a run that Python starts.
+
+    Raises:
+        TrainingError: it cannot be written.
     """
-    path = out / RECORD_FILE
-    now: dict[str, Any] = {
-        "recipe": dataclasses.asdict(config),
+    if settings is None:
+        measured = {name: as_rows(some) for name, some in kept_out.items()}
+        settings = {"pairs": as_rows(pairs), "hold_out_pairs": as_rows(hold_out), "kept_out": measured}
+    described = {**settings, "recipe": dataclasses.asdict(config)}
+    record = _summary(pairs, hold_out) | {"recipe": described["recipe"]}
+    try:
+        with replacing_folder(out / START_FOLDER) as partial:
+            model.save_pretrained(partial)
+        for name, content in ((RUN_FILE, described), (RECORD_FILE, record)):
+            with replacing(out / name) as partial:
+                partial.write_text(json.dumps(content, indent=2), encoding="utf-8")
+        (out / HOLD_OUT_FILE).unlink(missing_ok=True)
+        if hold_out:
+            with replacing(out / HOLD_OUT_FILE) as partial:
+                partial.write_text("".join(f"{pair.image.name}\n" for pair in hold_out), encoding="utf-8")
+    except OSError as error:
+        raise TrainingError(f"{out} cannot be written to: {error}") from error
+
+
+def restore_start(model: DGRL, out: Path) -> None:
+    """Set the network to what the run began with; of version 2.0 there is no record of that.
+
+    Raises:
+        TrainingError: the network is of another kind, or the record cannot be read.
+    """
+    if not (out / START_FOLDER).is_dir():
+        return
+    try:
+        start = DGRL.from_pretrained(out / START_FOLDER)
+    except CheckpointError as error:
+        raise TrainingError(f"{out} cannot be resumed: {error}") from error
+    if start.config != model.config:
+        then, now = dataclasses.asdict(start.config), dataclasses.asdict(model.config)
+        changed = ", ".join(
+            f"{name} {now[name]!r} (the run's: {then[name]!r})" for name in then if then[name] != now[name]
+        )
+        raise TrainingError(f"{out} cannot be resumed with a network of another kind: {changed}")
+    model.load_state_dict(start.state_dict())
+
+
+def own_hold_out(out: Path, pairs: Sequence[Pair]) -> tuple[list[Pair], list[Pair]]:
+    """Return the pairs to train with, and the hold-out pairs that the run began with.
+
+    Args:
+        out: the run's folder.
+        pairs: all pairs, or those to train with where the run was given its hold-out pairs apart.
+    """
+    path = out / HOLD_OUT_FILE
+    names = set(path.read_text(encoding="utf-8").splitlines()) if path.is_file() else set()
+    held = [pair for pair in pairs if pair.image.name in names]
+    if len(held) < len(names) and (out / RUN_FILE).is_file():
+        rows = read_run(out).get("hold_out_pairs", [])
+        held = pairs_of_rows(rows) if rows else held
+    apart = set(held)
+    return [pair for pair in pairs if pair not in apart], held
+
+
+def move_run(out: Path, settings: Mapping[str, Any]) -> None:
+    """Write down where the pictures of a run are now."""
+    with replacing(out / RUN_FILE) as partial:
+        partial.write_text(json.dumps(settings, indent=2), encoding="utf-8")
+
+
+def as_rows(pairs: Iterable[Pair]) -> list[list[Any]]:
+    """Return pairs as JSON: picture, mask and threshold."""
+    return [[str(pair.image.resolve()), str(pair.mask.resolve()), pair.threshold] for pair in pairs]
+
+
+def pairs_of_rows(rows: Iterable[Sequence[Any]], folders: Sequence[tuple[Path, Path]] = ()) -> list[Pair]:
+    """Return the pairs of `as_rows`.
+
+    Args:
+        rows: picture, mask and threshold of each.
+        folders: where pictures and masks are now, if they have moved.
+
+    Raises:
+        DataError: a file is not there.
+    """
+    moved = {pair.stem: pair for both in folders for pair in find_pairs(*both)}
+    pairs = []
+    for image, mask, threshold in rows:
+        pair = Pair(Path(image), Path(mask), int(threshold))
+        if folders:
+            if pair.stem not in moved:
+                raise DataError(f"{pair.image.name}, with which the run began, is in none of the folders named")
+            pair = dataclasses.replace(moved[pair.stem], threshold=pair.threshold)
+        for path in (pair.image, pair.mask):
+            if not path.is_file():
+                raise DataError(f"{path} is not there any more; --images and --masks may name where the data are now")
+        pairs.append(pair)
+    return pairs
+
+
+def changes_of_lists(out: Path, pairs: Sequence[Pair], hold_out: Sequence[Pair]) -> list[str]:
+    """Return a sentence for each list of pictures that differs from the one that the run began with."""
+    try:
+        then: dict[str, Any] = json.loads((out / RECORD_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return []
+    now = _summary(pairs, hold_out)
+    return [
+        f"The list of {words} has changed: {then[count]} then, {now[count]} now"
+        for count, names, words in (
+            ("pictures", "names", "pictures to train with"),
+            ("hold_out", "hold_out_names", "hold-out pictures"),
+        )
+        if now[names] != then.get(names)
+    ]
+
+
+def _summary(pairs: Sequence[Pair], hold_out: Sequence[Pair]) -> dict[str, Any]:
+    """Return counts and digests of the names, which are the same for any place of the files."""
+    return {
         "pictures": len(pairs),
         "names": _digest(pairs),
         "hold_out": len(hold_out),
         "hold_out_names": _digest(hold_out),
     }
-    if not (resume and path.is_file()):
-        if write:
-            with replacing(path) as partial:
-                partial.write_text(json.dumps(now, indent=2), encoding="utf-8")
-            (out / HOLD_OUT_FILE).unlink(missing_ok=True)
-            if hold_out:
-                with replacing(out / HOLD_OUT_FILE) as partial:
-                    partial.write_text("".join(f"{pair.image.name}\n" for pair in hold_out), encoding="utf-8")
-        return []
-    then: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    changed = [
-        f"{name} {then['recipe'].get(name)!r} then, {value!r} now"
-        for name, value in now["recipe"].items()
-        if name not in FREE and then["recipe"].get(name, value) != value
-    ]
-    lines = [f"The recipe differs from the one that the run began with: {'; '.join(changed)}"] if changed else []
-    for key, words in (("", "pictures to train with"), ("hold_out_", "hold-out pictures")):
-        count = key.rstrip("_") or "pictures"
-        if now[f"{key}names"] != then[f"{key}names"]:
-            lines.append(f"The list of {words} has changed: {then[count]} then, {now[count]} now")
-    return lines
 
 
 def _digest(pairs: Sequence[Pair]) -> str:
-    """Return a digest of the names, which is the same for any place of the files."""
     return hashlib.sha256("\n".join(pair.stem for pair in pairs).encode()).hexdigest()[:16]
-
-
-def write_card(
-    out: Path, config: TrainingConfig, progress: Progress, pairs: Sequence[Pair], hold_out: Sequence[Pair]
-) -> None:
-    """Write the run's model card, `README.md`: its training data, its recipe and its scores."""
-    folders = sorted({str(pair.image.parent.name or pair.image.parent) for pair in pairs})
-    changed = {
-        field.name: getattr(config, field.name)
-        for field in dataclasses.fields(config)
-        if getattr(config, field.name) != field.default
-    }
-    lines = [
-        "---",
-        "library_name: dgrl",
-        "pipeline_tag: image-segmentation",
-        "tags: [salient-object-detection, saliency]",
-        "---",
-        "",
-        f"# {out.resolve().name}",
-        "",
-        f"A DGRL network whose stage `{config.stage}` was trained for {progress.update} of {progress.total} updates, "
-        f"{progress.seconds / 60:.1f} minutes.",
-        *([f"It ended early: {progress.ended}."] if progress.ended else []),
-        "",
-        "## Data",
-        "",
-        f"{len(pairs)} pictures with masks of the folders {', '.join(folders)}; {len(hold_out)} hold-out pictures.",
-        "Name here whose pictures they are, and under which licence.",
-        "",
-        "## Recipe",
-        "",
-        "What differs from the defaults of `TrainingConfig`; `recipe.json` has all of it:",
-        "",
-        *(f"- `{name}`: {value}" for name, value in changed.items()),
-        "",
-        "## Scores",
-        "",
-        *_scores(out),
-    ]
-    with replacing(out / CARD_FILE) as partial:
-        partial.write_text("\n".join(lines) + "\n", encoding="utf-8")
-
-
-def _scores(out: Path) -> list[str]:
-    """Return the last and the best validation as a Markdown table."""
-    validations = [line for line in log_lines(out) if "validation" in line]
-    if not validations:
-        return ["There were no hold-out pictures: nothing was measured."]
-    best = next((line for line in reversed(validations) if line["best"]), validations[-1])
-    kinds = list(validations[-1]["validation"]["MAE"])
-    rows = [f"| network | measure | {' | '.join(kinds)} |", "|---|---|" + "---|" * len(kinds)]
-    for name, line in (("last, this one", validations[-1]), (f"`best/`, update {best['update']}", best)):
-        for measure in ("MAE", "maxF"):
-            values = line["validation"][measure]
-            rows.append(f"| {name} | {measure} | {' | '.join(f'{values[kind]:.4f}' for kind in kinds)} |")
-    return [*rows, "", f"On {validations[-1]['validation']['pictures']} hold-out pictures; maps are not stretched."]
 
 
 def log_lines(out: Path) -> list[dict[str, Any]]:

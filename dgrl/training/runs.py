@@ -1,6 +1,6 @@
 """A run as a child process that is known by its folder: start, stop, and what it has done so far.
 
-Nothing here imports PyTorch or holds the process: another kernel finds the same run in the same folder.
+Nothing here holds the process: another kernel finds the same run in the same folder.
 """
 
 import json
@@ -15,11 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from dgrl.training.checkpoints import TrainingError, whole_checkpoints
-from dgrl.training.record import log_lines
+from dgrl.training.record import RECORD_FILE, log_lines
 from dgrl.training.validation import BEST_FOLDER
 
-RUN_FILE = "training.json"
-"""The settings that `dgrl train` began with."""
 PROCESS_FILE = "process.json"
 OUTPUT_FILE = "output.txt"
 PLAN_FILE = "plan.json"
@@ -198,7 +196,7 @@ def read_state(out: Path) -> State:
 def _length(out: Path) -> tuple[int, int]:
     """Updates of the whole run, and pictures of an update; 0 before the run has written what it begins with."""
     try:
-        record = json.loads((out / "recipe.json").read_text(encoding="utf-8"))
+        record = json.loads((out / RECORD_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return 0, 0
     recipe, pictures = record["recipe"], record["pictures"]

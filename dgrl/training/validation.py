@@ -1,6 +1,5 @@
 """Scores of hold-out pictures while a run trains: they choose the network in `best/`, and may end the run."""
 
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ from dgrl.data.pairs import Pair
 from dgrl.evaluation.evaluate import REFINED, concentration, run
 from dgrl.evaluation.metrics import BETA
 from dgrl.model import DGRL
-from dgrl.training.checkpoints import Progress, TrainingError
+from dgrl.training.checkpoints import Progress, TrainingError, replacing_folder
 from dgrl.training.watching import evaluating
 
 BEST_FOLDER = "best"
@@ -130,13 +129,10 @@ def note_scores(progress: Progress, scores: Scores, kind: str) -> bool:
 
 def save_best(model: DGRL, out: Path, scores: Scores, progress: Progress) -> None:
     """Replace `best/` by the network as it is; the folder is whole or not there."""
-    final, partial = out / BEST_FOLDER, out / f"{BEST_FOLDER}.partial"
+    card = f"# The best network of this run so far\n\nUpdate {progress.update}: {scores.sentence()}.\n"
     try:
-        shutil.rmtree(partial, ignore_errors=True)
-        model.save_pretrained(partial)
-        card = f"# The best network of this run so far\n\nUpdate {progress.update}: {scores.sentence()}.\n"
-        (partial / "README.md").write_text(card, encoding="utf-8")
-        shutil.rmtree(final, ignore_errors=True)
-        partial.rename(final)
+        with replacing_folder(out / BEST_FOLDER) as partial:
+            model.save_pretrained(partial)
+            (partial / "README.md").write_text(card, encoding="utf-8")
     except OSError as error:
-        raise TrainingError(f"the best network cannot be written to {final}: {error}") from error
+        raise TrainingError(f"the best network cannot be written to {out / BEST_FOLDER}: {error}") from error

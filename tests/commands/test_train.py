@@ -240,7 +240,7 @@ def test_a_run_may_be_resumed_from_elsewhere_and_with_its_data_moved(dgrl, drawn
     monkeypatch.chdir(tmp_path / "elsewhere")
     code, out, err = dgrl("--resume", "../cut", "--learning-rate", 1)
     assert (code, err) == (0, [])
-    assert any("--learning-rate: not taken" in line for line in out)
+    assert any("Not taken" in line and "learning_rate 1.0 (the run's: 0.001)" in line for line in out)
     (tmp_path / "cut" / "model.safetensors").unlink()
     (tmp_path / "drawn").rename(tmp_path / "moved")
     assert dgrl("--resume", "../cut")[0] == 1

@@ -20,9 +20,10 @@ from tests.gpu.conftest import PLACES
 from tests.helpers import distributed_training
 from tests.helpers.launching import launch
 from tests.helpers.networks import TRAINED, write_pairs
+from tests.helpers.stopping import stopped_after
 
 # Smaller maps than 3 by 3 get no bfloat16 gradient of a 7 by 7 convolution on a CPU: oneDNN's has random numbers in it.
-QUICK = TrainingConfig(batch_size=4, size=192, crop=32, max_updates=4, checkpoint_every=2, schedule="constant")
+QUICK = TrainingConfig(batch_size=4, size=192, crop=32, max_updates=6, checkpoint_every=2, schedule="constant")
 
 
 @pytest.fixture(params=PLACES)
@@ -55,9 +56,10 @@ def test_every_stage_trains_in_every_precision_and_is_resumed(tmp_path, device, 
     pairs = write_pairs(tmp_path / "drawn", 8)
     readers = 2 if device == "cuda" else 0
     config = dataclasses.replace(QUICK, stage=stage, precision=precision, workers=readers)
-    train(fresh(), pairs, tmp_path / "run", config)
-    longer = dataclasses.replace(config, max_updates=6)
-    model = train(fresh(), pairs, tmp_path / "run", longer, resume=True)
+    with stopped_after(4):
+        train(fresh(), pairs, tmp_path / "run", config)
+    assert not read_state(tmp_path / "run").finished
+    model = train(fresh(), pairs, tmp_path / "run", resume=True)
     assert next(model.parameters()).device.type == device
     result = losses(tmp_path / "run")
     assert len(result) == 6

@@ -2,6 +2,7 @@
 
 import dataclasses
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import torch
@@ -11,6 +12,7 @@ from dgrl.data.pairs import find_pairs
 from dgrl.training.config import TrainingConfig
 from dgrl.training.loop import train
 from tests.helpers.networks import TRAINED
+from tests.helpers.stopping import stopped_after
 
 CONFIG = TrainingConfig(
     batch_size=4,
@@ -35,11 +37,11 @@ def main(pictures: Path, out: Path) -> None:
     pairs = find_pairs(pictures / "image", pictures / "mask")
     for stage in STAGES:
         config = dataclasses.replace(CONFIG, stage=stage, accumulate=2 if stage == "joint" else 1)
-        for updates in (3, 5):
+        settings = dataclasses.replace(config, schedule="constant")
+        for resume in (False, True):
             torch.manual_seed(1)
-            model = DGRL(TRAINED)
-            settings = dataclasses.replace(config, max_updates=updates, schedule="constant")
-            train(model, pairs, out / stage, settings, resume=updates == 5)
+            with nullcontext() if resume else stopped_after(3):
+                train(DGRL(TRAINED), pairs, out / stage, settings, resume)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """What goes wrong in a run is one sentence, and the last good state stays."""
 
 import dataclasses
+import json
 
 import pytest
 import torch
@@ -36,14 +37,12 @@ def test_a_rate_that_is_far_too_high_is_an_error_and_the_good_checkpoint_stays(p
         train(fresh(), pairs, tmp_path / "run", wild)
     assert not (tmp_path / "run" / "model.safetensors").exists()
     assert not list((tmp_path / "run" / "checkpoints").iterdir()), "its weights gave the bad loss"
-    train(
-        fresh(),
-        pairs,
-        tmp_path / "good",
-        dataclasses.replace(wild, max_updates=2, learning_rate=1e-3, backbone_learning_rate=1e-3),
-    )
+    good = dataclasses.replace(wild, max_updates=2, learning_rate=1e-3, backbone_learning_rate=1e-3)
+    train(fresh(), pairs, tmp_path / "good", good)
+    record = tmp_path / "good" / "training.json"
+    record.write_text(json.dumps(json.loads(record.read_text()) | {"recipe": dataclasses.asdict(wild)}))
     with pytest.raises(TrainingError, match="the checkpoint of update 2 stays"):
-        train(fresh(), pairs, tmp_path / "good", wild, resume=True)
+        train(fresh(), pairs, tmp_path / "good", resume=True)
     assert [path.name for path in sorted((tmp_path / "good" / "checkpoints").iterdir())][-1] == "00000002"
 
 
@@ -104,11 +103,8 @@ def test_masks_that_are_the_photos_are_refused_before_an_update(pairs, tmp_path)
 def test_a_resumed_run_says_what_has_changed(pairs, tmp_path, capsys):
     train(fresh(), pairs, tmp_path / "run", dataclasses.replace(QUICK, max_updates=2))
     capsys.readouterr()
-    changed = dataclasses.replace(QUICK, max_updates=3, region_weight=0.5)
-    train(fresh(), pairs[1:], tmp_path / "run", changed, resume=True)
-    message = capsys.readouterr().out
-    assert "region_weight 1.0 then, 0.5 now" in message
-    assert "The list of pictures to train with has changed: 6 then, 5 now" in message
+    train(fresh(), pairs[1:], tmp_path / "run", resume=True)
+    assert "The list of pictures to train with has changed: 6 then, 5 now" in capsys.readouterr().out
 
 
 def test_the_range_test_finds_a_rate_and_leaves_the_network_as_it_was(pairs):

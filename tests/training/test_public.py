@@ -8,7 +8,6 @@ import pytest
 
 import dgrl
 from dgrl import DGRL, TrainingConfig, evaluate, find_pairs, train
-from dgrl.commands.train import read_run
 from dgrl.data.pairs import DataError
 from dgrl.training.checkpoints import TrainingError
 from dgrl.training.config import preset
@@ -64,12 +63,3 @@ def test_importing_dgrl_imports_no_training():
 def test_names_of_other_libraries_are_understood():
     with pytest.raises(TypeError, match="has no setting lr; did you mean learning_rate"):
         check_names(TrainingConfig, ["lr"])
-
-
-def test_the_command_says_how_to_resume_a_run_of_python(tmp_path):
-    (tmp_path / "recipe.json").write_text("{}")
-    with pytest.raises(TrainingError, match=r"started from Python; resume it by train\(…, resume=True\)"):
-        read_run(tmp_path)
-    (tmp_path / "recipe.json").unlink()
-    with pytest.raises(TrainingError, match=r"it holds no training\.json"):
-        read_run(tmp_path)

@@ -1,0 +1,69 @@
+"""The model card of a run: its data, its recipe and its scores."""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+from dgrl.checkpoint import CARD_FILE
+from dgrl.data.pairs import Pair
+from dgrl.files import replacing
+from dgrl.training.checkpoints import Progress
+from dgrl.training.config import TrainingConfig
+from dgrl.training.record import log_lines
+
+
+def write_card(
+    out: Path, config: TrainingConfig, progress: Progress, pairs: Sequence[Pair], hold_out: Sequence[Pair]
+) -> None:
+    """Write the run's model card, `README.md`: its training data, its recipe and its scores."""
+    folders = sorted({str(pair.image.parent.name or pair.image.parent) for pair in pairs})
+    changed = {
+        field.name: getattr(config, field.name)
+        for field in dataclasses.fields(config)
+        if getattr(config, field.name) != field.default
+    }
+    lines = [
+        "---",
+        "library_name: dgrl",
+        "pipeline_tag: image-segmentation",
+        "tags: [salient-object-detection, saliency]",
+        "---",
+        "",
+        f"# {out.resolve().name}",
+        "",
+        f"A DGRL network whose stage `{config.stage}` was trained for {progress.update} of {progress.total} updates, "
+        f"{progress.seconds / 60:.1f} minutes.",
+        *([f"It ended early: {progress.ended}."] if progress.ended else []),
+        "",
+        "## Data",
+        "",
+        f"{len(pairs)} pictures with masks of the folders {', '.join(folders)}; {len(hold_out)} hold-out pictures.",
+        "Name here whose pictures they are, and under which licence.",
+        "",
+        "## Recipe",
+        "",
+        "What differs from the defaults of `TrainingConfig`; `recipe.json` has all of it:",
+        "",
+        *(f"- `{name}`: {value}" for name, value in changed.items()),
+        "",
+        "## Scores",
+        "",
+        *_scores(out),
+    ]
+    with replacing(out / CARD_FILE) as partial:
+        partial.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _scores(out: Path) -> list[str]:
+    """Return the last and the best validation as a Markdown table."""
+    validations = [line for line in log_lines(out) if "validation" in line]
+    if not validations:
+        return ["There were no hold-out pictures: nothing was measured."]
+    best = next((line for line in reversed(validations) if line["best"]), validations[-1])
+    kinds = list(validations[-1]["validation"]["MAE"])
+    rows = [f"| network | measure | {' | '.join(kinds)} |", "|---|---|" + "---|" * len(kinds)]
+    for name, line in (("last, this one", validations[-1]), (f"`best/`, update {best['update']}", best)):
+        for measure in ("MAE", "maxF"):
+            values = line["validation"][measure]
+            rows.append(f"| {name} | {measure} | {' | '.join(f'{values[kind]:.4f}' for kind in kinds)} |")
+    return [*rows, "", f"On {validations[-1]['validation']['pictures']} hold-out pictures; maps are not stretched."]
