@@ -1,9 +1,9 @@
 """Run the benchmarks and print their tables: `python -m benchmarks [SECTION …] [--write]`.
 
 Without names, every section is measured. `--write` also puts the tables of the measured sections on the page
-`benchmarks/README.md`. Two sections need a data set and run alone: `python -m benchmarks parts DATA [--count N …]`,
+`benchmarks/README.md`. Sections that need a data set run alone: `python -m benchmarks parts DATA [--count N …]`,
 which with `--write` also replaces `parts.json` beside the shipped weights, and `python -m benchmarks prompts DATA
-[--count N …]`.
+[--count N …]`; `video` and `survey` likewise.
 """
 
 import argparse
@@ -32,7 +32,7 @@ SECTIONS = {
 ASKED_FOR = {"gpu"}
 """Sections that run only when they are named, because they need special hardware."""
 PARTS = "parts"
-WITH_DATA = (PARTS, "prompts", "video")
+WITH_DATA = (PARTS, "prompts", "video", "survey")
 WRITE = "--write"
 
 
