@@ -35,12 +35,16 @@ def survey(
 ) -> None:
     """Join attention to error, picture by picture: survey.csv, survey.json, and survey.html to look at.
 
+    Prints where attention is off the object, at which level and look, where memory helps or hurts, which kernels are
+    artefacts, and which of two checkpoints attends better.
+
     A survey that was stopped goes on where it was when it is started again. Several processes share the pictures:
     `torchrun --nproc-per-node N -m dgrl survey …`.
 
     Example: dgrl survey photos/ --masks masks/ -o survey
     """
     from dgrl.commands.photos import find_photos
+    from dgrl.evaluation.survey.answers import answers
     from dgrl.evaluation.survey.run import plan_of, rows, subjects
     from dgrl.evaluation.survey.store import Store, fingerprint
     from dgrl.running.progress import bar
@@ -68,6 +72,8 @@ def survey(
     if is_main_process():
         result = store.survey([picture.name for picture in pictures])
         write(result, out)
+        for title, answer in answers(result).items():
+            typer.echo(f"{title} {answer}")
         typer.echo(f"{len(result.rows)} rows; look at {out / 'survey.html'}")
     if errors:
         raise typer.Exit(2)

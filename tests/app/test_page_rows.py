@@ -8,6 +8,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from dgrl import DGRL, Trace
 from dgrl.app import build
 from dgrl.checkpoint import SHIPPED_WEIGHTS
 from dgrl.edits import read_edits
-from dgrl.evaluation.survey import survey
+from dgrl.evaluation.survey import answers, survey
 from dgrl.experiments import sizes_of
 from dgrl.experiments.tour import tour
 from dgrl.files import EXAMPLES
@@ -348,12 +349,19 @@ def test_the_survey_s_numbers_are_those_of_the_command(
     with page.expect_download() as started:
         page.get_by_role("button", name="JSON").click()
     shown = json.loads(Path(started.value.path()).read_text(encoding="utf-8"))["rows"]
-    expected = json.loads(survey({"tiny": network}, photos, masks, parts=parts).to_json())["rows"]
+    table = survey({"tiny": network}, photos, masks, parts=parts)
+    expected = json.loads(table.to_json())["rows"]
     assert [row.pop("picture") for row in shown] == [Path(row.pop("picture")).stem for row in by_error(expected)]
     assert shown == by_error(expected)
     worst = page.locator("[role=row][data-index='0']")
     assert f"{shown[0]['MAE_refined']:.3f}" in worst.inner_text()
     assert shown[0]["why"] in worst.inner_text()
+    named_as_here = [replace(row, picture=Path(row.picture).stem) for row in table.rows]
+    found = answers(replace(table, rows=named_as_here))
+    assert len(found) == (4 if parts else 2)
+    for title, answer in found.items():
+        page.get_by_label("Question").select_option(label=title)
+        assert page.locator(".dgrl-survey .answer").inner_text() == answer
 
 
 def by_error(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -133,7 +133,7 @@ REASONS: dict[str, tuple[dict[str, float | None], str]] = {
     ),
     "never": ({key: 0.1 for key in values() if key.startswith("on_")}, "never reaches the object at any level"),
     "late": ({"on_object_conv3_t0": 0.1}, "reaches the object only at look 2 in fine"),
-    "memory": ({"MAE_t2": 0.2, "MAE_refined": 0.2}, "memory makes it worse: the error is 0.100 at look 1 and 0.200"),
+    "memory": ({"MAE_t2": 0.2, "MAE_refined": 0.2}, "later looks make it worse: the error is 0.100 at look 1"),
     "sharpening": ({"MAE_refined": 0.2}, "sharpening makes it worse: the error is 0.100 before it and 0.200 after it"),
     "too much": ({"found_share": 0.6}, "more than the object is found: 60% of the picture instead of 20%"),
     "too little": ({"found_share": 0.05}, "only part of it is found: 5% of the picture instead of 20%"),

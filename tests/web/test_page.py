@@ -210,7 +210,7 @@ def test_a_survey_with_masks_has_the_library_s_numbers(
     for row in expected.rows:
         result = shown[Path(row.picture).stem]
         keys = set(result) & set(row.values)
-        assert {"MAE_refined", "maxF_t0", "object_share", "found_share", "on_object_conv5_t0"} <= keys
+        assert {"MAE_refined", "maxF_t0", "object_share", "found_share", "on_object_conv5_t0", "focus"} <= keys
         for key in keys:
             assert result[key] == pytest.approx(row.values[key], abs=2e-3), key
 

@@ -89,6 +89,9 @@ def _object(masks: bool) -> Iterator[Column]:
 
 
 def _attention(steps: int, levels: Sequence[str]) -> Iterator[Column]:
+    if levels:
+        meaning = "Attention on the object at the level and look where it is least; below 1 it is off the object"
+        yield Column("focus", "least focus", "attention", meaning, "higher")
     for level in levels:
         for t in range(steps + 1):
             where = f"{COARSENESS[level]}, {look(t)}"

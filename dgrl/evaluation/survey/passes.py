@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from dgrl.evaluation.metrics import Bytes, Mask, measure
 from dgrl.evaluation.survey.columns import REFINED, attention_key, present_levels
 from dgrl.evaluation.survey.numbers import attention_numbers, lean, moved, object_numbers
+from dgrl.evaluation.survey.reason import least_focus
 from dgrl.images import RGB, to_tensor
 from dgrl.model import DGRL
 from dgrl.network.brn import BRNOutput
@@ -80,6 +81,9 @@ def run_pass(model: DGRL, photo: RGB, truth: Mask | None, steps: int, parts: boo
         for level in present_levels(list(step.weight_maps)):
             for number, value in attention_numbers(step.weight_maps[level], inside).items():
                 values[attention_key(number, level, t)] = value
+    levels = present_levels(list(localised.steps[0].weight_maps))
+    if levels:
+        values["focus"] = least_focus(values, len(localised.steps) - 1, levels)
     values |= _changes(localised, refined)
     if parts:
         values |= _parts(model, images, localised, final, truth)

@@ -58,8 +58,24 @@ def attention_reason(values: Values, steps: int, levels: Sequence[str]) -> str |
 
 def is_on(values: Values, level: str, t: int) -> bool:
     """Say whether the attention map at a level and time step is on the object."""
+    found = focus(values, level, t)
+    return found is None or found >= 1
+
+
+def focus(values: Values, level: str, t: int) -> float | None:
+    """Return the attention on the object over what counts as on it: below 1 is off the object; None without one.
+
+    `ON` times the mass of flat attention counts as on the object. A large object cannot have so much; half of the mass
+    that flat attention has outside of it is enough there.
+    """
     share, area = values.get(attention_key("on_object", level, t)), values["object_share"]
-    return share is None or area is None or share >= min(ON * area, (1 + area) / 2)
+    return None if share is None or not area else share / min(ON * area, (1 + area) / 2)
+
+
+def least_focus(values: Values, steps: int, levels: Sequence[str]) -> float | None:
+    """Return the smallest focus of all levels and time steps."""
+    known = [found for level in levels for t in range(steps + 1) if (found := focus(values, level, t)) is not None]
+    return min(known, default=None)
 
 
 def later_reason(values: Values, steps: int) -> str | None:
@@ -68,7 +84,7 @@ def later_reason(values: Values, steps: int) -> str | None:
     if first is None or last is None or final is None:
         return None
     if steps and last > WORSE * first:
-        return f"memory makes it worse: the error is {first:.3f} at look 1 and {last:.3f} at {look(steps)}"
+        return f"later looks make it worse: the error is {first:.3f} at look 1 and {last:.3f} at {look(steps)}"
     if final > WORSE * last:
         return f"sharpening makes it worse: the error is {last:.3f} before it and {final:.3f} after it"
     return None

@@ -9,7 +9,7 @@ from dgrl.evaluation.survey.columns import COARSENESS, REFINED, Column, columns,
 from dgrl.evaluation.survey.passes import TILE, tile_keys
 from dgrl.evaluation.tables import as_csv
 
-FORMAT = "dgrl-survey-1"
+FORMAT = "dgrl-survey-2"
 DIGITS = 6
 
 

@@ -6,6 +6,7 @@ import { foundIn, shareOf } from "../numbers/found.js";
 import { finalMap } from "../numbers/pass.js";
 import { scoresOf } from "../numbers/scores.js";
 import { toSize } from "../numbers/sizing.js";
+import { focusOf } from "../survey/answers.js";
 import vocabulary from "../vocabulary.js";
 
 /**
@@ -55,7 +56,10 @@ function numbersOf(pass, truth) {
   for (const [tap, weights] of Object.entries(arrays)) {
     const [, t, level] = /^rln\.t(\d)\.(\w+)\.weight_map$/.exec(tap) ?? [];
     const side = Math.sqrt(weights.length);
-    if (level) numbers[`on_object_${level}_t${t}`] = shareOnObject(weights, side, side, object, width, height);
+    if (!level) continue;
+    const share = shareOnObject(weights, side, side, object, width, height);
+    numbers[`on_object_${level}_t${t}`] = share;
+    numbers.focus = Math.min(numbers.focus ?? Infinity, focusOf(share, numbers.object_share));
   }
   return numbers;
 }

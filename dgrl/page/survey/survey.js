@@ -5,6 +5,7 @@ import { button, make, save } from "../dom.js";
 import { makeCharts } from "./charts.js";
 import { detailsOf } from "./details.js";
 import { makeGrid } from "./grid.js";
+import { makeQuestions } from "./questions.js";
 import { asCsv, asJson, BOTH, entries, firstView } from "./table.js";
 
 /**
@@ -38,16 +39,15 @@ export function mountSurvey(host, first, { onOpen } = {}) {
   });
   const details = make("section", { class: "chosen-picture", "aria-label": "Chosen picture" });
   const axes = make("div", { class: "controls" });
-  const side = make(
-    "div",
-    { class: "aside-charts", tabindex: 0, role: "region", "aria-label": "Charts and details" },
-    axes,
-    charts.element,
-    details,
-  );
-  const top = make("div", { class: "controls" });
-  host.classList.add("dgrl-survey");
-  host.replaceChildren(top, count, make("div", { class: "columns" }, grid.element, side), hover);
+  const top = make("div", { class: "choosers" });
+  const asking = makeQuestions((asked) => {
+    view = { ...view, ...asked };
+    controls();
+    asking.show(table);
+    shown = entries(table, view);
+    draw();
+  });
+  layOut(host, { asking, top, count, grid, axes, charts, details, hover });
 
   /** @param {Partial<View>} part */
   function change(part) {
@@ -63,6 +63,7 @@ export function mountSurvey(host, first, { onOpen } = {}) {
     const same = kind(next) === kind(table);
     table = next;
     if (!same) begin();
+    asking.show(table);
     shown = entries(table, view);
     draw();
   }
@@ -70,6 +71,10 @@ export function mountSurvey(host, first, { onOpen } = {}) {
   /** The view at the start, and the controls of the table's columns. */
   function begin() {
     view = { ...firstView(table), selected: view.selected };
+    controls();
+  }
+
+  function controls() {
     const options = table.columns.map((column, value) => ({ value, title: column.title, group: column.group }));
     axes.replaceChildren(
       choice("Up", options, view.y, (y) => change({ y })),
@@ -83,10 +88,7 @@ export function mountSurvey(host, first, { onOpen } = {}) {
   }
 
   function draw() {
-    const both = view.checkpoint === BOTH;
-    const order = `${both ? "difference in " : ""}${table.columns[view.sort]?.title}`;
-    const ends = view.descending ? "largest" : "smallest";
-    count.textContent = `${shown.length} of ${table.pictures.length} pictures, ${ends} ${order} first`;
+    count.textContent = `${shown.length} of ${table.pictures.length} pictures, ${orderOf(table, view)}`;
     grid.show(table, shown, view);
     charts.show(table, shown, view);
     const chosen = shown.find((one) => one.picture.name === view.selected) ?? shown[0];
@@ -104,6 +106,39 @@ export function mountSurvey(host, first, { onOpen } = {}) {
   return { view: () => view, change, shown: () => shown, update };
 }
 
+/**
+ * Put the parts of the view in their places.
+ * @param {HTMLElement} host
+ * @param {{asking: ReturnType<typeof makeQuestions>, top: HTMLElement, count: HTMLElement,
+ *   grid: {element: HTMLElement}, axes: HTMLElement, charts: {element: HTMLElement}, details: HTMLElement,
+ *   hover: HTMLElement}} parts
+ */
+function layOut(host, { asking, top, count, grid, axes, charts, details, hover }) {
+  const region = { class: "aside-charts", tabindex: 0, role: "region", "aria-label": "Charts and details" };
+  const side = make("div", region, axes, charts.element, details);
+  host.classList.add("dgrl-survey");
+  host.replaceChildren(
+    make("div", { class: "controls" }, asking.choice, top),
+    make("div", {}, asking.answer, count),
+    make("div", { class: "columns" }, grid.element, side),
+    hover,
+  );
+}
+
+/**
+ * How the entries are sorted, and whose numbers the lines show.
+ * @param {Table} table
+ * @param {View} view
+ */
+function orderOf(table, view) {
+  const both = view.checkpoint === BOTH;
+  const order = `${both ? "difference in " : ""}${table.columns[view.sort]?.title}`;
+  const [first, second] = table.checkpoints;
+  const one = second && !both ? `; ${table.checkpoints[view.checkpoint]}` : "";
+  const lines = both ? `; upper numbers, blue: ${first}, lower, orange: ${second}` : one;
+  return `${view.descending ? "largest" : "smallest"} ${order} first${lines}`;
+}
+
 /** @typedef {{value: number, title: string, group?: string}} Option */
 
 /**
@@ -116,11 +151,12 @@ export function mountSurvey(host, first, { onOpen } = {}) {
 function choosers(table, view, options, change) {
   const tiles = table.tiles.map(({ title }, value) => ({ value, title }));
   const names = table.checkpoints.map((title, value) => ({ value, title }));
-  const search = make("input", { type: "search", placeholder: "name or reason" });
+  const search = make("input", { type: "search", placeholder: "name or reason", value: view.search });
   search.addEventListener("input", () => change({ search: search.value }));
   let { filter } = view;
   const limit = (/** @type {"low" | "high"} */ end, /** @type {string} */ label) => {
     const input = make("input", { type: "number", step: "any", "aria-label": label, placeholder: label });
+    input.value = String(filter[end] ?? "");
     input.addEventListener("input", () => {
       filter = { ...filter, [end]: input.value === "" ? null : Number(input.value) };
       change({ filter });
