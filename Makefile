@@ -91,6 +91,7 @@ $(VENV)/ready: pyproject.toml
 	@echo "Setting up $(VENV): PyTorch and the rest, some gigabytes, once."
 	$(PYTHON) -m venv $(VENV_FLAGS) $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[all]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps "pysodmetrics>=1.5; python_version >= '3.14'"
 	@touch $@
 
 $(VENV)/ready-dev: $(VENV)/ready

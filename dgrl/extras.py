@@ -1,6 +1,7 @@
 """Optional dependencies: one sentence names the extra that is missing."""
 
 import importlib.util
+from typing import Any
 
 PACKAGES = {
     "app": ("gradio",),
@@ -42,6 +43,20 @@ def extra_of(module: str) -> tuple[str, str] | None:
     """Return the extra and its package to which a module belongs ("accelerate.utils"); None if no extra has it."""
     pairs = ((extra, package) for extra, packages in PACKAGES.items() for package in packages)
     return next(((extra, package) for extra, package in pairs if f"{module}.".startswith(f"{package}.")), None)
+
+
+def load_pysodmetrics() -> Any:
+    """Import pysodmetrics; call this on use, because scikit-learn takes seconds to import.
+
+    Raises:
+        MissingExtraError: it is not installed, as on Python 3.14, where pip cannot install what it requires.
+    """
+    try:
+        import py_sod_metrics
+    except ModuleNotFoundError as error:
+        message = "this needs the package pysodmetrics: pip install --no-deps pysodmetrics"
+        raise MissingExtraError(message, name="py_sod_metrics") from error
+    return py_sod_metrics
 
 
 def _is_installed(name: str) -> bool:

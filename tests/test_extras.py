@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -73,6 +74,26 @@ def test_a_command_names_the_extra_that_is_missing(extra: str, folder: Path):
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
     assert line == f"dgrl: this needs the package {PACKAGES[extra][0]}: pip install 'dgrl[{extra}]'"
+
+
+UNSCORED = {
+    "evaluate": ["evaluate", "--images", "images", "--masks", "masks"],
+    "train": "train --images two/images --masks two/masks --init tiny --hold-out 0.5 --out unscored".split(),
+}
+
+
+@pytest.mark.parametrize("command", UNSCORED)
+def test_without_pysodmetrics_one_sentence_says_how_to_install_it(command: str, folder: Path):
+    """On Python 3.14 pip cannot install it with its dependencies. A run that could not be scored does not start."""
+    for name in ("images", "masks"):
+        (folder / "two" / name).mkdir(parents=True, exist_ok=True)
+        for stem in ("cat", "dog"):
+            shutil.copy(folder / name / "cat.png", folder / "two" / name / f"{stem}.png")
+    done = run(folder, f"from dgrl import cli\nsys.exit(cli.main({UNSCORED[command]}))", ["py_sod_metrics"])
+    assert done.returncode == 1
+    expected = "dgrl: this needs the package pysodmetrics: pip install --no-deps pysodmetrics"
+    assert done.stderr.splitlines()[-1] == expected
+    assert not (folder / "unscored" / "log.jsonl").exists()
 
 
 IMPORTS = {

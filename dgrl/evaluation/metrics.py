@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from dgrl.extras import load_pysodmetrics
+
 Map = NDArray[np.float32]
 Bytes = NDArray[np.uint8]
 Mask = NDArray[np.uint8]
@@ -76,8 +78,7 @@ def measure(saliency: Bytes, mask: Mask, stretch: bool = True) -> Measured:
         stretch: stretch the map to [0, 1] by its minimum and maximum first, as pysodmetrics and the authors do; a flat
             map stays as it is.
     """
-    import py_sod_metrics  # imported on use: scikit-learn takes seconds, which the app's start should not
-
+    py_sod_metrics = load_pysodmetrics()
     truth = mask.astype(bool)
     prediction = unit(saliency, stretch)
     f = py_sod_metrics.FmeasureV2(
@@ -117,8 +118,7 @@ def unit(saliency: Bytes, stretch: bool) -> Curve:
 
 def mean_f(prediction: Curve, truth: NDArray[np.bool_]) -> float:
     """Return the F-measure of pixels (N,), mean over 256 thresholds."""
-    import py_sod_metrics
-
+    py_sod_metrics = load_pysodmetrics()
     f = py_sod_metrics.FmeasureV2({"F": py_sod_metrics.FmeasureHandler(with_dynamic=True, with_adaptive=False)})
     f.step(prediction, truth, normalize=False)
     return float(f.get_results()["F"]["dynamic"].mean())

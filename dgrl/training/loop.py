@@ -23,6 +23,7 @@ from tqdm import tqdm
 from dgrl.data.batch import Batch, collate
 from dgrl.data.checking import check_pairs
 from dgrl.data.pairs import DataError, Pair, SaliencyData
+from dgrl.extras import load_pysodmetrics
 from dgrl.model import DGRL
 from dgrl.training.averaging import MovingAverage, as_kept
 from dgrl.training.card import write_card
@@ -118,6 +119,8 @@ def train(
         pairs, hold_out = own_hold_out(out, pairs)
     elif hold_out is None or isinstance(hold_out, (int, float)):
         pairs, hold_out = hold_out_share(pairs, hold_out, recipe.seed)
+    if hold_out:
+        load_pysodmetrics()  # now, rather than at the first validation
     set_seed(recipe.seed)
     accelerator = make_accelerator(recipe)
     if accelerator.is_main_process:

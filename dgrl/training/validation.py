@@ -10,6 +10,7 @@ import numpy as np
 from dgrl.data.pairs import Pair
 from dgrl.evaluation.evaluate import REFINED, concentration, run
 from dgrl.evaluation.metrics import BETA
+from dgrl.extras import load_pysodmetrics
 from dgrl.model import DGRL
 from dgrl.training.checkpoints import Progress, TrainingError, replacing_folder
 from dgrl.training.watching import evaluating
@@ -53,8 +54,7 @@ class Scores:
 
 def validate(model: DGRL, pairs: Sequence[Pair], most: int = MOST) -> Scores:
     """Measure the network on hold-out pictures; it is left in the mode it was in."""
-    import py_sod_metrics  # not above: it takes seconds
-
+    py_sod_metrics = load_pysodmetrics()
     errors: dict[str, list[float]] = {}
     curves: dict[str, Any] = {}
     attention: dict[str, list[float]] = {}
