@@ -78,7 +78,19 @@ def test_a_command_names_the_extra_that_is_missing(extra: str, folder: Path):
 
 UNSCORED = {
     "evaluate": ["evaluate", "--images", "images", "--masks", "masks"],
-    "train": "train --images two/images --masks two/masks --init tiny --hold-out 0.5 --out unscored".split(),
+    "train": [
+        "train",
+        "--images",
+        "two/images",
+        "--masks",
+        "two/masks",
+        "--init",
+        "tiny",
+        "--hold-out",
+        "0.5",
+        "--out",
+        "unscored",
+    ],
 }
 
 
