@@ -91,3 +91,11 @@ def test_the_page_s_addresses_are_below_its_version(url: str) -> None:
     text = httpx.get(url).text
     assert re.search(r'src="page/[0-9a-f]{12}/main\.js"', text)
     assert re.search(r'href="page/[0-9a-f]{12}/page\.css"', text)
+
+
+def test_files_outside_the_page_s_folder_are_not_served(url: str) -> None:
+    found = re.search(r'src="(page/[0-9a-f]{12}/)main\.js"', httpx.get(url).text)
+    assert found
+    assert httpx.get(f"{url}{found[1]}state/store.js").status_code == 200
+    for path in ("%2e%2e/__init__.py", "state/%2e%2e/%2e%2e/__init__.py", "%2fetc/passwd", "state", "nothing.js"):
+        assert httpx.get(f"{url}{found[1]}{path}").status_code == 404, path
