@@ -66,6 +66,7 @@ class TrainingPanel(widgets.VBox):  # type: ignore[misc]
         network: dict[str, Any] | None = None,
         **settings: Any,
     ) -> None:
+        self._closed = threading.Event()  # first: a widget that could not be made is closed too
         self.out = Path(out).resolve()
         self.network = network
         self.state = read_state(self.out)
@@ -78,7 +79,6 @@ class TrainingPanel(widgets.VBox):  # type: ignore[misc]
         super().__init__([self._controls, self._buttons, self._status, self._views])
         self.add_class("dgrl-training-panel")
         self.refresh()
-        self._closed = threading.Event()
         threading.Thread(target=self._watch, daemon=True).start()
 
     # What is chosen

@@ -1,9 +1,11 @@
 """The training panel: its controls, and that it is a view of the run's folder."""
 
 import base64
+import gc
 import html
 import json
 import re
+import sys
 import time
 from xml.etree import ElementTree
 
@@ -151,6 +153,15 @@ def test_misuse_is_a_sentence_in_the_panel(panel, drawn):
     panel.start_button.click()
     assert "name a folder of pictures and one of masks" in panel.message.value
     assert not panel.out.exists()
+
+
+def test_a_wrong_setting_is_one_error(tmp_path, monkeypatch):
+    ignored = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda problem: ignored.append(problem.exc_value))
+    with pytest.raises(TypeError, match="batch_size"):
+        TrainingPanel(tmp_path / "run", batchsize=2)
+    gc.collect()
+    assert ignored == []
 
 
 def test_the_check_shows_its_findings_and_augmented_pictures(panel):
