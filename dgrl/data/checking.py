@@ -121,6 +121,9 @@ class Checked:
                 lines += [f"  {detail}" for detail in details[:LISTED]]
             if len(details) > LISTED:
                 lines.append(f"  and {len(details) - LISTED} more")
+        # A colour photo cannot be read as a mask.
+        if self.problems and not self.pairs and all(problem.kind in (PHOTO, UNREADABLE) for problem in self.problems):
+            lines.append("No mask can be used: are the folders of pictures and masks swapped, or the same folder?")
         return "\n".join(lines)
 
     def sound(self) -> list[Pair]:

@@ -170,6 +170,16 @@ def test_sound_pairs_are_judged_without_reading_pictures_in_full(folders, monkey
     assert len(check([folders]).sound()) == 5
 
 
+def test_swapped_folders_are_named(tmp_path):
+    write_pairs(tmp_path, 3)
+    swapped = check([Folders(tmp_path / "mask", tmp_path / "image")])
+    assert "are the folders of pictures and masks swapped" in swapped.report()
+    write_pairs(tmp_path / "one", 3)
+    photo = next((tmp_path / "one" / "image").iterdir())
+    Image.open(photo).convert("L").save(next((tmp_path / "one" / "mask").glob(f"{photo.stem}.*")))
+    assert "masks swapped" not in check([Folders(tmp_path / "one" / "image", tmp_path / "one" / "mask")]).report()
+
+
 def test_masks_that_are_photos_are_told_from_soft_and_drawn_ones(tmp_path):
     for pair in write_pairs(tmp_path / "drawn", 4):
         photo = Image.open(pair.image)
