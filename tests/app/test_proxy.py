@@ -23,6 +23,8 @@ from dgrl.app import build
 from dgrl.files import EXAMPLES
 from tests.app.conftest import connect
 
+pytestmark = pytest.mark.browser
+
 PREFIX = "/tools/dgrl"
 PER_CONNECTION = {"connection", "keep-alive", "transfer-encoding"}
 
@@ -83,7 +85,6 @@ def proxied(network: DGRL) -> Iterator[tuple[str, list[str]]]:
     thread.join(10)
 
 
-@pytest.mark.browser
 def test_the_page_works_below_the_prefix(
     browser: Browser, proxied: tuple[str, list[str]], network: DGRL, new_photo: Path
 ) -> None:
