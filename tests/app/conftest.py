@@ -13,6 +13,9 @@ from gradio_client import Client
 from PIL import Image
 
 os.environ["GRADIO_HEARTBEAT_INTERVAL"] = "0.25"  # the end of a session is noticed at once
+# Gradio takes the first port that is free, from this one on. Two test processes that looked at the same moment both
+# took 7860, and the tests of one asked the other's server.
+os.environ["GRADIO_SERVER_PORT"] = str(7860 + 100 * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]))
 # A server that stops deletes its files, which are named by their content. With a shared folder, another test process
 # that showed the same drawn photos would delete the files of these tests.
 os.environ["GRADIO_TEMP_DIR"] = tempfile.mkdtemp(prefix="gradio-")
