@@ -2,8 +2,8 @@
 
 Without names, every section is measured. `--write` also puts the tables of the measured sections on the page
 `benchmarks/README.md`. Sections that need a data set run alone: `python -m benchmarks parts DATA [--count N …]`,
-which with `--write` also replaces `parts.json` beside the shipped weights, and `python -m benchmarks prompts DATA
-[--count N …]`; `video` and `survey` likewise.
+and in the same way `prompts`, `video` and `survey`. With `--write`, `parts` also replaces `parts.json` beside the
+shipped weights.
 """
 
 import argparse

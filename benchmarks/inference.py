@@ -1,8 +1,8 @@
 """Measure how fast RLN and BRN are, beside other engines: `python -m benchmarks.inference`. Prints Markdown tables.
 
-Each row is measured in its own process, one after the other, on all processors: this package in float32 and bf16, the
-same modules as PyTorch runs them by default, and OpenCV on the published layers (if it is installed). One run measures
-all of them, so the ratios hold on any machine.
+The rows are this package in float32 and bf16, the same modules as PyTorch runs them by default, and, if it is
+installed, OpenCV on the published layers. Each row is measured in its own process, one after the other, on all
+processors. One run measures all of them, so that their ratios are fair.
 """
 
 import argparse

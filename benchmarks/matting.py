@@ -3,9 +3,9 @@
 `python -m benchmarks.matting [--large] [--noise N]`.
 
 Objects (a disc, one with hair, one with holes) have the colours of one example photo and lie on another one. One map is
-the true alpha as a perfect BRN would give it, at 480×480 and enlarged; the other is the network's. Prints a Markdown
-table: mean absolute error in the band around the outline, and the mean width of the edge from 10 to 90 %; of the map as
-it is enlarged now, enlarged by a guided filter, and after matting.
+the true alpha as a perfect BRN would give it, at 480×480 and enlarged; the other is the network's. Each map is enlarged
+as in this package, enlarged by a guided filter, and refined by matting. Prints a Markdown table of the mean absolute
+error in the band around the outline, and of the mean width of the edge from 10 to 90 %.
 """
 
 import argparse

@@ -1,8 +1,8 @@
 """Measure whether prompts find the object that is meant: `python -m benchmarks prompts DATA [--only LIST] [--count N]`.
 
-DATA holds `image` and `mask`. Pictures of two objects are composed from pairs: two photos side by side; and a photo
-with the object of another one pasted at a third of its size, which the network often misses without a prompt. The
-prompts are the object's box, a click on its innermost pixel, and its mask. Prints a Markdown table.
+DATA holds `image` and `mask`. Pictures of two objects are composed from pairs in two ways. Some are two photos side by
+side; in the others, an object of a third of its size is pasted into a photo, and the network often misses it without a
+prompt. The prompts are the object's box, a click on its innermost pixel, and its mask. Prints a Markdown table.
 """
 
 import argparse

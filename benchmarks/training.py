@@ -2,9 +2,9 @@
 
 The default is the shipped network on a CPU; for ResNet-50 on a GPU, pass its name and `--precision bf16`.
 
-Prints a Markdown table: pictures/s of forward pass, backward pass and update on pictures in memory, the operations of
-an update (the backward pass counts as twice the forward pass), and the share of the matrix product's rate on the same
-device in the same run.
+Prints a Markdown table of pictures/s for forward pass, backward pass and update on pictures in memory. It also gives
+the operations of an update, where the backward pass counts as two forward passes, and what share of the matrix
+product's rate they reach on the same device in the same run.
 """
 
 import argparse

@@ -106,9 +106,9 @@ def measure(page: Page, url: str) -> list[list[str]]:
         ["second visit to the first computed result", f"{reload_seconds:.1f} s"],
         ["RLN's map of a new photo", seconds("coffee", "rln", [])],
         ["result of a new photo", seconds("cat", "brn", [])],
-        ["changed at every step, RLN's map", seconds("coffee", "rln", EVERY)],
-        ["changed at the last step, RLN's map", seconds("coffee", "rln", LATE)],
-        ["changed at every step, result", seconds("cat", "brn", EVERY)],
+        ["RLN's map, with edits at every step", seconds("coffee", "rln", EVERY)],
+        ["RLN's map, with edits at the last step", seconds("coffee", "rln", LATE)],
+        ["result, with edits at every step", seconds("cat", "brn", EVERY)],
         ["Why, by Occlusion", f"{page.evaluate(WHY, 'coffee'):.1f} s"],
     ]
     memory = page.evaluate(

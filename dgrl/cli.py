@@ -90,7 +90,7 @@ def program(chosen: str) -> typer.Typer:
 def about_program(
     version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
 ) -> None:
-    """Options of the program itself."""
+    """Handle the options of the program itself."""
     if version:
         typer.echo(f"dgrl {__version__}")
         raise typer.Exit
@@ -116,7 +116,7 @@ def describe(error: Exception) -> str:
 
 
 def start_logging(verbose: bool) -> None:
-    """Errors to stderr as they are; tracebacks too if `verbose`."""
+    """Log error messages to stderr without a prefix, and tracebacks too if `verbose`."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(message)s"))
     log.handlers = [handler]

@@ -1,4 +1,4 @@
-"""The pictures of README and documentation: the page as it opens, one step of the tour, and a film."""
+"""Take the pictures of README and documentation: the page after opening, one step of the tour, and a film."""
 
 import io
 import os
@@ -19,7 +19,7 @@ PICTURES = {
     "explore": [],
     "tour": ["take-tour", "tour-remember", "tour-show"],
 }
-"""Clicks from the page as it opens, by the picture's name."""
+"""The elements to click after the page has opened, by the picture's name."""
 FILM: tuple[tuple[tuple[str, ...], int], ...] = (
     ((), 3000),
     (("view-tour", "tour-flat"), 2000),

@@ -33,9 +33,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Files that hold what takes longest come first: no worker is left alone with one of them at the end.
+    """Run files with slow tests first, so that no worker is left alone with one of them at the end.
 
-    Of what `-m` and `-k` take, `--one-case` leaves the first cases.
+    `--one-case` leaves the first case of each parametrised test.
     """
     long = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in long)

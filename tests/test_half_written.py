@@ -30,7 +30,7 @@ Run = Callable[..., tuple[int, list[str]]]
 
 @pytest.fixture(scope="module")
 def run() -> Iterator[Run]:
-    """Runs a command of `dgrl` that is killed or finds no room: its exit code and the lines of its errors."""
+    """Yield a function that runs a `dgrl` command, killed or on a full disk; it returns exit code and error lines."""
     program = subprocess.Popen(
         [sys.executable, "-m", "tests.helpers.killed_writing"],
         cwd=ROOT,

@@ -121,7 +121,7 @@ def test_trace_refuses_in_one_line(files, readable, checkpoint, tmp_path, capsys
 
 @pytest.fixture
 def pairs(files, readable, tmp_path):
-    """Hostile pictures with masks, and hostile masks with pictures; ten sound pairs among them."""
+    """Write hostile pictures with masks and hostile masks with pictures, and ten sound pairs among them."""
     good = draw_photo(*hostile.SIZE)
     for number, path in enumerate(path for path in files if path.name[0] != "x"):
         for kind, sound in (("image", good[0]), ("mask", good[1])):

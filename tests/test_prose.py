@@ -51,7 +51,28 @@ def test_long_sentences_are_found_where_people_read_them():
     assert prose.findings("dgrl/page/page.html", f"<p>{LONG}</p>")
 
 
+@pytest.mark.parametrize(
+    "code",
+    [
+        f'"""{LONG}"""',
+        f'class Page:\n    """{LONG}"""',
+        f'def show():\n    """Show it.\n\n    Args:\n        page: {LONG[:40]}\n            {LONG[40:]}\n    """',
+        f"# {LONG[:40]}\n# {LONG[40:]}\nshow()\n",
+    ],
+)
+def test_long_sentences_are_found_in_docstrings_and_comments(code):
+    (found,) = prose.findings("benchmarks/page.py", code)
+    assert "words: '" in found
+
+
+def test_long_sentences_are_found_in_the_comments_of_scripts():
+    block = f"/**\n * {LONG[:40]}\n * {LONG[40:]}\n */\n"
+    assert len(prose.findings("web/page.js", f"{block}show();\n// {LONG[:40]}\n// {LONG[40:]}\nshow();\n")) == 2
+
+
 def test_code_tables_and_lists_are_not_one_sentence():
     half = LONG[: len(LONG) // 2]
     assert not prose.findings("docs/page.md", f"```\n{LONG}\n```\n| {half} | {half} |\n\n- {half}\n- {half}\n")
-    assert not prose.findings("dgrl/words.py", f'def f():\n    """{LONG}"""')
+    docstring = f"Show it.\n\n    Args:\n        page: {half}\n        photo: {half}\n    "
+    assert not prose.findings("dgrl/words.py", f'def show():\n    """{docstring}"""')
+    assert not prose.findings("dgrl/words.js", f"/**\n * @param page {half}\n * @param photo {half}\n */\n")

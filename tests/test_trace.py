@@ -26,7 +26,7 @@ def by_the_book(pixel):
 
 
 def every_kind_of_pixel(photo):
-    """Corners, edges and insides: (x, y) of the photo."""
+    """Return pixels (x, y) of the photo at its corners, on its edges and inside."""
     height, width = photo.shape[:2]
     random = np.random.RandomState(1)
     inside = [(random.randint(width), random.randint(height)) for _ in range(60)]

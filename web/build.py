@@ -1,8 +1,8 @@
 """Build the static page: `python -m web.build [--weights W] [--out FOLDER] [--exact]`; `make web` calls it.
 
-The folder contains all files of the page: the modules of `dgrl/page` that the browser engine needs, onnxruntime-web
-from `node_modules`, the checkpoint as graphs and weights, example photos with their stored passes, a service worker,
-and licences.
+The folder contains all files of the page. Its program is made of the modules of `dgrl/page` that the browser engine
+needs, onnxruntime-web from `node_modules`, and a service worker. Its data are the checkpoint as graphs and weights,
+example photos with their stored passes, and licences.
 """
 
 import argparse

@@ -1,10 +1,11 @@
 """Internals of Gradio that the app reads and replaces, written against the version below.
 
-| internal | reason | |---|---| | `Blocks.launch(_app=…)` | `gradio.Server.launch` uses it too, but cannot limit its
-queue | | `Queue.pending_event_ids_session` | the jobs of a session; Gradio keeps results for ever if they are not
-fetched | | `Blocks.upload_file_set`, `Blocks.temp_file_sets` | lists of files that would grow for ever;
-`dgrl.app.files` has its own | | `GradioMCPServer.postprocess_output_data` | for several results, it gives tools no
-files and writes numbers as Python does |
+| internal | why it is used or replaced |
+|---|---|
+| `Blocks.launch(_app=…)` | `gradio.Server.launch` uses it too, but cannot limit its queue |
+| `Queue.pending_event_ids_session` | the jobs of a session, because Gradio never deletes results that are not fetched |
+| `Blocks.upload_file_set`, `Blocks.temp_file_sets` | lists that would grow for ever; `dgrl.app.files` has its own |
+| `GradioMCPServer.postprocess_output_data` | several results: it sends no files, and numbers in Python's notation |
 
 `tests/app/test_gradio_internals.py` fails when Gradio changes one of them, and `pyproject.toml` bounds its version.
 """

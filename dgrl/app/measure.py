@@ -1,4 +1,4 @@
-"""The maps of one photo as they are measured, and their scores and curves as CSV tables."""
+"""The maps of one photo that are scored, and CSV tables of their scores and curves."""
 
 from collections.abc import Iterator, Mapping
 
@@ -13,7 +13,7 @@ from dgrl.network import sizing
 
 
 def maps(view: View, stretch: bool) -> Iterator[tuple[str, metrics.Bytes]]:
-    """Yield each map of the pass: kind, "t0", "t1", … or "refined", and the PNG (H, W) that would be saved of it."""
+    """Yield the name ("t0", "t1", … or "refined") and the 8-bit pixels (H, W) of each map of the pass."""
     for step in view.trace.steps:
         yield f"t{step.t}", metrics.as_bytes(view.trace.sized(step.t, stretch))
     refined = torch.from_numpy(view.trace.saliency)[None, None]

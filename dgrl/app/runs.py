@@ -68,7 +68,7 @@ class Networks(Mapping[str, DGRL]):
         return len(self._models)
 
     def config(self, name: str) -> DGRLConfig:
-        """Settings of a network. It need not be on a GPU that is borrowed."""
+        """Return the settings of a network, without borrowing a GPU for it."""
         return self._models[name].config
 
     def in_use(self, name: str) -> str:

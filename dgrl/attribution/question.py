@@ -64,9 +64,9 @@ class Question:
 
     Attributes:
         target: the value: a `PixelTarget`, `ObjectTarget` or `CellTarget`.
-        method: "integrated_gradients" (Sundararajan et al., 2017) sums gradients on the path from baseline to photo and
-            gives the sharpest map; "occlusion" (Zeiler and Fergus, 2014) hides one window at a time; "grad_cam"
-            (Selvaraju et al., 2017) weighs one block's features by their gradients.
+        method: "integrated_gradients" sums gradients on the path from baseline to photo and gives the sharpest map
+            (Sundararajan et al., 2017). "occlusion" hides one window at a time (Zeiler and Fergus, 2014). "grad_cam"
+            weights one block's features by their gradients (Selvaraju et al., 2017).
         baseline: replaces hidden parts in Integrated Gradients and Occlusion: "blurred", "grey" or "black".
         block: for Grad-CAM, "conv1" to "conv5".
         block_step: for Grad-CAM, the block's time step; None for the target's own. conv1 runs once for all steps.

@@ -65,5 +65,5 @@ def refuse(error: Exception) -> None:
 
 
 def one_line(text: str) -> str:
-    """Text without line breaks, and with what cannot be printed escaped: file names can hold anything."""
+    """Replace line breaks by spaces and escape unprintable characters, because file names can contain them."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text.replace("\n", " "))

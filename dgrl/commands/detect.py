@@ -288,7 +288,7 @@ def chosen_results(
 
 
 def check_streams(photos: list[Path], out: Path) -> None:
-    """BadParameter if standard input or output cannot be what is asked of it."""
+    """Raise BadParameter if standard input or output cannot be used as these options require."""
     from dgrl.commands.photos import STANDARD_INPUT
 
     streams = STANDARD_INPUT in photos or out == STANDARD_OUTPUT
@@ -358,7 +358,7 @@ def targets_of(
 
 
 def check_file(out: Path, photos: list[Path], format: str | None) -> None:
-    """BadParameter unless `out` can be the file of the one photo."""
+    """Raise BadParameter unless there is one photo and `out` can be the file of its result."""
     from dgrl.commands.results import FORMATS
     from dgrl.images.marking import is_marked
 

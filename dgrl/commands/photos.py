@@ -149,9 +149,9 @@ def name_maps(
 ) -> dict[Path, Path]:
     """Return the file of each photo's map: `folder`/STEM.png.
 
-    No two of them are the same, also where case and the way accents are stored do not count and with cut-outs beside
-    them, and none is a photo, or lies beside its photo and is not from an earlier run: those that would be take their
-    photo's whole name (a.jpg.png), then its folder's too, then a number.
+    No file has two maps, nor a map and a cut-out, even on disks that ignore case and how accents are stored. None is a
+    photo, and a file beside its photo is only replaced if an earlier run wrote it. Where STEM.png is not possible, the
+    name has the photo's ending too (a.jpg.png), then its folder, then a number.
 
     Args:
         photos: files, or `STANDARD_INPUT`.

@@ -1,10 +1,10 @@
-"""Being one of several processes that `torchrun` or `accelerate launch` started."""
+"""The processes that `torchrun` or `accelerate launch` started."""
 
 import os
 
 
 def process_number() -> int:
-    """0 for the first, and for one that is alone."""
+    """Return this process's number: 0 for the first one or the only one."""
     return int(os.environ.get("RANK", "0"))
 
 

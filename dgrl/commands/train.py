@@ -170,12 +170,12 @@ def train(
 
 
 def given(options: dict[str, Any]) -> dict[str, Any]:
-    """Those that are not None."""
+    """Return the options that are not None."""
     return {name: value for name, value in options.items() if value is not None}
 
 
 def whole_numbers(text: str) -> list[int]:
-    """ "16,16,32" as a list."""
+    """Return the numbers in text such as "16,16,32"."""
     try:
         return [int(number) for number in text.split(",")]
     except ValueError as error:
@@ -183,7 +183,7 @@ def whole_numbers(text: str) -> list[int]:
 
 
 def absolute(data: str) -> str:
-    """NAME=ROOT with a root that does not depend on the current folder."""
+    """Make the root of NAME=ROOT absolute, so that it does not depend on the current folder."""
     name, separator, root = data.partition("=")
     return f"{name}={Path(root).resolve()}" if separator and root else data
 
@@ -312,7 +312,7 @@ def without_kept_out(pairs: list[Pair], settings: dict[str, Any]) -> tuple[list[
 
 
 def named(pairs: list[Pair], files: Iterable[str], option: str) -> set[str]:
-    """The stems that lists name; DataError if a name matches no picture."""
+    """Return the stems that the list files name; raise DataError if a name matches no picture."""
     stems, unknown = find_names(read_names(Path(name) for name in files), {pair.stem for pair in pairs})
     if unknown:
         raise DataError(f"names to {option} that match no picture: {'; '.join(unknown[:LISTED])}")

@@ -114,7 +114,7 @@ def detect_video(path: Path, find: "Find", results: Results, targets: Targets, k
 
 
 def check_options(paths: Sequence[Path], chosen: Mapping[str, bool]) -> None:
-    """BadParameter for options of `chosen` that videos do not take, and for anything but files."""
+    """Raise BadParameter for folders, and for options in `chosen` that are set, because they are for photos only."""
     for option, is_set in chosen.items():
         if is_set:
             raise typer.BadParameter(f"{option} is for photos, not for --video", param_hint=option)

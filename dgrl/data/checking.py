@@ -1,8 +1,8 @@
-"""Whether pictures and masks fit together: one report of all that is wrong, before training or evaluation starts.
+"""Check whether pictures and masks fit together: one report of all problems, before training or evaluation starts.
 
-Ten thousand pairs take seconds, for what is sound is not read in full: of a picture only its header and its last bytes
-(a file cut short lacks its end mark), of a mask, which is small, all, to see that something in it is salient. A picture
-that looks odd is then read in full and judged by that.
+Ten thousand pairs take seconds, because few pictures are read in full. Of a picture only the header and the last bytes
+are read, since a file cut short lacks its end mark; it is read in full only if these look wrong. A mask is small and is
+always read in full, to see whether something in it is salient.
 """
 
 from collections import Counter
@@ -192,7 +192,7 @@ def check_pairs(pairs: Sequence[Pair], most: int = 64) -> None:
 
 
 def odd_masks(pairs: Sequence[Pair], judged: Sequence["Judged"]) -> list[str]:
-    """Sentences about masks that cover next to nothing, or almost all, of their pictures."""
+    """Return a sentence about masks that cover almost nothing of their pictures, and one about almost everything."""
     found = []
     for words, odd in (
         (f"less than {SMALL:.1%}", [p for p, one in zip(pairs, judged, strict=True) if 0 < one.share < SMALL]),
@@ -330,7 +330,7 @@ def _same_file(pair: Pair) -> bool:
 
 
 def _size_at_a_glance(path: Path) -> tuple[int, int] | None:
-    """Width and height of a picture that is sure to be sound; None calls for a thorough look."""
+    """Return a picture's width and height without decoding it; None if it may be damaged and must be read in full."""
     try:
         with path.open("rb") as file, Image.open(file) as picture:
             size = picture.size

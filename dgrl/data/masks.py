@@ -52,12 +52,13 @@ def read_mask(source: Picture, max_pixels: int = MAX_PIXELS, threshold: int = HA
 def read_levels(source: Picture, max_pixels: int = MAX_PIXELS, classes: bool = True) -> Levels:
     """Read a mask or map and detect its encoding.
 
-    If it has an alpha channel that varies (a cut-out, white on transparency), that is what it means. Of a palette of
-    coloured classes every one but the background (index 0) is salient, and what was not labelled (index 255) is not.
-    Where each object has its own colour, or its own number (of 16 bits, or too dark to be a brightness), every one but
-    the background is salient; that is black, or 0, or else what is most frequent along the sides.
-    Else brightness counts, of the numbers as they stand in the file; masks of 0 and 1 are stretched to 0 and 255, and
-    16-bit files that hold 8-bit numbers are read as such.
+    The levels are read from the first of these that the file has:
+
+    - An alpha channel that varies, as in a cut-out or in white on transparency.
+    - A palette of coloured classes. All are salient except the background (index 0) and unlabelled pixels (index 255).
+    - A colour for each object, or a number (of 16 bits, or too dark to be a brightness). All are salient except the
+      background, which is black or 0, or else the most frequent value along the sides.
+    - Brightness. Masks of 0 and 1 are stretched to 0 and 255; 16-bit files that hold 8-bit numbers are read as such.
 
     Args:
         source: see `dgrl.images.read_image`.
@@ -98,7 +99,7 @@ def _levels(image: Image.Image, name: str, classes: bool) -> Levels:
 
 
 def _of_numbers(numbers: NDArray[np.uint16], classes: bool) -> Levels:
-    """Levels of a 16-bit file: 8-bit numbers, numbers of objects, or brightness."""
+    """Return the levels of a 16-bit file, which holds 8-bit numbers, numbers of objects, or brightness."""
     if numbers.max() <= 255:
         return _of_greys(numbers.astype(np.uint8), classes)
     if classes and numbers.max() < _WHITE and 1 < len(np.unique(numbers)) <= _MOST_OBJECTS:
@@ -114,7 +115,7 @@ def _of_greys(grey: NDArray[np.uint8], classes: bool) -> Levels:
 
 
 def _of_colours(colours: NDArray[np.uint8], name: str, classes: bool) -> Levels:
-    """Levels of an RGB picture (H, W, 3): objects if it has colours, else brightness."""
+    """Return the levels of an RGB picture (H, W, 3): objects if it has colours, else brightness."""
     grey = np.asarray(Image.fromarray(colours).convert("L"))
     spread = colours.max(2).astype(np.int16) - colours.min(2)
     if not classes or (spread >= _COLOURED).mean() <= _COLOURED_SHARE:

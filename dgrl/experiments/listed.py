@@ -71,7 +71,7 @@ EXPERIMENTS = (
         story="If attention decides, the network finds the object that it attends to.",
         outcome="On the kitten the prediction goes from {painted_before:.2f} to {painted:.2f}, on the cup from "
         "{other_before:.2f} to {other:.2f}.",
-        effect="gain of the painted object over the other one",
+        effect="gain of the painted object minus that of the other object",
         measure=effects.painted_object_effect,
         unit=POINTS,
         least=0.1,
@@ -155,7 +155,7 @@ EXPERIMENTS = (
         story="A pixel should take its value from neighbours on its own side, not across the outline.",
         outcome="Along the outline kernels lean {effect:.2f} pixels towards their own side. An arrow, drawn much "
         "longer than it is, points to the centre of what its kernel copies.",
-        effect="lean towards the own side",
+        effect="lean towards the pixel's own side",
         measure=effects.kernel_lean,
         unit=PIXELS,
         least=0.05,
@@ -215,7 +215,7 @@ EXPERIMENTS = (
         story="Attention decides and memory keeps it, so a box is enough to say which object is meant.",
         outcome="On the kitten the prediction is {painted:.2f} (before {painted_before:.2f}), on the cup {other:.2f} "
         "(before {other_before:.2f}).",
-        effect="gain of the object in the box over the other one",
+        effect="gain of the object in the box minus that of the other object",
         measure=effects.box_effect,
         unit=POINTS,
         least=0.1,

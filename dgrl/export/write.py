@@ -78,9 +78,9 @@ def export(model: DGRL, path: str | Path, steps: int | None = None, half: bool =
     documentation of its inputs and outputs, and in its metadata as JSON (`dgrl.preprocessing`, `dgrl.defaults`), which
     is also written beside it, as `NAME.json`.
 
-    Between the halves RLN's map goes straight to BRN's size, which is what the library does; the published sizing alone
-    takes the way over the photo's size: there give the map by `brn.prior.given` with `brn.prior.own` 0, unless the
-    photo has BRN's size.
+    Between the halves RLN's map is resized to BRN's size at once, as the library does it. Only the published sizing
+    first resizes it to the photo's size. For that sizing, give the map as `brn.prior.given` and set `brn.prior.own` to
+    0, unless the photo has BRN's size.
 
     Args:
         model: the network; it stays as it is.

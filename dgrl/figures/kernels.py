@@ -80,7 +80,7 @@ class Arrows:
 
 
 def edge_arrows(trace: Trace) -> Arrows:
-    """Arrows along the edges of the prior and the refined map, at least 14 pixels apart.
+    """Return arrows along the edges of the prior and the refined map, at least 14 pixels apart.
 
     Of each cell of 20×20 pixels through which an edge passes, the steepest place is a candidate: where one of the maps
     differs most within the kernel's window, and by more than 0.2. Steeper candidates come first.

@@ -12,7 +12,7 @@ from dgrl.images import RGB
 
 
 def loss_curve(losses: Sequence[tuple[int, float]]) -> Figure:
-    """Loss by update, each (thin) and their moving average over a twentieth of the run (thick)."""
+    """Plot the loss by update: each value (thin) and the moving average over a twentieth of the run (thick)."""
     figure = Figure(figsize=(6, 2.5), layout="constrained")
     ax = figure.subplots()
     if losses:
@@ -25,7 +25,7 @@ def loss_curve(losses: Sequence[tuple[int, float]]) -> Figure:
 
 
 def run_curves(losses: Sequence[tuple[int, float]], validations: Sequence[Mapping[str, Any]]) -> Figure:
-    """Beside each other: the loss by update, and the hold-out error of each look and after BRN at every validation."""
+    """Plot side by side the loss by update, and each validation's hold-out error of every look and after BRN."""
     figure = Figure(figsize=(10, 2.7), layout="constrained")
     left, right = figure.subplots(1, 2)
     if losses:
@@ -54,7 +54,7 @@ def seen(photo: RGB, maps: Mapping[str, Map], weight_maps: Mapping[str, Map]) ->
 
 
 def rows_of_pictures(rows: Sequence[Mapping[str, NDArray[np.uint8]]]) -> Figure:
-    """Rows of as many pictures each, (H, W, 3) uint8 by title."""
+    """Draw a grid of pictures, (H, W, 3) uint8 by title; all rows have the same number."""
     figure = Figure(figsize=(1.5 * len(rows[0]), 1.5 * len(rows)), layout="constrained")
     axes = figure.subplots(len(rows), len(rows[0]), squeeze=False)
     for row, line in zip(axes, rows, strict=True):

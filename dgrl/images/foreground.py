@@ -79,10 +79,10 @@ def _as_unit(image: Image.Image) -> NDArray[np.float32]:
 
 @cache
 def _estimator() -> Callable[..., Any]:
-    """Pymatting's `estimate_foreground_ml`, from its one file.
+    """Import Pymatting's `estimate_foreground_ml` from its own file, without the package.
 
-    To import the package compiles all that it has, for a minute where nothing of it is cached yet; this file alone
-    takes six seconds, then a fraction of one.
+    Importing the package compiles all of it, which takes a minute the first time. This file alone takes six seconds the
+    first time, then a fraction of one.
     """
     module = sys.modules.get(_MODULE)
     try:

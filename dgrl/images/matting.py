@@ -72,7 +72,7 @@ def trimap_of(saliency: Map) -> Map:
 
 
 def _solved(photo: RGB, trimap: Map) -> Map:
-    """Alpha of a tile."""
+    """Compute the alpha of a tile."""
     from pymatting import estimate_alpha_cf, ichol  # compiles for some seconds, once on a machine
 
     # pymatting prints each shift that fails to standard output, where a picture or JSON may go.
@@ -86,7 +86,7 @@ Window = tuple[slice, slice]
 
 
 def _tiles(height: int, width: int, margin: int) -> Iterator[tuple[Window, Window]]:
-    """Windows that cover the picture, each alone and with its margin."""
+    """Yield windows that cover the picture: each one without and with its margin."""
     for top in range(0, height, TILE):
         for left in range(0, width, TILE):
             inner = slice(top, min(top + TILE, height)), slice(left, min(left + TILE, width))

@@ -64,8 +64,8 @@ def opened(
         source: a path, or the bytes of a file.
         max_pixels: largest number of pixels accepted (and no side may be longer than `MAX_SIDE`), checked before
             anything is decoded.
-        reduce: give larger ones at a half, a quarter or an eighth of their width and height: those whose format can
-            be decoded so, up to `MAX_REDUCED_PIXELS`; others, which have to be decoded whole, up to `MAX_PIXELS`.
+        reduce: return larger pictures at a half, a quarter or an eighth of their width and height. Formats that can be
+            decoded at this size are accepted up to `MAX_REDUCED_PIXELS`, all others up to `MAX_PIXELS`.
         name: what errors call the bytes of a file.
 
     Raises:
@@ -164,7 +164,7 @@ def _is_white_zero(image: TiffImagePlugin.TiffImageFile) -> bool:
 
 
 def _inverted(image: Image.Image, name: str) -> Image.Image:
-    """16-bit grey or floats in [0, 1], from white-is-zero to black-is-zero, with what else is known of the picture."""
+    """Invert 16-bit grey, or floats in [0, 1], from white-is-zero to black-is-zero; keep the picture's `info`."""
     values = np.asarray(image)
     if image.mode == "F":
         inverted = Image.fromarray(1 - values)

@@ -34,7 +34,7 @@ def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
 
 
 def _converted(image: Image.Image, profile: bytes) -> Image.Image | None:
-    """None if the profile is not for such pictures, or changes nothing."""
+    """Convert the colours to sRGB; return None if the profile is for another mode or changes nothing."""
     source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
     space = source.profile.xcolor_space.strip()
     if image.mode == "L" and space == "RGB":  # a grey picture of a camera that is set to a colour space

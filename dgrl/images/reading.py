@@ -41,14 +41,14 @@ class Photo:
 def read_image(source: Picture, max_pixels: int = MAX_PIXELS) -> RGB:
     """Read any picture as upright RGB in sRGB.
 
-    EXIF rotation is applied; colours of other profiles become sRGB's; transparent pictures are laid over white, or, if
-    they would not show there, over black or grey; palette, CMYK, LAB, grey and 16-bit pictures become 8-bit RGB (16
-    bits by their full range: 65535 is white); of an animated file the first frame is taken.
+    EXIF rotation is applied, and colours of other profiles are converted to sRGB. Transparent pictures are laid over
+    white, or over black or grey if they would be invisible on white. Palette, CMYK, LAB, grey and 16-bit pictures
+    become 8-bit RGB, where 65535 in 16 bits is white. Of an animated file the first frame is read.
 
     Args:
-        source: a path, the bytes of a file, a file open for reading in binary mode, a PIL image, an array (H, W),
-            (H, W, 1), (H, W, 3) or (H, W, 4) of bool, of uint8, of uint16 by its full range, of other integers in
-            [0, 255], or of floats in [0, 1], or a tensor (1, H, W), (3, H, W) or (4, H, W) likewise.
+        source: a path, the bytes of a file, a file open for reading in binary mode, a PIL image, an array or a tensor.
+            An array is (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), a tensor (1, H, W), (3, H, W) or (4, H, W). Values
+            are bool, uint8, uint16 by its full range, other integers in [0, 255], or floats in [0, 1].
         max_pixels: largest number of pixels accepted (and no side may be longer than `MAX_SIDE`); a file's size is
             checked before anything is decoded.
 

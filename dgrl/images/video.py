@@ -197,4 +197,4 @@ class SequenceWriter:
         save_marked(picture, self.folder / f"{self.count:06d}.png", compress_level=3)
 
     def __exit__(self, *_error: object) -> None:
-        """Nothing is left to do."""
+        """Do nothing: every picture is already written."""

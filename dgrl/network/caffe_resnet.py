@@ -51,7 +51,7 @@ def caffe_resnet50(width: int = 64) -> tuple[list[nn.Sequential], list[int]]:
     """Build the five blocks and return them with their output channels, for `dgrl.network.backbone.Backbone`.
 
     The input is a picture in [0, 255]. In a pre-activation network a block's last sum is neither normalised nor
-    rectified, so each block ends with the batch-norm and ReLU that the next block's first unit would begin with (code:
+    rectified. So each block here ends with the batch-norm and ReLU at the start of the next block's first unit (code:
     layer_128_1_bn1, layer_256_1_bn1, layer_512_1_bn1, last_bn). This output is f_k: feedback is computed from it and
     added to it, and the side outputs read it.
 

@@ -54,7 +54,7 @@ class MovingAverage:
 
 @contextmanager
 def averaged(average: MovingAverage | None) -> Iterator[None]:
-    """Within this context the weights are their moving average; without one as they are."""
+    """Replace the weights by their moving average within this context; change nothing without an average."""
     if average is None:
         yield
         return
@@ -72,6 +72,6 @@ def averaged(average: MovingAverage | None) -> Iterator[None]:
 def as_kept(
     model: nn.Module, average: MovingAverage | None, start: Mapping[str, Tensor], share: float | None
 ) -> Iterator[None]:
-    """Within this context the network is as it would be kept now: averaged, and with a share of its change."""
+    """Set the weights within this context as the run would save them now: averaged, with a share of their change."""
     with averaged(average), changed_by(model, start, 1.0 if share is None else share):
         yield

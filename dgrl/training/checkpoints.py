@@ -120,7 +120,7 @@ def whole_checkpoints(out: Path) -> list[Path]:
 
 
 def check_unused(out: Path) -> None:
-    """TrainingError if `out` holds the checkpoints of a run, which a new one would mix with its own."""
+    """Raise TrainingError if `out` holds the checkpoints of another run, which a new run would mix with its own."""
     if whole_checkpoints(out):
         raise TrainingError(f"{out} holds checkpoints of an earlier run: resume that, or choose another folder")
 

@@ -68,7 +68,7 @@ def network_settings(name: str) -> dict[str, Any]:
 
 
 def check_preset(name: str) -> None:
-    """ValueError if there is none of that name."""
+    """Raise ValueError if there is no preset of that name."""
     if name not in PRESETS:
         near = get_close_matches(name, PRESETS, 1)
         hint = f"; did you mean {near[0]}?" if near else ""
@@ -238,10 +238,10 @@ class TrainingConfig:
 def preset(name: str, stage: Stage, **changes: Any) -> TrainingConfig:
     """Return the recipe `name`, "default", "paper" or "finetune", for a stage, with changes.
 
-    "paper" is the published training (`solver.prototxt`, and the layers' `lr_mult`): SGD with momentum 0.99 at a fixed
-    rate, 1e-10 for RLN and 1e-8 for BRN, times each layer's multiplier, weight decay 5e-4, one whole picture per
-    update, as it is, and the plain cross-entropy summed over pixels and time steps. The paper has no joint stage: there
-    the preset takes RLN's rate.
+    "paper" is the published training (`solver.prototxt`, and the layers' `lr_mult`): SGD with momentum 0.99, weight
+    decay 5e-4 and a fixed rate. The rate is 1e-10 for RLN and 1e-8 for BRN, times each layer's multiplier. Each update
+    uses one whole picture without augmentation; the loss is the cross-entropy summed over pixels and time steps. The
+    paper has no joint stage, for which the preset uses RLN's rate.
 
     "finetune" is for a trained network and some twenty to fifty pictures of a new kind: it gains on that kind, and what
     the network could do elsewhere stays (`python -m benchmarks.finetune` measures both).

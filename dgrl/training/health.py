@@ -60,7 +60,7 @@ def drop_unproven(out: Path, progress: Progress) -> str:
 
 
 def reading(loader: Any) -> Iterator[Any]:
-    """The batches of a loader.
+    """Yield the batches of a loader.
 
     Raises:
         ReadingError: a picture or mask cannot be read, or a worker has ended; in one sentence.

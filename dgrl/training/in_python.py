@@ -1,4 +1,4 @@
-"""A run of the panel as lines of Python."""
+"""Python code that trains with the options chosen in the notebook's panel."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,7 +7,7 @@ from typing import Any
 def python_of(
     network: Mapping[str, Any], preset: str, stage: str, changes: Mapping[str, Any], images: str, masks: str, out: str
 ) -> str:
-    """Return the lines that train as `dgrl train` does with these options.
+    """Return Python code that trains as `dgrl train` does with these options.
 
     Args:
         network: options of `dgrl train` that say where the network comes from.
@@ -24,7 +24,7 @@ def python_of(
 
 
 def _network(network: Mapping[str, Any], preset: str) -> list[str]:
-    """The lines that make the network."""
+    """Return the lines of code that make the network."""
     options = dict(network)
     if "init" in options:
         lines = [f"model = DGRL.from_pretrained({str(options.pop('init'))!r})"]

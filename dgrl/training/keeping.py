@@ -37,7 +37,7 @@ class Kept:
     moved: float
 
     def sentence(self, kind: str) -> str:
-        """Both numbers, and what to set for another share."""
+        """Describe the share, what it changes, and the setting for another share."""
         if self.before is None or self.after is None:
             gain = "no hold-out pictures to choose it by"
         else:

@@ -18,9 +18,9 @@ MOST = 100
 
 
 def errors(model: DGRL, pairs: Sequence[Pair]) -> Errors:
-    """Mean absolute error of every map over pictures, by kind ("t0", …, "refined"); maps are not stretched.
+    """Measure the mean absolute error of every map over pictures, by kind ("t0", …, "refined").
 
-    The network is left in the mode it was in.
+    Maps are not stretched.     The network is left in the mode it was in.
     """
     found: dict[str, list[float]] = {}
     with evaluating(model):
@@ -68,9 +68,9 @@ def weights_of(model: nn.Module) -> dict[str, Tensor]:
 def keep_change(model: nn.Module, start: Mapping[str, Tensor], share: float) -> None:
     """Set each weight to start + share · (weight − start).
 
-    Departure, `finetune` preset: the mean of a network and its fine-tuned self keeps more of what the first could do on
-    other pictures than it loses of what the second learned (Wortsman et al., "Robust fine-tuning of zero-shot models",
-    CVPR 2022).
+    Departure, `finetune` preset: averaging a network's weights with its fine-tuned ones loses little of what was
+    learned and keeps much of the accuracy on other pictures. Source: Wortsman et al., "Robust fine-tuning of zero-shot
+    models", CVPR 2022.
     """
     for name, value in model.state_dict().items():
         if value.is_floating_point():
@@ -79,7 +79,7 @@ def keep_change(model: nn.Module, start: Mapping[str, Tensor], share: float) -> 
 
 @contextmanager
 def changed_by(model: nn.Module, start: Mapping[str, Tensor], share: float) -> Iterator[None]:
-    """Within this context the network is as `keep_change` makes it; without `start` as it is."""
+    """Apply `keep_change` to the network within this context; change nothing without `start`."""
     if not start:
         yield
         return

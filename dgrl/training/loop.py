@@ -101,9 +101,9 @@ def train(
     Raises:
         TypeError: there is no such setting.
         DataError: a mask is a photo, say (`dgrl.data.checking`), or `pairs` or `hold_out` are no pairs.
-        TrainingError: `out` holds another run's checkpoints, or no run to resume, or another process trains in it, the
-            recipe does not fit the number of pictures or processes, the loss diverges, a picture cannot be read any
-            more, or a checkpoint cannot be written.
+        TrainingError: `out` holds another run's checkpoints or no run to resume, or another process trains in it. The
+            recipe does not fit the number of pictures or processes. The loss diverges, a picture can no longer be
+            read, or a checkpoint cannot be written.
     """
     out = Path(out)
     check_names(TrainingConfig, changes)
@@ -164,7 +164,7 @@ def recipe_to_resume(
 
 
 def check_are_pairs(pairs: Any, hold_out: Any) -> None:
-    """DataError if one of them is a folder's name, say, instead of pairs."""
+    """Raise DataError if an argument does not hold pairs, for example if it is the name of a folder."""
     for name, given in (("pairs", pairs), ("hold_out", hold_out)):
         if given is None or isinstance(given, (int, float)):
             continue
@@ -312,7 +312,7 @@ class _Run:
         return bool(progress.ended)
 
     def kept_share(self) -> float:
-        """The recipe's share of the change, or the one that the hold-out pictures speak for; in all processes alike."""
+        """Return the share of the change to keep: the recipe's, or else the best one on the hold-out pictures."""
         if self.config.kept_change is not None:
             return self.config.kept_change
         chosen = [0.0]
@@ -415,9 +415,10 @@ def make_loader(
 
 
 def worker_count(device: torch.device) -> int:
-    """Processes that read pictures, by the processors that this process may use and shares with others like it.
+    """Return the number of processes that read pictures.
 
-    One feeds whatever a CPU can train. For a GPU all processors are there to read (`python -m benchmarks data`).
+    One is enough for training on a CPU. For a GPU it is the number of processors that this process may use, divided by
+    the number of training processes on this machine (`python -m benchmarks data` measures it).
     """
     if device.type == "cpu":
         return 1
@@ -443,7 +444,7 @@ def fastest(device: torch.device) -> Iterator[None]:
 
 
 def make_optimiser(stage: TrainingStage, config: TrainingConfig) -> torch.optim.Optimizer:
-    """SGD as Caffe's, or AdamW, over the stage's parameters by learning rate."""
+    """Make the optimiser, SGD as in Caffe or AdamW, of the stage's parameters, grouped by learning rate."""
     groups = stage.parameter_groups()
     if config.optimiser == "adamw":
         return torch.optim.AdamW(groups, lr=config.learning_rate, weight_decay=config.weight_decay)
@@ -495,7 +496,7 @@ def update(
     begun: float,
     pictures: int,
 ) -> tuple[Update, bool]:
-    """One update of so many pictures, whose reading began at `begun`; and whether any process was asked to stop.
+    """Make one update with `pictures` pictures, whose reading began at `begun`; also return whether to stop the run.
 
     Raises:
         DivergenceError: the loss is not finite, or has grown out of all proportion. The weights stay as they were.
@@ -524,7 +525,7 @@ def update(
 
 
 def set_learning_rates(optimiser: Any, progress: Progress, config: TrainingConfig) -> None:
-    """ "cosine" warms up linearly over the first `warm_up` of the updates and falls to 0; "constant" stays."""
+    """Set the rates: "cosine" rises linearly over the first `warm_up` updates, then falls to 0; "constant" stays."""
     factor = 1.0
     if config.schedule == "cosine":
         rising = (progress.update + 1) / max(1, int(progress.total * config.warm_up))

@@ -17,7 +17,7 @@ EDGE_REACH = 6
 
 
 def cross_entropy(logits: Tensor, masks: Tensor, summed: bool = False) -> Tensor:
-    """Softmax cross-entropy per pixel, mean over pixels, or summed over them (published), mean over pictures.
+    """Compute the softmax cross-entropy: mean over pixels, or summed over them (published), then mean over pictures.
 
     Logits are (B, 2, H, W), masks (B, 1, H, W) in [0, 1]: of 0 and 1, or mixed with a teacher's maps.
     """
@@ -26,7 +26,7 @@ def cross_entropy(logits: Tensor, masks: Tensor, summed: bool = False) -> Tensor
 
 
 def region_loss(saliency: Tensor, masks: Tensor) -> Tensor:
-    """1 − soft intersection over union, per picture, then mean: both (B, 1, H, W) in [0, 1].
+    """Compute 1 − soft intersection over union per picture, and the mean of it; both (B, 1, H, W) in [0, 1].
 
     Departure, `default` preset only: cross-entropy counts pixels, so small objects weigh little; this counts objects.
     """
@@ -36,10 +36,10 @@ def region_loss(saliency: Tensor, masks: Tensor) -> Tensor:
 
 
 def mask_as_map(masks: Tensor, size: tuple[int, int], spread: float | Tensor) -> Tensor:
-    """Weight maps (B, 1, h, w) of the given `size` that look at masks (B, 1, H, W) of 0 and 1: positive, mean 1.
+    """Return weight maps (B, 1, h, w) of the given `size` for masks (B, 1, H, W) of 0 and 1: positive, mean 1.
 
-    The share `spread` of the mass lies evenly over all cells, so that surroundings still count; all of it where a mask
-    is empty.
+    The share `spread` of the weight is equal in all cells, so that the surroundings still count; the rest is inside the
+    mask. Where a mask is empty, all cells have weight 1.
     """
     inside = F.adaptive_avg_pool2d(masks, size)
     area = inside.mean((-2, -1), keepdim=True)
@@ -68,9 +68,9 @@ def attention_loss(weight_maps: dict[str, Tensor], masks: Tensor, spread: float 
 
 
 def localisation_loss(output: RLNOutput, masks: Tensor, config: TrainingConfig) -> Tensor:
-    """Each time step's supervision ("three top supervisions", section 3.3): their weighted mean, or sum (published).
+    """Compute the loss of all time steps ("three top supervisions", section 3.3): weighted mean, or sum (published).
 
-    The term on the weight maps counts every step alike, whatever the weights: else the first look learns nothing.
+    In the term on the weight maps all steps count equally, because the first look would learn nothing otherwise.
     """
     losses, attention = [], []
     for t, step in enumerate(output.steps):
@@ -99,11 +99,11 @@ def mean_where(counted: Tensor, values: Tensor) -> Tensor:
 
 
 def lean_loss(coefficients: Tensor, masks: Tensor, counted: Tensor) -> Tensor:
-    """By how much kernels near the contour fall short of drawing from `LEAN` pixels deeper in their pixel's own side.
+    """Measure how far kernels near the contour are from leaning `LEAN` pixels into their pixel's own side.
 
-    A kernel's first moment, Σ |v_d| · d / Σ |v_d|, is measured along the direction in which its own side grows; the
-    mean is over the pixels within `LEAN_REACH` of the contour. Coefficients are (B, n², H, W), masks and what counts
-    (B, 1, H, W).
+    A kernel's first moment, Σ |v_d| · d / Σ |v_d|, is measured along the direction away from the contour, into the side
+    that the pixel is on. The mean is over the pixels within `LEAN_REACH` of the contour. `coefficients` are (B, n², H,
+    W), `masks` and `counted` (B, 1, H, W).
 
     Departure: where the map is smooth over a window only the sum of a kernel matters, so kernels learn
     to change the map's contrast, and all look alike.
@@ -123,9 +123,9 @@ def lean_loss(coefficients: Tensor, masks: Tensor, counted: Tensor) -> Tensor:
 
 
 def refinement_loss(evidence: Tensor, masks: Tensor, counted: Tensor, config: TrainingConfig) -> Tensor:
-    """Cross-entropy of BRN's two-class softmax (published), plus terms of the `default` preset: the error, the region.
+    """Compute the cross-entropy of BRN's softmax (published), plus the terms that the `default` preset adds.
 
-    All are (B, 1, H, W): BRN's evidence, masks of 0 and 1, and 1 where a pixel counts.
+    All are (B, 1, H, W): BRN's `evidence`, `masks` of 0 and 1, and `counted`, which is 1 where a pixel counts.
     """
     saliency = evidence.float().sigmoid()
     loss = config.entropy_weight * F.binary_cross_entropy_with_logits(evidence.float(), masks, reduction="none")

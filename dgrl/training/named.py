@@ -63,7 +63,7 @@ class NamedData(SaliencyData):
         self.named_share = named_share
 
     def sample(self, index: int) -> Batch:
-        """Item `index`, by PyTorch's current random state."""
+        """Return item `index`; random choices follow PyTorch's current random state."""
         item = super().sample(index)
         image, mask = item.images, item.masks
         if torch.rand(()) >= self.named_share or not mask.any():
@@ -156,7 +156,7 @@ class GivenMaps:
         self.spread = spread
 
     def __call__(self, name: str, value: Tensor) -> Tensor:
-        """What goes on through tap `name` in place of `value`."""
+        """Return the value that replaces `value` at tap `name`."""
         match = WEIGHT_MAP.fullmatch(name)
         if match is None:
             return value

@@ -133,7 +133,7 @@ class TrainingPanel(widgets.VBox):  # type: ignore[misc]
         self.form.show(preset(change["new"], self.form.controls["stage"].value))
 
     def _take_network(self, change: Any) -> None:
-        """As `dgrl train` does by itself: fine-tuning is for a trained network, a new one needs the default recipe."""
+        """Choose the recipe as `dgrl train` does: fine-tuning for a trained network, the default for a new one."""
         trained = "init" in NETWORKS[change["new"]]
         if trained != ("init" in NETWORKS[change["old"]]) and self.preset.value != "paper":
             self.preset.value = "finetune" if trained else "default"
@@ -214,7 +214,7 @@ class TrainingPanel(widgets.VBox):  # type: ignore[misc]
         return Path(self.images.value).expanduser().resolve(), Path(self.masks.value).expanduser().resolve()
 
     def config(self) -> TrainingConfig:
-        """The recipe that the controls describe."""
+        """Return the recipe that the controls describe."""
         return TrainingConfig(**self.form.values())
 
     def arguments(self) -> list[str]:

@@ -56,7 +56,7 @@ class RateTest:
         return f"the loss falls fastest at learning_rate {self.suggested:.2g} and is lowest at {lowest:.2g}"
 
     def figure(self) -> Figure:
-        """Loss by learning rate."""
+        """Plot the loss by learning rate."""
         figure = Figure(figsize=(6, 3), layout="constrained")
         ax = figure.subplots()
         ax.plot(self.rates, self.losses, linewidth=0.6, alpha=0.5, label="loss")

@@ -70,7 +70,7 @@ class State:
 
 
 def options_of(settings: Mapping[str, Any]) -> list[str]:
-    """Settings as options of `dgrl train`: None is left out, of True and False the one that holds is named."""
+    """Return settings as options of `dgrl train`: True as --NAME, False as --no-NAME; None is left out."""
     words: list[str] = []
     for name, value in settings.items():
         option = name.replace("_", "-")
@@ -162,7 +162,7 @@ def _process(out: Path) -> int | None:
 
 
 def _stat(pid: int) -> list[str] | None:
-    """Linux: state, parent, group … and, at 19, the start time of a process; None if there is none."""
+    """Return a process's line in Linux's /proc from its state on (19: its start time); None if there is no process."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
@@ -194,7 +194,7 @@ def read_state(out: Path) -> State:
 
 
 def _length(out: Path) -> tuple[int, int]:
-    """Updates of the whole run, and pictures of an update; 0 before the run has written what it begins with."""
+    """Return the run's number of updates and of pictures per update; 0, 0 before it has written its recipe."""
     try:
         record = json.loads((out / RECORD_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -45,14 +45,14 @@ class Setting:
 
 
 def fields(settings: Any) -> dict[str, tuple[Any, Setting]]:
-    """Type and `Setting` of each field of a dataclass, by name."""
+    """Return the type and `Setting` of each field of a dataclass, by name."""
     hints = get_type_hints(settings, include_extras=True)
     parts = {field.name: get_args(hints[field.name]) for field in dataclasses.fields(settings)}
     return {name: (kind, setting) for name, (kind, setting) in parts.items()}
 
 
 def check(settings: Any) -> None:
-    """ValueError, naming the field, if one of a dataclass's values is not what its annotation allows."""
+    """Raise ValueError with the field's name if a value of a dataclass is outside what its annotation allows."""
     for name, (kind, setting) in fields(type(settings)).items():
         value = getattr(settings, name)
         if get_origin(kind) is Literal:
@@ -74,7 +74,7 @@ COMMON_NAMES = {"lr": "learning_rate", "bs": "batch_size", "epoch": "epochs", "n
 
 
 def check_names(settings: type, given: Iterable[str]) -> None:
-    """TypeError, with the nearest name, if one of the names is no field of a dataclass."""
+    """Raise TypeError with the most similar name if one of the names is not a field of a dataclass."""
     known = [field.name for field in dataclasses.fields(settings)]
     for name in given:
         if name not in known:

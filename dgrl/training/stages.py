@@ -1,4 +1,4 @@
-"""The stages of training as modules: a batch in, the loss out; each says what it reads and what it trains."""
+"""The stages of training as modules, which compute the loss of a batch. Each makes its data and has its parameters."""
 
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -34,7 +34,7 @@ class TrainingStage(nn.Module):
             block.requires_grad_(number >= config.frozen_blocks)
 
     def make_data(self, pairs: Sequence[Pair]) -> SaliencyData:
-        """What the stage reads: pictures of BRN's size, with windows to cut."""
+        """Return the stage's data: pictures of BRN's size, with windows to cut."""
         config, size = self.config, self.brn_size
         crop = config.crop or size
         return CropData(
@@ -68,13 +68,13 @@ class LocaliseStage(TrainingStage):
         self.teacher = [DGRL.from_pretrained(config.teacher)] if config.teacher else []
 
     def make_data(self, pairs: Sequence[Pair]) -> SaliencyData:
-        """What the stage reads: pictures of RLN's training size, some of which may name one of two objects."""
+        """Return the stage's data: pictures of RLN's training size, some with a prompt for one of two objects."""
         config = self.config
         settings = pairs, transform(config.size, config), config.seed, config.paste_share, config.page_share
         return NamedData(*settings, self.named_share) if self.named_share else SaliencyData(*settings)
 
     def forward(self, batch: Batch) -> Tensor:
-        """The loss of a batch; pictures may come with weight maps of their own (`dgrl.training.named`)."""
+        """Compute the loss of a batch, in which pictures may have weight maps of their own (`dgrl.training.named`)."""
         given, places = batch.given, batch.places
         with nullcontext() if given is None or places is None else listening(GivenMaps(places, given)):
             output = self.rln(batch.images, self.config.steps)
@@ -85,9 +85,9 @@ class LocaliseStage(TrainingStage):
 
     @torch.no_grad()
     def softened(self, teacher: DGRL, batch: Batch) -> Tensor:
-        """Masks (B, 1, S, S) mixed with what the teacher finds in the same images and in their mirror images.
+        """Mix masks (B, 1, S, S) with the teacher's mean map of the same images and their mirror images.
 
-        A picture without an object, or with a prompt, which the teacher cannot obey, keeps its mask.
+        A picture without an object keeps its mask, and so does one with a prompt, because the teacher takes none.
         """
         steps, images, masks = self.config.teacher_steps, batch.images, batch.masks
         found, mirrored = (teacher.rln(view, steps).saliency for view in (images, images.flip(3)))
@@ -114,7 +114,7 @@ class RefineStage(TrainingStage):
         self.files = store_maps(self.fixed[0], pairs, folder, self.config.steps)
 
     def make_data(self, pairs: Sequence[Pair]) -> SaliencyData:
-        """What the stage reads: as any other, and RLN's maps where they are stored."""
+        """Return the data as in other stages, with RLN's maps if they are stored."""
         if not self.files:
             return super().make_data(pairs)
         config = self.config
@@ -122,7 +122,7 @@ class RefineStage(TrainingStage):
         return StoredCropData(pairs, still(config.augment), config.seed, *crops, self.files, config.doubt_share)
 
     def forward(self, batch: Batch) -> Tensor:
-        """The loss of a batch with windows to cut; RLN's maps are made here unless they are stored."""
+        """Compute the loss of a batch with windows to cut, and first RLN's maps unless they are stored."""
         corners = corners_of(batch)
         images, prior = batch.images, batch.priors
         if prior is None:
@@ -143,7 +143,7 @@ class JointStage(TrainingStage):
         self.brn = model.brn
 
     def forward(self, batch: Batch) -> Tensor:
-        """The loss of a batch with windows to cut."""
+        """Compute the loss of a batch with windows to cut."""
         corners = corners_of(batch)
         images, masks = batch.images, batch.masks
         localised = self.rln(self.sizing.for_rln(images, self.rln_size), self.config.steps)
@@ -162,7 +162,7 @@ def corners_of(batch: Batch) -> Tensor:
 def crops_loss(
     brn: nn.Module, images: Tensor, prior: Tensor, masks: Tensor, corners: Tensor, config: TrainingConfig
 ) -> Tensor:
-    """BRN's loss on the windows `corners` (B, K, 2); it counts where a crop gives what the whole picture would."""
+    """Compute BRN's loss in the windows at `corners` (B, K, 2), where the window's edge does not change the result."""
     crop = config.crop or max(masks.shape[-2:])
     counted = valid_interior(masks, corners, crop, brn.reach)  # type: ignore[arg-type]
     images, prior, masks = (cut(maps, corners, crop) for maps in (images, prior, masks))

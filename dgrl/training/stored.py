@@ -25,10 +25,10 @@ MAPS_FOLDER = "maps"
 
 @torch.inference_mode()
 def store_maps(model: DGRL, pairs: Sequence[Pair], folder: Path, steps: int | None) -> list[Path]:
-    """RLN's last map of every whole picture as an 8-bit PNG of BRN's size; those that are there are kept.
+    """Store RLN's last map of every whole picture as an 8-bit PNG of BRN's size; keep the files that already exist.
 
-    A file is known by the picture's name and content, and by RLN's weights: a list that has changed, or another
-    network, finds its own maps.
+    A file's name depends on the picture's name and content and on RLN's weights, so that other pictures or another
+    network never read the wrong maps.
     """
     folder.mkdir(parents=True, exist_ok=True)
     network = hashlib.sha256(f"{steps} {model.config.rln_size} {model.config.brn_size}".encode())
@@ -51,7 +51,7 @@ def _key(pair: Pair, network: str) -> str:
 
 
 def still(augment: bool) -> v2.Transform:
-    """Flips, colours and blur as in `dgrl.data.augmentation`, but no crops, so that pictures and stored maps fit."""
+    """Return flips, colours and blur as in `dgrl.data.augmentation`, without crops, so that stored maps still fit."""
     if not augment:
         return v2.Identity()
     return v2.Compose(
@@ -82,7 +82,7 @@ class StoredCropData(CropData):
         self.doubt_share = doubt_share
 
     def sample(self, index: int) -> Batch:
-        """Item `index` without its windows, by PyTorch's current random state."""
+        """Return item `index` without its windows; random choices follow PyTorch's current random state."""
         pair = self.pairs[index]
         prior = torch.from_numpy(np.asarray(Image.open(self.files[index])).copy())[None]
         size = prior.shape[-2:]

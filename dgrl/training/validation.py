@@ -83,12 +83,12 @@ def validate(model: DGRL, pairs: Sequence[Pair], most: int = MOST) -> Scores:
 
 
 def hold_out_share(pairs: Sequence[Pair], share: float | None, seed: int) -> tuple[list[Pair], list[Pair]]:
-    """Pairs to train with and to validate by, drawn at random by `seed`, both in their order.
+    """Split pairs at random into those to train with and those to validate by; both stay in order.
 
     Args:
         pairs: all of them.
         share: the share to hold out; None for 10 % where there are at least 20 pictures; 0 for none.
-        seed: the run's.
+        seed: the run's; the split depends only on it.
 
     Raises:
         TrainingError: the share leaves nothing to train with, or is not from 0 to below 1.

@@ -52,13 +52,13 @@ class Watcher:
     """Receives the events of a run."""
 
     def update(self, progress: Progress, numbers: Update) -> None:
-        """An update has been made."""
+        """Receive the numbers of an update."""
 
     def validated(self, progress: Progress, scores: dict[str, Any], best: bool) -> None:
         """Receive the hold-out scores (`Scores.as_json`), and whether they are the best so far."""
 
     def look(self, progress: Progress, figure: Figure) -> None:
-        """The fixed pictures as the network sees them now."""
+        """Receive the figure of the fixed pictures with the network's present maps."""
 
     def close(self) -> None:
         """Note that the run has ended, for any reason."""
@@ -280,7 +280,7 @@ def evenly_spaced(pairs: list[Pair], count: int = LOOKED_AT) -> list[Pair]:
 
 @contextmanager
 def evaluating(model: DGRL) -> Iterator[None]:
-    """Within this context the network is as in use; afterwards in the mode it was in."""
+    """Set the network to evaluation mode within this context, and restore its mode afterwards."""
     training = model.training, model.rln.training, model.brn.training
     model.eval()
     try:

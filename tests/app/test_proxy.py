@@ -68,7 +68,7 @@ async def _parts(answer: httpx.Response) -> AsyncIterator[bytes]:
 
 @pytest.fixture(scope="module")
 def proxied(network: DGRL) -> Iterator[tuple[str, list[str]]]:
-    """The address of the app behind the proxy, and the paths outside the prefix that were requested."""
+    """Return the address of the app behind the proxy, and the requested paths outside the prefix."""
     app = build({"tiny": network}, precision="fp32")
     _, url, _ = app.launch(prevent_thread_lock=True, quiet=True, root_path=PREFIX)
     proxy = reverse_proxy(url)

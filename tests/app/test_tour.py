@@ -63,14 +63,14 @@ def idle(page: Page) -> None:
 
 
 def frames_on(page: Page) -> list[dict[str, Any]]:
-    """What the stage shows: slot, map, step and the map's mean of each picture."""
+    """Return slot, map, step, mean and title of each picture on the stage."""
     frames: list[dict[str, Any]] = page.evaluate("window.dgrl.values()")
     assert all(frame["ready"] for frame in frames)
     return [{name: frame[name] for name in ("slot", "map", "step", "mean", "title")} for frame in frames]
 
 
 def mean_of(trace: Trace, frame: dict[str, Any]) -> float | None:
-    """The mean of the map that a picture on the stage shows, from Python's pass; None for those without numbers."""
+    """Return Python's mean of the map that a picture on the stage shows; None for pictures without numbers."""
     if frame["map"] == "prediction":
         return float(trace.steps[frame["step"]].saliency.mean())
     if frame["map"].startswith("conv"):
@@ -128,7 +128,7 @@ def test_every_experiment_in_a_row_in_any_order_and_by_its_link(
 
 
 def assert_shown_as_computed(page: Page, experiment: Experiment, model: DGRL, frames: list[dict[str, Any]]) -> None:
-    """The maps on the stage are Python's, the answer quotes the effect that Python measures, and it can be seen."""
+    """Check that the maps on the stage and the effect in the answer are Python's, and that the effect is visible."""
     passes = experiment.passes(model)
     traces = experiment.traces(passes)
     measured = [(frame, mean_of(traces[frame["slot"]], frame)) for frame in frames]

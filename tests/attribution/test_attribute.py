@@ -38,7 +38,7 @@ TARGETS: dict[str, Target] = {
 
 @pytest.fixture(scope="module")
 def network() -> DGRL:
-    """Shared by all tests of this file: copy it before altering it."""
+    """Return the network that all tests of this file share: copy it before altering it."""
     return filled(DGRL(SMALLEST))
 
 
@@ -49,7 +49,7 @@ def astronaut() -> NDArray[np.uint8]:
 
 @pytest.fixture
 def few_path_points(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Integrated Gradients in one piece, where their precision is not what is tested."""
+    """Compute Integrated Gradients in one piece, for tests that do not check their precision."""
     monkeypatch.setattr(methods, "CUTS", (0.0, 1.0))
 
 
@@ -142,7 +142,7 @@ def test_occlusion_row_by_row_is_captum_s(network: DGRL, astronaut: NDArray[np.u
 
 
 def by_hand(model: DGRL, evidence: Evidence, block: str, step: int) -> Tensor:
-    """Grad-CAM without Captum: the block's output at its call number `step`, and the gradients with respect to it."""
+    """Compute Grad-CAM without Captum, from the block's output at its call number `step` and the gradients there."""
     collected: list[Tensor] = []
     hook = model.rln.backbone.get_submodule(block).register_forward_hook(lambda _, __, output: collected.append(output))
     last = model.rln(evidence.picture, evidence.step).steps[-1]

@@ -9,14 +9,14 @@ from dgrl import DGRL, DGRLConfig
 from dgrl.caffe.convert import FACTOR, FIXED, brn_layers, rln_layers
 from tests.helpers.caffe_network import COPIES, brn_network, rln_network
 
-# Of the lines that `listing` gives for the layers of stage1/test/deploy.prototxt and stage2/test/deploy.prototxt.
+# Number and SHA-256 of the lines of `listing` for stage1/test/deploy.prototxt and stage2/test/deploy.prototxt.
 PUBLISHED = {
     "rln": (855, "6a67dca5b575f2e6d8fd75e600ab9ed741623d50fa54482c0441e640d8301b59"),
     "brn": (23, "1803f96839d67cc3026f65aacb0b659b4f45d5b12421535bdbf1b156974b13df"),
 }
-# Learned parameters by part: the authors' network and `DGRLConfig()`, the same with timm's ResNet-50. That one differs:
-# theirs normalises its input (6 parameters more), has a bias in its first convolution (64), a first shortcut of 64×256
-# in both, and batch-norm before each unit instead of after (7,680 parameters fewer).
+# Learned parameters by part: the authors' network, and `DGRLConfig()`, which is the same with timm's ResNet-50. The
+# authors' backbone normalises its input (6 parameters more) and has a bias in its first convolution (64 more). Its
+# batch-norm stands before each unit instead of after it (7,680 fewer). Both have a first shortcut of 64×256.
 COUNTS = {
     "backbone": (23_500_422, 23_508_032),
     "feedback": (24_920_064, 24_920_064),

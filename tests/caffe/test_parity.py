@@ -27,7 +27,7 @@ MAPS = {
 
 
 def picture(size):
-    """Random blocks, some sharp, some soft: (1, 3, size, size) RGB in [0, 255], whole numbers."""
+    """Draw random large and small blocks: (1, 3, size, size) RGB in [0, 255], whole numbers."""
     random = np.random.default_rng(5)
     coarse = np.kron(random.uniform(0, 255, (1, 3, 6, 6)), np.ones((size // 6, size // 6)))
     fine = np.kron(random.uniform(-40, 40, (1, 3, size // 8, size // 8)), np.ones((8, 8)))

@@ -29,7 +29,7 @@ def mask(path, size=(30, 20), value=255, mode="L"):
 
 @pytest.fixture
 def folders(tmp_path):
-    """Five sound pairs, a to e."""
+    """Write five sound pairs, a to e."""
     for stem in "abcde":
         picture(tmp_path / "image" / f"{stem}.jpg")
         mask(tmp_path / "mask" / f"{stem}.png")

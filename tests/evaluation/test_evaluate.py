@@ -37,7 +37,7 @@ def pairs(folder):
 
 @pytest.fixture(scope="module")
 def maps(folder, pairs):
-    """Noisy masks, saved in 8 bits, that use neither black nor white."""
+    """Write noisy masks in 8 bits that use neither black nor white."""
     random = np.random.RandomState(3)
     (folder / "ours").mkdir()
     for pair in pairs:

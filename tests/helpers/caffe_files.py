@@ -14,7 +14,7 @@ V1_KINDS = {"Concat": 3, "Convolution": 4, "Pooling": 17, "ReLU": 18, "Softmax":
 
 
 def numbers(layer: Layer, i: int) -> np.ndarray:
-    """Random numbers for a layer's i-th blob: the same for all layers that share it, and such that maps are uneven."""
+    """Draw a layer's i-th blob at random: the same for all layers that share it, and such that maps are uneven."""
     shape, name = layer.shapes[i], layer.parameters[i]
     fixed = fixed_numbers(layer.name, i, shape)
     if fixed is not None:
@@ -79,7 +79,7 @@ def write_model(path: Path, layers: Iterable[Layer], numbers: Numbers = numbers,
 
 
 def new_layer(layer: Layer, blobs: list[np.ndarray]) -> list[bytes]:
-    """LayerParameter, field 100: blobs with a `shape` and packed floats."""
+    """Encode a LayerParameter, field 100: blobs with a `shape` and packed floats."""
     body = [part(1, layer.name.encode()), part(2, layer.kind.encode())]
     for blob in blobs:
         shape = part(7, part(1, b"".join(varint(side) for side in blob.shape)))
@@ -90,7 +90,7 @@ def new_layer(layer: Layer, blobs: list[np.ndarray]) -> list[bytes]:
 
 
 def v1_layer(layer: Layer, blobs: list[np.ndarray]) -> list[bytes]:
-    """V1LayerParameter, field 2: blobs with num, channels, height and width, and floats that are not packed."""
+    """Encode a V1LayerParameter, field 2: blobs with num, channels, height and width, and unpacked floats."""
     body = part(4, layer.name.encode()) + key(5, 0) + varint(V1_KINDS.get(layer.kind, 0))
     for blob in blobs:
         sides = (1,) * (4 - blob.ndim) + blob.shape

@@ -44,7 +44,7 @@ class Network(list[Layer]):
         self.append(Layer(kind, name, inputs, output, tuple(shapes), parameters, settings))
 
     def conv(self, name, source, channels, kernel, stride=1, bias=False, shared=None):
-        """`channels` is (from, to); `shared` the ending of the names of its shared parameters."""
+        """Add a convolution; `channels` is (from, to), `shared` the end of its shared parameters' names."""
         inputs, outputs = channels
         pad = kernel // 2
         shapes = [(outputs, inputs, kernel, kernel)] + [(outputs,)] * bias
@@ -56,7 +56,7 @@ class Network(list[Layer]):
         self.add("Convolution", name, [source], shapes, parameters, settings)
 
     def norm(self, name, source, channels, index="", output=None, relu=True, shared=None):
-        """Batch-norm, Scale and ReLU, the latter two in place: layers {name}_bn{index}, …_scale…, …_relu…."""
+        """Add batch-norm, and in place Scale and ReLU: layers {name}_bn{index}, …_scale…, …_relu…."""
         bn, scale = shared or (
             f"{name.removeprefix('layer_')}_bn{index}",
             f"{name.removeprefix('layer_')}_scale{index}",

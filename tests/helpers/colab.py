@@ -1,7 +1,7 @@
-"""Runs first cells of a notebook as on Colab or Kaggle: `python -m tests.helpers.colab NOTEBOOK CELLS HOST FOLDER`.
+"""Run first cells of a notebook as on Colab or Kaggle: `python -m tests.helpers.colab NOTEBOOK CELLS HOST FOLDER`.
 
-Modules that Colab lacks cannot be imported until the cell has called pip, which is a fake that notes in FOLDER/pip what
-it was asked for; from then on those can be that the named extras of DGRL bring.
+Modules that Colab lacks cannot be imported until the cell has called pip. This pip is a fake, which writes its
+arguments to FOLDER/pip. After that, the modules that the named extras of DGRL install can be imported.
 """
 
 import os

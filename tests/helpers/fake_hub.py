@@ -86,7 +86,7 @@ class FakeHub(BaseHTTPRequestHandler):
             self.wfile.write(content)
 
     def log_message(self, *_arguments: object) -> None:
-        """Quiet."""
+        """Log nothing."""
 
 
 @contextmanager

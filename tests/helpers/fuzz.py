@@ -61,7 +61,7 @@ def read_trace(path: Path) -> None:
 
 
 def seeds(reader: str, folder: Path) -> None:
-    """Sound files to begin with."""
+    """Write the sound files that the fuzzing begins with."""
     folder.mkdir()
     if reader == "caffe":
         write_model(folder / "brn", brn_network()[:12])

@@ -37,7 +37,7 @@ Slices = dict[str, list[float]]
 
 
 def slices(trace: Trace) -> Slices:
-    """Four rows by four columns of every map, spread evenly, and all coefficients of three pixels."""
+    """Return 4 × 4 evenly spread values of every map, and all coefficients of three pixels."""
     maps = {"saliency": trace.saliency, "prior": trace.prior, "refined": trace.refined}
     for step in trace.steps:
         maps[f"t{step.t} saliency"] = step.saliency

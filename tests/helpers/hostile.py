@@ -36,7 +36,7 @@ def photo(mode: str = "RGB", size: tuple[int, int] = SIZE) -> Image.Image:
 
 
 def corpus(folder: Path) -> list[Path]:
-    """Writes them all to `folder`, some 300."""
+    """Write all hostile files to `folder`, about 300."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
     for parts in (damaged(), odd_sizes(), odd_kinds(), no_pictures()):
@@ -89,7 +89,7 @@ def png(width: int, height: int, data: bytes, depth: int = 8, colours: int = 0) 
 
 
 def odd_sizes() -> Iterator[tuple[str, bytes]]:
-    """Bombs, nothing at all, lines, and long sides."""
+    """Yield pictures of odd sizes: decompression bombs, empty ones, lines, and long sides."""
     yield "bomb.png", png(60000, 60000, zlib.compress(bytes(1000)))
     yield "bomb_that_fits.png", png(4000, 4000, zlib.compress(bytes(4000 * 4001), 9))
     yield "more_than_it_says.png", png(10, 10, zlib.compress(bytes(50_000_000), 9))
@@ -150,7 +150,7 @@ def odd_kinds() -> Iterator[tuple[str, bytes]]:
 
 
 def no_pictures() -> Iterator[tuple[str, bytes]]:
-    """Other things under a picture's name."""
+    """Yield files of other kinds under a picture's name."""
     archive, tape = io.BytesIO(), io.BytesIO()
     with zipfile.ZipFile(archive, "w") as file:
         file.writestr("../../evil.py", "print('no')")
@@ -186,7 +186,7 @@ def no_pictures() -> Iterator[tuple[str, bytes]]:
 
 
 def links(folder: Path) -> list[Path]:
-    """Symbolic links, and things that are no files."""
+    """Make symbolic links, and entries of a folder that are not regular files."""
     (folder / "folder.png").mkdir()
     (folder / "good_link.png").symlink_to("line7x1.png")
     (folder / "dangling.png").symlink_to("nowhere.png")

@@ -1,4 +1,4 @@
-"""Modules as programs of their own, one process or several."""
+"""Run modules as programs of their own, in one process or several."""
 
 import os
 import subprocess
@@ -10,9 +10,9 @@ TORCHRUN = ["-m", "torch.distributed.run", "--standalone"]
 
 
 def launch(module: str, *arguments: object, processes: int = 1, seconds: float = 600) -> str:
-    """What `python -m MODULE …` prints, or several processes of it that know of each other.
+    """Run `python -m MODULE …`, or several connected processes of it, and return what is printed.
 
-    They must not fail, nor take longer than so many `seconds`: tests share the machine.
+    Fail if the program fails or takes longer than `seconds`.
     """
     several = [*TORCHRUN, f"--nproc-per-node={processes}"] if processes > 1 else []
     completed = subprocess.run(

@@ -4,6 +4,7 @@
 """
 
 import ast
+import inspect
 import json
 import re
 import subprocess
@@ -85,12 +86,31 @@ def prose_of_script(text: str) -> str:
     return "\n\n".join(one for pair in strings for one in pair if " " in one)
 
 
+def docstrings_of(tree: ast.Module) -> list[ast.Constant]:
+    """Return the docstrings of a module, its classes and functions."""
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    nodes = [node for node in ast.walk(tree) if isinstance(node, documented) and ast.get_docstring(node)]
+    return [node.body[0].value for node in nodes]
+
+
+def prose_of_docstrings(text: str) -> str:
+    """Return the docstrings of Python code, with each argument as a paragraph."""
+    texts = [inspect.cleandoc(node.value) for node in docstrings_of(ast.parse(text))]
+    return prose_of_markdown("\n\n".join(re.sub(r"\n {5,}", " ", docstring) for docstring in texts))
+
+
+def prose_of_comments(text: str) -> str:
+    """Return the comments of Python or JavaScript on lines of their own, with each tag of JSDoc as a paragraph."""
+    lines = re.findall(r"(?:^ *(?:#|//) .*\n)+", text, re.MULTILINE)
+    blocks = re.findall(r"^ */\*.*?\*/", text, re.MULTILINE | re.DOTALL)
+    plain = re.sub(r"^ *(#|//|/?\*+/?) ?", "", "\n\n".join([*lines, *blocks]), flags=re.MULTILINE)
+    return prose_of_markdown(re.sub(r"\n(?=@)", "\n\n", plain))
+
+
 def prose_of_python(text: str) -> str:
     """Return the strings that are not docstrings: messages, help, the texts of the page."""
     tree = ast.parse(text)
-    documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
-    docstrings = {id(node.body[0].value) for node in ast.walk(tree) if isinstance(node, documented) and node.body
-                  and isinstance(node.body[0], ast.Expr)}  # fmt: skip
+    docstrings = {id(node) for node in docstrings_of(tree)}
     constants = [node for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
     return "\n\n".join(node.value for node in constants if id(node) not in docstrings and " " in node.value)
 
@@ -102,14 +122,18 @@ def prose_of(name: str, text: str) -> str:
     if name.endswith(".ipynb"):
         cells = [cell for cell in json.loads(text)["cells"] if cell["cell_type"] == "markdown"]
         return prose_of_markdown("\n\n".join("".join(cell["source"]) for cell in cells))
-    if name.endswith(".js") and name.startswith("dgrl/"):
-        return prose_of_script(text)
     if name.endswith(".html"):
         text = re.sub(
             r"\{% block style %\}.*?\{% endblock %\}|\{#.*?#\}|\{%.*?%\}|\{\{.*?\}\}", "\n\n", text, flags=re.DOTALL
         )
         return re.sub(r"<script.*?</script>|<style.*?</style>|<[^>]+>", "\n\n", text, flags=re.DOTALL)
-    return prose_of_python(text) if name.endswith(".py") and name.startswith("dgrl/") else ""
+    of_package = name.startswith("dgrl/")
+    if name.endswith(".js"):
+        return prose_of_comments(text) + "\n\n" + (prose_of_script(text) if of_package else "")
+    if name.endswith(".py"):
+        parts = [prose_of_docstrings(text), prose_of_comments(text), prose_of_python(text) if of_package else ""]
+        return "\n\n".join(parts)
+    return ""
 
 
 def source_of(name: str, text: str) -> str:

@@ -14,7 +14,7 @@ Block = Callable[[Array], Array]
 
 
 def convolution(x: Array, weight: Array, bias: Array | None = None) -> Array:
-    """Caffe's Convolution with stride 1 and same padding: a weighted sum of shifted inputs."""
+    """Compute Caffe's Convolution with stride 1 and same padding: a weighted sum of shifted inputs."""
     side = weight.shape[-1]
     padded = np.pad(x, ((0, 0), (side // 2, side // 2), (side // 2, side // 2)))
     height, width = x.shape[1:]
@@ -26,7 +26,7 @@ def convolution(x: Array, weight: Array, bias: Array | None = None) -> Array:
 
 
 def interp(x: Array, height: int, width: int) -> Array:
-    """Caffe's Interp: bilinear, the corners of both grids on each other."""
+    """Compute Caffe's Interp: bilinear, with the corners of both grids aligned."""
 
     def positions(old: int, new: int) -> tuple[NDArray[np.intp], NDArray[np.intp], Array]:
         where = np.arange(new) * ((old - 1) / (new - 1) if new > 1 else 0.0)
@@ -40,7 +40,7 @@ def interp(x: Array, height: int, width: int) -> Array:
 
 
 def normalize(x: Array, scale: Array) -> Array:
-    """Caffe's Normalize, not across space: each position's vector over √(sum of squares + 1e-10), times a scale."""
+    """Compute Caffe's Normalize at each position: the vector over √(sum of squares + 1e-10), times a scale."""
     return x / np.sqrt((x**2).sum(0) + 1e-10) * scale.reshape(-1, 1, 1)
 
 
@@ -50,7 +50,7 @@ def softmax(x: Array, axis: int) -> Array:
 
 
 def weight_map(features: Array, parameters: Mapping[str, Array]) -> Array:
-    """Contextual Weighting Module: (C, H, W) to (h, w), half as large."""
+    """Compute the Contextual Weighting Module: (C, H, W) to (h, w), half as large."""
     height, width = features.shape[1:]
     small = interp(features, (height + 1) // 2, (width + 1) // 2)
     contexts = [
@@ -62,12 +62,12 @@ def weight_map(features: Array, parameters: Mapping[str, Array]) -> Array:
 
 
 def recurrent_input(below: Array, above: Array, weight: Array) -> Array:
-    """f_{k−1}(t) + up(w_k * f_k(t − 1))."""
+    """Compute f_{k−1}(t) + up(w_k * f_k(t − 1))."""
     return below + interp(convolution(above, weight), *below.shape[1:])
 
 
 def head(features: Mapping[str, Array], parameters: Mapping[str, Array], size: tuple[int, int]) -> Array:
-    """Logits (2, H, W) of one time step, from f_3, f_4, f_5."""
+    """Compute the logits (2, H, W) of one time step from f_3, f_4, f_5."""
     fine = features["conv3"].shape[1:]
     total = np.zeros(())
     for level in ("conv3", "conv4", "conv5"):
@@ -82,7 +82,7 @@ def head(features: Mapping[str, Array], parameters: Mapping[str, Array], size: t
 def localise(
     picture: Array, blocks: Sequence[Block], parameters: Mapping[str, Array], steps: int, heads: int
 ) -> list[Array]:
-    """RLN: logits of time steps 0 … `steps` for a normalised picture, with the backbone's five blocks given."""
+    """Compute RLN's logits of time steps 0 … `steps` for a normalised picture, with the five blocks given."""
     stem = blocks[0](picture)
     previous: dict[str, Array] = {}
     logits = []
@@ -100,7 +100,7 @@ def localise(
 
 
 def coefficients(picture: Array, saliency: Array, parameters: Mapping[str, Array]) -> Array:
-    """BRN's convolutions: (3, H, W) and (H, W) to (n², H, W)."""
+    """Compute BRN's convolutions: (3, H, W) and (H, W) to (n², H, W)."""
     x = np.concatenate([picture, saliency[None]])
     numbers = sorted({int(name.split(".")[1]) for name in parameters if name.startswith("layers.")})
     for number in numbers:
@@ -111,7 +111,7 @@ def coefficients(picture: Array, saliency: Array, parameters: Mapping[str, Array
 
 
 def refine(saliency: Array, v: Array) -> Array:
-    """BRN's propagation as the Caffe network has it: neighbours, products with both, sums, softmax."""
+    """Compute BRN's propagation as in the Caffe network: neighbours, products with both classes, sums, softmax."""
     n = round(len(v) ** 0.5)
     height, width = saliency.shape
     padded = np.pad(saliency, n // 2)

@@ -90,7 +90,7 @@ def ask(load: Load, network: DGRL, folder: Path, number: int, requests: int) -> 
 
 
 def vanish(load: Load, photo: Path, over: threading.Event) -> None:
-    """Clients that ask and are gone before the answer."""
+    """Send requests from clients that disconnect before the response."""
     while not over.wait(3):
         client = Client(load.url, verbose=False, httpx_kwargs={"timeout": 300})
         client.submit(handle_file(photo), "tiny", -1, api_name="/detect")
@@ -98,7 +98,7 @@ def vanish(load: Load, photo: Path, over: threading.Event) -> None:
 
 
 def run(requests: int, clients: int) -> int:
-    """Everything; the exit code."""
+    """Run the whole soak test and return the exit code."""
     with tempfile.TemporaryDirectory() as root:
         kept = Path(root) / "gradio"
         environment = os.environ | {"GRADIO_TEMP_DIR": str(kept), "GRADIO_HEARTBEAT_INTERVAL": "1"}

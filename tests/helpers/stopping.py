@@ -11,7 +11,7 @@ from dgrl.training.watching import Files, Update
 
 @contextmanager
 def stopped_after(updates: int) -> Iterator[None]:
-    """Within this context runs end after so many updates, at least 2, with a checkpoint to resume from."""
+    """End runs within this context after so many updates (at least 2), with a checkpoint to resume from."""
     write = Files.update
 
     def stop(files: Files, progress: Progress, numbers: Update) -> None:

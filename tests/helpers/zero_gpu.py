@@ -24,7 +24,7 @@ _patched = patching.ZeroGPUFunctionMode.__torch_function__
 
 
 def watched(self: Any, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-    """The package's own, with a note where a result on the device was made of what is on the device."""
+    """Call the package's own function, and note its name if it computes on the device from tensors on the device."""
     result = _patched(self, function, types, args, kwargs)
     on_device = [value for value in args if isinstance(value, torch.Tensor) and value in patching.cuda_aliases]
     name = getattr(function, "__name__", str(function))

@@ -12,7 +12,7 @@ NAMES = ["resnet50", "resnet18", "tf_efficientnet_lite0", "mobilenetv3_large_100
 
 
 def with_lively_statistics(backbone):
-    """Batch-norm of a fresh network hardly does anything; this makes it count."""
+    """Set random batch-norm statistics, because those of a fresh network change almost nothing."""
     for module in backbone.modules():
         if isinstance(module, nn.BatchNorm2d):
             nn.init.normal_(module.running_mean, std=0.1)
@@ -21,7 +21,7 @@ def with_lively_statistics(backbone):
 
 
 def timm_features(backbone, name):
-    """timm's own feature extractor with the same weights: its names are ours less the block's."""
+    """Return timm's own feature extractor with the same weights: its names are ours without the block's."""
     reference = timm.create_model(name, features_only=True, out_indices=range(5)).eval()
     expected = {re.sub(r"^conv\d\.(blocks)_", r"\1.", key): value for key, value in backbone.state_dict().items()}
     reference.load_state_dict({re.sub(r"^conv\d\.", "", key): value for key, value in expected.items()}, strict=True)

@@ -155,13 +155,14 @@ def test_propagate(n):
 
 
 def lite0(weights, x):
-    """EfficientNet-Lite0 from the package's own names: TensorFlow's padding, ε = 1e-3, ReLU6. Features and logits.
+    """Compute EfficientNet-Lite0's features and logits from the package's weights.
 
-    Stages as in the EfficientNet paper: (blocks, stride); a block's kernel and widths are read off its weights.
+    Padding is TensorFlow's, ε is 1e-3, activations are ReLU6. The loop's (blocks, stride) are the paper's; a block's
+    kernel and widths are those of its weights.
     """
 
     def same(x, side, stride):
-        """TensorFlow's SAME: as little as needed, the odd pixel at the bottom and right."""
+        """Pad as TensorFlow's SAME does: as little as needed, the odd pixel at the bottom and right."""
         pads = []
         for extent in (x.shape[3], x.shape[2]):
             total = max((math.ceil(extent / stride) - 1) * stride + side - extent, 0)

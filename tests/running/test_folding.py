@@ -16,7 +16,7 @@ NETWORKS = ["resnet18", "tf_efficientnet_lite0", "mobilenetv3_small_050", "caffe
 
 
 def with_statistics(backbone):
-    """Batch-norms that do something, with channels of very different sizes."""
+    """Set random batch-norm statistics and weights, with channels of very different sizes."""
     generator = torch.Generator().manual_seed(3)
     for module in backbone.modules():
         if isinstance(module, nn.BatchNorm2d):

@@ -42,7 +42,7 @@ def printed(code, *arguments):
 
 @pytest.fixture(scope="module")
 def returned():
-    """Page faults where nothing is kept."""
+    """Count the page faults where freed memory is not kept."""
     (count,) = printed(FAULTS, "return", "main")
     huge = 2**21
     assert count > 3 * 80e6 / huge / 2, "there is nothing to keep: even with huge pages there would be more faults"
@@ -59,7 +59,7 @@ def test_freed_memory_is_kept(thread, returned):
 
 @pytest.fixture
 def settings(monkeypatch):
-    """What is set in glibc, as (setting, value) pairs; nothing is really set."""
+    """Collect the settings for glibc as (setting, value) pairs, without applying them."""
     made = []
     monkeypatch.setattr(memory, "_kept", [])
     monkeypatch.setattr(memory, "_of_glibc", lambda name: lambda *setting: made.append(setting))

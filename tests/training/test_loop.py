@@ -59,7 +59,7 @@ def same(state, other):
 
 @pytest.fixture(scope="module")
 def trained(pairs, tmp_path_factory):
-    """RLN trained for a few seconds, and what it was before."""
+    """Train RLN for a few seconds; return it, its error before, and the folder."""
     out = tmp_path_factory.mktemp("rln")
     model = fresh()
     before = mean_absolute_error(model, pairs[:6], "prior")

@@ -16,7 +16,7 @@ EDGE = 0.1, 0.9
 
 
 def attention_numbers(weights: Tensor, inside: Object) -> dict[str, float | None]:
-    """Where an attention map lies.
+    """Measure where an attention map lies.
 
     Args:
         weights: (1, 1, h, w), positive.
@@ -44,20 +44,20 @@ def attention_numbers(weights: Tensor, inside: Object) -> dict[str, float | None
 
 
 def centre(mass: Tensor) -> tuple[float, float]:
-    """Row and column, 0 to 1 over the picture, of the centre of a mass (h, w)."""
+    """Return the row and column of the centre of a mass (h, w), from 0 to 1 over the picture."""
     rows, columns = ((torch.arange(size, dtype=mass.dtype) + 0.5) / size for size in mass.shape)
     total = mass.sum()
     return float((mass.sum(1) * rows).sum() / total), float((mass.sum(0) * columns).sum() / total)
 
 
 def moved(before: Tensor, after: Tensor) -> float:
-    """Share of the mass that lies elsewhere in the second attention map: total variation distance, 0 to 1."""
+    """Return the share of the mass that lies elsewhere in the second map: total variation distance, 0 to 1."""
     shares = [weights.double() / weights.double().sum() for weights in (before, after)]
     return float((shares[0] - shares[1]).abs().sum() / 2)
 
 
 def object_numbers(photo: RGB, inside: Object) -> dict[str, float | None]:
-    """Size, number of parts and contrast of an object (H, W) in a photo (H, W, 3)."""
+    """Measure the size, number of parts and contrast of an object (H, W) in a photo (H, W, 3)."""
     area = float(inside.mean())
     parts, _ = ndimage.label(inside)
     sizes = np.bincount(parts.ravel())[1:]
@@ -76,7 +76,7 @@ def object_numbers(photo: RGB, inside: Object) -> dict[str, float | None]:
 
 
 def lean(coefficients: Tensor, saliency: Tensor) -> float | None:
-    """Median distance in pixels from a pixel to where its kernel draws from, where the map is uncertain.
+    """Measure how far, in pixels, kernels lean where the map is uncertain: from a pixel to its kernel's centre of mass.
 
     Args:
         coefficients: (1, n², H, W), BRN's.

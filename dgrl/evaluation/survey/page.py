@@ -19,12 +19,12 @@ def script() -> str:
 
 
 def style() -> str:
-    """The view's style sheet."""
+    """Return the view's style sheet."""
     return (HERE / "survey.css").read_text(encoding="utf-8")
 
 
 def page(survey: Survey, title: str) -> str:
-    """The page of a survey.
+    """Write the HTML page of a survey.
 
     Args:
         survey: the table.

@@ -140,7 +140,7 @@ def _bytes(saliency: Tensor) -> Bytes:
 
 
 def _tiles(localised: RLNOutput, refined: BRNOutput) -> Bytes:
-    """(`TILE`, count · `TILE`) uint8; attention maps in units of their level's largest weight."""
+    """Return all maps side by side: (`TILE`, count · `TILE`) uint8; a level's largest weight is white."""
     tiles = [*(step.saliency for step in localised.steps), refined.refined]
     for level in present_levels(list(localised.steps[0].weight_maps)):
         maps = [step.weight_maps[level].float() for step in localised.steps]

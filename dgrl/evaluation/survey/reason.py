@@ -17,7 +17,7 @@ Values = Mapping[str, float | None]
 
 
 def reason(values: Values, steps: int, levels: Sequence[str]) -> str:
-    """Why the final map of this row is as bad, or as good, as it is; levels from fine to coarse."""
+    """Explain in one sentence why the final map of this row is bad or good; `levels` go from fine to coarse."""
     error = values.get(error_key(REFINED))
     if not values["object_share"]:
         if error is None:

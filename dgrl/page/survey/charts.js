@@ -108,9 +108,9 @@ export function scatter(table, shown, x, y, selected) {
   });
   const chosen = points.filter((point) => point.entry.picture.name === selected);
   for (const point of [...points, ...chosen]) {
-    const strong = chosen.includes(point);
-    const shape = { cx: point.x.toFixed(1), cy: point.y.toFixed(1), r: strong ? 6 : 3.5 };
-    const kind = `dot of-${point.checkpoint}${strong ? " chosen" : ""}`;
+    const isChosen = chosen.includes(point);
+    const shape = { cx: point.x.toFixed(1), cy: point.y.toFixed(1), r: isChosen ? 6 : 3.5 };
+    const kind = `dot of-${point.checkpoint}${isChosen ? " chosen" : ""}`;
     drawing.append(svg("circle", { ...shape, class: kind, "data-picture": point.entry.picture.name }));
   }
   return {
