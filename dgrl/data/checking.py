@@ -94,15 +94,15 @@ SMALL, LARGE = 0.001, 0.95
 
 @dataclass(frozen=True)
 class Checked:
-    """What `check` found.
+    """The result of `check`.
 
     Attributes:
         pairs: the sound ones, in the order of the folders, then by stem.
         problems: what is wrong with the others.
-        notes: what was read in another way than may be thought, a line for each folder and way.
-        unknown: names to leave out that match nothing: what was meant by them is then among the pairs.
-        remarks: what can be used and is still odd, a sentence each: masks of almost nothing or almost everything,
-            pictures that are copies of others.
+        notes: unusual files that were read, and how, a line for each folder and encoding.
+        unknown: names to leave out that match no picture, so that the picture they mean may be among the pairs.
+        remarks: sentences about odd pairs that can be used: masks of almost nothing or almost everything, and pictures
+            that are copies of others.
     """
 
     pairs: list[Pair]
@@ -139,68 +139,71 @@ def check(
     only: Collection[str] | None = None,
     masks_only: bool = False,
 ) -> Checked:
-    """Pair the pictures and masks of all folders by stem, and look for whatever is wrong with them.
+    """Pair the pictures and masks of all folders by stem, and look for all problems.
 
     Args:
         sources: the folders.
         exclude: names to leave out, with their problems; see `dgrl.data.names.find_names` for how they may be written.
         only: names to keep; by default all.
-        masks_only: there are no pictures, and the masks' folders are given as theirs.
+        masks_only: there are no pictures, and the folders of the masks are given in their place.
 
     Raises:
         DataError: a folder is missing.
     """
-    listed = [_Listed(folders) for folders in sources]
-    stems = {stem for one in listed for stem in one.stems}
-    left_out, unknown = find_names(exclude, stems)
-    kept, missing = find_names(only or (), stems)
+    listings = [_Listing(folders) for folders in sources]
+    stems = {stem for listing in listings for stem in listing.stems}
+    excluded_stems, unknown = find_names(exclude, stems)
+    wanted_stems, unmatched = find_names(only or (), stems)
     pairs: list[Pair] = []
     problems: list[Problem] = []
-    for one in listed:
-        chosen = sorted((one.stems if only is None else one.stems & kept) - left_out)
-        for stem in chosen:
-            found = one.pair(stem)
-            pairs += [found] if isinstance(found, Pair) else []
-            problems += [found] if isinstance(found, Problem) else []
-    gone = set(unknown)
-    problems += [Problem(NOT_THERE, name, name) for name in missing if name not in gone]
+    for listing in listings:
+        stems_to_pair = sorted((listing.stems if only is None else listing.stems & wanted_stems) - excluded_stems)
+        for stem in stems_to_pair:
+            pair_or_problem = listing.pair(stem)
+            pairs += [pair_or_problem] if isinstance(pair_or_problem, Pair) else []
+            problems += [pair_or_problem] if isinstance(pair_or_problem, Problem) else []
+    unmatched_exclusions = set(unknown)
+    problems += [Problem(NOT_THERE, name, name) for name in unmatched if name not in unmatched_exclusions]
     with ThreadPoolExecutor(_THREADS) as threads:
-        judged = list(threads.map(partial(_judge, masks_only=masks_only), pairs))
-    sound = [pair for pair, one in zip(pairs, judged, strict=True) if one.problem is None]
-    problems += [one.problem for one in judged if one.problem is not None]
-    notes = [note for one in listed for note in one.notes + one.names()]
-    ways = Counter(
-        (pair.mask.parent, one.meaning) for pair, one in zip(pairs, judged, strict=True) if one.meaning != BRIGHTNESS
+        judgements = list(threads.map(partial(_judge, masks_only=masks_only), pairs))
+    sound = [pair for pair, judgement in zip(pairs, judgements, strict=True) if judgement.problem is None]
+    problems += [judgement.problem for judgement in judgements if judgement.problem is not None]
+    notes = [note for listing in listings for note in listing.notes + listing.names()]
+    encodings = Counter(
+        (pair.mask.parent, judgement.meaning)
+        for pair, judgement in zip(pairs, judgements, strict=True)
+        if judgement.meaning != BRIGHTNESS
     )
-    notes += [f"{folder}: masks with {way}: {count}" for (folder, way), count in ways.items()]
-    return Checked(sound, problems, notes, unknown, odd_masks(pairs, judged) + copies(sound))
+    notes += [f"{folder}: masks with {encoding}: {count}" for (folder, encoding), count in encodings.items()]
+    return Checked(sound, problems, notes, unknown, odd_masks(pairs, judgements) + copies(sound))
 
 
-def check_pairs(pairs: Sequence[Pair], most: int = 64) -> None:
+def check_pairs(pairs: Sequence[Pair], max_pairs: int = 64) -> None:
     """Look at some pairs, evenly spaced, before they are trained on.
 
     Raises:
         DataError: a mask is a photo, or of another size than its picture, or cannot be read.
     """
-    chosen = pairs[:: max(1, -(-len(pairs) // most))]
+    sample = pairs[:: max(1, -(-len(pairs) // max_pairs))]
     with ThreadPoolExecutor(_THREADS) as threads:
-        problems = [one.problem for one in threads.map(_judge, chosen) if one.problem is not None]
+        problems = [judgement.problem for judgement in threads.map(_judge, sample) if judgement.problem is not None]
     faults = [problem for problem in problems if problem.kind in (PHOTO, SIZES, UNREADABLE)]
     if faults:
-        more = f" ({len(faults)} of {len(chosen)} pairs that were looked at)" if len(faults) > 1 else ""
-        raise DataError(f"{faults[0].kind}: {faults[0].detail}{more}")
+        count = f" ({len(faults)} of {len(sample)} pairs that were looked at)" if len(faults) > 1 else ""
+        raise DataError(f"{faults[0].kind}: {faults[0].detail}{count}")
 
 
-def odd_masks(pairs: Sequence[Pair], judged: Sequence["Judged"]) -> list[str]:
+def odd_masks(pairs: Sequence[Pair], judgements: Sequence["Judgement"]) -> list[str]:
     """Return a sentence about masks that cover almost nothing of their pictures, and one about almost everything."""
-    found = []
-    for words, odd in (
-        (f"less than {SMALL:.1%}", [p for p, one in zip(pairs, judged, strict=True) if 0 < one.share < SMALL]),
-        (f"more than {LARGE:.0%}", [p for p, one in zip(pairs, judged, strict=True) if one.share > LARGE]),
+    shares = [(pair, judgement.share) for pair, judgement in zip(pairs, judgements, strict=True)]
+    sentences = []
+    for limit, odd_pairs in (
+        (f"less than {SMALL:.1%}", [pair for pair, share in shares if 0 < share < SMALL]),
+        (f"more than {LARGE:.0%}", [pair for pair, share in shares if share > LARGE]),
     ):
-        if odd:
-            found.append(f"masks that cover {words} of their picture: {len(odd)}, e.g. {odd[0].mask}")
-    return found
+        if odd_pairs:
+            sentences.append(f"masks that cover {limit} of their picture: {len(odd_pairs)}, e.g. {odd_pairs[0].mask}")
+    return sentences
 
 
 def copies(pairs: Sequence[Pair]) -> list[str]:
@@ -211,15 +214,15 @@ def copies(pairs: Sequence[Pair]) -> list[str]:
     by_content: dict[str, list[Path]] = {}
     for path in (path for paths in by_size.values() if len(paths) > 1 for path in paths):
         by_content.setdefault(digest(path), []).append(path)
-    same = [paths for paths in by_content.values() if len(paths) > 1]
-    if not same:
+    groups = [paths for paths in by_content.values() if len(paths) > 1]
+    if not groups:
         return []
-    count = sum(len(paths) - 1 for paths in same)
-    return [f"pictures that are copies of others: {count}, e.g. {same[0][0]} and {same[0][1].name}"]
+    count = sum(len(paths) - 1 for paths in groups)
+    return [f"pictures that are copies of others: {count}, e.g. {groups[0][0]} and {groups[0][1].name}"]
 
 
-class _Listed:
-    """The names in two folders. Maps that DGRL wrote beside pictures are no pictures."""
+class _Listing:
+    """The files in two folders by stem. Maps that DGRL wrote beside pictures do not count as pictures."""
 
     def __init__(self, folders: Folders) -> None:
         self.threshold = folders.threshold
@@ -234,8 +237,10 @@ class _Listed:
                 del self.images[stem]
         self.notes = [f"{folders.images}: maps and cut-outs that are no pictures: {maps}"] if maps else []
         for folder in dict.fromkeys((folders.images, folders.masks)):
-            if others := others_in(folder):
-                self.notes.append(f"{folder}: files that are no pictures: {len(others)}, e.g. {others[0].name}")
+            if other_files := others_in(folder):
+                self.notes.append(
+                    f"{folder}: files that are no pictures: {len(other_files)}, e.g. {other_files[0].name}"
+                )
         self.stems = self.images.keys() | self.masks.keys()
 
     def names(self) -> list[str]:
@@ -250,14 +255,14 @@ class _Listed:
 
     def pair(self, stem: str) -> Pair | Problem:
         """Return the pair of this name, or the reason why there is none."""
-        pictures, mates = self.images.get(stem, []), self.masks.get(stem, [])
-        if len(pictures) > 1 or len(mates) > 1:
-            return Problem(SHARED, stem, _names(pictures if len(pictures) > 1 else mates))
-        if not mates:
+        pictures, masks = self.images.get(stem, []), self.masks.get(stem, [])
+        if len(pictures) > 1 or len(masks) > 1:
+            return Problem(SHARED, stem, _names(pictures if len(pictures) > 1 else masks))
+        if not masks:
             return Problem(NO_MASK, stem, str(pictures[0]))
         if not pictures:
-            return Problem(NO_PICTURE, stem, str(mates[0]))
-        return Pair(pictures[0], mates[0], self.threshold)
+            return Problem(NO_PICTURE, stem, str(masks[0]))
+        return Pair(pictures[0], masks[0], self.threshold)
 
 
 def _names(paths: Sequence[Path]) -> str:
@@ -265,13 +270,13 @@ def _names(paths: Sequence[Path]) -> str:
 
 
 @dataclass(frozen=True)
-class Judged:
-    """What was found of one pair.
+class Judgement:
+    """The result of checking one pair.
 
     Attributes:
         problem: why it cannot be used; None if it can.
         meaning: what its mask's numbers mean (see `dgrl.data.masks`).
-        share: of the picture, what the mask covers.
+        share: how much of the picture the mask covers.
     """
 
     problem: Problem | None
@@ -279,10 +284,10 @@ class Judged:
     share: float = 0.0
 
 
-def _judge(pair: Pair, masks_only: bool = False) -> Judged:
+def _judge(pair: Pair, masks_only: bool = False) -> Judgement:
     """Check a pair; with `masks_only` the mask may be its own picture."""
     if not masks_only and _same_file(pair):
-        return Judged(
+        return Judgement(
             Problem(PHOTO, pair.stem, f"{pair.mask}: it is the picture itself, not an object in white on black")
         )
     try:
@@ -291,19 +296,19 @@ def _judge(pair: Pair, masks_only: bool = False) -> Judged:
         if _size_at_a_glance(pair.image) != (width, height):
             height, width = read_image(pair.image).shape[:2]
     except ImageError as error:
-        return Judged(Problem(UNREADABLE, pair.stem, str(error)))
+        return Judgement(Problem(UNREADABLE, pair.stem, str(error)))
     if not masks_only and is_photo(pair, levels.values):
         grey = "it has the grey levels of a photo, not an object in white on black"
-        return Judged(Problem(PHOTO, pair.stem, f"{pair.mask}: {grey}"))
+        return Judgement(Problem(PHOTO, pair.stem, f"{pair.mask}: {grey}"))
     if levels.values.shape != (height, width):
         sizes = f"{levels.values.shape[1]}×{levels.values.shape[0]}, the picture {width}×{height}"
-        return Judged(Problem(SIZES, pair.stem, f"{pair.mask}: {sizes}"), levels.meaning)
+        return Judgement(Problem(SIZES, pair.stem, f"{pair.mask}: {sizes}"), levels.meaning)
     brightest = int(levels.values.max())
     if brightest > pair.threshold:
-        return Judged(None, levels.meaning, float((levels.values > pair.threshold).mean()))
+        return Judgement(None, levels.meaning, float((levels.values > pair.threshold).mean()))
     # Numbers of classes, and 12 bits in 16, look black but are not.
     why = f": its brightest pixel has {brightest} of 255, and {pair.threshold + 1} is salient" if brightest else ""
-    return Judged(Problem(EMPTY, pair.stem, f"{pair.mask}{why}"), levels.meaning)
+    return Judgement(Problem(EMPTY, pair.stem, f"{pair.mask}{why}"), levels.meaning)
 
 
 def is_photo(pair: Pair, values: NDArray[np.uint8]) -> bool:
@@ -320,8 +325,8 @@ def is_photo(pair: Pair, values: NDArray[np.uint8]) -> bool:
         return True
     picture = Image.fromarray(read_image(pair.image)).convert("L").resize((32, 32), Image.Resampling.BOX)
     mask = Image.fromarray(values).resize((32, 32), Image.Resampling.BOX)
-    both = np.asarray(picture, float).ravel(), np.asarray(mask, float).ravel()
-    return bool(min(np.std(one) for one in both) > 0 and np.corrcoef(*both)[0, 1] > 0.9)
+    grey_levels = np.asarray(picture, float).ravel(), np.asarray(mask, float).ravel()
+    return bool(min(np.std(greys) for greys in grey_levels) > 0 and np.corrcoef(*grey_levels)[0, 1] > 0.9)
 
 
 def _same_file(pair: Pair) -> bool:

@@ -23,11 +23,11 @@ def colour_map(
     long.
     """
     angle = -2 * math.pi * hue  # from red to yellow, as hues are counted
-    across, along = saturation * math.cos(angle), saturation * math.sin(angle)
-    turn = torch.tensor([[1.0, 0.0, 0.0], [0.0, across, -along], [0.0, along, across]])
+    cosine, sine = saturation * math.cos(angle), saturation * math.sin(angle)
+    rotation = torch.tensor([[1.0, 0.0, 0.0], [0.0, cosine, -sine], [0.0, sine, cosine]])
     luma = float(_YIQ[0] @ mean)
     shift = torch.full((3, 1), brightness * (1 - contrast) * luma)
-    return brightness * contrast * (_RGB @ turn @ _YIQ), shift
+    return brightness * contrast * (_RGB @ rotation @ _YIQ), shift
 
 
 class Recolour(v2.Transform):  # type: ignore[misc]  # torchvision has no types
@@ -59,5 +59,5 @@ class Recolour(v2.Transform):  # type: ignore[misc]  # torchvision has no types
             return inpt
         pixels = inpt.as_subclass(Tensor).flatten(1).float()
         matrix, shift = colour_map(pixels.mean(1), **params)
-        altered = torch.addmm(shift, matrix, pixels).round_().clamp_(0, 255).byte()
-        return tv_tensors.wrap(altered.view(inpt.shape), like=inpt)
+        recoloured = torch.addmm(shift, matrix, pixels).round_().clamp_(0, 255).byte()
+        return tv_tensors.wrap(recoloured.view(inpt.shape), like=inpt)

@@ -85,13 +85,13 @@ def valid_interior(maps: Tensor, corners: Tensor, crop: int, reach: int) -> Tens
         (B·K, 1, crop, crop): 0 within `reach` pixels of a side inside the picture, else 1.
     """
     height, width = maps.shape[-2:]
-    inside = []
+    masks = []
     for top, left in corners.flatten(0, 1).tolist():
         bottom, right = top + crop, left + crop
-        known = torch.ones(1, min(crop, height), min(crop, width), device=maps.device)
-        known[:, : reach if top > 0 else 0] = 0
-        known[:, :, : reach if left > 0 else 0] = 0
-        known[:, crop - reach if bottom < height else crop :] = 0
-        known[:, :, crop - reach if right < width else crop :] = 0
-        inside.append(known)
-    return torch.stack(inside)
+        mask = torch.ones(1, min(crop, height), min(crop, width), device=maps.device)
+        mask[:, : reach if top > 0 else 0] = 0
+        mask[:, :, : reach if left > 0 else 0] = 0
+        mask[:, crop - reach if bottom < height else crop :] = 0
+        mask[:, :, crop - reach if right < width else crop :] = 0
+        masks.append(mask)
+    return torch.stack(masks)

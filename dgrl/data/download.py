@@ -100,15 +100,15 @@ def verify(file: Path, checksum: str | None, say: Say = print) -> None:
     pinned = checksum is None and pin.exists()
     expected = f"sha256:{pin.read_text(encoding='utf-8').split()[0]}" if pinned else checksum
     algorithm = expected.split(":")[0] if expected else "sha256"
-    found = f"{algorithm}:{digest(file, algorithm)}"
+    actual = f"{algorithm}:{digest(file, algorithm)}"
     if expected is None:
-        say(f"{file.name}: the expected checksum is unknown; recorded {found} in {pin.name}")
-        pin.write_text(f"{found.split(':')[1]}  {file.name}\n", encoding="utf-8")
-    elif found != expected and pinned:
+        say(f"{file.name}: the expected checksum is unknown; recorded {actual} in {pin.name}")
+        pin.write_text(f"{actual.split(':')[1]}  {file.name}\n", encoding="utf-8")
+    elif actual != expected and pinned:
         raise DownloadError(f"{file} has changed since its download: delete it and {pin.name} to download it again")
-    elif found != expected:
+    elif actual != expected:
         file.unlink()
-        raise DownloadError(f"{file.name} has the checksum {found} instead of {expected} and was removed")
+        raise DownloadError(f"{file.name} has the checksum {actual} instead of {expected} and was removed")
 
 
 def unpack(archive: Path, folder: Path) -> None:
@@ -119,14 +119,14 @@ def unpack(archive: Path, folder: Path) -> None:
             is too large, or has no pictures.
     """
     try:
-        with zipfile.ZipFile(archive) as opened:
-            members = {member: _safe_path(archive, member) for member in opened.infolist()}
+        with zipfile.ZipFile(archive) as zip_file:
+            members = {member: _safe_path(archive, member) for member in zip_file.infolist()}
             pictures = {member: path for member, path in members.items() if _is_picture(member, path)}
             _check_size(archive, sum(member.file_size for member in pictures), folder)
             for member, path in bar(pictures.items(), f"unpacking {archive.name}", unit="file"):
                 target = folder / path
                 target.parent.mkdir(parents=True, exist_ok=True)
-                with opened.open(member) as source, target.open("wb") as file:
+                with zip_file.open(member) as source, target.open("wb") as file:
                     shutil.copyfileobj(source, file)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
         archive.unlink()
@@ -165,14 +165,14 @@ def _check_size(archive: Path, size: int, folder: Path) -> None:
 
 def _transfer(url: str, partial: Path) -> bool:
     """Download the rest of `url` into `partial`; return whether it is complete."""
-    have = partial.stat().st_size if partial.exists() else 0
+    size = partial.stat().st_size if partial.exists() else 0
     try:
-        response = _request(url, partial, have)
+        response = _request(url, partial, size)
     except urllib.error.HTTPError as error:
-        if error.code != _RANGE_REFUSED or not have:
+        if error.code != _RANGE_REFUSED or not size:
             raise DownloadError(f"{url} answers {error.code} ({error.reason})") from error
         # The server has no more bytes: the file is complete, or belongs to another version.
-        if error.headers.get("Content-Range", "") == f"bytes */{have}":
+        if error.headers.get("Content-Range", "") == f"bytes */{size}":
             return True
         partial.unlink()
         return False
@@ -181,20 +181,20 @@ def _transfer(url: str, partial: Path) -> bool:
         reason = getattr(reason, "strerror", None) or reason
         raise DownloadError(f"{url} cannot be reached ({reason}): this machine may be offline") from error
     with response:
-        if response.status != 206 or not response.headers.get("Content-Range", "").startswith(f"bytes {have}-"):
-            have = 0  # the server does not resume, or the file has changed: start again
+        if response.status != 206 or not response.headers.get("Content-Range", "").startswith(f"bytes {size}-"):
+            size = 0  # the server does not resume, or the file has changed: start again
             validator = response.headers.get("ETag") or response.headers.get("Last-Modified") or ""
             _tag(partial).write_text(validator, encoding="utf-8")
         length = response.headers.get("Content-Length")
-        total = have + int(length) if length is not None else None
-        with partial.open("ab" if have else "wb") as file:
-            return _copy(response, file, have, total, url)
+        total = size + int(length) if length is not None else None
+        with partial.open("ab" if size else "wb") as file:
+            return _copy(response, file, size, total, url)
 
 
-def _request(url: str, partial: Path, have: int) -> HTTPResponse:
+def _request(url: str, partial: Path, size: int) -> HTTPResponse:
     headers = {"User-Agent": _AGENT}
-    if have:
-        headers["Range"] = f"bytes={have}-"
+    if size:
+        headers["Range"] = f"bytes={size}-"
         validator = _tag(partial).read_text(encoding="utf-8") if _tag(partial).exists() else ""
         if validator and not validator.startswith("W/"):  # HTTP forbids weak validators in If-Range
             headers["If-Range"] = validator
@@ -206,22 +206,24 @@ class _Readable(Protocol):
     def read(self, size: int, /) -> bytes: ...
 
 
-def _copy(response: _Readable, file: IO[bytes], have: int, total: int | None, url: str) -> bool:
+def _copy(response: _Readable, file: IO[bytes], size: int, total: int | None, url: str) -> bool:
     """Write the response's bytes to the file; return whether all arrived."""
     name = url.rsplit("/", 1)[-1]
-    with bar(total=total, initial=have, desc=name, unit="B", unit_scale=True) as shown:
+    with bar(total=total, initial=size, desc=name, unit="B", unit_scale=True) as progress:
         while True:
             try:
                 chunk = response.read(_CHUNK)
             except (OSError, HTTPException):  # the connection broke
                 return False
             if not chunk:
-                return total is None or shown.n == total
+                return total is None or progress.n == total
             try:
                 file.write(chunk)
             except OSError as error:
-                raise DownloadError(f"{name} cannot be written ({error.strerror}) after {shown.n:,} bytes") from error
-            shown.update(len(chunk))
+                raise DownloadError(
+                    f"{name} cannot be written ({error.strerror}) after {progress.n:,} bytes"
+                ) from error
+            progress.update(len(chunk))
 
 
 def _pin(file: Path) -> Path:

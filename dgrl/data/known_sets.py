@@ -142,9 +142,9 @@ KNOWN_SETS = {
 
 def known_set(name: str) -> KnownSet:
     """Return the data set of that name, in any case; raise DataError, which lists all names, if there is none."""
-    for known in KNOWN_SETS.values():
-        if known.name.casefold() == name.casefold():
-            return known
+    for data_set in KNOWN_SETS.values():
+        if data_set.name.casefold() == name.casefold():
+            return data_set
     raise DataError(f"there is no known data set {name!r}; choose from {', '.join(KNOWN_SETS)}, or use any two folders")
 
 
@@ -160,38 +160,40 @@ def folders_of(name: str, root: Path, download: bool = False, say: Callable[[str
     Raises:
         DataError: the set is unknown, not there, or cannot be downloaded.
     """
-    known = known_set(name)
-    found = _find(known, root)
-    if found is None and download:
-        _download(known, root, say)
-        found = _find(known, root)
-    if found is None:
-        images, masks = known.layouts[0]
-        hint = "; --download downloads it" if known.archives and not download else ""
+    data_set = known_set(name)
+    folders = _find(data_set, root)
+    if folders is None and download:
+        _download(data_set, root, say)
+        folders = _find(data_set, root)
+    if folders is None:
+        images, masks = data_set.layouts[0]
+        hint = "; --download downloads it" if data_set.archives and not download else ""
         if download:
-            hint = f"; {root / known.name} exists and is something else"
+            hint = f"; {root / data_set.name} exists and is something else"
         together = f"pictures and masks in {images}" if images == masks else f"pictures in {images}, masks in {masks}"
-        raise DataError(f"{known.name} is not in {root}: it has {together} (image and mask do as well){hint}")
-    return found
+        raise DataError(f"{data_set.name} is not in {root}: it has {together} (image and mask do as well){hint}")
+    return folders
 
 
-def _find(known: KnownSet, root: Path) -> Folders | None:
-    for base in (root, root / known.name):
-        for images, masks in (*known.layouts, *COMMON_LAYOUTS):
+def _find(data_set: KnownSet, root: Path) -> Folders | None:
+    for base in (root, root / data_set.name):
+        for images, masks in (*data_set.layouts, *COMMON_LAYOUTS):
             if not ((base / images).is_dir() and (base / masks).is_dir()):
                 continue
-            found = Folders(
-                base / images, base / masks, threshold=known.threshold, name=known.name, published=known.pairs
+            folders = Folders(
+                base / images, base / masks, threshold=data_set.threshold, name=data_set.name, published=data_set.pairs
             )
             # On case-insensitive disks "imgs" also matches "Imgs".
-            together = found.images.samefile(found.masks)
-            return dataclasses.replace(found, image_suffixes=JPG, mask_suffixes=PNG) if together else found
+            together = folders.images.samefile(folders.masks)
+            return dataclasses.replace(folders, image_suffixes=JPG, mask_suffixes=PNG) if together else folders
     return None
 
 
-def _download(known: KnownSet, root: Path, say: Callable[[str], None]) -> None:
+def _download(data_set: KnownSet, root: Path, say: Callable[[str], None]) -> None:
     from dgrl.data.download import install
 
-    if not known.archives:
-        raise DataError(f"{known.name} cannot be downloaded: {known.missing}; see {known.home}")
-    install([(archive.url, archive.checksum) for archive in known.archives], root / known.name, known.home, say)
+    if not data_set.archives:
+        raise DataError(f"{data_set.name} cannot be downloaded: {data_set.missing}; see {data_set.home}")
+    install(
+        [(archive.url, archive.checksum) for archive in data_set.archives], root / data_set.name, data_set.home, say
+    )

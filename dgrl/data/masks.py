@@ -117,20 +117,20 @@ def _of_greys(grey: NDArray[np.uint8], classes: bool) -> Levels:
 def _of_colours(colours: NDArray[np.uint8], name: str, classes: bool) -> Levels:
     """Return the levels of an RGB picture (H, W, 3): objects if it has colours, else brightness."""
     grey = np.asarray(Image.fromarray(colours).convert("L"))
-    spread = colours.max(2).astype(np.int16) - colours.min(2)
-    if not classes or (spread >= _COLOURED).mean() <= _COLOURED_SHARE:
+    colourfulness = colours.max(2).astype(np.int16) - colours.min(2)
+    if not classes or (colourfulness >= _COLOURED).mean() <= _COLOURED_SHARE:
         return _of_greys(grey, classes)
     red, green, blue = (colours[:, :, channel].astype(np.uint32) for channel in range(3))
     packed = red << 16 | green << 8 | blue
-    found = np.unique(packed)
-    if len(found) > _MOST_OBJECTS:
+    distinct = np.unique(packed)
+    if len(distinct) > _MOST_OBJECTS:
         raise ImageError(
-            f"{name}: a mask of {len(found):,} colours, too many for one for each object (is it a photo, or saved as "
-            "JPEG?)"
+            f"{name}: a mask of {len(distinct):,} colours, too many for one for each object "
+            "(is it a photo, or saved as JPEG?)"
         )
     values = _but_background(packed)
     void = VOID_COLOUR[0] << 16 | VOID_COLOUR[1] << 8 | VOID_COLOUR[2]
-    if len(found) > 2:
+    if len(distinct) > 2:
         values[packed == void] = 0
     return Levels(values, OBJECTS)
 
@@ -140,8 +140,8 @@ def _but_background(numbers: NDArray[np.integer[Any]]) -> NDArray[np.uint8]:
     background = 0
     if 0 not in numbers:
         sides = np.concatenate([numbers[0], numbers[-1], numbers[:, 0], numbers[:, -1]])
-        found, counts = np.unique(sides, return_counts=True)
-        background = found[counts.argmax()]
+        numbers_on_sides, counts = np.unique(sides, return_counts=True)
+        background = numbers_on_sides[counts.argmax()]
     return np.where(numbers == background, 0, 255).astype(np.uint8)
 
 
@@ -161,18 +161,18 @@ def _classes(image: Image.Image, name: str) -> NDArray[np.uint8] | None:
     colours = np.zeros((256, 3), np.uint8)
     palette = np.asarray(image.getpalette("RGB"), np.uint8).reshape(-1, 3)
     colours[: len(palette)] = palette
-    used = np.flatnonzero(np.bincount(indices.ravel(), minlength=256))
-    grey = colours[used, 0]
-    if (colours[used] == grey[:, None]).all():
-        bright = used[grey > HALF]
+    indices_present = np.flatnonzero(np.bincount(indices.ravel(), minlength=256))
+    grey = colours[indices_present, 0]
+    if (colours[indices_present] == grey[:, None]).all():
+        bright = indices_present[grey > HALF]
         # Class numbers may also be drawn as greys; then no pixel is bright, or only unlabelled ones.
         if bright.size and ((bright != VOID).any() or not ((grey > 0) & (grey <= HALF)).any()):
             return None
         if bright.size:
             raise ImageError(f"{name}: its palette of greys has dark ones and 255: brightness, or classes and void?")
-    black = used[~colours[used].any(1)]
+    black = indices_present[~colours[indices_present].any(1)]
     background = int(black[0]) if colours[0].any() and black.size else 0
-    others = np.setdiff1d(used, [background, VOID])
+    classes = np.setdiff1d(indices_present, [background, VOID])
     # Without other classes, a white 255 is the object; unlabelled pixels have another colour.
-    void = VOID if others.size or colours[VOID].tolist() != [255, 255, 255] else background
+    void = VOID if classes.size or colours[VOID].tolist() != [255, 255, 255] else background
     return np.where((indices == background) | (indices == void), 0, 255).astype(np.uint8)

@@ -44,18 +44,18 @@ def find_names(names: Iterable[str], stems: Collection[str]) -> tuple[set[str], 
         names: the lines.
         stems: the existing stems, from `dgrl.data.pairs.stem_of`.
     """
-    found: set[str] = set()
+    matched: set[str] = set()
     unknown: list[str] = []
     for name in names:
         for words in _readings(name):
-            meant = [_stem(word, stems) for word in words]
-            if words and None not in meant:
-                found.update(stem for stem in meant if stem is not None)
+            matches = [_stem(word, stems) for word in words]
+            if words and None not in matches:
+                matched.update(stem for stem in matches if stem is not None)
                 break
         else:
             if not name.startswith("#"):
                 unknown.append(name)
-    return found, unknown
+    return matched, unknown
 
 
 def _readings(line: str) -> Iterator[list[str]]:

@@ -43,18 +43,18 @@ def pack(pairs: Sequence[Pair], folder: Path, side: int = 320, quality: int = 60
     if any(folder.glob("*.zip")):
         raise DataError(f"{folder} holds shards already")
     shards: list[Path] = []
-    waiting: list[tuple[str, bytes]] = []
+    pending: list[tuple[str, bytes]] = []
     size = 0
     with ThreadPoolExecutor() as pool:
         for entries in pool.map(lambda pair: _encoded(pair, side, quality), pairs):
             # A ZIP file names every entry twice, with some 80 bytes beside the name each time.
             added = sum(len(content) + 2 * (len(name) + 80) for name, content in entries)
-            if waiting and size + added > SHARD_BYTES:
-                shards.append(_write(waiting, folder / f"{len(shards):03d}.zip"))
-                waiting, size = [], 0
-            waiting += entries
+            if pending and size + added > SHARD_BYTES:
+                shards.append(_write(pending, folder / f"{len(shards):03d}.zip"))
+                pending, size = [], 0
+            pending += entries
             size += added
-    shards.append(_write(waiting, folder / f"{len(shards):03d}.zip"))
+    shards.append(_write(pending, folder / f"{len(shards):03d}.zip"))
     return shards
 
 
@@ -85,7 +85,7 @@ def unpack(folder: Path, device: torch.device) -> tuple[Tensor, Tensor]:
     if not shards:
         raise DataError(f"no shards in {folder}; `python -m dgrl.training.packed pack` makes them")
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        pictures = list(pool.map(lambda both: tuple(map(_decoded, both)), _contents(shards)))
+        pictures = list(pool.map(lambda files: tuple(map(_decoded, files)), _contents(shards)))
     images, masks = (torch.from_numpy(np.stack(arrays)).to(device) for arrays in zip(*pictures, strict=True))
     return images.permute(0, 3, 1, 2).contiguous(), masks[:, None]
 

@@ -62,18 +62,20 @@ def find_pairs(images: str | Path, masks: str | Path, exclude: Collection[str] =
         DataError: a folder is missing, there are no pictures, a picture has no mask, or two share a name.
     """
     images, masks = Path(images), Path(masks)
-    pictures, mates = file_of_stem(images), file_of_stem(masks)
+    picture_of_stem, mask_of_stem = file_of_stem(images), file_of_stem(masks)
     for stem in exclude:
-        pictures.pop(composed(stem), None)
-    missing = sorted(pictures.keys() - mates.keys())
-    if not pictures:
+        picture_of_stem.pop(composed(stem), None)
+    without_mask = sorted(picture_of_stem.keys() - mask_of_stem.keys())
+    if not picture_of_stem:
         raise DataError(f"no pictures in {images}")
-    if missing:
-        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
-        near = get_close_matches(missing[0], mates, 1, 0.4)
-        hint = f"; {mates[near[0]].name} is there, but masks need the names of their pictures" if near else ""
-        raise DataError(f"no mask in {masks} for {missing[0]}{more}{hint}")
-    return [Pair(pictures[stem], mates[stem]) for stem in sorted(pictures)]
+    if without_mask:
+        others = f" and {len(without_mask) - 1} more" if len(without_mask) > 1 else ""
+        similar = get_close_matches(without_mask[0], mask_of_stem, 1, 0.4)
+        hint = (
+            f"; {mask_of_stem[similar[0]].name} is there, but masks need the names of their pictures" if similar else ""
+        )
+        raise DataError(f"no mask in {masks} for {without_mask[0]}{others}{hint}")
+    return [Pair(picture_of_stem[stem], mask_of_stem[stem]) for stem in sorted(picture_of_stem)]
 
 
 def files_by_stem(folder: Path, suffixes: Collection[str] = IMAGE_SUFFIXES) -> dict[str, list[Path]]:
@@ -83,9 +85,11 @@ def files_by_stem(folder: Path, suffixes: Collection[str] = IMAGE_SUFFIXES) -> d
         DataError: there is no such folder.
     """
     if not folder.is_dir():
-        beside = [path.name for path in folder.parent.iterdir() if path.is_dir()] if folder.parent.is_dir() else []
-        near = get_close_matches(folder.name, beside, 1)
-        raise DataError(f"{folder} is not a folder" + (f"; did you mean {folder.with_name(near[0])}?" if near else ""))
+        siblings = [path.name for path in folder.parent.iterdir() if path.is_dir()] if folder.parent.is_dir() else []
+        similar = get_close_matches(folder.name, siblings, 1)
+        raise DataError(
+            f"{folder} is not a folder" + (f"; did you mean {folder.with_name(similar[0])}?" if similar else "")
+        )
     files: dict[str, list[Path]] = {}
     for path in sorted(folder.iterdir()):
         # On macOS "._photo.jpg" beside a photo is not a picture.
@@ -186,8 +190,8 @@ class SaliencyData(Dataset[Batch]):
         """Return item `index`, augmented with PyTorch's current random state."""
         image, mask = self.augmented(index)
         if torch.rand(()) < self.paste_share:
-            other, shape = self.another()
-            image, mask = torch.where(shape > 0, other, image), torch.maximum(mask, shape)
+            pasted, pasted_mask = self.another()
+            image, mask = torch.where(pasted_mask > 0, pasted, image), torch.maximum(mask, pasted_mask)
         if torch.rand(()) < self.page_share:
             # Imported on use: Matplotlib, whose fonts it uses, is slow to import.
             from dgrl.data.text_pages import draw_page
