@@ -161,7 +161,7 @@ def faithfulness_in_batches(
     curves[0, [0, -1]] = photo_value, 0.0
     shares_with_ends = np.concatenate([[0.0], shares, [1.0]])
     areas = ((curves[:, 1:] + curves[:, :-1]) / 2 * np.diff(shares_with_ends)).sum(1)  # trapezoids
-    spread = float(curves[2:, 1:-1].std(0, ddof=1).mean())
+    random_spread = float(curves[2:, 1:-1].std(0, ddof=1).mean())
     gap = float(areas[1] - areas[0])
     return Faithfulness(
         shares=shares_with_ends,
@@ -171,9 +171,9 @@ def faithfulness_in_batches(
         deletion_area=float(areas[0]),
         insertion_area=float(areas[1]),
         random_area=float(areas[2:].mean()),
-        random_spread=spread,
+        random_spread=random_spread,
         sensitivity=sensitivity,
-        beats_chance=bool(gap > 2 * np.sqrt(2) * spread + MARGIN),
+        beats_chance=bool(gap > 2 * np.sqrt(2) * random_spread + MARGIN),
         seconds=time.perf_counter() - start,
     )
 

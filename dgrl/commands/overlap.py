@@ -48,8 +48,8 @@ class Behind:
         try:
             while self.waiting:
                 # After an error what was begun is still finished, but its own errors are not raised over the first.
-                work = self.waiting.popleft()
-                if kind is None or work.exception() is None:
-                    work.result()
+                future = self.waiting.popleft()
+                if kind is None or future.exception() is None:
+                    future.result()
         finally:
             self.pool.shutdown(cancel_futures=True)

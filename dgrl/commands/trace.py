@@ -49,10 +49,10 @@ def trace(
         "program": f"dgrl {__version__}",
     }
     folder.mkdir(parents=True, exist_ok=True)
-    if missing := missing_packages("report"):
+    if packages := missing_packages("report"):
         write_numbers(traced, folder)
         typer.echo(one_line(f"{photo} -> {folder}"))
-        typer.echo(f"no report.html: {how_to_install('report', missing[0])}", err=True)
+        typer.echo(f"no report.html: {how_to_install('report', packages[0])}", err=True)
     else:
         write_report(traced, folder, facts)
         typer.echo(one_line(f"{photo} -> {folder / 'report.html'}"))

@@ -50,4 +50,4 @@ class Batch:
 def collate(items: Sequence[Batch]) -> Batch:
     """Stack the items of a data set, which have the same parts."""
     parts = [item.parts() for item in items]
-    return Batch(**{name: torch.stack([one[name] for one in parts]) for name in parts[0]})
+    return Batch(**{name: torch.stack([item[name] for item in parts]) for name in parts[0]})

@@ -47,8 +47,8 @@ def painting(places: Places, t: int | str = EVERY) -> tuple[Edit, ...]:
 def painted_setting(places: Places, t: int | str = EVERY, cut: bool = False) -> Setting:
     """Return the setting with these edits, with all feedback or with none."""
     edits = painting(places, t) + ((scale_feedback(ALL, 0.0),) if cut else ())
-    when = "at every step" if t == EVERY else f"at t = {t}"
-    return Setting(edits, name=f"painted {when}{', feedback cut' if cut else ''}")
+    steps = "at every step" if t == EVERY else f"at t = {t}"
+    return Setting(edits, name=f"painted {steps}{', feedback cut' if cut else ''}")
 
 
 def narrowing_effect(passes: Passes) -> Numbers | None:
@@ -205,8 +205,8 @@ def saliency_on_brn(passes: Passes) -> Array:
 def edge_pixels(passes: Passes) -> Places:
     """Return which pixels of BRN's map (480, 480) lie on an edge of RLN's."""
     saliency = saliency_on_brn(passes)
-    between: Places = (saliency > EDGE[0]) & (saliency < EDGE[1])
-    return between
+    uncertain: Places = (saliency > EDGE[0]) & (saliency < EDGE[1])
+    return uncertain
 
 
 def outline_contrast(passes: Passes) -> Numbers | None:

@@ -200,8 +200,8 @@ class Experiment:
         text = f"The {self.effect}: here {self.unit.write(numbers['effect'])}"
         if sizes is None or self.key not in sizes.experiments:
             return f"{text}. With this checkpoint it was not measured over a data set."
-        spread = sizes.experiments[self.key]["effect"]
-        text += f"; median of {spread.pictures} pictures of {sizes.data} {self.unit.write(spread.median)}."
+        effects = sizes.experiments[self.key]["effect"]
+        text += f"; median of {effects.pictures} pictures of {sizes.data} {self.unit.write(effects.median)}."
         return " ".join([text, *self.remarks(numbers, sizes)])
 
     def remarks(self, numbers: Numbers, sizes: Sizes) -> list[str]:

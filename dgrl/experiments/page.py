@@ -28,12 +28,12 @@ def experiment_page(model: DGRL, experiment: Experiment, sizes: Sizes | None = N
     settings = scene(experiment, numbers | experiment.place(passes))
     requests: list[dict[str, Any]] = settings.pop("slots")
     settings["frames"] = [frame for frame in settings.get("frames", ()) if frame["map"] != "explanation"] or None
-    stored = [
+    stored_passes = [
         StoredPass(bundle(trace, experiment.photo), trained=model.config.steps, **request)
         for trace, request in zip(experiment.traces(passes), requests, strict=True)
     ]
     return stored_page(
-        stored,
+        stored_passes,
         experiment.title,
         settings,
         "experiment",

@@ -130,11 +130,11 @@ def _changed(tap: str, parts: Inputs, edit: Edit) -> Inputs:
 
     change = edit.change
     if tap.endswith(".weight_map") and isinstance(change, Paint):
-        factor, given = parts[f"{tap}.factor"], parts[f"{tap}.given"]
+        factor, given_map = parts[f"{tap}.factor"], parts[f"{tap}.given"]
         painting = change.factor(factor.shape[-2], factor.shape[-1]).numpy()
-        if not given.any():
+        if not given_map.any():
             return of(factor=factor * painting)
-        return of(given=given * painting / (given * painting).mean())
+        return of(given=given_map * painting / (given_map * painting).mean())
     if tap.endswith(".weight_map") and isinstance(change, BoxPrompt | MaskPrompt):
         height, width = parts[f"{tap}.given"].shape[-2:]
         return of(factor=0, given=change.weights(height, width).numpy())

@@ -183,10 +183,10 @@ class BRN(nn.Module):
     def forward(self, images: Tensor, saliency: Tensor) -> BRNOutput:
         """Refine `saliency` (B, 1, H, W) in [0, 1], guided by `images` (B, 3, H, W) in [0, 1], RGB."""
         prior = self.prior_tap(saliency.round() if self.prior == "binary" else saliency)
-        seen = prior if self.sees == "prior" else saliency
+        guide = prior if self.sees == "prior" else saliency
         images = (images - self.mean) / self.std
         with torch.autocast(images.device.type, self.precision) if self.precision else nullcontext():
-            coefficients = self.layers(torch.cat([images, seen], 1)).float()  # (B, 25, 480, 480)
+            coefficients = self.layers(torch.cat([images, guide], 1)).float()  # (B, 25, 480, 480)
         coefficients = folded_inwards(coefficients) if self.padding == "replicate" else coefficients.contiguous()
         coefficients = self.coefficients_tap(coefficients)
         evidence = weigh(prior, coefficients)  # (B, 1, 480, 480)

@@ -131,7 +131,7 @@ class DGRLConfig:
     @classmethod
     def published(cls, **settings: object) -> "DGRLConfig":
         """Return the settings of the authors' Caffe network and test scripts, for their weights (`dgrl.caffe`)."""
-        theirs: dict[str, object] = {
+        published_settings: dict[str, object] = {
             "backbone": "caffe_resnet50",
             "prior": "binary",
             "mean": (0.0, 0.0, 0.0),
@@ -140,7 +140,7 @@ class DGRLConfig:
             "brn_std": (1 / (255 * CAFFE_SCALE),) * 3,
             "sizing": "published",
         }
-        return cls(**(theirs | settings))  # type: ignore[arg-type]
+        return cls(**(published_settings | settings))  # type: ignore[arg-type]
 
     @classmethod
     def for_backbone(cls, backbone: str, **settings: object) -> "DGRLConfig":
@@ -167,20 +167,20 @@ def check_kinds(config: DGRLConfig) -> None:
     """Raise ValueError for a setting of another type than its annotation; JSON and dataclasses do not check types."""
     for name, hint in get_type_hints(DGRLConfig).items():
         value = getattr(config, name)
-        wanted = wanted_instead(value, hint)
-        if wanted is not None:
-            raise ValueError(f"{name} must be {wanted}, not {value!r:.60}")
+        expected = expected_type(value, hint)
+        if expected is not None:
+            raise ValueError(f"{name} must be {expected}, not {value!r:.60}")
 
 
-def wanted_instead(value: object, hint: Any) -> str | None:
+def expected_type(value: object, hint: Any) -> str | None:
     """Describe the type that an annotation requires, if the value has another one."""
     if get_origin(hint) is Literal:
         return None if value in get_args(hint) else " or ".join(map(repr, get_args(hint)))
     if get_origin(hint) is UnionType:
-        return None if value is None else wanted_instead(value, get_args(hint)[0])
+        return None if value is None else expected_type(value, get_args(hint)[0])
     if get_origin(hint) is tuple:
         kind = get_args(hint)[0]
-        fits = isinstance(value, tuple) and all(is_kind(one, kind) for one in value)
+        fits = isinstance(value, tuple) and all(is_kind(item, kind) for item in value)
         return None if fits else f"a list of {'whole numbers' if kind is int else 'numbers'}"
     return None if is_kind(value, hint) else KINDS[hint]
 

