@@ -91,7 +91,7 @@ def write_graphs(model: DGRL, folder: Path, half: bool) -> dict[str, Any]:
     offsets: dict[bytes, int] = {}
     manifest: dict[str, Any] = {}
     for name, module in make_graphs(ready(model, fold=not half)).items():
-        proto = to_onnx(module, batch=False, fold=not half)
+        proto = to_onnx(module, batch=False)
         if half:
             proto = halved(proto)
         for tensor in proto.graph.initializer:

@@ -63,12 +63,8 @@ class Alterations(nn.Module):
         return (*listener.values.values(), *more.values())
 
 
-def to_onnx(module: Alterations, batch: bool = True, fold: bool = True) -> onnx.ModelProto:
-    """Export a module to ONNX: all sizes are fixed except the batch's.
-
-    Without `batch` its size is fixed too; without `fold` weights stay as they are, and batch-norms by themselves,
-    whatever could be computed beforehand.
-    """
+def to_onnx(module: Alterations, batch: bool = True) -> onnx.ModelProto:
+    """Export a module to ONNX: all sizes are fixed except the batch's. Without `batch` its size is fixed too."""
     arguments = (*module.inputs.values(), *module.defaults.values())
     of_any_size = {0: torch.export.Dim("batch", min=1, max=1024)}
     shapes: tuple[dict[int, Any], ...] = (of_any_size,) * len(module.inputs) + ({},) * len(module.defaults)
@@ -86,8 +82,7 @@ def to_onnx(module: Alterations, batch: bool = True, fold: bool = True) -> onnx.
             verbose=False,
         )
     assert program is not None
-    if fold:
-        _fold(program.model)
+    _fold(program.model)
     model: onnx.ModelProto = program.model_proto
     _tidy(model)
     return model
@@ -119,7 +114,7 @@ def _fold(model: ir.Model) -> None:
     """Fold constants and merge operators.
 
     The exporter's own `optimize` tries all of its rules at every node, which doubles the time. Only these rules match
-    here.
+    here, and none of them changes a weight.
     """
     common.InlinePass()(model)
     optimizer.fold_constants(model)
@@ -161,7 +156,8 @@ def _sizes(value: onnx.ValueInfoProto) -> list[int]:
 def halved(model: onnx.ModelProto) -> onnx.ModelProto:
     """Return a copy whose weights are stored in half precision and converted to float32 when the file is loaded.
 
-    All arithmetic stays in float32, because half precision moves the edges of maps.
+    All arithmetic stays in float32, because half precision moves the edges of maps. onnxruntime folds the conversions
+    and the batch norms when it loads the file, so a pass takes as long as with weights in float32.
     """
     half = onnx.ModelProto()
     half.CopyFrom(model)

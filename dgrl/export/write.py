@@ -99,7 +99,7 @@ def export(model: DGRL, path: str | Path, steps: int | None = None, half: bool =
     network = ready(model, fold=not half)
     steps = model.config.steps if steps is None else steps
     module = graph.Alterations(network, Whole(network, steps), squares(network), edits)
-    proto = graph.to_onnx(module, fold=not half)
+    proto = graph.to_onnx(module)
     properties = {
         "dgrl.config": dataclasses.asdict(model.config),
         "dgrl.steps": steps,

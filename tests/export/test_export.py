@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -41,11 +42,12 @@ pytest.importorskip("onnxscript")
 onnxruntime = pytest.importorskip("onnxruntime")
 
 SMALLEST = "no maps, one look, a binary prior"
+ATTENDED = "attended feedback, dilations, two propagations"
 KINDS: dict[str, DGRLConfig] = {
     "as published in 2018, small": DGRLConfig.published(
         steps=1, rln_size=96, brn_size=80, refinement_channels=(8, 8), side_channels=8, context_channels=4
     ),
-    "attended feedback, dilations, two propagations": replace(
+    ATTENDED: replace(
         TINY, steps=1, feedback="attended", refinement_dilations=(1, 2, 1), propagations=2, kernel_size=3
     ),
     SMALLEST: replace(TRAINED, context=False, steps=0, prior="binary", kernel_size=7, share_heads=True),
@@ -280,6 +282,45 @@ def test_half_precision_is_half_as_large(made: Make, tmp_path: Path) -> None:
     assert stored.count(onnx.TensorProto.FLOAT16) > 10
     assert half.megabytes < 0.65 * written.megabytes
     assert half.difference <= 0.01
+
+
+@pytest.fixture(scope="module")
+def halves(tmp_path_factory: pytest.TempPathFactory) -> tuple[DGRL, Exported, Exported]:
+    """Return a network whose weights are stored in half precision, its file, and its file with `half`."""
+    folder = tmp_path_factory.mktemp("half")
+    network = calm(filled(DGRL(KINDS[ATTENDED]))).half().float()
+    return network, export(network, folder / "model.onnx"), export(network, folder / "half.onnx", half=True)
+
+
+def test_half_precision_keeps_every_weight_of_a_checkpoint(halves: tuple[DGRL, Exported, Exported]) -> None:
+    """A checkpoint may hold its weights in half precision: then the file is as accurate as any."""
+    network, _, half = halves
+    weights = [value.half().numpy() for value in network.state_dict().values()]
+    for tensor in onnx.load(half.path).graph.initializer:
+        if tensor.data_type == onnx.TensorProto.FLOAT16:
+            values = onnx.numpy_helper.to_array(tensor)
+            assert not values.any() or any(np.array_equal(values, weight) for weight in weights), tensor.name
+    session = opened(half.path)
+    for batch in write.pictures(network):
+        feeds = {name: picture.numpy() for name, picture in batch.items()} | defaults(session)
+        for name, expected in write.recorded(network, 1, [], batch).items():
+            (result,) = session.run([name], feeds)
+            np.testing.assert_allclose(result, expected, atol=1e-4 * max(1, np.abs(expected).max()), err_msg=name)
+
+
+def test_half_precision_costs_no_time(halves: tuple[DGRL, Exported, Exported], tmp_path: Path) -> None:
+    """What converts weights is folded when onnxruntime loads the file: then it runs the same operators."""
+    _, written, half = halves
+    assert operators(half.path, tmp_path) == operators(written.path, tmp_path)
+
+
+def operators(path: Path, folder: Path) -> Counter[str]:
+    """Count the operators that onnxruntime runs, in the form that it gives a graph when it loads it."""
+    options = onnxruntime.SessionOptions()
+    options.optimized_model_filepath = str(folder / "loaded.onnx")
+    options.log_severity_level = 3  # a form for this machine alone, it warns
+    onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    return Counter(node.op_type for node in onnx.load(folder / "loaded.onnx").graph.node)
 
 
 def test_a_file_that_is_wrong_is_not_kept(made: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
