@@ -48,7 +48,7 @@ HOVER = """async ([across, down]) => {
   stage.dispatchEvent(new PointerEvent("pointermove", { bubbles: true, pointerType: "mouse", ...at }));
   while (heading.textContent === before) {
     await frame();
-    if (performance.now() - start > 30000) throw new Error("no numbers pass_bytes");
+    if (performance.now() - start > 30000) throw new Error("no numbers came");
   }
   return (performance.now() - start) / 1000;
 }"""

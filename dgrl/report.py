@@ -28,6 +28,7 @@ figures/        the figures of the report
 """
 GUIDE = """\
 saliency.png    the refined map in the photo's size, 0 black, 1 white
+cutout.png      the object, cut out
 maps/           every map in colours, by the name of its tap
 trace.npz       every number of the pass
 
@@ -48,8 +49,8 @@ MEANINGS = {
 def write_report(trace: Trace, folder: Path, facts: Mapping[str, str]) -> None:
     """Fill `folder`, which exists, with all there is of a trace.
 
-    `report.html`, `trace.npz` (`Trace.load` reads it), `README.txt` with its keys, `saliency.png` in the photo's size,
-    every map as `maps/TAP.png` and every figure of the report as `figures/NAME.png`.
+    `report.html`, `trace.npz` (`Trace.load` reads it), `README.txt` with its keys, `saliency.png` and `cutout.png` in
+    the photo's size, every map as `maps/TAP.png` and every figure of the report as `figures/NAME.png`.
 
     Raises:
         MissingExtraError: Matplotlib is not installed; `write_numbers` does without it.
@@ -70,12 +71,13 @@ def write_report(trace: Trace, folder: Path, facts: Mapping[str, str]) -> None:
 
 
 def write_numbers(trace: Trace, folder: Path, report: bool = False) -> None:
-    """Write `saliency.png`, `maps`, `trace.npz` and `README.txt`, which needs none of the extras."""
+    """Write `saliency.png`, `cutout.png`, `maps`, `trace.npz` and `README.txt`, which needs none of the extras."""
     (folder / "maps").mkdir(exist_ok=True)
     for stale in folder.glob("maps/rln.t*.png"):  # an earlier run may have had more time steps
         stale.unlink()
     (folder / "README.txt").write_text(guide(trace, report), encoding="utf-8")
     save_marked(to_grey(trace.saliency), folder / "saliency.png")
+    save_marked(cut_out(Photo(trace.photo, trace.photo), trace.saliency), folder / "cutout.png")
     for name, picture in map_pictures(trace).items():
         (folder / "maps" / f"{name}.png").write_bytes(figures.png_file(picture))
     trace.save(folder / "trace.npz")

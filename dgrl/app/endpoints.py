@@ -389,7 +389,8 @@ class Endpoints:
 
         Returns:
             A zip file: report.html, the pass on a page that needs nothing else; README.txt, which names every array of
-            trace.npz; trace.npz, every number (numpy.load reads it); saliency.png; every map and figure as PNG.
+            trace.npz; trace.npz, every number (numpy.load reads it); saliency.png and cutout.png, in the photo's
+            size; every map and figure as PNG.
         """
         return self.packed(self.requests.read(photo, checkpoint, steps, edits, session, photo_file), session)
 

@@ -21,7 +21,8 @@ def trace(
     """Show how a photo's object was found.
 
     The folder receives report.html (open it in a browser), trace.npz (every number; dgrl.Trace.load reads it),
-    saliency.png, and every map and figure as PNG. The report and its figures need Matplotlib (the extra "report").
+    saliency.png, cutout.png, and every map and figure as PNG. The report and its figures need Matplotlib (the extra
+    "report").
 
     Example: dgrl trace photo.jpg -o photo_trace
     """

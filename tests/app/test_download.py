@@ -40,7 +40,14 @@ def test_the_zip_has_only_report_numbers_and_pngs(downloaded: Path) -> None:
         assert {entry.date_time for entry in packed.infolist()} == {(1980, 1, 1, 0, 0, 0)}
     assert {name.split("/")[0] for name in names} == {"wide_dgrl"}
     inside = {name.removeprefix("wide_dgrl/") for name in names}
-    assert {"report.html", "README.txt", "trace.npz", "saliency.png", "maps/rln.t1.conv4.weight_map.png"} <= inside
+    assert {
+        "report.html",
+        "README.txt",
+        "trace.npz",
+        "saliency.png",
+        "cutout.png",
+        "maps/rln.t1.conv4.weight_map.png",
+    } <= inside
     assert {Path(name).suffix for name in inside} == {".html", ".txt", ".npz", ".png"}
     assert not any("t2" in name for name in inside)
 

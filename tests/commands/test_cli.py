@@ -361,7 +361,7 @@ def test_trace_fills_a_folder(dgrl, here):
     assert (code, err) == (0, [])
     folder = here / "my cat_trace"
     names = {path.name for path in folder.iterdir()}
-    assert names == {"README.txt", "report.html", "trace.npz", "saliency.png", "maps", "figures"}
+    assert names == {"README.txt", "report.html", "trace.npz", "saliency.png", "cutout.png", "maps", "figures"}
     trace = Trace.load(folder / "trace.npz")
     assert len(trace.steps) == 3
     with Image.open(folder / "saliency.png") as image:
