@@ -1,4 +1,4 @@
-"""`dgrl watch` as a process: pictures that come, files that are still being written, and Ctrl-C."""
+"""`dgrl watch`: pictures that come, files that are still being written, and Ctrl-C."""
 
 import os
 import signal
@@ -11,12 +11,13 @@ import pytest
 from PIL import Image
 
 from dgrl import DGRL
+from dgrl.commands import watch
 from tests.commands.test_cli import checkpoint, dgrl, files, here  # noqa: F401
 from tests.helpers.networks import TINY, draw_photo, filled
 
-pytest.importorskip("watchfiles")
+watchfiles = pytest.importorskip("watchfiles")
 # ruff: noqa: F811
-PATIENCE = 120
+PATIENCE = 600
 
 
 def until(condition):
@@ -51,37 +52,70 @@ def watching(inbox):
     process.communicate()
 
 
+def arrive(path, seed=1):
+    """Put a picture, or a file that is none, into the folder as a whole: a stalled machine must not leave half of it."""
+    written = path.parent.parent / path.name
+    if path.name == "bad.png":
+        written.write_bytes(b"\x89PNG")
+    elif path.suffix == ".txt":
+        written.write_text("not a picture")
+    else:
+        Image.fromarray(draw_photo(40, 60, seed=seed)[0]).save(written)
+    written.replace(path)
+
+
 def test_pictures_that_come_are_detected(inbox, watching):
     out = inbox.parent / "out"
     until((out / "waiting.png").exists)
-    Image.fromarray(draw_photo(40, 60, seed=1)[0]).save(inbox / "new.png", compress_level=0)
-    content = (inbox / "new.png").read_bytes()
-    (inbox / "note.txt").write_text("not a picture")
-    with (inbox / "slow.png").open("wb") as file:  # as a copy over a slow network comes
-        for start in range(0, len(content), len(content) // 6):
-            file.write(content[start : start + len(content) // 6])
-            file.flush()
-            time.sleep(0.5)
-    until((out / "slow.png").exists)
+    for name in ("new.png", "note.txt"):
+        arrive(inbox / name)
     until((out / "new.png").exists)
-    (inbox / "new.jpg").write_bytes(content)
+    arrive(inbox / "new.jpg")
     until((out / "new.jpg.png").exists)
     watching.send_signal(signal.SIGINT)
     message, errors = watching.communicate(timeout=PATIENCE)
     assert (watching.returncode, errors) == (0, "")
     assert (out / "done.png").read_bytes() == b"from yesterday"
     done = [line for line in message.splitlines() if " -> " in line]
-    assert len(done) == 4, "each once"
-    assert {path.name for path in out.iterdir()} == {"done.png", "waiting.png", "new.png", "slow.png", "new.jpg.png"}
-    with Image.open(out / "slow.png") as picture:
+    assert len(done) == 3, "each once"
+    assert {path.name for path in out.iterdir()} == {"done.png", "waiting.png", "new.png", "new.jpg.png"}
+    with Image.open(out / "new.png") as picture:
         assert picture.size == (60, 40)
+
+
+def test_a_file_is_complete_once_it_has_not_changed_for_a_second(tmp_path, monkeypatch):
+    """With a clock of its own: at each look of a quarter of a second, what is to happen happens."""
+    clock = [0.0]
+    added, modified = watchfiles.Change.added, watchfiles.Change.modified
+    slow, present = tmp_path / "slow.png", tmp_path / "present.png"
+    present.write_text("there before")
+
+    def write(content):
+        slow.write_text(content)
+
+    happens = {0.5: lambda: write("a"), 1.0: lambda: write("ab"), 1.75: lambda: write("abc"), 4.0: slow.unlink}
+    unseen = {1.75}  # a network drive may report nothing
+
+    def looks(*_, **__):
+        while clock[0] < 5:
+            change = happens.get(clock[0])
+            if change:
+                change()
+            is_seen = change is not None and clock[0] not in unseen and slow.exists()
+            yield {(added if clock[0] == 0.5 else modified, str(slow))} if is_seen else set()
+            clock[0] += 0.25
+
+    monkeypatch.setattr(watchfiles, "watch", looks)
+    monkeypatch.setattr(watch.time, "monotonic", lambda: clock[0])
+    found = [(path.name, is_new, clock[0], path.read_text()) for path, is_new in watch.complete_files(tmp_path)]
+    assert found == [("present.png", False, 1.0, "there before"), ("slow.png", True, 2.75, "abc")]
 
 
 def test_unreadable_files_are_reported_in_one_line(inbox, watching):
     out = inbox.parent / "out"
-    (inbox / "bad.png").write_bytes(b"\x89PNG")
     until((out / "waiting.png").exists)
-    Image.fromarray(draw_photo(40, 60, seed=1)[0]).save(inbox / "later.png")
+    for name in ("bad.png", "later.png"):
+        arrive(inbox / name)
     until((out / "later.png").exists)
     watching.send_signal(signal.SIGINT)
     _, errors = watching.communicate(timeout=PATIENCE)
