@@ -53,7 +53,7 @@ def watching(inbox):
 
 
 def arrive(path, seed=1):
-    """Put a picture, or a file that is none, into the folder as a whole: a stalled machine must not leave half of it."""
+    """Put a picture, or another file, into the folder as a whole: a stalled machine must not leave half of it."""
     written = path.parent.parent / path.name
     if path.name == "bad.png":
         written.write_bytes(b"\x89PNG")
