@@ -48,16 +48,16 @@ def compare(untouched: Trace, altered: Trace, mask: NDArray[np.uint8] | None = N
     if mask is not None and mask.shape != untouched.saliency.shape:
         (height, width), (mask_height, mask_width) = untouched.saliency.shape, mask.shape
         raise ValueError(f"the mask has {mask_width}×{mask_height} pixels and the photo {width}×{height}")
-    found = untouched.found()
+    found_object = untouched.found()
     return Comparison(
-        (read(untouched.sized(-1), found, mask), read(altered.sized(-1), found, mask)),
-        (read(untouched.saliency, found, mask), read(altered.saliency, found, mask)),
+        (read(untouched.sized(-1), found_object, mask), read(altered.sized(-1), found_object, mask)),
+        (read(untouched.saliency, found_object, mask), read(altered.saliency, found_object, mask)),
     )
 
 
-def read(saliency: Array, found: NDArray[np.bool_], mask: NDArray[np.uint8] | None = None) -> Reading:
+def read(saliency: Array, found_object: NDArray[np.bool_], mask: NDArray[np.uint8] | None = None) -> Reading:
     """Measure one map (H, W) on the found object and against the ground truth (H, W)."""
-    inside, outside = saliency[found], saliency[~found]
+    inside, outside = saliency[found_object], saliency[~found_object]
     return Reading(
         inside=float(inside.mean()) if inside.size else None,
         outside=float(outside.mean()) if outside.size else None,

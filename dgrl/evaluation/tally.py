@@ -91,14 +91,14 @@ class Tally:
 
     def include(self, index: int, pair: Pair, sample: Sample, measured: dict[str, Measured]) -> None:
         """Add one picture."""
-        rows = [Row(index, pair, kind, one.results()) for kind, one in measured.items()]
+        rows = [Row(index, pair, kind, scores.results()) for kind, scores in measured.items()]
         last = Worst(rows[-1], sample.maps[rows[-1].kind])
         self.merge(Tally(measured, sample.attention, rows, [last], 1, 0, int(sample.resized), int(sample.cutout)))
 
     def merge(self, other: "Tally") -> None:
         """Add what another process, or one more picture, has given."""
-        for kind, one in other.scores.items():
-            self.scores[kind] = self.scores[kind] + one if kind in self.scores else one
+        for kind, scores in other.scores.items():
+            self.scores[kind] = self.scores[kind] + scores if kind in self.scores else scores
         for t, levels in other.attention.items():
             sums = self.attention.setdefault(t, {})
             for level, value in levels.items():
@@ -133,16 +133,16 @@ def measure_all(
     """
     rank, count = (distributed.get_rank(), distributed.get_world_size()) if share else (0, 1)
     tally = Tally()
-    waiting: deque[tuple[int, Pair, Sample, Future[dict[str, Measured]]]] = deque()
+    unfinished: deque[tuple[int, Pair, Sample, Future[dict[str, Measured]]]] = deque()
 
     def drain(left: int) -> None:
-        while len(waiting) > left:
-            index, pair, sample, future = waiting.popleft()
+        while len(unfinished) > left:
+            index, pair, sample, future = unfinished.popleft()
             tally.include(index, pair, sample, future.result())
 
-    mine = list(islice(enumerate(pairs), rank, None, count))
+    own_pairs = list(islice(enumerate(pairs), rank, None, count))
     with ThreadPoolExecutor(threads) as pool:
-        for index, pair in bar(mine, unit="picture", disable=not progress or rank > 0):
+        for index, pair in bar(own_pairs, unit="picture", disable=not progress or rank > 0):
             try:
                 sample = look(pair)
             except ImageError as error:
@@ -151,7 +151,7 @@ def measure_all(
                 refuse(error)
                 tally.refused += 1
                 continue
-            waiting.append((index, pair, sample, pool.submit(_measure, sample, stretch)))
+            unfinished.append((index, pair, sample, pool.submit(_measure, sample, stretch)))
             drain(2 * threads)
         drain(0)
     if share:
@@ -166,7 +166,7 @@ def _measure(sample: Sample, stretch: bool) -> dict[str, Measured]:
 def _gather(tally: Tally) -> Tally:
     tallies: list[Any] = [None] * distributed.get_world_size()
     distributed.all_gather_object(tallies, tally)
-    whole = Tally()
+    total = Tally()
     for part in tallies:
-        whole.merge(part)
-    return whole
+        total.merge(part)
+    return total

@@ -24,18 +24,18 @@ def answers(survey: Survey) -> dict[str, str]:
     Args:
         survey: the table. Each checkpoint has its own answers, and the second is compared with the first.
     """
-    found: dict[str, str] = {}
+    answer_of: dict[str, str] = {}
     rounded = {
         name: [(row.picture, _rounded(row.values)) for row in survey.rows if row.checkpoint == name]
         for name in survey.plan.checkpoints
     }
     for name, rows in rounded.items():
-        start = f"{name}: " if len(rounded) > 1 else ""
+        prefix = f"{name}: " if len(rounded) > 1 else ""
         for title, answer in _of_one(survey, rows).items():
-            found[title] = " ".join(filter(None, [found.get(title), f"{start}{answer}"]))
+            answer_of[title] = " ".join(filter(None, [answer_of.get(title), f"{prefix}{answer}"]))
     if len(rounded) > 1:
-        found |= _comparison(survey, rounded)
-    return found
+        answer_of |= _comparison(survey, rounded)
+    return answer_of
 
 
 def _rounded(values: Mapping[str, float | None]) -> dict[str, float | None]:
@@ -44,54 +44,56 @@ def _rounded(values: Mapping[str, float | None]) -> dict[str, float | None]:
 
 def _of_one(survey: Survey, rows: Rows) -> dict[str, str]:
     plan = survey.plan
-    found = {}
+    answer_of = {}
     if plan.levels:
-        found["Where is attention off the object?"] = off_object(rows)
-        found["At which level and look?"] = levels_and_looks(rows, plan.steps, plan.levels)
+        answer_of["Where is attention off the object?"] = off_object(rows)
+        answer_of["At which level and look?"] = levels_and_looks(rows, plan.steps, plan.levels)
     if plan.parts and plan.masks and plan.steps:
-        found["Where does memory help or hurt?"] = effect(
+        answer_of["Where does memory help or hurt?"] = effect(
             rows, "without_memory", "Memory helps on {up} pictures and hurts on {down} of {all}"
         )
     if plan.parts and plan.masks:
-        found["Which kernels are artefacts?"] = effect(
+        answer_of["Which kernels are artefacts?"] = effect(
             rows, "without_kernel", "Kernels help on {up} pictures; one mean kernel does better on {down} of {all}"
         )
-    return found
+    return answer_of
 
 
 def off_object(rows: Rows) -> str:
     """Name the pictures where attention is off the object at a level and look."""
-    off = [(value, picture) for picture, values in rows if (value := values.get("focus")) is not None and value < 1]
-    named = ", ".join(f"{picture} ({value:.2f})" for value, picture in sorted(off)[:NAMED])
-    said = f"On {len(off)} of {len(rows)} pictures, at one level and look or more"
-    return f"{said}; least focus: {named}." if off else f"{said}."
+    off_pictures = [
+        (value, picture) for picture, values in rows if (value := values.get("focus")) is not None and value < 1
+    ]
+    examples = ", ".join(f"{picture} ({value:.2f})" for value, picture in sorted(off_pictures)[:NAMED])
+    sentence = f"On {len(off_pictures)} of {len(rows)} pictures, at one level and look or more"
+    return f"{sentence}; least focus: {examples}." if off_pictures else f"{sentence}."
 
 
 def levels_and_looks(rows: Rows, steps: int, levels: Sequence[str]) -> str:
     """Count the pictures where attention is off the object at each level, look by look."""
-    said = []
+    parts = []
     for level in levels:
-        off = [sum(not is_on(values, level, t) for _, values in rows) for t in range(steps + 1)]
-        said.append(f"{COARSENESS[level]} {', '.join(map(str, off))}")
+        counts = [sum(not is_on(values, level, t) for _, values in rows) for t in range(steps + 1)]
+        parts.append(f"{COARSENESS[level]} {', '.join(map(str, counts))}")
     looks = "look 1" if steps == 0 else f"looks 1 to {steps + 1}"
-    return f"Pictures of {len(rows)} with attention off the object at {looks}: {'; '.join(said)}."
+    return f"Pictures of {len(rows)} with attention off the object at {looks}: {'; '.join(parts)}."
 
 
 def effect(rows: Rows, key: str, counts: str) -> str:
     """Say on how many pictures the error grows and falls without a part, and where most."""
-    known = sorted((value, picture) for picture, values in rows if (value := values.get(key)) is not None)
-    if not known:
+    changes = sorted((value, picture) for picture, values in rows if (value := values.get(key)) is not None)
+    if not changes:
         return "No picture has this number."
-    up, down = (sum(sign * value > 0 for value, _ in known) for sign in (1, -1))
-    (least, worst), (most, best) = known[0], known[-1]
-    mean = sum(value for value, _ in known) / len(known)
-    ends = f"most where it helps: {best} ({signed(most)}); least: {worst} ({signed(least)})"
-    return f"{counts.format(up=up, down=down, all=len(known))}. Error without it: mean {signed(mean)}, {ends}."
+    up, down = (sum(sign * value > 0 for value, _ in changes) for sign in (1, -1))
+    (smallest, worst), (largest, best) = changes[0], changes[-1]
+    mean = sum(value for value, _ in changes) / len(changes)
+    extremes = f"most where it helps: {best} ({signed(largest)}); least: {worst} ({signed(smallest)})"
+    return f"{counts.format(up=up, down=down, all=len(changes))}. Error without it: mean {signed(mean)}, {extremes}."
 
 
 def _comparison(survey: Survey, rounded: Mapping[str, Rows]) -> dict[str, str]:
     plan = survey.plan
-    (first, before), (second, after) = list(rounded.items())[:2]
+    (first, first_rows), (second, second_rows) = list(rounded.items())[:2]
     last = plan.steps
     keys = {
         f"on object, {COARSENESS[level]}, {look(last)}": attention_key("on_object", level, last)
@@ -99,13 +101,13 @@ def _comparison(survey: Survey, rounded: Mapping[str, Rows]) -> dict[str, str]:
     }
     if plan.masks:
         keys["error, final map"] = error_key(REFINED)
-    said = []
+    parts = []
     for title, key in keys.items():
-        pairs = [(old.get(key), new.get(key)) for (_, old), (_, new) in zip(before, after, strict=True)]
+        pairs = [(old.get(key), new.get(key)) for (_, old), (_, new) in zip(first_rows, second_rows, strict=True)]
         changes = [new - old for old, new in pairs if old is not None and new is not None]
         if changes:
-            said.append(f"{title} {difference(changes)}")
-    return {"Which checkpoint attends better?": f"{second} minus {first}, mean: {'; '.join(said)}."}
+            parts.append(f"{title} {difference(changes)}")
+    return {"Which checkpoint attends better?": f"{second} minus {first}, mean: {'; '.join(parts)}."}
 
 
 def difference(changes: Sequence[float]) -> str:

@@ -59,22 +59,24 @@ def columns(steps: int, levels: Sequence[str], masks: bool, parts: bool, checkpo
         parts: whether it is measured what each part does.
         checkpoints: how many networks there are.
     """
-    found = [*_scores(steps)] if masks else []
-    found += [*_object(masks), *_attention(steps, levels), *_changes(steps, levels)]
-    found += _parts(masks, levels) if parts else []
+    all_columns = [*_scores(steps)] if masks else []
+    all_columns += [*_object(masks), *_attention(steps, levels), *_changes(steps, levels)]
+    all_columns += _parts(masks, levels) if parts else []
     if checkpoints > 1:
         meaning = "Mean absolute difference from the first checkpoint's final map (from the second's, for the first)"
-        found.append(Column("disagreement", "disagreement", "scores", meaning, "lower"))
-    return found
+        all_columns.append(Column("disagreement", "disagreement", "scores", meaning, "lower"))
+    return all_columns
 
 
 def _scores(steps: int) -> Iterator[Column]:
     names = {REFINED: "final map", **{f"t{t}": look(t) for t in range(steps + 1)}}
-    for kind, where in names.items():
+    for kind, map_name in names.items():
         for metric in METRICS:
             title = "error" if metric == "MAE" else metric
             better: Better = "lower" if metric == "MAE" else "higher"
-            yield Column(f"{metric}_{kind}", f"{title}, {where}", "scores", f"{metric} of the {where}, 0 to 1", better)
+            yield Column(
+                f"{metric}_{kind}", f"{title}, {map_name}", "scores", f"{metric} of the {map_name}, 0 to 1", better
+            )
 
 
 def _object(masks: bool) -> Iterator[Column]:
@@ -94,14 +96,14 @@ def _attention(steps: int, levels: Sequence[str]) -> Iterator[Column]:
         yield Column("focus", "least focus", "attention", meaning, "higher")
     for level in levels:
         for t in range(steps + 1):
-            where = f"{COARSENESS[level]}, {look(t)}"
+            place = f"{COARSENESS[level]}, {look(t)}"
             meanings: dict[str, tuple[str, str, Better]] = {
                 "on_object": ("on object", "Share of the attention map on the object, 0 to 1", "higher"),
                 "entropy": ("spread", "Entropy of the attention map over that of a flat one, 0 to 1", None),
                 "distance": ("distance", "From the attention's centre to the object's, in picture diagonals", "lower"),
             }
             for number, (title, meaning, better) in meanings.items():
-                yield Column(attention_key(number, level, t), f"{title}, {where}", "attention", meaning, better)
+                yield Column(attention_key(number, level, t), f"{title}, {place}", "attention", meaning, better)
 
 
 def _changes(steps: int, levels: Sequence[str]) -> Iterator[Column]:
@@ -117,10 +119,10 @@ def _changes(steps: int, levels: Sequence[str]) -> Iterator[Column]:
 
 
 def _parts(masks: bool, levels: Sequence[str]) -> Iterator[Column]:
-    what = "Change of the final map's error" if masks else "Mean absolute change of the final map"
+    quantity = "Change of the final map's error" if masks else "Mean absolute change of the final map"
     for part, title in PARTS.items():
         if part != "flat" or levels:
-            yield Column(f"without_{part}", title, "parts", f"{what} with {title}")
+            yield Column(f"without_{part}", title, "parts", f"{quantity} with {title}")
 
 
 def present_levels(levels: Sequence[str]) -> list[str]:

@@ -27,19 +27,21 @@ def attention_numbers(weights: Tensor, inside: Object) -> dict[str, float | None
         entropy: of the map as a distribution, over ln(h·w): 0 in one cell, 1 flat.
         distance: from the map's centre of mass to the object's, in picture diagonals; None without an object.
     """
-    share = weights[0, 0].double()
-    share = share / share.sum()
-    entropy = -(share * share.clamp(min=1e-12).log()).sum() / max(np.log(share.numel()), 1e-12)
+    weight_share = weights[0, 0].double()
+    weight_share = weight_share / weight_share.sum()
+    entropy = -(weight_share * weight_share.clamp(min=1e-12).log()).sum() / max(np.log(weight_share.numel()), 1e-12)
     if not inside.any():
         return {"on_object": None, "entropy": float(entropy), "distance": None}
-    cells = F.adaptive_avg_pool2d(torch.from_numpy(inside)[None, None].float(), (share.shape[0], share.shape[1]))[
-        0, 0
-    ].double()
-    apart = [size * (a - b) for size, a, b in zip(inside.shape, centre(share), centre(cells), strict=True)]
+    object_share = F.adaptive_avg_pool2d(
+        torch.from_numpy(inside)[None, None].float(), (weight_share.shape[0], weight_share.shape[1])
+    )[0, 0].double()
+    shift = [
+        size * (a - b) for size, a, b in zip(inside.shape, centre(weight_share), centre(object_share), strict=True)
+    ]
     return {
-        "on_object": float((share * cells).sum()),
+        "on_object": float((weight_share * object_share).sum()),
         "entropy": float(entropy),
-        "distance": float(np.hypot(*apart) / np.hypot(*inside.shape)),
+        "distance": float(np.hypot(*shift) / np.hypot(*inside.shape)),
     }
 
 
@@ -65,9 +67,9 @@ def object_numbers(photo: RGB, inside: Object) -> dict[str, float | None]:
     if 0 < area < 1:
         # Every fourth pixel says enough about a mean colour.
         step = 2 if inside.size > 40_000 else 1
-        seen, where = photo[::step, ::step] / 255, inside[::step, ::step]
-        if where.any() and not where.all():
-            contrast = float(np.linalg.norm(seen[where].mean(0) - seen[~where].mean(0)) / np.sqrt(3))
+        colours, is_object = photo[::step, ::step] / 255, inside[::step, ::step]
+        if is_object.any() and not is_object.all():
+            contrast = float(np.linalg.norm(colours[is_object].mean(0) - colours[~is_object].mean(0)) / np.sqrt(3))
     return {
         "object_share": area,
         "objects": float((sizes >= SMALLEST_OBJECT * inside.size).sum()),

@@ -73,9 +73,9 @@ def run_pass(model: DGRL, photo: RGB, truth: Mask | None, steps: int, parts: boo
     if not all(torch.isfinite(saliency).all() for saliency in maps.values()):
         raise FloatingPointError("the network gave NaN or infinite values; its weights are at fault")
     final = maps[REFINED][0, 0].float().cpu().numpy()
-    found = found_in(final)
-    inside = found if truth is None else truth.astype(bool)
-    values: Values = object_numbers(photo, inside) | {"found_share": float(found.mean())}
+    found_object = found_in(final)
+    inside = found_object if truth is None else truth.astype(bool)
+    values: Values = object_numbers(photo, inside) | {"found_share": float(found_object.mean())}
     values["lean"] = _lean(refined, localised.saliency)
     for t, step in enumerate(localised.steps):
         for level in present_levels(list(step.weight_maps)):
@@ -108,15 +108,15 @@ def _changes(localised: RLNOutput, refined: BRNOutput) -> Values:
 
 def _parts(model: DGRL, images: Tensor, localised: RLNOutput, final: "np.ndarray", truth: Mask | None) -> Values:
     """Return the effect of removing each part on the final map (H, W): on its error, or its mean change."""
-    usual = None if truth is None else float(np.abs(final - truth).mean())
+    original_error = None if truth is None else float(np.abs(final - truth).mean())
 
     def effect(saliency: Tensor, edits: Sequence[Edit] = ()) -> float:
         with listening(Recorder(edits)):
             refined = model.refine(images, saliency).refined
-        altered = model.sizing.refined(refined, *final.shape)[0, 0].float().cpu().numpy()
-        if usual is None:
-            return float(np.abs(altered - final).mean())
-        return float(np.abs(altered - truth).mean()) - usual
+        changed = model.sizing.refined(refined, *final.shape)[0, 0].float().cpu().numpy()
+        if original_error is None:
+            return float(np.abs(changed - final).mean())
+        return float(np.abs(changed - truth).mean()) - original_error
 
     def localise(edit: Edit) -> Tensor:
         with listening(Recorder([edit])):
@@ -129,9 +129,9 @@ def _parts(model: DGRL, images: Tensor, localised: RLNOutput, final: "np.ndarray
     return values
 
 
-def disagreement(one: Pass, other: Pass) -> float:
+def disagreement(first: Pass, second: Pass) -> float:
     """Return the mean absolute difference of two final maps of the same picture, 0 to 1."""
-    return float(np.abs(one.maps[REFINED].astype(np.int16) - other.maps[REFINED]).mean() / 255)
+    return float(np.abs(first.maps[REFINED].astype(np.int16) - second.maps[REFINED]).mean() / 255)
 
 
 def _bytes(saliency: Tensor) -> Bytes:

@@ -38,28 +38,28 @@ def reason(values: Values, steps: int, levels: Sequence[str]) -> str:
 
 def attention_reason(values: Values, steps: int, levels: Sequence[str]) -> str | None:
     """Say where attention is not on the object, coarse levels first; None if it is at every level and look."""
-    said = []
+    ranked = []
     for level in reversed(levels):
-        on = [is_on(values, level, t) for t in range(steps + 1)]
+        is_on_at = [is_on(values, level, t) for t in range(steps + 1)]
         name = COARSENESS[level]
-        if all(on):
+        if all(is_on_at):
             continue
-        if not any(on):
-            said.append((0, f"attention never reaches the object in {name}"))
-        elif on[0]:
-            leaves = look(on.index(False))
-            said.append((1, f"attention is on the object at look 1, leaves it at {leaves} in {name}"))
+        if not any(is_on_at):
+            ranked.append((0, f"attention never reaches the object in {name}"))
+        elif is_on_at[0]:
+            leaving_look = look(is_on_at.index(False))
+            ranked.append((1, f"attention is on the object at look 1, leaves it at {leaving_look} in {name}"))
         else:
-            said.append((2, f"attention reaches the object only at {look(on.index(True))} in {name}"))
-    if len(levels) > 1 and len(said) == len(levels) and all(rank == 0 for rank, _ in said):
+            ranked.append((2, f"attention reaches the object only at {look(is_on_at.index(True))} in {name}"))
+    if len(levels) > 1 and len(ranked) == len(levels) and all(rank == 0 for rank, _ in ranked):
         return "attention never reaches the object at any level"
-    return min(said)[1] if said else None
+    return min(ranked)[1] if ranked else None
 
 
 def is_on(values: Values, level: str, t: int) -> bool:
     """Say whether the attention map at a level and time step is on the object."""
-    found = focus(values, level, t)
-    return found is None or found >= 1
+    value = focus(values, level, t)
+    return value is None or value >= 1
 
 
 def focus(values: Values, level: str, t: int) -> float | None:
@@ -74,8 +74,8 @@ def focus(values: Values, level: str, t: int) -> float | None:
 
 def least_focus(values: Values, steps: int, levels: Sequence[str]) -> float | None:
     """Return the smallest focus of all levels and time steps."""
-    known = [found for level in levels for t in range(steps + 1) if (found := focus(values, level, t)) is not None]
-    return min(known, default=None)
+    focuses = [value for level in levels for t in range(steps + 1) if (value := focus(values, level, t)) is not None]
+    return min(focuses, default=None)
 
 
 def later_reason(values: Values, steps: int) -> str | None:
@@ -92,11 +92,11 @@ def later_reason(values: Values, steps: int) -> str | None:
 
 def size_reason(values: Values) -> str:
     """Say what is wrong with the size of the found object."""
-    found, true = values["found_share"] or 0.0, values["object_share"] or 0.0
-    if found < MISSED * true:
-        return f"only part of it is found: {found:.0%} of the picture instead of {true:.0%}"
-    if found * MISSED > true:
-        return f"more than the object is found: {found:.0%} of the picture instead of {true:.0%}"
+    found_share, true_share = values["found_share"] or 0.0, values["object_share"] or 0.0
+    if found_share < MISSED * true_share:
+        return f"only part of it is found: {found_share:.0%} of the picture instead of {true_share:.0%}"
+    if found_share * MISSED > true_share:
+        return f"more than the object is found: {found_share:.0%} of the picture instead of {true_share:.0%}"
     return "the map differs from the mask in places or at the outline"
 
 

@@ -104,10 +104,10 @@ def subjects(
         refuse: see `survey`.
         root: folder that names are relative to; by default a picture's name is its file's.
     """
-    mates = {} if masks is None else file_of_stem(masks)
-    found = []
+    mask_of_stem = {} if masks is None else file_of_stem(masks)
+    kept_subjects = []
     for photo in photos:
-        mask = mates.get(stem_of(photo))
+        mask = mask_of_stem.get(stem_of(photo))
         if masks is not None and mask is None:
             error = ImageError(f"{photo}: there is no mask for it in {masks}")
             if refuse is None:
@@ -116,8 +116,8 @@ def subjects(
             continue
         inside = root is not None and photo.is_relative_to(root)
         name = photo.relative_to(root).as_posix() if inside and root is not None else photo.name
-        found.append(Subject(name, photo, mask))
-    return found
+        kept_subjects.append(Subject(name, photo, mask))
+    return kept_subjects
 
 
 def rows(
@@ -128,9 +128,9 @@ def rows(
     done: Collection[str] = (),
 ) -> Iterator[SurveyRow]:
     """Yield the rows of each picture, in order; pictures whose name is in `done` are skipped."""
-    waiting: deque[Future[list[SurveyRow]]] = deque()
+    unfinished: deque[Future[list[SurveyRow]]] = deque()
     with ThreadPoolExecutor(2) as pool:
-        for subject, reading in _ahead(pool, (one for one in pictures if one.name not in done)):
+        for subject, reading in _ahead(pool, (subject for subject in pictures if subject.name not in done)):
             try:
                 photo, truth = reading.result()
             except ImageError as error:
@@ -138,22 +138,22 @@ def rows(
                     raise
                 refuse(error)
                 continue
-            waiting.append(pool.submit(_finish, subject.name, _passes(models, plan, photo, truth), plan))
-            while len(waiting) > AHEAD:
-                yield from waiting.popleft().result()
-        while waiting:
-            yield from waiting.popleft().result()
+            unfinished.append(pool.submit(_finish, subject.name, _passes(models, plan, photo, truth), plan))
+            while len(unfinished) > AHEAD:
+                yield from unfinished.popleft().result()
+        while unfinished:
+            yield from unfinished.popleft().result()
 
 
 def _ahead(
     pool: ThreadPoolExecutor, pictures: Iterator[Subject]
 ) -> Iterator[tuple[Subject, Future[tuple[RGB, Mask | None]]]]:
-    waiting: deque[tuple[Subject, Future[tuple[RGB, Mask | None]]]] = deque()
+    being_read: deque[tuple[Subject, Future[tuple[RGB, Mask | None]]]] = deque()
     for subject in pictures:
-        waiting.append((subject, pool.submit(subject.read)))
-        if len(waiting) > AHEAD:
-            yield waiting.popleft()
-    yield from waiting
+        being_read.append((subject, pool.submit(subject.read)))
+        if len(being_read) > AHEAD:
+            yield being_read.popleft()
+    yield from being_read
 
 
 def _passes(models: Mapping[str, DGRL], plan: Plan, photo: RGB, truth: Mask | None) -> dict[str, Pass]:
@@ -161,14 +161,14 @@ def _passes(models: Mapping[str, DGRL], plan: Plan, photo: RGB, truth: Mask | No
 
 
 def _finish(picture: str, passes: Mapping[str, Pass], plan: Plan) -> list[SurveyRow]:
-    made = []
+    rows = []
     first, *others = passes.values()
     photo = jpeg(first.photo, THUMBNAIL)
     height, width = first.photo.shape[:2]
-    for name, one in passes.items():
-        values = one.finish()
+    for name, network_pass in passes.items():
+        values = network_pass.finish()
         if others:
-            values["disagreement"] = disagreement(one, others[0] if one is first else first)
+            values["disagreement"] = disagreement(network_pass, others[0] if network_pass is first else first)
         why = reason(values, plan.steps, plan.levels)
-        made.append(SurveyRow(picture, name, values, why, (width, height), photo, jpeg(one.tiles)))
-    return made
+        rows.append(SurveyRow(picture, name, values, why, (width, height), photo, jpeg(network_pass.tiles)))
+    return rows

@@ -17,10 +17,10 @@ SETTINGS, ROWS = "settings.json", "rows"
 
 def fingerprint(model: DGRL) -> str:
     """Return a checksum of a network's weights."""
-    found = hashlib.sha256()
+    checksum = hashlib.sha256()
     for tensor in model.state_dict().values():
-        found.update(tensor.detach().float().cpu().contiguous().numpy().tobytes())
-    return found.hexdigest()[:16]
+        checksum.update(tensor.detach().float().cpu().contiguous().numpy().tobytes())
+    return checksum.hexdigest()[:16]
 
 
 class Store:
@@ -55,17 +55,17 @@ class Store:
                 for line in lines:
                     if line.endswith("\n") and line.startswith("{"):
                         try:
-                            sent = json.loads(line)
+                            fields = json.loads(line)
                         except json.JSONDecodeError:
                             continue
-                        yield SurveyRow(**{**sent, "size": tuple(sent["size"])})
+                        yield SurveyRow(**{**fields, "size": tuple(fields["size"])})
 
     def done(self) -> set[str]:
         """Return the names of the pictures that have a row of every network."""
-        seen: dict[str, set[str]] = {}
+        checkpoints_of: dict[str, set[str]] = {}
         for row in self.rows():
-            seen.setdefault(row.picture, set()).add(row.checkpoint)
-        return {name for name, checkpoints in seen.items() if len(checkpoints) == len(self.plan.checkpoints)}
+            checkpoints_of.setdefault(row.picture, set()).add(row.checkpoint)
+        return {name for name, checkpoints in checkpoints_of.items() if len(checkpoints) == len(self.plan.checkpoints)}
 
     def append(self, process: int, rows: Iterator[SurveyRow]) -> Iterator[SurveyRow]:
         """Write rows as they come, and pass them on."""
@@ -81,8 +81,10 @@ class Store:
 
     def survey(self, names: list[str]) -> Survey:
         """Return the rows of these pictures as a table, in this order, each once."""
-        order = {name: index for index, name in enumerate(names)}
-        places = {name: index for index, name in enumerate(self.plan.checkpoints)}
-        found = {(row.picture, row.checkpoint): row for row in self.rows() if row.picture in order}
-        ordered = sorted(found.values(), key=lambda row: (order[row.picture], places[row.checkpoint]))
+        picture_order = {name: index for index, name in enumerate(names)}
+        checkpoint_order = {name: index for index, name in enumerate(self.plan.checkpoints)}
+        row_of = {(row.picture, row.checkpoint): row for row in self.rows() if row.picture in picture_order}
+        ordered = sorted(
+            row_of.values(), key=lambda row: (picture_order[row.picture], checkpoint_order[row.checkpoint])
+        )
         return Survey(self.plan, ordered)
