@@ -32,8 +32,8 @@ class MovingAverage:
         """Take in the weights after an update."""
         self.updates += 1
         decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
-        now = [value.detach() for value in self.parameters.values()]
-        torch._foreach_lerp_(list(self.values.values()), now, 1 - decay)
+        weights = [value.detach() for value in self.parameters.values()]
+        torch._foreach_lerp_(list(self.values.values()), weights, 1 - decay)
 
     @torch.no_grad()
     def apply(self) -> None:
@@ -58,14 +58,14 @@ def averaged(average: MovingAverage | None) -> Iterator[None]:
     if average is None:
         yield
         return
-    kept = {name: value.detach().clone() for name, value in average.parameters.items()}
+    original = {name: value.detach().clone() for name, value in average.parameters.items()}
     average.apply()
     try:
         yield
     finally:
         with torch.no_grad():
             for name, value in average.parameters.items():
-                value.copy_(kept[name])
+                value.copy_(original[name])
 
 
 @contextmanager

@@ -53,8 +53,8 @@ def evaluation_arguments(out: Path, images: Path | None = None, masks: Path | No
         folders = list(dict.fromkeys((str(Path(row[0]).parent), str(Path(row[1]).parent)) for row in rows))
     else:
         folders = list(zip(settings["images"], settings["masks"], strict=True))
-    for both in folders:
-        arguments += ["--images", both[0], "--masks", both[1]]
+    for images_and_masks in folders:
+        arguments += ["--images", images_and_masks[0], "--masks", images_and_masks[1]]
     for word in settings.get("data", ()):
         arguments += ["--data", word]
     return [*arguments, "--only", str(names), *(["--skip-bad"] if settings.get("skip_bad") else [])]
@@ -67,13 +67,13 @@ def run_evaluation(arguments: Sequence[str]) -> dict[str, Any]:
         TrainingError: it failed; the message is its last line.
     """
     with tempfile.TemporaryDirectory() as folder:
-        found = Path(folder, "scores.json")
-        command = [sys.executable, "-m", "dgrl", "evaluate", *arguments, "--json", str(found)]
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-        if not found.is_file():
-            lines = done.stderr.strip().splitlines() or [f"dgrl evaluate ended with exit code {done.returncode}"]
+        json_file = Path(folder, "scores.json")
+        command = [sys.executable, "-m", "dgrl", "evaluate", *arguments, "--json", str(json_file)]
+        process = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+        if not json_file.is_file():
+            lines = process.stderr.strip().splitlines() or [f"dgrl evaluate ended with exit code {process.returncode}"]
             raise TrainingError(lines[-1].removeprefix("dgrl: "))
-        summary: dict[str, Any] = json.loads(found.read_text(encoding="utf-8"))
+        summary: dict[str, Any] = json.loads(json_file.read_text(encoding="utf-8"))
         return summary
 
 

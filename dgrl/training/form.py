@@ -14,23 +14,23 @@ LABELLED = {"description_width": "13em"}
 
 def control(name: str, kind: Any, setting: Setting, value: Any) -> widgets.Widget:
     """Return a control for one setting: choices, a tick, or a field for a number; an empty field means None."""
-    common = {
+    widget_settings = {
         "description": name.replace("_", " "),
         "tooltip": setting.meaning,
         "style": LABELLED,
         "layout": WIDE,
     }
     if get_origin(kind) is Literal:
-        return widgets.Dropdown(options=list(get_args(kind)), value=value, **common)
+        return widgets.Dropdown(options=list(get_args(kind)), value=value, **widget_settings)
     if kind is bool:
-        return widgets.Checkbox(value=value, indent=True, **common)
+        return widgets.Checkbox(value=value, indent=True, **widget_settings)
     optional = types.NoneType in get_args(kind)
-    plain = next(iter(get_args(kind)), kind)
-    if optional or plain is float:  # a rate of 3e-4 needs its own way of writing
-        return widgets.Text(value="" if value is None else f"{value:g}", placeholder="automatic", **common)
+    value_type = next(iter(get_args(kind)), kind)
+    if optional or value_type is float:  # a rate of 3e-4 needs its own way of writing
+        return widgets.Text(value="" if value is None else f"{value:g}", placeholder="automatic", **widget_settings)
     low = int(setting.least if setting.least is not None else 0)
     high = int(setting.most) if setting.most is not None else 10**9
-    return widgets.BoundedIntText(value=value, min=low, max=high, step=setting.multiple_of or 1, **common)
+    return widgets.BoundedIntText(value=value, min=low, max=high, step=setting.multiple_of or 1, **widget_settings)
 
 
 class Form:
@@ -43,16 +43,18 @@ class Form:
 
     def __init__(self, settings: Any, left_out: frozenset[str] = frozenset()) -> None:
         self.kind = type(settings)
-        self.fields = {name: both for name, both in fields(self.kind).items() if name not in left_out}
+        self.fields = {
+            name: kind_and_setting for name, kind_and_setting in fields(self.kind).items() if name not in left_out
+        }
         self.controls = {
             name: control(name, kind, setting, getattr(settings, name)) for name, (kind, setting) in self.fields.items()
         }
 
     def show(self, settings: Any) -> None:
         """Show other values."""
-        for name, one in self.controls.items():
+        for name, control in self.controls.items():
             value = getattr(settings, name)
-            one.value = ("" if value is None else f"{value:g}") if isinstance(one, widgets.Text) else value
+            control.value = ("" if value is None else f"{value:g}") if isinstance(control, widgets.Text) else value
 
     def values(self) -> dict[str, Any]:
         """Return the values of the controls.
@@ -71,9 +73,9 @@ class Form:
             if types.NoneType in get_args(kind):
                 return None
             raise ValueError(f"{name} must be a number")
-        plain = next(iter(get_args(kind)), kind)
+        value_type = next(iter(get_args(kind)), kind)
         try:
-            return plain(float(value)) if plain is int else float(value)
+            return value_type(float(value)) if value_type is int else float(value)
         except ValueError as error:
             raise ValueError(f"{name} must be a number, not {value!r}") from error
 

@@ -40,9 +40,9 @@ def check_loss(value: float, progress: Progress, least: float) -> None:
     if len(progress.first) < FIRST:
         progress.first = [*progress.first, value]
     progress.recent = [*progress.recent, value][-WINDOW:]
-    began = max(least, progress.first[0])
-    now = sum(progress.recent) / len(progress.recent)
-    if now > TIMES * began:
+    first_loss = max(least, progress.first[0])
+    recent_mean = sum(progress.recent) / len(progress.recent)
+    if recent_mean > TIMES * first_loss:
         raise DivergenceError(
             f"the loss has grown from {progress.first[0]:.3g} to {value:.3g} at update {progress.update}: training "
             "diverges; lower learning_rate (`dgrl train --find-rate` tries rates)"
@@ -50,13 +50,15 @@ def check_loss(value: float, progress: Progress, least: float) -> None:
 
 
 def drop_unproven(out: Path, progress: Progress) -> str:
-    """Delete the checkpoint whose weights gave the bad loss; what is left, in words."""
-    kept = whole_checkpoints(out)
-    for checkpoint in kept:
+    """Delete the checkpoint whose weights gave the bad loss; describe what is left."""
+    checkpoints = whole_checkpoints(out)
+    for checkpoint in checkpoints:
         if int(checkpoint.name) >= progress.update:
             shutil.rmtree(checkpoint)
-    kept = whole_checkpoints(out)
-    return f"the checkpoint of update {int(kept[-1].name)} stays" if kept else "there is no checkpoint from before"
+    checkpoints = whole_checkpoints(out)
+    if not checkpoints:
+        return "there is no checkpoint from before"
+    return f"the checkpoint of update {int(checkpoints[-1].name)} stays"
 
 
 def reading(loader: Any) -> Iterator[Any]:
@@ -82,5 +84,5 @@ def _sentence(error: Exception) -> str:
         return f"a process that reads pictures has ended ({lines[0]}): fewer --workers need less memory, 0 needs none"
     # Of an error in a worker process the text is a traceback, whose last line is the error.
     last = lines[-1].strip()
-    kind, separator, said = last.partition(": ")
-    return said if len(lines) > 1 and separator and kind.replace(".", "").isidentifier() else last
+    kind, separator, message = last.partition(": ")
+    return message if len(lines) > 1 and separator and kind.replace(".", "").isidentifier() else last

@@ -18,8 +18,8 @@ def python_of(
     lines = [f"recipe = preset({preset!r}, {stage!r}{settings})", *_network(network, preset)]
     lines += [f"pairs = find_pairs({images!r}, {masks!r})", f"train(model, pairs, {out!r}, recipe)"]
     names = ["DGRL", *(["DGRLConfig"] if "init" not in network else []), "find_pairs", "train"]
-    used = ["network_settings", "preset"] if any("network_settings" in line for line in lines) else ["preset"]
-    imports = [f"from dgrl import {', '.join(names)}", f"from dgrl.training.config import {', '.join(used)}"]
+    functions = ["network_settings", "preset"] if any("network_settings" in line for line in lines) else ["preset"]
+    imports = [f"from dgrl import {', '.join(names)}", f"from dgrl.training.config import {', '.join(functions)}"]
     return "\n".join([*(["import torch"] if "init" not in network else []), *imports, *lines])
 
 

@@ -22,13 +22,13 @@ def errors(model: DGRL, pairs: Sequence[Pair]) -> Errors:
 
     Maps are not stretched.     The network is left in the mode it was in.
     """
-    found: dict[str, list[float]] = {}
+    errors_of: dict[str, list[float]] = {}
     with evaluating(model):
         for pair in pairs[:: -(-len(pairs) // MOST)]:
             truth = pair.truth()
             for kind, values in run(model, pair, None, refine=True)[1].items():
-                found.setdefault(kind, []).append(float(np.abs(values[0, 0].cpu().numpy() - truth).mean()))
-    return {kind: float(np.mean(values)) for kind, values in found.items()}
+                errors_of.setdefault(kind, []).append(float(np.abs(values[0, 0].cpu().numpy() - truth).mean()))
+    return {kind: float(np.mean(values)) for kind, values in errors_of.items()}
 
 
 class KeptOut:
@@ -83,9 +83,9 @@ def changed_by(model: nn.Module, start: Mapping[str, Tensor], share: float) -> I
     if not start:
         yield
         return
-    now = weights_of(model)
+    weights = weights_of(model)
     keep_change(model, start, share)
     try:
         yield
     finally:
-        model.load_state_dict(now)
+        model.load_state_dict(weights)

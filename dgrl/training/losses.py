@@ -59,10 +59,10 @@ def attention_loss(weight_maps: dict[str, Tensor], masks: Tensor, spread: float 
     divergences = []
     for weights in weight_maps.values():
         height, width = weights.shape[-2:]
-        wanted = mask_as_map(masks, (height, width), spread).flatten(1)  # (B, h·w)
+        target = mask_as_map(masks, (height, width), spread).flatten(1)  # (B, h·w)
         mass = weights.flatten(1).clamp(min=1e-8)
         mass = mass / mass.mean(1, keepdim=True)
-        divergences.append((wanted * (wanted.log() - mass.log())).mean(1))
+        divergences.append((target * (target.log() - mass.log())).mean(1))
     has_object = masks.flatten(1).any(1)
     return (torch.stack(divergences) * has_object).mean()
 
@@ -110,9 +110,9 @@ def lean_loss(coefficients: Tensor, masks: Tensor, counted: Tensor) -> Tensor:
     """
     n, side = math.isqrt(coefficients.shape[1]), 2 * LEAN_REACH + 1
     share = F.avg_pool2d(F.pad(masks, [LEAN_REACH + 1] * 4, mode="replicate"), side, 1)  # (B, 1, H + 2, W + 2)
-    own = 2 * masks - 1
-    across = own * (share[..., 1:-1, 2:] - share[..., 1:-1, :-2])
-    down = own * (share[..., 2:, 1:-1] - share[..., :-2, 1:-1])
+    side_sign = 2 * masks - 1
+    across = side_sign * (share[..., 1:-1, 2:] - share[..., 1:-1, :-2])
+    down = side_sign * (share[..., 2:, 1:-1] - share[..., :-2, 1:-1])
     slope = torch.hypot(across, down)  # 2 / side within reach of a straight contour
     near = counted * (slope > 0.5 / side)
     offsets = torch.arange(n, device=masks.device) - n // 2.0
@@ -138,6 +138,6 @@ def refinement_loss(evidence: Tensor, masks: Tensor, counted: Tensor, config: Tr
         mean = mean + config.region_weight * region_loss(saliency * counted, masks * counted)
     if config.edge_weight:
         # Departure: far from the contour lies what BRN cannot mend, an object that RLN missed, and drowns what it can.
-        near = counted * near_contour(masks, EDGE_REACH)
-        mean = mean + config.edge_weight * mean_where(near, error)
+        near_edge = counted * near_contour(masks, EDGE_REACH)
+        mean = mean + config.edge_weight * mean_where(near_edge, error)
     return mean

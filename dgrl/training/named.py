@@ -68,8 +68,8 @@ class NamedData(SaliencyData):
         image, mask = item.images, item.masks
         if torch.rand(()) >= self.named_share or not mask.any():
             return Batch(image, mask, torch.tensor(NOTHING), mask)
-        image, mask, given, place = named(image, mask, self.another)
-        return Batch(image, mask, torch.tensor(given), place)
+        image, mask, maps_from, place = named(image, mask, self.another)
+        return Batch(image, mask, torch.tensor(maps_from), place)
 
 
 def named(
@@ -83,21 +83,21 @@ def named(
         image, mask: the picture and its mask, which is not empty.
         another: returns another picture and its mask.
     """
-    usual = image, mask, NOTHING, mask
-    nothing, drawn = torch.zeros_like(mask), torch.rand(())
-    if drawn < NOWHERE_SHARE:
-        return image, nothing, FIRST, nothing
+    unchanged = image, mask, NOTHING, mask
+    empty, chance = torch.zeros_like(mask), torch.rand(())
+    if chance < NOWHERE_SHARE:
+        return image, empty, FIRST, empty
     first, second = (image, mask), another()
-    if drawn < NOWHERE_SHARE + GROUND_SHARE:
-        place, wanted = second[1] * (1 - mask), nothing
+    if chance < NOWHERE_SHARE + GROUND_SHARE:
+        place, target = second[1] * (1 - mask), empty
     else:
         if torch.rand(()) < 0.5:
             first, second = second, first
         image, place = two_in_one(*first, *second, kind=int(torch.randint(3, ())))
-        wanted = place
+        target = place
     if place.mean() < LEAST_SHARE:  # too little of it is left to be meant
-        return usual
-    return image, wanted, FIRST if torch.rand(()) < FIRST_SHARE else EVERY, prompted(place)
+        return unchanged
+    return image, target, FIRST if torch.rand(()) < FIRST_SHARE else EVERY, prompted(place)
 
 
 def prompted(place: Tensor) -> Tensor:
@@ -105,22 +105,24 @@ def prompted(place: Tensor) -> Tensor:
 
     The kind, and a disc's centre and radius, come from PyTorch's current random state.
     """
-    drawn, rows, columns = float(torch.rand(())), *torch.nonzero(place[0], as_tuple=True)
-    if drawn >= BOX_SHARE + DISC_SHARE:
+    chance, rows, columns = float(torch.rand(())), *torch.nonzero(place[0], as_tuple=True)
+    if chance >= BOX_SHARE + DISC_SHARE:
         return place
-    if drawn < BOX_SHARE:
+    if chance < BOX_SHARE:
         box = torch.zeros_like(place)
         box[:, rows.min() : rows.max() + 1, columns.min() : columns.max() + 1] = 1
         return box
     side = place.shape[-1]
     radius = side * (RADII[0] + (RADII[1] - RADII[0]) * float(torch.rand(())))
-    clicked = int(torch.randint(len(rows), ()))
-    across = torch.arange(side, device=place.device)
-    distance = torch.hypot(across[:, None] - rows[clicked].float(), across - columns[clicked].float())
+    centre = int(torch.randint(len(rows), ()))
+    positions = torch.arange(side, device=place.device)
+    distance = torch.hypot(positions[:, None] - rows[centre].float(), positions - columns[centre].float())
     return (distance <= radius).float()[None]
 
 
-def two_in_one(image: Tensor, mask: Tensor, other: Tensor, shape: Tensor, kind: int) -> tuple[Tensor, Tensor]:
+def two_in_one(
+    image: Tensor, mask: Tensor, second_image: Tensor, second_mask: Tensor, kind: int
+) -> tuple[Tensor, Tensor]:
     """Return a picture (3, S, S) of two, and the mask (1, S, S) of the first one's object in it.
 
     Kind 0 puts them side by side, 1 one above the other, each squeezed to half, in either order; 2 pastes the object of
@@ -128,11 +130,11 @@ def two_in_one(image: Tensor, mask: Tensor, other: Tensor, shape: Tensor, kind: 
     """
     if kind == 2:
         if torch.rand(()) < 0.5:
-            return torch.where(mask > 0, image, other), mask
-        return torch.where(shape > 0, other, image), mask * (1 - shape)
+            return torch.where(mask > 0, image, second_image), mask
+        return torch.where(second_mask > 0, second_image, image), mask * (1 - second_mask)
     side = image.shape[-1]
     half = (side, side // 2) if kind == 0 else (side // 2, side)
-    pictures = [F.interpolate(maps[None], half, mode="bilinear", antialias=True)[0] for maps in (image, other)]
+    pictures = [F.interpolate(maps[None], half, mode="bilinear", antialias=True)[0] for maps in (image, second_image)]
     masks = [F.interpolate(mask[None], half)[0], mask.new_zeros(1, *half)]
     if torch.rand(()) < 0.5:
         pictures, masks = pictures[::-1], masks[::-1]

@@ -124,16 +124,16 @@ def train_packed(
     optimiser = make_optimiser(stage, config)
     average = MovingAverage(stage, config.ema)
     start = saved = time.monotonic()
-    skipped = in_a_row = 0
+    skipped = skipped_in_a_row = 0
     with (out / "log.jsonl").open("a", encoding="utf-8") as log, fastest(images.device):
         for number, chosen in enumerate(orders(len(images), config.batch_size), start=1):
             passed = (time.monotonic() - start) / seconds if seconds else 1.0
             share = min(1.0, max(passed, number / max_updates if max_updates else 0.0))
-            loss, done = update(stage, optimiser, share, batch_of(images, masks, chosen, config, sizes))
+            loss, was_made = update(stage, optimiser, share, batch_of(images, masks, chosen, config, sizes))
             average.update()
-            skipped, in_a_row = skipped + (not done), 0 if done else in_a_row + 1
-            if in_a_row == MOST_SKIPPED:
-                raise TrainingError(f"{in_a_row} updates in a row were skipped: their gradients are not finite")
+            skipped, skipped_in_a_row = skipped + (not was_made), 0 if was_made else skipped_in_a_row + 1
+            if skipped_in_a_row == MOST_SKIPPED:
+                raise TrainingError(f"{skipped_in_a_row} updates in a row were skipped: their gradients are not finite")
             now = time.monotonic()
             if number % 20 == 0 or number == max_updates:
                 if not math.isfinite(value := float(loss)):
@@ -153,7 +153,7 @@ def train_packed(
 
 
 def with_pages(images: Tensor, masks: Tensor, share: float) -> tuple[Tensor, Tensor]:
-    """Return a data set with drawn pages of text at its end, whose masks are empty; without them they pass for objects.
+    """Add drawn pages of text with empty masks, so that the network learns that a page of text is not an object.
 
     Args:
         images: (N, 3, S, S) uint8.
@@ -188,16 +188,16 @@ def batch_of(images: Tensor, masks: Tensor, chosen: Tensor, config: TrainingConf
             continue
         rows.append(named(picture, shape, partial(another_of, pictures, objects, index)))
     size = sizes[int(torch.randint(len(sizes), ()))]
-    found, wanted, given, places = zip(*rows, strict=True)
-    squares = F.interpolate(torch.stack(found), (size, size), mode="bilinear", antialias=True)
-    shapes = [F.interpolate(torch.stack(maps), (size, size)) for maps in (wanted, places)]
-    return Batch(squares, shapes[0], torch.tensor(given, device=images.device), shapes[1])
+    row_pictures, row_masks, maps_from, row_places = zip(*rows, strict=True)
+    squares = F.interpolate(torch.stack(row_pictures), (size, size), mode="bilinear", antialias=True)
+    shapes = [F.interpolate(torch.stack(maps), (size, size)) for maps in (row_masks, row_places)]
+    return Batch(squares, shapes[0], torch.tensor(maps_from, device=images.device), shapes[1])
 
 
 def another_of(pictures: Tensor, objects: Tensor, index: int) -> tuple[Tensor, Tensor]:
     """Return a picture and its mask drawn at random from a batch, another one than `index` if there is any."""
-    other = (index + 1 + int(torch.randint(max(1, len(pictures) - 1), ()))) % len(pictures)
-    return pictures[other], objects[other]
+    another = (index + 1 + int(torch.randint(max(1, len(pictures) - 1), ()))) % len(pictures)
+    return pictures[another], objects[another]
 
 
 def update(stage: TrainingStage, optimiser: torch.optim.Optimizer, share: float, batch: Batch) -> tuple[Tensor, bool]:

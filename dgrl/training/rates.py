@@ -95,7 +95,7 @@ def find_rate(model: DGRL, pairs: Sequence[Pair], config: TrainingConfig, update
     smoothed: list[float] = []
     mean = 0.0
     stage.train()
-    with fastest(accelerator.device), bar(total=updates, unit="update") as shown:
+    with fastest(accelerator.device), bar(total=updates, unit="update") as progress:
         while len(rates) < updates:
             for batch in loader:
                 factor = LOWEST * (HIGHEST / LOWEST) ** (len(rates) / max(1, updates - 1))
@@ -114,7 +114,7 @@ def find_rate(model: DGRL, pairs: Sequence[Pair], config: TrainingConfig, update
                 accelerator.clip_grad_norm_(stage.parameters(), math.inf if config.clip is None else config.clip)
                 optimiser.step()
                 optimiser.zero_grad()
-                shown.update()
+                progress.update()
                 if len(rates) == updates or smoothed[-1] > STOP_AT * min(smoothed):
                     break
             data.epoch = order.epoch = data.epoch + 1
@@ -127,10 +127,10 @@ def find_rate(model: DGRL, pairs: Sequence[Pair], config: TrainingConfig, update
     return RateTest(rates, losses, smoothed)
 
 
-def save_rates(found: RateTest, out: Path) -> None:
+def save_rates(test: RateTest, out: Path) -> None:
     """Write `rates.csv` and `rates.png` to a folder."""
-    rows = [list(row) for row in zip(found.rates, found.losses, found.smoothed, strict=True)]
+    rows = [list(row) for row in zip(test.rates, test.losses, test.smoothed, strict=True)]
     with replacing(out / "rates.csv") as partial:
         partial.write_text(as_csv(["learning_rate", "loss", "smoothed"], rows), encoding="utf-8")
     with replacing(out / "rates.png") as partial:
-        partial.write_bytes(figures.png(found.figure(), dpi=110))
+        partial.write_bytes(figures.png(test.figure(), dpi=110))

@@ -53,21 +53,21 @@ def recipe_of(settings: Mapping[str, Any]) -> TrainingConfig:
         raise TrainingError(f"the recipe in {RUN_FILE} cannot be used: {error}") from error
 
 
-def resumed_recipe(own: TrainingConfig, asked: TrainingConfig) -> tuple[TrainingConfig, list[str]]:
+def resumed_recipe(started: TrainingConfig, requested: TrainingConfig) -> tuple[TrainingConfig, list[str]]:
     """Return the recipe that a run goes on with, and a line that names the settings which are not taken.
 
     Args:
-        own: what the run began with.
-        asked: what the call that resumes it names.
+        started: the recipe that the run began with.
+        requested: the recipe of the call that resumes it.
     """
-    now = dataclasses.replace(own, **{name: getattr(asked, name) for name in FREE})
-    refused = [
-        f"{field.name} {getattr(asked, field.name)!r} (the run's: {getattr(now, field.name)!r})"
-        for field in dataclasses.fields(now)
-        if getattr(asked, field.name) != getattr(now, field.name)
+    resumed = dataclasses.replace(started, **{name: getattr(requested, name) for name in FREE})
+    ignored = [
+        f"{field.name} {getattr(requested, field.name)!r} (the run's: {getattr(resumed, field.name)!r})"
+        for field in dataclasses.fields(resumed)
+        if getattr(requested, field.name) != getattr(resumed, field.name)
     ]
-    lines = [f"Not taken, because a run goes on with the recipe that it began with: {', '.join(refused)}"]
-    return now, lines if refused else []
+    lines = [f"Not taken, because a run goes on with the recipe that it began with: {', '.join(ignored)}"]
+    return resumed, lines if ignored else []
 
 
 def write_run(
@@ -91,8 +91,8 @@ def write_run(
         TrainingError: it cannot be written.
     """
     if settings is None:
-        measured = {name: as_rows(some) for name, some in kept_out.items()}
-        settings = {"pairs": as_rows(pairs), "hold_out_pairs": as_rows(hold_out), "kept_out": measured}
+        kept_out_rows = {name: as_rows(pairs_of_set) for name, pairs_of_set in kept_out.items()}
+        settings = {"pairs": as_rows(pairs), "hold_out_pairs": as_rows(hold_out), "kept_out": kept_out_rows}
     described = {**settings, "recipe": dataclasses.asdict(config)}
     record = _summary(pairs, hold_out) | {"recipe": described["recipe"]}
     try:
@@ -122,11 +122,13 @@ def restore_start(model: DGRL, out: Path) -> None:
     except CheckpointError as error:
         raise TrainingError(f"{out} cannot be resumed: {error}") from error
     if start.config != model.config:
-        then, now = dataclasses.asdict(start.config), dataclasses.asdict(model.config)
-        changed = ", ".join(
-            f"{name} {now[name]!r} (the run's: {then[name]!r})" for name in then if then[name] != now[name]
+        started, present = dataclasses.asdict(start.config), dataclasses.asdict(model.config)
+        differences = ", ".join(
+            f"{name} {present[name]!r} (the run's: {started[name]!r})"
+            for name in started
+            if started[name] != present[name]
         )
-        raise TrainingError(f"{out} cannot be resumed with a network of another kind: {changed}")
+        raise TrainingError(f"{out} cannot be resumed with a network of another kind: {differences}")
     model.load_state_dict(start.state_dict())
 
 
@@ -139,12 +141,12 @@ def own_hold_out(out: Path, pairs: Sequence[Pair]) -> tuple[list[Pair], list[Pai
     """
     path = out / HOLD_OUT_FILE
     names = set(path.read_text(encoding="utf-8").splitlines()) if path.is_file() else set()
-    held = [pair for pair in pairs if pair.image.name in names]
-    if len(held) < len(names) and (out / RUN_FILE).is_file():
+    held_out = [pair for pair in pairs if pair.image.name in names]
+    if len(held_out) < len(names) and (out / RUN_FILE).is_file():
         rows = read_run(out).get("hold_out_pairs", [])
-        held = pairs_of_rows(rows) if rows else held
-    apart = set(held)
-    return [pair for pair in pairs if pair not in apart], held
+        held_out = pairs_of_rows(rows) if rows else held_out
+    to_leave_out = set(held_out)
+    return [pair for pair in pairs if pair not in to_leave_out], held_out
 
 
 def move_run(out: Path, settings: Mapping[str, Any]) -> None:
@@ -168,14 +170,14 @@ def pairs_of_rows(rows: Iterable[Sequence[Any]], folders: Sequence[tuple[Path, P
     Raises:
         DataError: a file is not there.
     """
-    moved = {pair.stem: pair for both in folders for pair in find_pairs(*both)}
+    pair_of_stem = {pair.stem: pair for images_and_masks in folders for pair in find_pairs(*images_and_masks)}
     pairs = []
     for image, mask, threshold in rows:
         pair = Pair(Path(image), Path(mask), int(threshold))
         if folders:
-            if pair.stem not in moved:
+            if pair.stem not in pair_of_stem:
                 raise DataError(f"{pair.image.name}, with which the run began, is in none of the folders named")
-            pair = dataclasses.replace(moved[pair.stem], threshold=pair.threshold)
+            pair = dataclasses.replace(pair_of_stem[pair.stem], threshold=pair.threshold)
         for path in (pair.image, pair.mask):
             if not path.is_file():
                 raise DataError(f"{path} is not there any more; --images and --masks may name where the data are now")
@@ -186,17 +188,17 @@ def pairs_of_rows(rows: Iterable[Sequence[Any]], folders: Sequence[tuple[Path, P
 def changes_of_lists(out: Path, pairs: Sequence[Pair], hold_out: Sequence[Pair]) -> list[str]:
     """Return a sentence for each list of pictures that differs from the one that the run began with."""
     try:
-        then: dict[str, Any] = json.loads((out / RECORD_FILE).read_text(encoding="utf-8"))
+        started: dict[str, Any] = json.loads((out / RECORD_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return []
-    now = _summary(pairs, hold_out)
+    present = _summary(pairs, hold_out)
     return [
-        f"The list of {words} has changed: {then[count]} then, {now[count]} now"
+        f"The list of {words} has changed: {started[count]} then, {present[count]} now"
         for count, names, words in (
             ("pictures", "names", "pictures to train with"),
             ("hold_out", "hold_out_names", "hold-out pictures"),
         )
-        if now[names] != then.get(names)
+        if present[names] != started.get(names)
     ]
 
 

@@ -173,7 +173,7 @@ def read_state(out: Path) -> State:
     """Read the state of a run from its folder."""
     lines = log_lines(out)
     updates = [line for line in lines if "loss" in line]
-    said = _last_lines(out / OUTPUT_FILE)
+    output_lines = _last_lines(out / OUTPUT_FILE)
     finished = (out / "model.safetensors").is_file()
     recent = [line["pictures_per_second"] for line in updates[-20:] if line["pictures_per_second"] > 0]
     total, batch = _length(out)
@@ -189,7 +189,7 @@ def read_state(out: Path) -> State:
         snapshots={int(path.stem): path for path in sorted((out / "pictures").glob("*.png"))},
         pictures_per_second=recent[-1] if recent else 0.0,
         seconds_per_update=batch * len(recent) / sum(recent) if recent else 0.0,
-        said=said,
+        said=output_lines,
     )
 
 

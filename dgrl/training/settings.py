@@ -56,8 +56,8 @@ def check(settings: Any) -> None:
     for name, (kind, setting) in fields(type(settings)).items():
         value = getattr(settings, name)
         if get_origin(kind) is Literal:
-            *others, last = get_args(kind)
-            fault = None if value in get_args(kind) else f"must be {', '.join(others)} or {last}"
+            *first_choices, last_choice = get_args(kind)
+            fault = None if value in get_args(kind) else f"must be {', '.join(first_choices)} or {last_choice}"
         elif isinstance(value, bool) or (value is None and types.NoneType in get_args(kind)):
             continue
         else:
@@ -75,11 +75,11 @@ COMMON_NAMES = {"lr": "learning_rate", "bs": "batch_size", "epoch": "epochs", "n
 
 def check_names(settings: type, given: Iterable[str]) -> None:
     """Raise TypeError with the most similar name if one of the names is not a field of a dataclass."""
-    known = [field.name for field in dataclasses.fields(settings)]
+    names = [field.name for field in dataclasses.fields(settings)]
     for name in given:
-        if name not in known:
-            near = [COMMON_NAMES[name]] if COMMON_NAMES.get(name) in known else get_close_matches(name, known, 1)
-            hint = f"; did you mean {near[0]}?" if near else ""
+        if name not in names:
+            similar = [COMMON_NAMES[name]] if COMMON_NAMES.get(name) in names else get_close_matches(name, names, 1)
+            hint = f"; did you mean {similar[0]}?" if similar else ""
             raise TypeError(f"{settings.__name__} has no setting {name}{hint}")
 
 
@@ -90,19 +90,19 @@ def with_options(settings: Any, **defaults: Any) -> Callable[[Callable[..., None
     """
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
-        own = inspect.signature(command, eval_str=True)
-        *parameters, _ = own.parameters.values()
-        taken = {parameter.name for parameter in parameters}
+        signature = inspect.signature(command, eval_str=True)
+        *parameters, _ = signature.parameters.values()
+        existing = {parameter.name for parameter in parameters}
         for name, (kind, setting) in fields(settings).items():
-            if name in taken:
+            if name in existing:
                 continue
-            plain = str if get_origin(kind) is Literal else next(iter(get_args(kind)), kind)
+            option_type = str if get_origin(kind) is Literal else next(iter(get_args(kind)), kind)
             meaning = f"{setting.meaning[:1].upper()}{setting.meaning[1:]}."
-            option = Annotated[plain | None, typer.Option(help=meaning)]  # type: ignore[valid-type]
+            option = Annotated[option_type | None, typer.Option(help=meaning)]  # type: ignore[valid-type]
             parameters.append(
                 inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=defaults.get(name), annotation=option)
             )
-        command.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
+        command.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
         return command
 
     return decorate

@@ -90,12 +90,12 @@ class LocaliseStage(TrainingStage):
         A picture without an object keeps its mask, and so does one with a prompt, because the teacher takes none.
         """
         steps, images, masks = self.config.teacher_steps, batch.images, batch.masks
-        found, mirrored = (teacher.rln(view, steps).saliency for view in (images, images.flip(3)))
-        found = (found + mirrored.flip(3)) / 2
+        teacher_maps, mirrored = (teacher.rln(view, steps).saliency for view in (images, images.flip(3)))
+        teacher_maps = (teacher_maps + mirrored.flip(3)) / 2
         counts = masks.amax((1, 2, 3), keepdim=True)
         if batch.given is not None:
             counts = counts * (batch.given == NOTHING).view(-1, 1, 1, 1)
-        return masks.lerp(found.to(masks.dtype), self.config.teacher_weight * counts)
+        return masks.lerp(teacher_maps.to(masks.dtype), self.config.teacher_weight * counts)
 
 
 class RefineStage(TrainingStage):

@@ -97,11 +97,11 @@ class StoredCropData(CropData):
 
 
 def doubted(saliency: Tensor) -> Tensor:
-    """Make a map in [0, 1] less sure at random: divide its log odds by 1 to 5, and shift them in proportion.
+    """Make a map in [0, 1] less certain at random: divide its log odds by 1 to 5, and shift them in proportion.
 
-    RLN is surer of the pictures that it has learned than of others. A BRN that saw those alone would take every grey
-    object for a mistake.
+    RLN is more certain about the pictures it was trained on than about others. A BRN trained on those maps alone would
+    treat every grey object as a mistake.
     """
-    kept, moved = torch.rand(2).tolist()
-    kept = 0.2 + 0.8 * kept
-    return torch.sigmoid(kept * saliency.logit(1e-3) + 2 * (1 - kept) * (2 * moved - 1))
+    certainty, shift = torch.rand(2).tolist()
+    certainty = 0.2 + 0.8 * certainty
+    return torch.sigmoid(certainty * saliency.logit(1e-3) + 2 * (1 - certainty) * (2 * shift - 1))
