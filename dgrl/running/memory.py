@@ -11,16 +11,20 @@ _MALLOC_SETTINGS = {-3: 2**30, -1: 2**31 - 1, -8: 1}
 
 _OF_ONE_PASS = {-3: 2**25, -1: 2**28}
 """The same thresholds for the library: 32 MB, which is the largest that glibc chooses by itself, and 256 MB."""
+SWITCH = "DGRL_KEEP_MEMORY"
+"""Environment variable: with 0, the library leaves the C library's settings as they are."""
 _kept: list[bool] = []
 
 
 def keep_memory_of_a_pass() -> None:
     """Let the C library keep up to 256 MB of freed memory for the next pass, unless the program has chosen already.
 
-    Without this, glibc returns a pass's features to the kernel as they are freed, which takes a tenth of the time.
+    Without this, glibc returns a pass's features to the kernel as they are freed, which takes a tenth of the time. The
+    setting is the process's, so a program that uses the library can prevent it: see docs/install.md.
     """
     mallopt = _of_glibc("mallopt")
-    if mallopt is None or _kept or any(name.startswith(("MALLOC_", "GLIBC_TUNABLES")) for name in os.environ):
+    chosen = os.environ.get(SWITCH) == "0" or any(name.startswith(("MALLOC_", "GLIBC_TUNABLES")) for name in os.environ)
+    if mallopt is None or _kept or chosen:
         return
     _kept.append(True)
     for setting, value in _OF_ONE_PASS.items():

@@ -63,6 +63,7 @@ def settings(monkeypatch):
     made = []
     monkeypatch.setattr(memory, "_kept", [])
     monkeypatch.setattr(memory, "_of_glibc", lambda name: lambda *setting: made.append(setting))
+    monkeypatch.delenv("DGRL_KEEP_MEMORY", raising=False)
     for name in list(os.environ):
         if name.startswith(("MALLOC_", "GLIBC_TUNABLES")):
             monkeypatch.delenv(name)
@@ -77,12 +78,12 @@ def test_the_library_keeps_what_one_pass_needs(settings):
     assert len(settings) == 2, "set once"
 
 
-@pytest.mark.parametrize("chosen_by", ["the program", "the environment"])
-def test_the_library_leaves_what_was_chosen(chosen_by, settings, monkeypatch):
-    if chosen_by == "the program":
-        memory.keep_freed_memory()
+@pytest.mark.parametrize("variable", ["", "MALLOC_TRIM_THRESHOLD_", "GLIBC_TUNABLES", "DGRL_KEEP_MEMORY"])
+def test_the_library_leaves_what_was_chosen(variable, settings, monkeypatch):
+    if variable:
+        monkeypatch.setenv(variable, "0")
     else:
-        monkeypatch.setenv("MALLOC_TRIM_THRESHOLD_", "1000000")
+        memory.keep_freed_memory()
     before = list(settings)
     memory.keep_memory_of_a_pass()
     assert settings == before
