@@ -30,7 +30,7 @@ SHAPES = ("disc", "hair", "holes")
 PHOTOS = (("tea", "lake"), ("spices", "osprey"))
 """Example photos that give the object and the background their colours."""
 GUIDED_RADIUS, GUIDED_EPSILON = 1, 1e-4
-"""Of the guided filter: half a window's side at BRN's size, and the variance of colours that counts as none."""
+"""The guided filter's radius in pixels at BRN's size, and its ε, the variance of colours that it treats as noise."""
 Map = NDArray[np.float32]
 
 

@@ -1,4 +1,4 @@
-"""How much longer a survey takes than detection: `python -m benchmarks survey DATA [--count N]`.
+"""Measure how much longer a survey takes than detection: `python -m benchmarks survey DATA [--count N]`.
 
 DATA holds `image` and `mask`. Runs `dgrl detect`, `dgrl survey --no-parts` and, with `--parts`, `dgrl survey` over the
 same pictures, one after the other, each with one thread. Prints a Markdown table.

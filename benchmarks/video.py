@@ -1,4 +1,4 @@
-"""Whether averaging maps over time lessens flicker: `python -m benchmarks video DATA [--count N] [--frames M]`.
+"""Measure whether averaging maps over time reduces flicker: `python -m benchmarks video DATA [--count N] [--frames M]`.
 
 DATA holds `image` and `mask`. A clip shows a window of a photo that moves, with noise in each frame; the mask moves
 with it. Flicker is how much a map changes between two frames once the movement is undone. A filter that lags has a

@@ -31,12 +31,12 @@ Edits = Sequence[Edit | tuple[str, Change]] | Mapping[str, Change]
 """Changes made at taps: `Edit`s, (tap, change) pairs, or a mapping of taps to changes."""
 
 Quality = Literal["normal", "high"]
-"""How RLN's map is made: by one pass, or as the average over the photo and its mirror image."""
+"""Ways to compute RLN's map: by one pass, or as the average over the photo and its mirror image."""
 
 
 @dataclass
 class DGRLOutput:
-    """What one forward pass gives.
+    """The result of one forward pass.
 
     Attributes:
         saliency: (B, 1, H, W) in [0, 1], the refined map at the images' size.

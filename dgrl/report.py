@@ -1,4 +1,4 @@
-"""What one pass saw, as files to keep: PNGs of every map, and a page that explains them and needs nothing else."""
+"""Write the report of a pass: PNGs of every map, and a page that explains them and works without other files."""
 
 import io
 from collections.abc import Mapping

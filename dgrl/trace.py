@@ -57,7 +57,7 @@ class StepTrace:
 
 @dataclass(frozen=True)
 class PixelTrace:
-    """How BRN computed one pixel. All numbers are float64, computed from the trace's float32 arrays.
+    """The numbers from which BRN computed one pixel, in float64, computed from the trace's float32 arrays.
 
     Attributes:
         x, y: the requested pixel of the photo, column and row.

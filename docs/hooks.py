@@ -1,4 +1,4 @@
-"""What MkDocs asks while it builds the site: the experiments as live pages, and links that leave the folder docs.
+"""Functions that MkDocs calls while it builds the site: experiments as live pages, and links to files outside docs.
 
 `DGRL_DOCS_WEIGHTS` names other weights than those that ship.
 """

@@ -1,4 +1,4 @@
-"""What must never happen to a stranger's file: a traceback, a long wait, a picture's result that is not whole."""
+"""A hostile file never causes a traceback, a long wait, or an incomplete result."""
 
 import re
 import time

@@ -1,4 +1,4 @@
-"""What is committed of the notebooks is what they gave when they ran; `make notebooks`, in CI too, runs them."""
+"""The committed outputs of the notebooks are those of their last run; `make notebooks`, in CI too, runs them."""
 
 import json
 import os

@@ -122,7 +122,7 @@ model.detect(3)  # type: ignore[arg-type]  # an error, so it was understood
 
 @pytest.mark.slow
 def test_the_library_ships_its_types(installed: Path, tmp_path: Path):
-    """In an environment of its own: mypy trusts annotations of installed packages only by their `py.typed`."""
+    """mypy runs in its own environment, because it uses an installed package's annotations only with `py.typed`."""
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", "venv"], cwd=tmp_path, check=True)
     (packages,) = tmp_path.glob("venv/lib/python*/site-packages")
     (packages / "packages.pth").write_text(f"{installed}\n{sysconfig.get_path('purelib')}\n")

@@ -27,7 +27,7 @@ from dgrl.trace import Array
 WEIGHTS = "weights.bin"
 STEM, SALIENCY = "stem", "saliency"
 SHARED_FROM = 1024
-"""In bytes: smaller constants stay in their graph."""
+"""Smallest size in bytes of constants that all graphs share; smaller ones stay in their graph."""
 
 
 @dataclass(frozen=True)

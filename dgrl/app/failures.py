@@ -1,4 +1,4 @@
-"""What the app says when a request fails: sentences for users, and log entries that contain nothing users sent."""
+"""Messages about failed requests: sentences for users, and log entries that contain nothing users sent."""
 
 import logging
 import traceback

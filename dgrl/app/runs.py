@@ -22,7 +22,7 @@ DEFAULT_STEPS = 2  # T of every published network; used where a network's T is n
 
 @dataclass(frozen=True)
 class View:
-    """What views are drawn from.
+    """A pass of a network over a photo, and what is needed to draw it.
 
     Attributes:
         trace: everything the pass computed; without BRN's part until BRN has run.

@@ -12,7 +12,7 @@ from dgrl.model import DGRL
 
 SurveyOne = Callable[[Sequence[str], str, RGB, Mask | None, bool], dict[str, Any]]
 PARTS_TIMES = 4
-"""How many times as long measuring the parts takes, at most."""
+"""A survey that also measures each part takes at most this many times as long."""
 
 
 def surveyor(models: Mapping[str, DGRL]) -> SurveyOne:

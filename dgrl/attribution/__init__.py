@@ -1,1 +1,1 @@
-"""Why the network says what it says: attribution by Captum."""
+"""Attribution: which parts of the photo caused a value of the network. Captum computes it."""

@@ -1,4 +1,4 @@
-"""Which parts of the photo caused this value? A question about a pass, its explanation, and the check of that."""
+"""Explain a value of a pass by the parts of the photo that caused it, and check the explanation."""
 
 import dataclasses
 from collections.abc import Generator
@@ -52,7 +52,7 @@ def explanation_in_batches(model: DGRL, photo: RGB, question: Question) -> Gener
 
 @dataclass(frozen=True)
 class Choice:
-    """Which number is explained, and how; the fields are `/attribute`'s arguments, with its defaults."""
+    """The value to explain and the method; the fields are the arguments of `/attribute`, with its defaults."""
 
     target: str = PIXEL
     x: float | None = None

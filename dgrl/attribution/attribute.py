@@ -25,7 +25,7 @@ from dgrl.model import DGRL
 
 @dataclass(frozen=True)
 class Attribution:
-    """Which parts of the photo raise a value, and which lower it.
+    """An attribution: the parts of the photo that raise a value, and those that lower it.
 
     Attributes:
         square: (S, S) float32, signed, over RLN's square input (384×384). Integrated Gradients: each pixel's share of

@@ -40,7 +40,7 @@ BATCH = 4
 
 @dataclass(frozen=True)
 class Faithfulness:
-    """How an explanation compares with a random order.
+    """The comparison of an explanation with random ones.
 
     Values are scaled: 0 on the baseline, 1 on the photo, or −1 if the photo lowers the value.
 

@@ -1,4 +1,4 @@
-"""What an attribution can explain, and how."""
+"""The values that an attribution can explain, and the methods."""
 
 from dataclasses import dataclass
 from typing import Literal

@@ -158,8 +158,8 @@ def _shapes(model: DGRL) -> dict[str, torch.Size]:
 
 
 @dataclass
-class _Found:
-    """What has been read so far: tensors by our names, the Caffe layer of each, and errors."""
+class _Contents:
+    """The tensors read so far by our names, the Caffe layer of each, all layers of the file, and errors."""
 
     tensors: dict[str, Tensor] = field(default_factory=dict)
     origins: dict[str, str] = field(default_factory=dict)
@@ -169,7 +169,7 @@ class _Found:
 
 def _read(path: Path, layers: Layers, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Tensor]:
     """Read every tensor that `layers` names; raise CaffeError if the file's layers or shapes differ."""
-    contents = _Found()
+    contents = _Contents()
     for name, blobs in read_layers(path):
         if name not in layers:
             contents.faults.append(f"layer {name} is left over")
@@ -188,7 +188,7 @@ def _read(path: Path, layers: Layers, shapes: Mapping[str, tuple[int, ...]]) -> 
 
 
 def _take(
-    contents: _Found, name: str, blobs: list[Blob], targets: tuple[str, ...], shapes: Mapping[str, tuple[int, ...]]
+    contents: _Contents, name: str, blobs: list[Blob], targets: tuple[str, ...], shapes: Mapping[str, tuple[int, ...]]
 ) -> None:
     """Check one layer's blobs and keep them, unless another copy of the layer has been kept."""
     for blob, target in zip(blobs, targets, strict=True):

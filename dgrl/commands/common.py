@@ -1,4 +1,4 @@
-"""What commands share: options, loading a checkpoint, reporting."""
+"""Options, loading of checkpoints, and messages that several commands share."""
 
 import logging
 from pathlib import Path

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 COUNT = 2
-"""How many results wait to be used, and how many to be written: photos of a hundred megapixels must fit too."""
+"""Results that may wait to be used, and to be written. There are few, because a photo can have a hundred megapixels."""
 
 
 def ahead(work: Callable[[Item], Result], items: Iterable[Item]) -> Generator[tuple[Item, "Future[Result]"]]:

@@ -1,4 +1,4 @@
-"""Which photos a command line means, and how the files made of them are called."""
+"""Find the photos that a command line names, and name the files that are made from them."""
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""What `dgrl detect` makes of a photo and its saliency map: files, and a line of JSON."""
+"""The results of `dgrl detect` for a photo: files, and a line of JSON."""
 
 import contextlib
 import json
@@ -33,7 +33,7 @@ _SETTINGS: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class Targets:
-    """Where the results of one photo go; None for what is not written."""
+    """The files of one photo's results; None for a result that is not written."""
 
     map: Path | None
     cutout: Path | None
@@ -45,7 +45,7 @@ class Targets:
 
 @dataclass(frozen=True)
 class Results:
-    """What is made of each photo.
+    """The results to make of each photo.
 
     Attributes:
         map, cutout: whether they are written.

@@ -28,7 +28,7 @@ from dgrl.training.settings import with_options
 
 RUN_SETTINGS = {"images", "masks", "data", "without", "only", "skip_bad", "init", "new_brn", "backbone"}
 RUN_SETTINGS |= {"pretrained", "steps", "network", "recipe"}
-"""What `training.json` holds of a run that the command started."""
+"""Keys of `training.json` in a run that the command started."""
 TAKEN_TO_RESUME = {"resume", "images", "masks", "tracker", "tensorboard"}
 """Options that go with --resume, beside settings of the recipe, whose values `dgrl.training.loop.train` judges."""
 AS_OPTIONS = {"stage": "rln", "pictures_every": 200}

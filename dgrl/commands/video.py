@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     Find = Callable[[Photo], NDArray[np.float32]]
 
 FORMATS = ("webm", "mp4", "png")
-"""What is written: videos, or a folder of numbered PNGs."""
+"""The kinds of output: videos, or a folder of numbered PNGs."""
 
 
 def video_targets(

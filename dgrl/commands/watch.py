@@ -33,7 +33,7 @@ from dgrl.extras import require
 SETTLED_SECONDS = 1.0
 """A file that has not changed for so long is complete."""
 LOOK_MILLISECONDS = 250
-"""How often waiting files are looked at."""
+"""Time between two checks of files that may still be incomplete."""
 
 
 def watch(

@@ -1,4 +1,4 @@
-"""What a training stage reads, with a name for each part."""
+"""A batch of a training stage, with a name for each part."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields

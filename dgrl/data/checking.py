@@ -26,7 +26,7 @@ from dgrl.images import IMAGE_SUFFIXES, MAX_PIXELS, MAX_SIDE, ImageError, read_i
 from dgrl.images.marking import is_marked
 
 LISTED = 10
-"""How many problems of a kind a report lists; the others it counts."""
+"""A report lists this many problems of a kind, and counts the others."""
 
 GREY = 40, 216
 """Levels between these are neither object nor background."""
@@ -37,7 +37,7 @@ _SIDEWAYS = frozenset({5, 6, 7, 8})  # EXIF orientations that swap width and hei
 
 @dataclass(frozen=True)
 class Folders:
-    """Where the pictures and the masks of a data set lie.
+    """The folders of a data set's pictures and masks.
 
     Attributes:
         images: folder of pictures.
@@ -64,7 +64,7 @@ class Folders:
 
 @dataclass(frozen=True)
 class Problem:
-    """Why a picture or a mask cannot be used.
+    """A reason why a picture or a mask cannot be used.
 
     Attributes:
         kind: one of `KINDS`.

@@ -1,1 +1,1 @@
-"""How good maps are: the field's metrics, over a data set or between two passes."""
+"""Measure how good maps are by the field's metrics, over a data set or between two passes."""

@@ -10,7 +10,7 @@ from dgrl.trace import Array, Trace
 
 @dataclass(frozen=True)
 class Reading:
-    """What one saliency map says.
+    """Measurements of one saliency map.
 
     Attributes:
         inside: mean saliency inside the found object, in [0, 1]; None if nothing was found.

@@ -23,7 +23,7 @@ Nested = dict[str, dict[str, float]]
 
 @dataclass(frozen=True)
 class Sample:
-    """What a picture is measured by.
+    """The mask and the maps of one picture.
 
     Attributes:
         truth: the mask (H, W) of 0 and 1.
@@ -72,7 +72,7 @@ class Worst:
 
 @dataclass
 class Tally:
-    """What has been measured so far: sums, and a row for each map.
+    """The measurements so far: sums, and a row for each map.
 
     Attributes:
         scores: sums of metrics by kind of map.

@@ -51,7 +51,7 @@ class Ellipse:
 
 @dataclass(frozen=True)
 class Unit:
-    """How an effect is written: multiplied by `scale`, with a number of decimals and a unit."""
+    """The unit of an effect, which is written multiplied by `scale` and with a number of decimals."""
 
     word: str
     scale: float = 100
@@ -87,7 +87,7 @@ class Frame:
 
 @dataclass(frozen=True)
 class Show:
-    """How the stage shows an experiment's effect.
+    """The pictures on the stage that show an experiment's effect.
 
     Attributes:
         map: the map of both passes, if there are no frames.

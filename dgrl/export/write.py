@@ -36,11 +36,11 @@ from dgrl.trace import Array
 
 RLN_IMAGE, BRN_IMAGE = "rln.image", "brn.image"
 TOLERANCE = 1e-4
-"""Of the largest value that passes a tap, or of 1 where that is less."""
+"""Largest difference that is accepted, as a share of the tap's largest value, or of 1 if that is larger."""
 ROUNDING = 1e-5
-"""Of resizing, in probabilities."""
+"""Difference of probabilities that resizing may cause."""
 HALF_TOLERANCE = 0.01
-"""Of maps in [0, 1], where weights are stored in half precision."""
+"""Largest difference of maps in [0, 1] that is accepted if weights are stored in half precision."""
 
 
 class ExportError(RuntimeError):
@@ -49,15 +49,15 @@ class ExportError(RuntimeError):
 
 @dataclass(frozen=True)
 class Exported:
-    """What was written.
+    """The written file.
 
     Attributes:
         path: the file.
         opset: the version of ONNX's operators.
         inputs, outputs: shapes by name, in the file's order; a batch of any size is "batch".
         altering: the names of the inputs that stand for edits; `dgrl.export.defaults` gives what changes nothing.
-        difference: the largest difference from the network's own taps, relative to `TOLERANCE`'s yardstick.
-        megabytes: of the file.
+        difference: the largest difference from the network's own taps, measured as in `TOLERANCE`.
+        megabytes: size of the file.
     """
 
     path: Path

@@ -53,7 +53,7 @@ def kernel_scale(values: Map) -> Scale:
 
 @dataclass(frozen=True)
 class Arrows:
-    """Where kernels near edges look: pixels of BRN's map (k,) and their mean displacements in pixels (k,)."""
+    """Pixels of BRN's map near edges (k,), and the mean displacements of their kernels in pixels (k,)."""
 
     x: NDArray[np.intp]
     y: NDArray[np.intp]

@@ -1,4 +1,4 @@
-"""What is seen of a training run: its loss, and how it comes to see a few pictures."""
+"""Figures of a training run: its loss, and its maps of a few pictures."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -43,7 +43,7 @@ def binary(saliency: NDArray[np.float32], threshold: float) -> NDArray[np.float3
 
 @dataclass(frozen=True)
 class Background:
-    """What an object is laid on: a colour, a picture, or the photo itself, blurred, if there is neither.
+    """The background of an object: a colour, a picture, or the blurred photo itself if there is neither.
 
     Attributes:
         colour: red, green, blue and opacity, of 255.

@@ -18,18 +18,18 @@ BAND = 1.0
 """How far the band reaches beyond soft edges on both sides, in pixels of BRN's map."""
 BRN_SIDE = 480
 SURE = 0.05
-"""Below this, and above 1 less this, a map is sure of a pixel."""
+"""A map is certain of a pixel below this value, and above one minus this value."""
 TILE = 384
-"""Side of what is solved at a time, and so is all memory that is needed."""
+"""Side of a tile in pixels. Tiles are solved one at a time, which limits the memory."""
 MARGIN = 24
-"""Pixels around a tile, at least, that are solved with it and thrown away, so that no seam is seen."""
+"""Smallest margin in pixels that is solved with a tile and then removed, so that no seam is visible."""
 MARGIN_REACHES = 6
-"""The same in reaches of the band: so far from its middle the map is sure, one way and the other."""
+"""The margin as a multiple of the band's reach: at this distance from its middle, the map is certain on both sides."""
 MOST_UNKNOWN = 0.75
-"""A tile of which more is unknown stays as it is: its colours say nothing of what is meant."""
+"""A tile with a larger share of unknown pixels stays unchanged, because its colours do not show what the object is."""
 
 SHIFTS = (1e-4, 1e-3, 1e-2, 0.1, 1.0, 10.0, 100.0)
-"""Of the diagonal in the incomplete Cholesky decomposition, tried in turn."""
+"""Shifts of the diagonal in the incomplete Cholesky decomposition, tried in turn."""
 
 Map = NDArray[np.float32]
 

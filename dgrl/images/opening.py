@@ -41,7 +41,7 @@ _TURNS: dict[Any, Image.Transpose] = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""What makes a picture upright, by its EXIF orientation."""
+"""The operation that makes a picture upright, by its EXIF orientation."""
 _DIVISORS = (2, 4, 8)  # JPEG's; JPEG 2000 could do more
 _LARGEST_16_BIT = 65535
 _pillow_limit = threading.Lock()

@@ -16,7 +16,7 @@ from dgrl.taps import Tap, name_taps
 
 @dataclass
 class BRNOutput:
-    """What BRN computed.
+    """The result of BRN.
 
     Attributes:
         prior: (B, 1, H, W) in [0, 1], the map that was refined.

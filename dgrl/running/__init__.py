@@ -1,1 +1,1 @@
-"""How a network runs: device, precision, folded batch-norms, memory, progress."""
+"""Run a network: device, precision, folded batch-norms, memory, progress."""

@@ -24,7 +24,7 @@ class TrainingError(RuntimeError):
 
 @dataclass
 class Progress:
-    """How far a run is, and what later decisions depend on.
+    """The progress of a run, and the numbers that later decisions depend on.
 
     Attributes:
         total: updates of the whole run.

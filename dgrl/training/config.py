@@ -120,7 +120,7 @@ class TrainingConfig:
         float,
         Setting("share of RLN's pictures in which given weight maps name a place (departure; published: 0)", 0, 1),
     ] = 0.0
-    """So attention is obeyed, and remembered: `dgrl.training.named`."""
+    """Teaches the network to follow attention and to remember it: `dgrl.training.named`."""
     page_share: Annotated[
         float,
         Setting("share of RLN's pictures that are pages of text, without an object (departure; published: 0)", 0, 1),

@@ -1,4 +1,4 @@
-"""When a run has gone wrong: a loss that diverges, pictures that can no longer be read."""
+"""Detect that a run has gone wrong: a loss that diverges, pictures that can no longer be read."""
 
 import math
 import shutil
@@ -11,9 +11,9 @@ from dgrl.images import ImageError
 from dgrl.training.checkpoints import Progress, TrainingError, whole_checkpoints
 
 FIRST, WINDOW, TIMES = 5, 5, 20.0
-"""Mean of so many losses now; of the first ones; and how many times these it may be."""
+"""How many of the first and of the last losses are compared, and by what factor the loss may grow."""
 LEAST = 0.5
-"""What the first losses count for at least, where the loss is a mean over pixels: a trained network starts near 0."""
+"""Smallest first loss used in the comparison if losses are means over pixels: a trained network starts near 0."""
 
 
 class DivergenceError(TrainingError):

@@ -1,4 +1,4 @@
-"""What training does to pictures that it never sees: the error of every map, before and after."""
+"""Measure the effect of training on hold-out pictures: the error of every map, before and after."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,7 +14,7 @@ from dgrl.training.watching import evaluating
 
 Errors = dict[str, float]
 MOST = 100
-"""So many pictures of a set are measured at most, evenly spaced."""
+"""Largest number of pictures of a set that are measured, evenly spaced."""
 
 
 def errors(model: DGRL, pairs: Sequence[Pair]) -> Errors:

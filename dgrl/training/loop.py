@@ -58,9 +58,9 @@ from dgrl.training.validation import hold_out_share, judged_map, note_scores, sa
 from dgrl.training.watching import Update, Watcher, evenly_spaced, looks, watchers
 
 VALIDATIONS = 10
-"""In a run, unless `validate_every` says otherwise."""
+"""Number of validations in a run without `validate_every`."""
 MOST_WORKERS = 16
-"""Of one process that trains; more than any GPU needs, and each holds some 400 MB."""
+"""Largest number of reading processes per training process. Each needs about 400 MB, and no GPU needs more of them."""
 
 
 def train(

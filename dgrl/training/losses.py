@@ -1,4 +1,4 @@
-"""What training minimises: the published supervision, and the `default` preset's declared departures."""
+"""The losses of training: the published supervision, and the `default` preset's declared departures."""
 
 import math
 
@@ -11,9 +11,9 @@ from dgrl.network.rln import RLNOutput
 from dgrl.training.config import TrainingConfig
 
 LEAN, LEAN_REACH = 0.6, 8
-"""How far, in pixels, kernels are asked to lean, and up to how far from the contour."""
+"""Kernels are trained to lean this many pixels, in pixels up to this distance from the contour."""
 EDGE_REACH = 6
-"""Up to how far from the contour, in pixels, an error counts as one of the edge in training."""
+"""In training, an error up to this distance from the contour, in pixels, counts as an error of the edge."""
 
 
 def cross_entropy(logits: Tensor, masks: Tensor, summed: bool = False) -> Tensor:

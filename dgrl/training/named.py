@@ -1,13 +1,13 @@
-"""Pictures in which CWM's maps name a place: they teach RLN to obey attention, and to remember it.
+"""Training pictures with prompts: given weight maps teach RLN to follow attention, and to remember it.
 
-Of two objects the maps name one, which alone is asked for: by its mask, the box around it, or a disc on it, as a click
-(`prompted`). Or they name a place without an object (`GROUND_SHARE`), and
-nothing is: what attention passes over must not be found, however much it stands out. Or the maps of t = 0 are zero, so
-that nothing is seen (`NOWHERE_SHARE`): later steps, which then remember nothing, must find nothing either.
+Most of these pictures have two objects, and the maps are a prompt for one of them, which is the target. The prompt is
+its mask, the box around it, or a disc on it, like a click (`prompted`). In other pictures the prompt is a place without
+an object (`GROUND_SHARE`); then the target is empty, even if an object stands out elsewhere. In the rest the maps of
+t = 0 are zero (`NOWHERE_SHARE`), and the target is empty too.
 
-Some give the maps of every time step: what the maps look at is what every step must find. The others (`FIRST_SHARE`)
-give those of t = 0 alone: later steps, whose maps are their own, can know which object was meant from the feedback
-only.
+Some pictures give the maps of every time step, and every step must find what the maps show. The others (`FIRST_SHARE`)
+give the maps of t = 0 only. Later steps then make their own maps, and learn from the feedback alone which object is
+meant.
 """
 
 import re
@@ -23,21 +23,21 @@ from dgrl.data.pairs import Pair, SaliencyData
 from dgrl.training.losses import mask_as_map
 
 NOTHING, FIRST, EVERY = 0, 1, 2
-"""Whose maps a picture gives: no time step's, that of t = 0, every one's."""
+"""The time steps whose maps are given with a picture: none, t = 0, or all of them."""
 
 WEIGHT_MAP = re.compile(r"rln\.t(\d+)\.conv\d\.weight_map")
 FIRST_SHARE = 2 / 3
-"""Of the pictures that name an object, so many give the maps of t = 0 alone: to remember is harder than to obey."""
+"""Share of the pictures with a prompt that give the maps of t = 0 only, because remembering is harder to learn."""
 GROUND_SHARE = 1 / 4
-"""Of the pictures that name a place, so many name one without an object."""
+"""Share of the pictures with a prompt for a place that has no object."""
 NOWHERE_SHARE = 1 / 5
-"""So many look nowhere at t = 0."""
+"""Share of the pictures whose maps of t = 0 are zero everywhere."""
 LEAST_SHARE = 0.01
-"""An object that covers less of its picture than this is not named."""
+"""Smallest share of the picture that an object must cover to get a prompt."""
 BOX_SHARE = DISC_SHARE = 1 / 3
-"""So many objects are named by a box, and by a disc; the others by their masks."""
+"""Share of the prompts that are boxes, and share that are discs; the others are the objects' masks."""
 RADII = 12 / 384, 64 / 384
-"""Smallest and largest radius of a disc, of the picture's side."""
+"""Smallest and largest radius of a disc, as a share of the picture's side."""
 
 
 class NamedData(SaliencyData):

@@ -32,7 +32,7 @@ STOP_AT = 4.0
 
 @dataclass(frozen=True)
 class RateTest:
-    """What `find_rate` found.
+    """The result of `find_rate`.
 
     Attributes:
         rates: the learning rate of each update.

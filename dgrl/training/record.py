@@ -16,7 +16,7 @@ from dgrl.training.config import TrainingConfig
 from dgrl.training.watching import LOG_FILE, whole_lines
 
 RUN_FILE = "training.json"
-"""What `dgrl train --resume` needs: the options that `dgrl train` began with, or the pictures that Python gave."""
+"""File for `dgrl train --resume`: the options of the `dgrl train` that began the run, or the pictures from Python."""
 RECORD_FILE = "recipe.json"
 HOLD_OUT_FILE = "hold_out.txt"
 """Names of the hold-out pictures, if there are any, a line each."""
@@ -25,7 +25,7 @@ START_FOLDER = "start"
 FREE = {"workers", "checkpoint_every", "keep", "pictures_every"}
 """Settings that do not change what is learned: a resumed run takes them as they are named."""
 OLD_RECIPE = {"ema": 0.0}
-"""What recipes of version 2.0, which do not name these settings, did."""
+"""Values of settings that recipes of version 2.0 do not name."""
 
 
 def read_run(out: Path) -> dict[str, Any]:

@@ -16,7 +16,7 @@ import typer
 
 @dataclass(frozen=True)
 class Setting:
-    """What a field means and may be: `Annotated[int, Setting("passes over the pictures", least=1)]`.
+    """The meaning and range of a field: `Annotated[int, Setting("passes over the pictures", least=1)]`.
 
     Attributes:
         meaning: a phrase.

@@ -23,7 +23,7 @@ from dgrl.training.stored import StoredCropData, still, store_maps
 
 
 class TrainingStage(nn.Module):
-    """What all stages have in common. A stage's parameters are those that it trains."""
+    """The base class of all stages. A stage's parameters are those that it trains."""
 
     def __init__(self, model: DGRL, config: TrainingConfig) -> None:
         super().__init__()

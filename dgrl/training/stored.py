@@ -20,7 +20,7 @@ from dgrl.images import read_image, to_tensor
 from dgrl.model import DGRL
 
 MAPS_FOLDER = "maps"
-"""In a run's folder."""
+"""Folder of the stored maps, inside the run's folder."""
 
 
 @torch.inference_mode()

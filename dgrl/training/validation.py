@@ -19,12 +19,12 @@ BEST_FOLDER = "best"
 DEFAULT_SHARE, LEAST_PICTURES = 0.1, 20
 """Default share of the pictures that is held out, and the smallest number of pictures for it."""
 MOST = 100
-"""So many hold-out pictures are measured at most, evenly spaced."""
+"""Largest number of hold-out pictures that are measured, evenly spaced."""
 
 
 @dataclass(frozen=True)
 class Scores:
-    """What a validation found; maps are not stretched.
+    """The result of a validation; maps are not stretched.
 
     Attributes:
         pictures: how many were measured.

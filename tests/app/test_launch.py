@@ -1,4 +1,4 @@
-"""Which checkpoints the app offers, and starting it as people and Hugging Face Spaces do."""
+"""The app offers the right checkpoints, and starts from the command line and in a Hugging Face Space."""
 
 import importlib.metadata
 import json

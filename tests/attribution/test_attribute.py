@@ -180,7 +180,7 @@ def test_grad_cam_is_of_the_right_block_at_the_right_step(
 
 
 def test_blocks_above_a_level_have_no_influence_on_its_weights(network: DGRL, astronaut: NDArray[np.uint8]) -> None:
-    """What the refusal of such a question says is true: feedback from conv4 never comes down to conv3."""
+    """The message that refuses such a question is right: feedback from conv4 never reaches conv3."""
     collected: list[Tensor] = []
     hook = network.rln.backbone.conv4.register_forward_hook(lambda _, __, output: collected.append(output))
     evidence = Evidence(network, astronaut, CellTarget("conv3", 1, 1))

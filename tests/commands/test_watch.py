@@ -84,7 +84,7 @@ def test_pictures_that_come_are_detected(inbox, watching):
 
 
 def test_a_file_is_complete_once_it_has_not_changed_for_a_second(tmp_path, monkeypatch):
-    """With a clock of its own: at each look of a quarter of a second, what is to happen happens."""
+    """The test has its own clock; the files change at set times, a quarter of a second apart."""
     clock = [0.0]
     added, modified = watchfiles.Change.added, watchfiles.Change.modified
     slow, present = tmp_path / "slow.png", tmp_path / "present.png"

@@ -1,4 +1,4 @@
-"""What experiments measure is what they say they measure: on tiny random networks, against numbers made another way."""
+"""Experiments measure the effects that they describe: tiny random networks, compared with independent computations."""
 
 import dataclasses
 

@@ -1,4 +1,4 @@
-"""What the tour shows means the very passes that the experiments measure."""
+"""The tour shows the same passes that the experiments measure."""
 
 import json
 

@@ -356,7 +356,7 @@ def test_the_command_writes_the_file_and_prints_its_path(tmp_path: Path, capsys:
 
 
 def test_without_the_extra_one_sentence_says_what_to_install(tmp_path: Path) -> None:
-    """In a process of its own, in which the packages cannot be imported."""
+    """The export runs in a process of its own, in which the packages cannot be imported."""
     code = (
         "import sys; sys.modules.update(onnx=None, onnxruntime=None, onnxscript=None); from dgrl.cli import main; "
         f"sys.exit(main(['export', '-o', {str(tmp_path / 'model.onnx')!r}]))"

@@ -1,4 +1,4 @@
-"""Where the checks run: on a GPU with `make gpu`, on the CPU smaller, so that they themselves are known to work."""
+"""Run the checks on a GPU with `make gpu`, and smaller ones on the CPU, which show that the checks themselves work."""
 
 import os
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What a GPU computes is what a CPU computes: photos, traces, edits, attributions, in every precision."""
+"""A GPU computes the same as a CPU: photos, traces, edits, attributions, in every precision."""
 
 import copy
 
@@ -25,9 +25,9 @@ from tests.gpu.conftest import Place
 from tests.helpers.networks import draw_photo
 
 BOUNDS = {"fp32": (1e-3, 1e-5), "bf16": (0.25, 2e-3), "fp16": (0.05, 5e-4)}
-"""By precision: how far from the CPU's float32 one pixel's saliency may be, and the mean over the picture.
+"""Largest accepted difference from the CPU's float32 by precision: of one pixel, and of the mean over the picture.
 
-Half precision moves edges, by no more than a pixel's share of them: single pixels there say little, the mean says much.
+Half precision moves edges by a fraction of a pixel, so the mean is a better measure than single pixels.
 """
 EDITS = {
     "nothing": (),

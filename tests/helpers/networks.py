@@ -29,7 +29,7 @@ TRAINED = DGRLConfig(
     side_channels=16,
     context_channels=4,
 )
-"""What tests train."""
+"""The network that tests train."""
 
 
 def filled(model: DGRL) -> DGRL:

@@ -1,4 +1,4 @@
-"""What pyproject.toml says."""
+"""The settings in pyproject.toml."""
 
 import sys
 from pathlib import Path

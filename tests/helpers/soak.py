@@ -48,7 +48,7 @@ def serve() -> None:
 
 @dataclass
 class Load:
-    """What the clients share.
+    """The state that the clients share.
 
     Attributes:
         url: the app's address.

@@ -18,7 +18,7 @@ from spaces.zero import torch as emulation
 from spaces.zero.torch import patching
 
 MOVING = {"to", "__set__", "__get__", "requires_grad_"}
-"""What networks do on their way to a device."""
+"""Operations that move a network to a device."""
 computed: set[str] = set()
 _patched = patching.ZeroGPUFunctionMode.__torch_function__
 

@@ -52,7 +52,7 @@ def test_resize(size):
 
 
 def test_normalize():
-    """With tiny vectors too, where the ε inside the root counts."""
+    """Tiny vectors are compared too, because the ε inside the root matters there."""
     norm = ChannelNorm(6)
     torch.nn.init.normal_(norm.scale)
     for loudness in (1.0, 1e-5, 1e3):
@@ -78,7 +78,7 @@ def rln():
 
 @pytest.mark.parametrize("block", ["conv2", "conv3", "conv4", "conv5"])
 def test_recurrent_input(rln, block):
-    """What enters a block at t = 1, caught before the block itself."""
+    """The input of a block at t = 1, recorded before the block runs."""
     step, backbone = rln.recurrent_step, rln.backbone
     sizes = {"conv2": 24, "conv3": 12, "conv4": 6, "conv5": 3}
     channels = dict(zip(("conv1", *sizes), backbone.channels, strict=True))

@@ -76,7 +76,7 @@ def test_a_rewritten_network_gives_the_same_maps():
 
 @torch.no_grad()
 def test_half_precision_is_for_the_convolutions_of_brn_alone():
-    """With gradients or without. In training autocast is for all layers."""
+    """This holds with and without gradients. In training, autocast applies to all layers."""
     model = filled(DGRL(TINY))
     kinds = {}
     for name, module in model.named_modules():

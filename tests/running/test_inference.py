@@ -1,4 +1,4 @@
-"""What people get from the library is as fast as the program, computes the same, and follows every change."""
+"""Networks of the library are as fast as in the program, compute the same, and follow every change of weights."""
 
 import copy
 

@@ -1,4 +1,4 @@
-"""What goes wrong in a run is one sentence, and the last good state stays."""
+"""A failure in a run is reported in one sentence, and the last good state is kept."""
 
 import dataclasses
 import json

@@ -263,7 +263,7 @@ def test_fewer_pictures_than_a_batch(pairs, tmp_path):
 
 
 def test_every_epoch_reads_every_picture_anew(pairs, tmp_path, monkeypatch):
-    """In another order and with other augmentation; a resumed run reads on where it stopped."""
+    """The order and the augmentation differ by epoch; a resumed run goes on reading where it stopped."""
     read = []
     get = SaliencyData.__getitem__
 

@@ -110,7 +110,7 @@ def test_no_process_goes_on_before_a_checkpoint_is_whole(tmp_path):
 
 def test_machines_that_see_different_checkpoints_are_refused(tmp_path):
     class Two:
-        """As far as it is asked: the other process sees no checkpoint."""
+        """A stand-in for Accelerate: the other process sees no checkpoint."""
 
         device = torch.device("cpu")
 

@@ -99,13 +99,13 @@ def test_pages_of_text_join_the_pictures_and_never_hold_an_object(shards):
     assert more.dtype == shapes.dtype == torch.uint8
     torch.testing.assert_close(more[:12], images)
     pages = more[12:].float()
-    assert pages.flatten(1).std(1).min() > 10, "words are on them"
+    assert pages.flatten(1).std(1).min() > 10, "the pages have text on them"
     assert not torch.equal(pages[0], pages[1])
     assert not shapes[12:].any()
     assert with_pages(images, masks, 0.0)[0] is images
     config = packed.TrainingConfig(**(vars(RECIPE) | {"named_share": 1.0}))
     batch = batch_of(more, shapes, torch.arange(12, 16), config, (64,))
-    assert not batch.masks.any(), "nor when another picture's object could be named"
+    assert not batch.masks.any(), "a page has no mask, also if another picture's object could be pasted"
     assert (batch.given == NOTHING).all()
 
 

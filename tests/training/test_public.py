@@ -1,4 +1,4 @@
-"""What `from dgrl import …` gives for training, and what misuse says."""
+"""The names for training in `from dgrl import …`, and the messages of misuse."""
 
 import json
 import subprocess

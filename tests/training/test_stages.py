@@ -1,4 +1,4 @@
-"""What each stage computes and trains, and the published rule against a plain re-statement of it."""
+"""Each stage computes and trains what it should; the published update rule is compared with a plain version of it."""
 
 import dataclasses
 

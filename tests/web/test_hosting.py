@@ -18,7 +18,7 @@ def kept_files(folder: Path) -> int:
 
 
 def test_the_second_visit_works_offline(small_page: Path, visit: Visit, tmp_path: Path) -> None:
-    """By then all files are cached, and the page is isolated, so that it may use threads."""
+    """Wait until all files are cached and the page is isolated, so that it may use threads."""
     site = Site(copy_of(small_page, tmp_path / "dist"))
     page = visit(site)
     assert page.evaluate("window.crossOriginIsolated")

@@ -68,7 +68,7 @@ def test_the_first_view_is_small(small_page: Path) -> None:
 def test_users_can_change_paint_and_undo(
     small_network: tuple[DGRL, Path], site: Site, visit: Visit, png: Path, size: tuple[int, int]
 ) -> None:
-    """By clicks, with the library's numbers in both slots."""
+    """Edits are made by clicks, and both slots show the library's numbers."""
     network = small_network[0]
     page = visit(site, size=size)
     upload(page, png)

@@ -102,7 +102,7 @@ def batched(values: np.ndarray) -> np.ndarray:
 def test_changed_passes_equal_the_library_s(
     small_network: tuple[DGRL, Path], site: Site, visit: Visit, png: Path
 ) -> None:
-    """With three time steps, one more than trained."""
+    """Compare three time steps, one more than trained."""
     page = visit(site)
     for name, edits in EDITS.items():
         page_arrays = page_arrays_of(page, png, edits, steps=2)
@@ -112,7 +112,7 @@ def test_changed_passes_equal_the_library_s(
 
 
 def test_taps_and_tour_of_the_shipped_network_equal_the_library_s(shipped_page: Path, visit: Visit) -> None:
-    """With the shipped half-precision weights: the tour's experiments, opened by clicks, show the library's numbers."""
+    """The tour's experiments, opened by clicks, show the library's numbers with the shipped half-precision weights."""
     network = DGRL.from_pretrained()
     site = Site(shipped_page)
     page = visit(site)

@@ -9,9 +9,9 @@ from dgrl.taps import LEVELS
 
 REFINED = "refined"
 COARSENESS = {"conv3": "fine", "conv4": "medium", "conv5": "coarse"}
-"""What the levels of attention are called."""
+"""Names of the levels of attention for readers."""
 PARTS = {"flat": "flat attention", "memory": "memory cut", "kernel": "one kernel"}
-"""What each part does is measured by taking it away."""
+"""The parts of the network whose effect is measured by removing them."""
 Better = Literal["lower", "higher"] | None
 
 

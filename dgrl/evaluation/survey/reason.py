@@ -1,4 +1,4 @@
-"""Why is this picture bad? One sentence from a row's numbers."""
+"""Explain in one sentence, from a row's numbers, why the map of a picture is bad."""
 
 from collections.abc import Mapping, Sequence
 

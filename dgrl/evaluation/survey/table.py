@@ -38,7 +38,7 @@ class SurveyRow:
 
 @dataclass(frozen=True)
 class Plan:
-    """What the rows of a survey hold.
+    """The settings of a survey, which decide the columns of its rows.
 
     Attributes:
         checkpoints: the networks' names.
