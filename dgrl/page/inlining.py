@@ -22,6 +22,8 @@ SERVED_ONLY = (
     "engines/worker/",
 )
 """Modules that only work with a server."""
+SURVEY_NEEDS = ("dom.js", "vocabulary.js")
+"""Modules that the survey's view imports from outside its folder."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ def sources() -> dict[str, str]:
 @cache
 def survey_sources() -> dict[str, str]:
     """Return the text of the survey's modules."""
-    return {name: text for name, text in all_sources().items() if name.startswith("survey/") or name == "dom.js"}
+    return {name: text for name, text in all_sources().items() if name.startswith("survey/") or name in SURVEY_NEEDS}
 
 
 @cache

@@ -10,6 +10,8 @@ import numpy as np
 
 from dgrl import figures
 from dgrl.edits import KINDS, MAX_EDITS, MAX_STEPS
+from dgrl.evaluation.survey.answers import CERTAIN, KERNELS, MEMORY, NAMED, QUESTIONS
+from dgrl.evaluation.survey.reason import ON
 from dgrl.page import FOLDER
 from dgrl.prompts import GROWTH, RADIUS, ROUNDS, SHARE
 from dgrl.taps import BLOCKS, LEVELS
@@ -64,6 +66,13 @@ def vocabulary() -> dict[str, Any]:
             {"name": name, "word": word, "about": description} for name, (word, description) in METHODS.items()
         ],
         "prompt": {"radius": RADIUS, "share": SHARE, "growth": GROWTH, "rounds": ROUNDS},
+        "survey": {
+            "on": ON,
+            "certain": CERTAIN,
+            "named": NAMED,
+            "questions": QUESTIONS,
+            "effects": {"memory": MEMORY, "kernel": KERNELS},
+        },
         "glossary": GLOSSARY,
         "colours": {kind: palette_of(colour_map) for kind, colour_map in COLOURS.items()},
     }

@@ -1,6 +1,7 @@
 """Answers to the questions that a survey is for, in one sentence each from the numbers of all rows.
 
-The page computes the same sentences (`dgrl/page/survey/answers.js`); a test compares them.
+The page computes the same sentences (`dgrl/page/survey/answers.js`); a test compares them. The questions, the numbers
+and the sentences about parts are here only: `dgrl.page.vocabulary` writes them for the page.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,6 +14,16 @@ NAMED = 3
 """How many pictures an answer names."""
 CERTAIN = 1.96
 """Standard errors on each side of a mean that hold 95 % of a normal distribution."""
+QUESTIONS = {
+    "off": "Where is attention off the object?",
+    "where": "At which level and look?",
+    "memory": "Where does memory help or hurt?",
+    "kernel": "Which kernels are artefacts?",
+    "checkpoint": "Which checkpoint attends better?",
+}
+"""The questions, by the name that Python and the page use."""
+MEMORY = "Memory helps on {up} pictures and hurts on {down} of {all}"
+KERNELS = "Kernels help on {up} pictures; one mean kernel does better on {down} of {all}"
 
 Rows = Sequence[tuple[str, Mapping[str, float | None]]]
 """Name and numbers of each picture, of one checkpoint."""
@@ -46,16 +57,12 @@ def _of_one(survey: Survey, rows: Rows) -> dict[str, str]:
     plan = survey.plan
     answer_of = {}
     if plan.levels:
-        answer_of["Where is attention off the object?"] = off_object(rows)
-        answer_of["At which level and look?"] = levels_and_looks(rows, plan.steps, plan.levels)
+        answer_of[QUESTIONS["off"]] = off_object(rows)
+        answer_of[QUESTIONS["where"]] = levels_and_looks(rows, plan.steps, plan.levels)
     if plan.parts and plan.masks and plan.steps:
-        answer_of["Where does memory help or hurt?"] = effect(
-            rows, "without_memory", "Memory helps on {up} pictures and hurts on {down} of {all}"
-        )
+        answer_of[QUESTIONS["memory"]] = effect(rows, "without_memory", MEMORY)
     if plan.parts and plan.masks:
-        answer_of["Which kernels are artefacts?"] = effect(
-            rows, "without_kernel", "Kernels help on {up} pictures; one mean kernel does better on {down} of {all}"
-        )
+        answer_of[QUESTIONS["kernel"]] = effect(rows, "without_kernel", KERNELS)
     return answer_of
 
 
@@ -107,7 +114,7 @@ def _comparison(survey: Survey, rounded: Mapping[str, Rows]) -> dict[str, str]:
         changes = [new - old for old, new in pairs if old is not None and new is not None]
         if changes:
             parts.append(f"{title} {difference(changes)}")
-    return {"Which checkpoint attends better?": f"{second} minus {first}, mean: {'; '.join(parts)}."}
+    return {QUESTIONS["checkpoint"]: f"{second} minus {first}, mean: {'; '.join(parts)}."}
 
 
 def difference(changes: Sequence[float]) -> str:

@@ -1,6 +1,8 @@
 // A survey's answers in sentences, from the numbers of all rows. They are those of `dgrl.evaluation.survey.answers`; a
 // test compares them.
 
+import vocabulary from "../vocabulary.js";
+
 /**
  * @typedef {import("./table.js").Table} Table
  * @typedef {{name: string, values: (number | null)[]}} Named a picture's name and its numbers
@@ -8,9 +10,7 @@
  *   the object
  */
 
-const ON = 1.5;
-const CERTAIN = 1.96;
-const NAMED = 3;
+const { on: ON, certain: CERTAIN, named: NAMED } = vocabulary.survey;
 
 /**
  * The attention on an object over what counts as on it: below 1 it is off the object.
@@ -101,7 +101,7 @@ export function levelsAndLooks(table, rows, maps, area) {
  * On how many pictures the error grows and falls without a part, and where most.
  * @param {Named[]} rows
  * @param {number} column
- * @param {(up: number, down: number, all: number) => string} counts
+ * @param {string} counts a sentence with places for the numbers `{up}`, `{down}` and `{all}`
  */
 export function effect(rows, column, counts) {
   const known = ordered(rows, column);
@@ -110,7 +110,11 @@ export function effect(rows, column, counts) {
   const [up, down] = [1, -1].map((sign) => known.filter(({ value }) => sign * value > 0).length);
   const mean = known.reduce((sum, { value }) => sum + value, 0) / known.length;
   const ends = `most where it helps: ${most.name} (${signed(most.value)}); least: ${least.name} (${signed(least.value)})`;
-  return `${counts(up ?? 0, down ?? 0, known.length)}. Error without it: mean ${signed(mean)}, ${ends}.`;
+  const counted = counts
+    .replace("{up}", String(up))
+    .replace("{down}", String(down))
+    .replace("{all}", String(known.length));
+  return `${counted}. Error without it: mean ${signed(mean)}, ${ends}.`;
 }
 
 /**

@@ -1,6 +1,7 @@
 // The questions that a survey is for: each with its answer in a sentence and the view that shows it.
 
 import { make } from "../dom.js";
+import vocabulary from "../vocabulary.js";
 import { comparison, effect, levelsAndLooks, ofEach, offAt, offObject, rowsOf } from "./answers.js";
 import { BOTH } from "./table.js";
 
@@ -10,6 +11,8 @@ import { BOTH } from "./table.js";
  * @typedef {import("./answers.js").AttentionMap} AttentionMap
  * @typedef {{title: string, answer: string, view: Partial<View>}} Question
  */
+
+const { questions: TITLES, effects: EFFECTS } = vocabulary.survey;
 
 /**
  * The questions that a table's columns can answer.
@@ -64,12 +67,12 @@ function attention(table, maps) {
   const ends = maps.filter(({ t }) => t === last.t).map(({ level, t }) => `on_object_${level}_t${t}`);
   return [
     {
-      title: "Where is attention off the object?",
+      title: TITLES.off,
       answer: ofEach(table, (rows) => offObject(rows, focus)),
       view: sorted(table, ["focus", ...ends.toReversed(), "object_share"], `${last.level}_t${last.t}`),
     },
     {
-      title: "At which level and look?",
+      title: TITLES.where,
       answer: ofEach(table, (rows) => levelsAndLooks(table, rows, maps, area)),
       view: sorted(table, [...new Set([first, ...keys]), "object_share"], `${worst.level}_t${worst.t}`),
     },
@@ -88,22 +91,14 @@ function parts(table) {
   const found = [];
   if (memory >= 0 && looks.length > 1)
     found.push({
-      title: "Where does memory help or hurt?",
-      answer: ofEach(table, (rows) =>
-        effect(rows, memory, (up, down, all) => `Memory helps on ${up} pictures and hurts on ${down} of ${all}`),
-      ),
+      title: TITLES.memory,
+      answer: ofEach(table, (rows) => effect(rows, memory, EFFECTS.memory)),
       view: sorted(table, ["without_memory", "MAE_t0", `MAE_${last}`, "MAE_refined"], last),
     });
   if (kernel >= 0)
     found.push({
-      title: "Which kernels are artefacts?",
-      answer: ofEach(table, (rows) =>
-        effect(
-          rows,
-          kernel,
-          (up, down, all) => `Kernels help on ${up} pictures; one mean kernel does better on ${down} of ${all}`,
-        ),
-      ),
+      title: TITLES.kernel,
+      answer: ofEach(table, (rows) => effect(rows, kernel, EFFECTS.kernel)),
       view: sorted(table, ["without_kernel", "lean", "change_refined", "MAE_refined"], "refined"),
     });
   return found;
@@ -123,7 +118,7 @@ function checkpoints(table, maps) {
   const view = sorted(table, [...keys, "disagreement", "MAE_refined"], key);
   return [
     {
-      title: "Which checkpoint attends better?",
+      title: TITLES.checkpoint,
       answer: comparison(table, columns),
       view: { ...view, checkpoint: BOTH, descending: true },
     },
