@@ -28,6 +28,7 @@ from dgrl.experiments import sizes_of
 from dgrl.experiments.tour import tour
 from dgrl.files import EXAMPLES
 from tests.helpers.networks import draw_photo
+from tests.page.smooth import CONTROLS, slow_works
 from tests.web.conftest import Site
 
 pytestmark = pytest.mark.browser
@@ -36,6 +37,32 @@ SURVEYED = """() => {
   const { batch } = window.dgrl.store.state;
   return batch.length && batch.every(({ status }) => status === "done" || status === "failed");
 }"""
+WORKS = f"""() => {{
+{CONTROLS}
+  const {{ store }} = window.dgrl;
+  const [first] = store.state.batch;
+  // Columns and pictures are objects of each table, as they come from the server.
+  const item = (id) => {{
+    const table = structuredClone(first.table);
+    table.pictures[0].name = `picture ${{id}}`;
+    table.rows[0].values = table.columns.map(() => Math.round(1e6 * Math.random()) / 1e6);
+    return {{ ...first, id, photo: table.pictures[0].name, table }};
+  }};
+  const items = Array.from({{ length: 999 }}, (_, index) => item(1e6 + index));
+  const last = item(2e6);
+  const batch = (one) => store.dispatch({{ type: "batch", items: [...items, one] }});
+  const show = (view) => store.dispatch({{ type: "view", view }});
+  window.works = {{
+    starts: () => batch({{ ...last, table: null }}),
+    finishes: () => batch({{ ...last, table: structuredClone(last.table) }}),
+    scroll,
+    sort: () => choose("Sort by", "contrast"),
+    ask: () => choose("Question", "At which level and look?"),
+    leave: () => show("explore"),
+    come: () => show("batch"),
+  }};
+  return Object.keys(window.works);
+}}"""
 READY = "() => !!window.dgrl?.scene"
 DROP = """([selector, files]) => {
   const data = new DataTransfer();
@@ -362,6 +389,28 @@ def test_the_survey_s_numbers_are_those_of_the_command(
     for title, answer in found.items():
         page.get_by_label("Question").select_option(label=title)
         assert page.locator(".dgrl-survey .answer").inner_text() == answer
+
+
+def test_own_photos_take_the_place_of_the_examples(page: Page, pairs: dict[str, Path]) -> None:
+    names = "() => window.dgrl.store.state.batch.map(({ photo }) => photo)"
+    click(page, "view-batch")
+    assert "cat" in page.evaluate(names)
+    page.set_input_files("[data-testid=batch-files]", [pairs["p1.png"]])
+    page.wait_for_function(SURVEYED)
+    assert page.evaluate(names) == ["p1"]
+    assert page.locator("[role=row][data-index]").count() == 1
+    page.set_input_files("[data-testid=batch-files]", [pairs["p2.png"]])
+    page.wait_for_function(SURVEYED)
+    assert page.evaluate(names) == ["p1", "p2"]
+
+
+def test_a_thousand_pictures_stay_smooth(page: Page) -> None:
+    click(page, "view-batch")
+    page.wait_for_function(SURVEYED)
+    slow = slow_works(page, page.evaluate(WORKS))
+    assert page.locator("[role=grid]").get_attribute("aria-rowcount") == "1001"
+    assert page.locator("[role=row][data-index]").count() < 40
+    assert slow == {}
 
 
 def by_error(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -1,5 +1,6 @@
 """The survey: its numbers by hand, its sentences, its files, and that it goes on where it was stopped."""
 
+import base64
 import csv
 import io
 import json
@@ -177,6 +178,14 @@ def test_csv_json_and_page_hold_the_same_numbers(surveyed: Survey) -> None:
             assert one[column["key"]] == value
             assert line[column["key"]] == ("" if value is None else str(value))
         assert line["why"] == one["why"] == row["why"]
+
+
+def test_the_page_has_the_masks(network: DGRL, pairs: list[Pair], surveyed: Survey) -> None:
+    for pair, picture in zip(pairs, surveyed.for_page()["pictures"], strict=True):
+        small = Image.open(io.BytesIO(base64.b64decode(picture["mask"].partition(",")[2])))
+        assert (np.asarray(small) > 127).mean() == pytest.approx(pair.truth().mean(), abs=0.02)
+    without = survey({"tiny": network}, [pairs[0].image], parts=False)
+    assert [picture["mask"] for picture in without.for_page()["pictures"]] == [""]
 
 
 def test_a_name_cannot_end_the_page_s_data(surveyed: Survey) -> None:

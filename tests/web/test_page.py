@@ -199,6 +199,19 @@ def test_a_survey_with_masks_has_the_library_s_numbers(
         "() => { const { batch } = window.dgrl.loader.store.state; const own = batch.filter(({ file }) => file);"
         " return own.length === 2 && own.every(({ status }) => status === 'done'); }"
     )
+    drawn = page.locator("[role=row] img[alt='Mask of photo1']")
+    size, share = drawn.evaluate(
+        """async (image) => {
+          const canvas = new OffscreenCanvas(image.naturalWidth, image.naturalHeight);
+          const context = canvas.getContext("2d");
+          context.drawImage(image, 0, 0);
+          const { data } = context.getImageData(0, 0, canvas.width, canvas.height);
+          const bright = data.filter((_, i) => i % 4 === 0).filter((value) => value > 127).length;
+          return [[canvas.width, canvas.height], bright / (canvas.width * canvas.height)];
+        }"""
+    )
+    assert size == [80, 60]
+    assert share == pytest.approx((draw_photo(60, 80, seed=1)[1] > 0).mean(), abs=0.02)
     with page.expect_download() as started:
         page.get_by_role("button", name="JSON").click()
     shown = {row["picture"]: row for row in json.loads(Path(started.value.path()).read_text(encoding="utf-8"))["rows"]}

@@ -1,7 +1,7 @@
 """Many pictures through one or several networks: a stream of rows that holds a few pictures at a time."""
 
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,7 +72,14 @@ def survey(
     return Survey(plan, list(rows(models, plan, subjects(photos, masks, refuse), refuse)))
 
 
-def survey_picture(models: Mapping[str, DGRL], name: str, photo: RGB, truth: Mask | None, parts: bool) -> Survey:
+def survey_picture(
+    models: Mapping[str, DGRL],
+    name: str,
+    photo: RGB,
+    truth: Mask | None,
+    parts: bool,
+    known: MutableMapping[str, Pass] | None = None,
+) -> Survey:
     """Measure attention and error of one picture.
 
     Args:
@@ -81,9 +88,13 @@ def survey_picture(models: Mapping[str, DGRL], name: str, photo: RGB, truth: Mas
         photo: (H, W, 3).
         truth: its mask (H, W) of 0 and 1, or None.
         parts: see `survey`.
+        known: passes of this picture with the same mask, T and parts, by network; new ones are added.
     """
     plan = plan_of(models, truth is not None, None, parts)
-    return Survey(plan, _finish(name, _passes(models, plan, photo, truth), plan))
+    passes = {} if known is None else known
+    missing = {network: model for network, model in models.items() if network not in passes}
+    passes.update(_passes(missing, plan, photo, truth))
+    return Survey(plan, _finish(name, {network: passes[network] for network in models}, plan))
 
 
 def plan_of(models: Mapping[str, DGRL], masks: bool, steps: int | None, parts: bool) -> Plan:
@@ -164,11 +175,12 @@ def _finish(picture: str, passes: Mapping[str, Pass], plan: Plan) -> list[Survey
     rows = []
     first, *others = passes.values()
     photo = jpeg(first.photo, THUMBNAIL)
+    mask = "" if first.truth is None else jpeg(255 * first.truth, THUMBNAIL)
     height, width = first.photo.shape[:2]
     for name, network_pass in passes.items():
         values = network_pass.finish()
         if others:
             values["disagreement"] = disagreement(network_pass, others[0] if network_pass is first else first)
         why = reason(values, plan.steps, plan.levels)
-        rows.append(SurveyRow(picture, name, values, why, (width, height), photo, jpeg(network_pass.tiles)))
+        rows.append(SurveyRow(picture, name, values, why, (width, height), photo, jpeg(network_pass.tiles), mask))
     return rows

@@ -25,6 +25,7 @@ class SurveyRow:
         size: width and height of the picture.
         photo: the picture as a small JPEG, a `data:` URL.
         maps: the pass's maps likewise (see `Pass.tiles`).
+        mask: the picture's mask likewise; "" without one.
     """
 
     picture: str
@@ -34,6 +35,7 @@ class SurveyRow:
     size: tuple[int, int] = (0, 0)
     photo: str = ""
     maps: str = ""
+    mask: str = ""
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,8 @@ class Survey:
         """Return the table as `dgrl/page/survey` reads it, with the pictures."""
         pictures: dict[str, dict[str, Any]] = {}
         for row in self.rows:
-            pictures.setdefault(row.picture, {"name": row.picture, "size": list(row.size), "photo": row.photo})
+            picture = {"name": row.picture, "size": list(row.size), "photo": row.photo, "mask": row.mask}
+            pictures.setdefault(row.picture, picture)
         places = {name: index for index, name in enumerate(pictures)}
         keys = [column.key for column in self.plan.columns]
         return {

@@ -28,9 +28,9 @@ export function surveyed(table, pass, truth, picture) {
   const numbers = numbersOf(pass, truth);
   const columns = table.columns.filter(({ key }) => key in numbers);
   const values = columns.map(({ key }) => Number(numbers[key]?.toFixed(6)));
-  const pictures = [
-    { name: title, size: /** @type {[number, number]} */ ([photo.width, photo.height]), photo: small(picture) },
-  ];
+  const size = /** @type {[number, number]} */ ([photo.width, photo.height]);
+  const mask = truth ? small(pixelsOf(truth)) : "";
+  const pictures = [{ name: title, size, photo: small(picture), mask }];
   return {
     ...table,
     columns,
@@ -64,7 +64,14 @@ function numbersOf(pass, truth) {
   return numbers;
 }
 
-/** @param {ImageBitmap} picture */
+/** @param {ImageData} pixels */
+function pixelsOf(pixels) {
+  const canvas = blank(pixels.width, pixels.height);
+  contextOf(canvas).putImageData(pixels, 0, 0);
+  return canvas;
+}
+
+/** @param {ImageBitmap | HTMLCanvasElement} picture */
 function small(picture) {
   const scale = Math.min(1, THUMBNAIL / Math.max(picture.width, picture.height));
   const canvas = blank(scale * picture.width, scale * picture.height);

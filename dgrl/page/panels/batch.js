@@ -27,7 +27,7 @@ const LACKING =
 const MASK_NAME = /(_|-|\b)(mask|gt|label|groundtruth|ground_truth)s?$/i;
 
 /** @type {Omit<BatchItem, "id">} */
-const WAITING = { file: null, photo: null, mask: null, status: "waiting", table: null, error: null };
+const WAITING = { file: null, photo: null, mask: null, status: "waiting", table: null, error: null, example: false };
 
 /**
  * @param {HTMLElement} element
@@ -51,6 +51,8 @@ class Batch {
     this.place = make("div", { "data-testid": "batch-grid" });
     /** @type {ReturnType<typeof mountSurvey> | null} */
     this.survey = null;
+    /** @type {import("../survey/table.js").Table[]} those that the survey shows */
+    this.drawn = [];
     this.zip = button("Maps and cut-outs (ZIP)", () => this.keep());
     this.clear = button("Clear", () => store.dispatch({ type: "batch", items: [] }));
     this.second = picker("Compare with", (value) => this.choose({ second: value || null }));
@@ -111,7 +113,9 @@ class Batch {
     const masks = pictures.filter((file) => isMask(file, pictures));
     const photos = pictures.filter((file) => !masks.includes(file));
     const items = photos.map((file) => ({ ...WAITING, id: newItemId(), file }));
-    const { all, unmatched } = withMasks([...this.store.state.batch, ...items], masks);
+    const { batch } = this.store.state;
+    const known = items.length ? batch.filter(({ example }) => !example) : batch;
+    const { all, unmatched } = withMasks([...known, ...items], masks);
     this.store.dispatch({ type: "batch", items: all });
     const names = unmatched.map(({ name }) => name).join(", ");
     const text = [
@@ -208,7 +212,8 @@ class Batch {
     this.second.set([{ value: "", text: "no other checkpoint" }, ...choices], surveyed.second ?? "");
     this.parts.checked = surveyed.parts;
     this.place.hidden = !tables.length || scene.view !== "batch";
-    if (this.place.hidden) return;
+    if (this.place.hidden || (this.survey && same(tables, this.drawn))) return;
+    this.drawn = tables;
     if (this.survey) this.survey.update(joined(tables));
     else this.survey = mountSurvey(this.place, joined(tables), { onOpen: (name) => this.open(name) });
   }
@@ -222,10 +227,17 @@ class Batch {
   /** An empty view shows what it does, on examples. */
   examples() {
     const photos = this.store.state.photos.filter(({ example }) => example).slice(0, EXAMPLES);
-    const items = photos.map(({ name }) => ({ ...WAITING, id: newItemId(), photo: name }));
+    const items = photos.map(({ name }) => ({ ...WAITING, id: newItemId(), photo: name, example: true }));
     this.store.dispatch({ type: "batch", items });
   }
 }
+
+/**
+ * Whether two lists hold the same objects.
+ * @param {unknown[]} one
+ * @param {unknown[]} other
+ */
+const same = (one, other) => one.length === other.length && one.every((item, index) => item === other[index]);
 
 let made = 0;
 

@@ -106,6 +106,7 @@
  * @property {"waiting" | "running" | "done" | "failed"} status
  * @property {import("../survey/table.js").Table | null} table its numbers
  * @property {string | null} error
+ * @property {boolean} example it shows what the view does, until the reader's own photos come
  */
 
 /**

@@ -1,4 +1,4 @@
-// The chosen picture: its photo and map, why it is bad, and all of its numbers.
+// The chosen picture: its photo, map and mask, why it is bad, and all of its numbers.
 
 import { button, make } from "../dom.js";
 import { showTile } from "./grid.js";
@@ -44,7 +44,8 @@ function picturesOf(table, view, { picture, rows }) {
     showTile(map, row.maps, view.tile, table.tiles.length, title);
     return map;
   });
-  return make("div", { class: "pair" }, photo, ...maps);
+  const mask = picture.mask ? [make("img", { alt: `Mask of ${picture.name}`, src: picture.mask })] : [];
+  return make("div", { class: "pair" }, photo, ...maps, ...mask);
 }
 
 /**

@@ -103,7 +103,7 @@ export function makeGrid(actions) {
       [shown, now] = [entries, { table, view }];
       head.replaceChildren(...headOf(table, view, actions.change));
       grid.style.setProperty("--columns", String(view.columns.length));
-      grid.style.setProperty("--maps", view.checkpoint === BOTH ? "2" : "1");
+      grid.style.setProperty("--maps", String((view.checkpoint === BOTH ? 2 : 1) + Number(hasMasks(table))));
       draw();
       if (held && !body.contains(document.activeElement)) focusLine();
     },
@@ -145,9 +145,10 @@ function line(table, view, { picture, rows }, index) {
     showTile(map, row.maps, view.tile, table.tiles.length, `${tile?.title} of ${picture.name}`);
     return map;
   });
+  const mask = picture.mask ? [make("img", { alt: `Mask of ${picture.name}`, src: picture.mask })] : [];
   const why = rows.map((row) => row.why).join("\n");
   made.append(
-    make("div", { role: "gridcell", class: "small-pictures" }, photo, ...maps),
+    make("div", { role: "gridcell", class: "small-pictures" }, photo, ...maps, ...mask),
     make(
       "div",
       { role: "gridcell", class: "name" },
@@ -162,6 +163,9 @@ function line(table, view, { picture, rows }, index) {
   );
   return made;
 }
+
+/** @param {Table} table */
+const hasMasks = ({ pictures }) => pictures.some(({ mask }) => mask);
 
 /**
  * A map of a row, as a part of its strip of small maps.
@@ -199,7 +203,11 @@ function headOf(table, view, change) {
     return make("div", { role: "columnheader", class: "number", "aria-sort": sorted ? order : "none" }, sort);
   });
   return [
-    make("div", { role: "columnheader", class: "small-pictures" }, both ? "photo, both maps" : "photo, map"),
+    make(
+      "div",
+      { role: "columnheader", class: "small-pictures" },
+      `photo, ${both ? "both maps" : "map"}${hasMasks(table) ? ", mask" : ""}`,
+    ),
     make("div", { role: "columnheader", class: "name" }, "picture, and why"),
     ...cells,
   ];

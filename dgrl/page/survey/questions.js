@@ -140,7 +140,7 @@ export function makeQuestions(onAsk) {
   });
   const answer = make("p", { class: "answer", role: "status" });
   return {
-    choice: make("label", { class: "labelled" }, make("span", {}, "Question"), select),
+    choice: make("label", { class: "labelled question" }, make("span", {}, "Question"), select),
     answer,
     /** @param {Table} table */
     show(table) {

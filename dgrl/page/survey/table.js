@@ -2,7 +2,8 @@
 
 /**
  * @typedef {{key: string, title: string, group: string, meaning: string, better: "lower" | "higher" | null}} Column
- * @typedef {{name: string, size: [number, number], photo: string}} Picture its size and the URL of a small one
+ * @typedef {{name: string, size: [number, number], photo: string, mask: string}} Picture its size, and the URLs of a small
+ *   one and of its mask, "" without one
  * @typedef {{picture: number, checkpoint: number, values: (number | null)[], why: string, maps: string}} Row
  * @typedef {{
  *   format: string, columns: Column[], checkpoints: string[], tiles: {key: string, title: string}[], tile: number,
@@ -26,14 +27,12 @@ export const BOTH = -1;
  */
 export function joined(tables) {
   const [widest] = tables.toSorted((one, other) => other.columns.length - one.columns.length);
-  const same = (/** @type {Column} */ one, /** @type {Column} */ other) =>
-    one.key === other.key && one.meaning === other.meaning;
+  const wanted = meanings(/** @type {Table} */ (widest));
   /** @type {Picture[]} */
   const pictures = [];
   const rows = tables.flatMap((table) => {
-    const places = /** @type {Table} */ (widest).columns.map((one) =>
-      table.columns.findIndex((other) => same(one, other)),
-    );
+    const known = meanings(table);
+    const places = wanted.map((one, place) => (known[place] === one ? place : known.indexOf(one)));
     const before = pictures.length;
     pictures.push(...table.pictures);
     return table.rows.map((row) => ({
@@ -43,6 +42,19 @@ export function joined(tables) {
     }));
   });
   return { .../** @type {Table} */ (widest), pictures, rows };
+}
+
+/** @type {WeakMap<Table, string[]>} */
+const meaningsOf = new WeakMap();
+
+/**
+ * Key and meaning of each column, as one text. A survey in the app asks for them again with every picture.
+ * @param {Table} table
+ */
+function meanings(table) {
+  const known = meaningsOf.get(table) ?? table.columns.map(({ key, meaning }) => `${key}: ${meaning}`);
+  meaningsOf.set(table, known);
+  return known;
 }
 
 /**
