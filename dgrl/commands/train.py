@@ -92,7 +92,10 @@ def train(
     ] = None,
     elsewhere: Annotated[
         tuple[Path, Path] | None,
-        typer.Option(metavar="IMAGES MASKS", help="Pictures of other kinds, to measure what training costs there."),
+        typer.Option(
+            metavar="IMAGES MASKS",
+            help="Pictures of other kinds, to measure what training costs there; finetune lets it cost 2 % at most.",
+        ),
     ] = None,
     hold_out: Annotated[
         str | None,

@@ -9,13 +9,26 @@ from dgrl.data.pairs import Pair
 from dgrl.files import replacing
 from dgrl.training.checkpoints import Progress
 from dgrl.training.config import TrainingConfig
+from dgrl.training.keeping import Kept
 from dgrl.training.record import log_lines
 
 
 def write_card(
-    out: Path, config: TrainingConfig, progress: Progress, pairs: Sequence[Pair], hold_out: Sequence[Pair]
+    out: Path,
+    config: TrainingConfig,
+    progress: Progress,
+    pairs: Sequence[Pair],
+    hold_out: Sequence[Pair],
+    kept: Kept | None = None,
+    kept_of_best: Kept | None = None,
 ) -> None:
-    """Write the run's model card, `README.md`: its training data, its recipe and its scores."""
+    """Write the run's model card, `README.md`: its training data, its recipe and its scores.
+
+    Args:
+        out: the run's folder.
+        config, progress, pairs, hold_out: its recipe, how far it is, and its pictures.
+        kept, kept_of_best: the shares of their change that the network and that in `best/` keep, if they were chosen.
+    """
     folders = sorted({str(pair.image.parent.name or pair.image.parent) for pair in pairs})
     changed = {
         field.name: getattr(config, field.name)
@@ -46,24 +59,31 @@ def write_card(
         "",
         *(f"- `{name}`: {value}" for name, value in changed.items()),
         "",
+        *([f"{kept.sentence()}.", ""] if kept else []),
         "## Scores",
         "",
-        *_scores(out),
+        *_scores(out, kept, kept_of_best),
     ]
     with replacing(out / CARD_FILE) as partial:
         partial.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def _scores(out: Path) -> list[str]:
-    """Return the last and the best validation as a Markdown table."""
+def _scores(out: Path, kept: Kept | None, kept_of_best: Kept | None) -> list[str]:
+    """Return the scores of this network and of the best one as a Markdown table."""
     validations = [line for line in log_lines(out) if "validation" in line]
     if not validations:
         return ["There were no hold-out pictures: nothing was measured."]
     best = next((line for line in reversed(validations) if line["best"]), validations[-1])
+    networks = [
+        ("last, this one", validations[-1]["validation"], kept),
+        (f"`best/`, update {best['update']}", best["validation"], kept_of_best),
+    ]
     kinds = list(validations[-1]["validation"]["MAE"])
     rows = [f"| network | measure | {' | '.join(kinds)} |", "|---|---|" + "---|" * len(kinds)]
-    for name, line in (("last, this one", validations[-1]), (f"`best/`, update {best['update']}", best)):
+    for name, scores, share in networks:
+        if share is not None and share.scores is not None:
+            name, scores = f"{name}, {share.share:.0%} of the change", share.scores.as_json()
         for measure in ("MAE", "maxF"):
-            values = line["validation"][measure]
+            values = scores[measure]
             rows.append(f"| {name} | {measure} | {' | '.join(f'{values[kind]:.4f}' for kind in kinds)} |")
     return [*rows, "", f"On {validations[-1]['validation']['pictures']} hold-out pictures; maps are not stretched."]

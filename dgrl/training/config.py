@@ -36,11 +36,11 @@ NETWORK_SETTINGS["finetune"] = NETWORK_SETTINGS["default"]
 
 
 FINETUNE: dict[str, Any] = {
-    "max_updates": 40,
+    "max_updates": 80,
     "batch_size": 4,
     "size": 320,
     "frozen_blocks": 5,
-    "learning_rate": 4e-4,
+    "learning_rate": 2e-4,
     "warm_up": 0.25,
     "attention_weight": 0.0,
     "head_rate": 0.01,

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ from dgrl.training.checkpoints import (
 )
 from dgrl.training.config import Stage, TrainingConfig, preset
 from dgrl.training.health import LEAST, DivergenceError, ReadingError, check_loss, drop_unproven, reading
-from dgrl.training.keeping import choose_share
+from dgrl.training.keeping import Kept, choose_share, kept_of_best
 from dgrl.training.kept_out import KeptOut, keep_change, weights_of
 from dgrl.training.record import (
     FREE,
@@ -54,7 +55,7 @@ from dgrl.training.record import (
 from dgrl.training.settings import check_names
 from dgrl.training.stages import TrainingStage, make_stage
 from dgrl.training.stored import MAPS_FOLDER
-from dgrl.training.validation import hold_out_share, judged_map, note_scores, save_best, validate
+from dgrl.training.validation import BEST_FOLDER, hold_out_share, judged_map, note_scores, save_best, validate
 from dgrl.training.watching import Update, Watcher, evenly_spaced, looks, watchers
 
 VALIDATIONS = 10
@@ -311,17 +312,31 @@ class _Run:
             progress.ended = "the hold-out error falls no more"
         return bool(progress.ended)
 
-    def kept_share(self) -> float:
-        """Return the share of the change to keep: the recipe's, or else the best one on the hold-out pictures."""
+    def keep_share(self, progress: Progress) -> tuple[Kept | None, Kept | None]:
+        """Keep the recipe's share of the change, or the one that the hold-out pictures speak for, in all processes.
+
+        Returns what was chosen for this network and for that in `best/`.
+        """
         if self.config.kept_change is not None:
-            return self.config.kept_change
-        chosen = [0.0]
+            keep_change(self.model, self.start, self.config.kept_change)
+            return None, None
+        kept = of_best = None
         if self.accelerator.is_main_process:
-            kind = judged_map(self.config.stage, self.model.config.steps)
-            kept = choose_share(self.model, self.start, self.hold_out, kind)
-            self.accelerator.print(kept.sentence(kind))
-            chosen = [kept.share]
-        return float(broadcast_object_list(chosen)[0])
+            choose = partial(
+                choose_share,
+                self.model,
+                self.start,
+                self.hold_out,
+                judged_map(self.config.stage, self.model.config.steps),
+                self.measured.sets.get("elsewhere", ()),
+            )
+            kept = choose()
+            self.accelerator.print(kept.sentence())
+            if self.hold_out and (self.out / BEST_FOLDER).is_dir():
+                of_best = kept_of_best(self.model, self.start, self.out, progress, kept, choose)
+        shares = broadcast_object_list([kept.share if kept else 0.0])
+        keep_change(self.model, self.start, float(shares[0]))
+        return kept, of_best
 
     def look(self, progress: Progress, pairs: list[Pair]) -> None:
         """Show a few pictures that are trained on."""
@@ -336,15 +351,14 @@ class _Run:
         """Make the network what is kept of it, and write it with its card."""
         if self.average is not None:
             self.average.apply()
-        if self.start:
-            keep_change(self.model, self.start, self.kept_share())
+        kept = self.keep_share(progress) if self.start else (None, None)
         if progress.ended:
             self.accelerator.print(f"Ended after update {progress.update} of {progress.total}: {progress.ended}")
         if self.accelerator.is_main_process:
             self.measured.say(self.model)
             try:
                 self.model.save_pretrained(self.out)
-                write_card(self.out, self.config, progress, self.pairs, self.hold_out)
+                write_card(self.out, self.config, progress, self.pairs, self.hold_out, *kept)
             except OSError as error:
                 raise TrainingError(f"the network cannot be written to {self.out}: {error}") from error
         self.accelerator.wait_for_everyone()  # all processes may read the network from now on

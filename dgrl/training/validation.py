@@ -127,9 +127,18 @@ def note_scores(progress: Progress, scores: Scores, kind: str) -> bool:
     return True
 
 
-def save_best(model: DGRL, out: Path, scores: Scores, progress: Progress) -> None:
-    """Replace `best/` by the network as it is; the folder is whole or not there."""
-    card = f"# The best network of this run so far\n\nUpdate {progress.update}: {scores.sentence()}.\n"
+def save_best(model: DGRL, out: Path, scores: Scores, progress: Progress, note: str = "") -> None:
+    """Replace `best/` by the network as it is; the folder is whole or not there.
+
+    Args:
+        model: the network.
+        out: the run's folder.
+        scores: its hold-out scores.
+        progress: says of which update it is.
+        note: a sentence for its card.
+    """
+    card = f"# The best network of this run\n\nUpdate {progress.best_update}: {scores.sentence()}.\n"
+    card += f"\n{note}.\n" if note else ""
     try:
         with replacing_folder(out / BEST_FOLDER) as partial:
             model.save_pretrained(partial)

@@ -10,9 +10,10 @@ from dgrl import DGRL
 from dgrl.data.drawn import drawn_discs
 from dgrl.data.pairs import find_pairs
 from dgrl.training.config import TrainingConfig, preset
-from dgrl.training.keeping import Kept, best_of
+from dgrl.training.keeping import SHARES, Cost, Kept, best_of, choose_share
 from dgrl.training.kept_out import changed_by, errors, keep_change, percent, weights_of
 from dgrl.training.loop import train
+from dgrl.training.validation import save_best
 from tests.helpers.launching import launch
 from tests.helpers.networks import TINY, filled, write_pairs
 
@@ -90,33 +91,107 @@ def test_a_change_in_words():
     assert percent(0.0, 0.1) == "from 0"
 
 
-def test_the_share_is_chosen_by_gain_and_cost():
-    def kept(share, after, moved, before=0.1):
-        return Kept(share, before, after, moved)
+def kept(share, after, moved=0.0, before=0.1):
+    return Kept(share, "t2", before, after, Cost(moved, 0.02, f"maps move by {moved:.4f}"))
 
+
+NOTHING = kept(0.0, 0.1)
+
+
+def test_the_share_is_chosen_by_gain_and_cost():
     result = [kept(1.0, 0.02, 0.05), kept(0.8, 0.03, 0.01), kept(0.4, 0.06, 0.005)]
-    assert best_of(result, 0.1).share == 0.8, "all of it would cost too much elsewhere"
-    assert best_of([kept(1.0, 0.12, 0.001), kept(0.4, 0.11, 0.0)], 0.1).share == 0, "no harm"
-    assert best_of([kept(1.0, 0.096, 0.001), kept(0.4, 0.094, 0.0)], 0.1).share == 0.4, "4 % may be chance"
-    assert best_of([Kept(1.0, None, None, 0.03), Kept(0.8, None, None, 0.01)], None).share == 0.8
-    message = result[1].sentence("t2")
-    assert "Kept 80%" in message
-    assert "0.1000 → 0.0300 (-70.0 %)" in message
-    assert "move by 0.0100" in message
+    assert best_of(result, NOTHING).share == 0.8, "all of it would cost too much elsewhere"
+    assert best_of([kept(1.0, 0.12), kept(0.4, 0.11)], NOTHING).share == 0, "no harm"
+    assert best_of([kept(1.0, 0.096), kept(0.4, 0.094)], NOTHING).share == 0.4, "4 % may be chance"
+    unmeasured = [kept(1.0, None, 0.03, None), kept(0.8, None, 0.01, None)]
+    assert best_of(unmeasured, kept(0.0, None, 0.0, None)).share == 0.8
+    message = result[1].sentence()
+    assert "Kept 80% of the change: hold-out MAE of t2 0.1000 → 0.0300 (-70.0 %); maps move by 0.0100" in message
+
+
+def test_no_share_is_measured_after_the_error_rises():
+    found = iter([kept(1.0, 0.03), kept(0.9, 0.02), kept(0.8, 0.04), kept(0.7, 0.01)])
+    assert best_of(found, NOTHING).share == 0.9
+    assert [one.share for one in found] == [0.7]
 
 
 def test_fine_tuning_chooses_and_prints_its_share(network, pairs, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("dgrl.training.keeping.PHOTOS", 1)
+    monkeypatch.setattr("dgrl.training.keeping.LIMIT", 1.0)
     start = weights_of(network)
-    chosen = []
-    monkeypatch.setattr("dgrl.training.keeping.best_of", lambda found, before: chosen.extend(found) or found[-1])
-    train(network, pairs[:4], tmp_path / "run", TrainingConfig(**QUICK, kept_change=None), hold_out=pairs[4:])
-    assert "Kept 20% of the change: hold-out MAE of" in capsys.readouterr().out
-    assert [one.share for one in chosen] == [1.0, 0.8, 0.6, 0.4, 0.2]
-    assert chosen[0].moved > chosen[-1].moved > 0
-    with changed_by(network, start, 1.0):
-        after = errors(network, pairs[4:])
-    assert after[f"t{TINY.steps}"] == pytest.approx(chosen[-1].after, abs=1e-6)
+    found = []
+    monkeypatch.setattr("dgrl.training.keeping.best_of", lambda measured, _: found.extend(measured) or found[-1])
+    out = tmp_path / "run"
+    train(network, pairs[:4], out, TrainingConfig(**QUICK, kept_change=None), hold_out=pairs[4:])
+    assert "Kept 10% of the change: hold-out MAE of" in capsys.readouterr().out
+    assert [one.share for one in found] == list(SHARES)
+    assert found[0].cost.amount > found[-1].cost.amount > 0
+    last = f"t{TINY.steps}"
+    assert errors(network, pairs[4:])[last] == pytest.approx(found[-1].after, abs=1e-6)
+    with changed_by(network, start, 0.0):
+        assert errors(network, pairs[4:])[last] == pytest.approx(found[-1].before, abs=1e-6)
+
+
+@pytest.mark.parametrize("best_update", [1, 2])
+def test_card_and_best_network_are_of_the_kept_share(network, pairs, tmp_path, monkeypatch, best_update):
+    monkeypatch.setattr("dgrl.training.keeping.PHOTOS", 1)
+    monkeypatch.setattr("dgrl.training.keeping.LIMIT", 1.0)
+    monkeypatch.setattr("dgrl.training.keeping.SHARES", (0.5,))
+    monkeypatch.setattr("dgrl.training.keeping.best_of", lambda measured, _: next(iter(measured)))
+    whole = {}
+
+    def note(progress, _scores, _kind):
+        progress.best_update = best_update
+        return progress.update == best_update
+
+    def save(model, out, scores, progress):
+        whole.update(weights_of(model))
+        save_best(model, out, scores, progress)
+
+    monkeypatch.setattr("dgrl.training.loop.note_scores", note)
+    monkeypatch.setattr("dgrl.training.loop.save_best", save)
+    start, out = weights_of(network), tmp_path / "run"
+    train(network, pairs[:4], out, TrainingConfig(**QUICK, kept_change=None, validate_every=1), hold_out=pairs[4:])
+    best = DGRL.from_pretrained(out / "best")
+    for name, value in best.state_dict().items():
+        torch.testing.assert_close(value, torch.lerp(start[name].float(), whole[name].float(), 0.5).to(value.dtype))
+    card, card_of_best = ((folder / "README.md").read_text() for folder in (out, out / "best"))
+    assert "Kept 50% of the change: hold-out MAE of t" in card
+    assert "Kept 50% of the change: hold-out MAE of t" in card_of_best
+    for name, model in (("last, this one", DGRL.from_pretrained(out)), (f"`best/`, update {best_update}", best)):
+        values = " | ".join(f"{value:.4f}" for value in errors(model, pairs[4:]).values())
+        assert f"| {name}, 50% of the change | MAE | {values} |" in card
+
+
+def test_named_pictures_say_what_a_share_costs(network, pairs):
+    start = weights_of(network)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter *= 1.1
+    kind = f"t{TINY.steps}"
+    kept = choose_share(network, start, [], kind, pairs[:2])
+    after = {}
+    for share in (0.0, *SHARES):
+        with changed_by(network, start, share):
+            after[share] = errors(network, pairs[:2])
+    within = [
+        share for share in SHARES if all(after[share][name] <= 1.02 * after[0.0][name] for name in (kind, "refined"))
+    ]
+    assert kept.share == max(within, default=0.0)
+    assert f"MAE elsewhere of {kind} {after[0.0][kind]:.4f} → {after[kept.share][kind]:.4f}" in kept.sentence()
+
+
+def test_the_command_uses_the_pictures_elsewhere(network, pairs, tmp_path, monkeypatch):
+    asked = []
+
+    def choose(model, start, hold_out, kind, elsewhere):
+        asked.append([pair.stem for pair in elsewhere])
+        return kept(0.5, None, 0.0, None)
+
+    monkeypatch.setattr("dgrl.training.loop.choose_share", choose)
+    recipe = TrainingConfig(**QUICK, kept_change=None)
+    train(network, pairs[:3], tmp_path / "run", recipe, kept_out={"elsewhere": pairs[3:]})
+    assert asked == [[pair.stem for pair in pairs[3:]]]
 
 
 @pytest.mark.slow
