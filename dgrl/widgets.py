@@ -25,6 +25,7 @@ from PIL import Image
 from dgrl import figures
 from dgrl.bundle import bundle
 from dgrl.edits import read_edits
+from dgrl.figures.notebook import hidden_picture, show_with_picture
 from dgrl.files import EXAMPLES
 from dgrl.images import Picture, read_image, to_grey
 from dgrl.images.cutouts import cut_out
@@ -37,6 +38,8 @@ from dgrl.trace import Trace
 HEIGHT = "760px"
 NAME = "DGRL"
 THUMBNAIL = 160
+STANDS_FOR = "Explorer of a pass"
+"""The alternative text of the explorer's picture begins so."""
 PARTS = {"rln": ("photo", "rln"), "brn": ("brn",), "kernels": ("kernels",)}
 METHODS = ("occlusion", "integrated_gradients", "grad_cam")
 
@@ -80,7 +83,7 @@ class Explorer(anywidget.AnyWidget):
     """
 
     _esm = notebook_module()
-    _css = f"{style()}\n.dgrl.in-notebook {{ height: {HEIGHT}; }}"
+    _css = f"{style()}\n.dgrl.in-notebook {{ height: {HEIGHT}; }}\n{hidden_picture('.dgrl.in-notebook', STANDS_FOR)}"
     first = traitlets.Bytes().tag(sync=True)
     second = traitlets.Bytes().tag(sync=True)
     requests: Any = traitlets.List().tag(sync=True)
@@ -234,16 +237,9 @@ class Explorer(anywidget.AnyWidget):
         picture.save(file, "png")
         self.send({"id": message["id"]}, [file.getvalue()])
 
-    def _repr_mimebundle_(self, **settings: Any) -> tuple[dict[Any, Any], dict[Any, Any]]:
-        bundle = super()._repr_mimebundle_(**settings)
-        metadata = (
-            bundle[1] if isinstance(bundle, tuple) else {}
-        )  # Colab must be told where widgets of others come from
-        view = {"version_major": 2, "version_minor": 0, "model_id": self.model_id}
-        picture = base64.b64encode(figures.jpeg(self.figure())).decode()
-        text = "Explorer of a pass: run this notebook to use it"
-        data = {"application/vnd.jupyter.widget-view+json": view, "image/jpeg": picture, "text/plain": text}
-        return data, metadata | {"image/jpeg": {"alt": f"{text}. The picture shows its predictions and attention maps"}}
+    def _ipython_display_(self) -> None:
+        words = f"{STANDS_FOR}: run this notebook to use it. The picture shows its predictions and attention maps"
+        show_with_picture(super()._repr_mimebundle_(), "image/jpeg", figures.jpeg(self.figure()), words)
 
 
 def described(name: str, photo: Picture) -> dict[str, Any]:

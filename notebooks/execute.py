@@ -9,10 +9,10 @@ from pathlib import Path
 import nbformat
 from nbclient import NotebookClient
 
+from dgrl.figures.notebook import VIEW as WIDGET_VIEW
 from notebooks.first_cell import FIRST_CELL
 
 FOLDER = Path(__file__).parent
-WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 TIMEOUT = 1800
 
 

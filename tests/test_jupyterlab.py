@@ -18,6 +18,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from dgrl import DGRL, Trace
+from dgrl.widgets import STANDS_FOR
 from tests.helpers.networks import TINY, draw_photo, filled
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -26,6 +27,7 @@ ROOT = Path(__file__).parents[1]
 PORT = 7940  # or the next one that is free
 PATIENCE = 240_000  # a kernel that imports PyTorch on a busy machine
 NOTEBOOK = """from dgrl import DGRL, Trace
+from dgrl.widgets import STANDS_FOR
 from tests.helpers.networks import TINY, draw_photo, filled
 from dgrl.widgets import explore
 
@@ -138,7 +140,16 @@ def run_the_cell(page: Page) -> None:
         page.wait_for_timeout(2000)
 
 
-def test_the_explorer_in_jupyterlab(browser: Browser, lab: str, trace: Trace) -> None:
+def restart(page: Page, lab: str) -> None:
+    """Restart the only kernel, as JupyterLab's menu does."""
+    with urllib.request.urlopen(f"{lab}/api/kernels", timeout=30) as answer:
+        (kernel,) = json.load(answer)
+    (token,) = [cookie["value"] for cookie in page.context.cookies() if cookie["name"] == "_xsrf"]
+    done = page.request.post(f"{lab}/api/kernels/{kernel['id']}/restart", headers={"X-XSRFToken": token})
+    assert done.ok, done.text()
+
+
+def test_the_explorer_in_jupyterlab(browser: Browser, lab: str, trace: Trace, tmp_path: Path) -> None:
     page = browser.new_page(viewport={"width": 1400, "height": 1100})
     page.set_default_timeout(PATIENCE)
     page.goto(f"{lab}/doc/tree/explore.ipynb")
@@ -146,6 +157,8 @@ def test_the_explorer_in_jupyterlab(browser: Browser, lab: str, trace: Trace) ->
     run_the_cell(page)
     explorer = page.locator(".dgrl")
     expect(explorer).to_be_visible(timeout=PATIENCE)
+    stands_for_it = page.get_by_role("img", name=re.compile(STANDS_FOR))
+    expect(stands_for_it).to_be_hidden()
     most_changed = trace.most_changed(count=1)[0]
     expect(explorer.get_by_role("heading", name=f"Pixel {most_changed.x}, {most_changed.y}")).to_be_visible()
 
@@ -167,4 +180,16 @@ def test_the_explorer_in_jupyterlab(browser: Browser, lab: str, trace: Trace) ->
     expect(explorer.locator("[data-line=foreground]")).to_have_text(f"{pixel.foreground:.4f}".replace("-", "−"))
     shown = [float(one.inner_text().replace("−", "-")) for one in explorer.get_by_test_id("kernel").locator("td").all()]
     assert shown == pytest.approx(pixel.coefficients.ravel().tolist(), abs=6e-3)
+
+    # Saved, and opened again with a new kernel: its picture.
+    page.keyboard.press("Control+s")
+    path = tmp_path / "notebooks" / "explore.ipynb"
+    end = time.monotonic() + PATIENCE / 1000
+    while STANDS_FOR not in path.read_text():
+        assert time.monotonic() < end, "JupyterLab did not save the notebook"
+        page.wait_for_timeout(200)
+    restart(page, lab)
+    page.reload()
+    expect(page.get_by_role("img", name=re.compile(STANDS_FOR))).to_be_visible(timeout=PATIENCE)
+    assert page.locator(".dgrl").count() == 0
     page.close()

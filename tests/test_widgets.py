@@ -17,10 +17,11 @@ from PIL import Image
 
 from dgrl import DGRL, Trace
 from dgrl.bundle import bundle
+from dgrl.figures.notebook import VIEW
 from dgrl.images import to_grey
 from dgrl.images.matting import matted
 from dgrl.taps import flatten_map
-from dgrl.widgets import Explorer, explore
+from dgrl.widgets import STANDS_FOR, Explorer, explore
 from tests.helpers.networks import TINY, draw_photo, filled
 
 # What anywidget does: it imports the module from text and calls `render` of its default export. Messages of the page go
@@ -140,10 +141,22 @@ def test_errors_are_sentences(network: DGRL, monkeypatch: pytest.MonkeyPatch) ->
     assert content["error"].endswith(".")
 
 
-def test_without_widgets_a_notebook_shows_a_picture(trace: Trace, bare: Trace) -> None:
+def shown(widget: Any, monkeypatch: pytest.MonkeyPatch) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    """Return the outputs of a cell that ends with the widget: data and metadata of each."""
+    outputs = []
+    monkeypatch.setattr("dgrl.figures.notebook.display", lambda data, metadata, raw: outputs.append((data, metadata)))
+    widget._ipython_display_()
+    return outputs
+
+
+def test_without_widgets_a_notebook_shows_a_picture(trace: Trace, bare: Trace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An output of its own, which JupyterLab shows although the saved widget is not found."""
     for explorer in (explore(trace), explore(trace, bare)):
-        data, _ = explorer._repr_mimebundle_()
-        assert data["application/vnd.jupyter.widget-view+json"]["model_id"] == explorer.model_id
+        (widget, _), (data, metadata) = shown(explorer, monkeypatch)
+        assert widget[VIEW]["model_id"] == explorer.model_id
+        assert not [kind for kind in widget if kind.startswith("image/")]
+        assert VIEW not in data
+        assert metadata["image/jpeg"]["alt"].startswith(STANDS_FOR)
         with Image.open(io.BytesIO(base64.b64decode(data["image/jpeg"]))) as image:
             assert image.width > 600
             assert np.asarray(image).std() > 20
@@ -161,10 +174,8 @@ def test_the_widget_enables_custom_widgets_on_colab(trace: Trace, monkeypatch: p
     colab.enable_custom_widget_manager = lambda: None  # type: ignore[attr-defined]
     colab._widgets = types.SimpleNamespace(_installed_url="https://widgets.example")  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "google.colab.output", colab)
-    data, metadata = explore(trace)._repr_mimebundle_()
-    assert "image/jpeg" in data
-    view = metadata["application/vnd.jupyter.widget-view+json"]
-    assert view["colab"]["custom_widget_manager"]["url"] == "https://widgets.example"
+    (_, metadata), _ = shown(explore(trace), monkeypatch)
+    assert metadata[VIEW]["colab"]["custom_widget_manager"]["url"] == "https://widgets.example"
 
 
 def opened(browser: Any, explorer: Explorer) -> tuple[Any, list[str]]:

@@ -1,9 +1,7 @@
 """The training panel as a person uses it: JupyterLab in Debian's chromium."""
 
-import json
 import re
 import time
-import urllib.request
 from pathlib import Path
 
 import pytest
@@ -13,7 +11,7 @@ from playwright.sync_api import Browser, Page, expect
 from dgrl import DGRL
 from dgrl.training.runs import is_running, read_state, start_run, stop_run
 from tests.helpers.networks import TRAINED, write_pairs
-from tests.test_jupyterlab import PATIENCE, run_the_cell, served, wait_for_kernel, write_notebook
+from tests.test_jupyterlab import PATIENCE, restart, run_the_cell, served, wait_for_kernel, write_notebook
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 QUICK = {"size": 64, "batch_size": 2, "max_updates": 60, "workers": 0, "validate_every": 4, "checkpoint_every": 4}
@@ -28,15 +26,6 @@ def wait(holds, out: Path) -> None:
     while not holds():
         assert time.monotonic() < end, read_state(out).said
         time.sleep(0.3)
-
-
-def restart(page: Page, lab: str) -> None:
-    """Restart the only kernel, as JupyterLab's menu does."""
-    with urllib.request.urlopen(f"{lab}/api/kernels", timeout=30) as answer:
-        (kernel,) = json.load(answer)
-    (token,) = [cookie["value"] for cookie in page.context.cookies() if cookie["name"] == "_xsrf"]
-    done = page.request.post(f"{lab}/api/kernels/{kernel['id']}/restart", headers={"X-XSRFToken": token})
-    assert done.ok, done.text()
 
 
 def button(page: Page, name: str):
