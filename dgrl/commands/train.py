@@ -11,7 +11,7 @@ import torch
 import typer
 from accelerate.utils import set_seed
 
-from dgrl.checkpoint import WEIGHTS_FILE
+from dgrl.checkpoint import WEIGHTS_FILE, read_config
 from dgrl.commands.data import Data, Download, Images, Masks, Only, SkipBad, Without, folders, pairs_of, tell
 from dgrl.commands.processes import is_main_process
 from dgrl.data.checking import LISTED
@@ -248,7 +248,7 @@ def prepare(settings: dict[str, Any], download: bool, start: Path | None = None)
         pairs, kept_out = without_kept_out(pairs, settings)
         pairs, hold_out = held_out(pairs, settings.get("hold_out", "0"))
     set_seed(recipe.seed)  # new layers too start the same for the same seed
-    model = first_network(settings) if start is None else DGRL.from_pretrained(start)
+    model = first_network(settings) if start is None else DGRL(read_config(start)).eval()  # `train` reads its weights
     return recipe, model, pairs, hold_out, kept_out
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from dgrl.checkpoint import CheckpointError
+from dgrl.checkpoint import CheckpointError, load_weights, read_config
 from dgrl.data.pairs import DataError, Pair, find_pairs
 from dgrl.files import replacing
 from dgrl.model import DGRL
@@ -16,8 +16,9 @@ from dgrl.training.config import TrainingConfig
 from dgrl.training.watching import LOG_FILE, whole_lines
 
 RUN_FILE = "training.json"
-"""File for `dgrl train --resume`: the options of the `dgrl train` that began the run, or the pictures from Python."""
-RECORD_FILE = "recipe.json"
+"""The recipe, and what `dgrl train --resume` needs: the options of `dgrl train`, or the pictures that Python gave."""
+LISTS = "lists"
+"""In this file, since version 3: how many pictures there are, and digests of their names."""
 HOLD_OUT_FILE = "hold_out.txt"
 """Names of the hold-out pictures, if there are any, a line each."""
 START_FOLDER = "start"
@@ -93,14 +94,12 @@ def write_run(
     if settings is None:
         kept_out_rows = {name: as_rows(pairs_of_set) for name, pairs_of_set in kept_out.items()}
         settings = {"pairs": as_rows(pairs), "hold_out_pairs": as_rows(hold_out), "kept_out": kept_out_rows}
-    described = {**settings, "recipe": dataclasses.asdict(config)}
-    record = _summary(pairs, hold_out) | {"recipe": described["recipe"]}
+    described = {**settings, "recipe": dataclasses.asdict(config), LISTS: _summary(pairs, hold_out)}
     try:
         with replacing_folder(out / START_FOLDER) as partial:
             model.save_pretrained(partial)
-        for name, content in ((RUN_FILE, described), (RECORD_FILE, record)):
-            with replacing(out / name) as partial:
-                partial.write_text(json.dumps(content, indent=2), encoding="utf-8")
+        with replacing(out / RUN_FILE) as partial:
+            partial.write_text(json.dumps(described, indent=2), encoding="utf-8")
         (out / HOLD_OUT_FILE).unlink(missing_ok=True)
         if hold_out:
             with replacing(out / HOLD_OUT_FILE) as partial:
@@ -118,18 +117,17 @@ def restore_start(model: DGRL, out: Path) -> None:
     if not (out / START_FOLDER).is_dir():
         return
     try:
-        start = DGRL.from_pretrained(out / START_FOLDER)
+        started, present = (dataclasses.asdict(config) for config in (read_config(out / START_FOLDER), model.config))
+        if started != present:
+            differences = ", ".join(
+                f"{name} {present[name]!r} (the run's: {started[name]!r})"
+                for name in started
+                if started[name] != present[name]
+            )
+            raise TrainingError(f"{out} cannot be resumed with a network of another kind: {differences}")
+        load_weights(model, out / START_FOLDER)
     except CheckpointError as error:
         raise TrainingError(f"{out} cannot be resumed: {error}") from error
-    if start.config != model.config:
-        started, present = dataclasses.asdict(start.config), dataclasses.asdict(model.config)
-        differences = ", ".join(
-            f"{name} {present[name]!r} (the run's: {started[name]!r})"
-            for name in started
-            if started[name] != present[name]
-        )
-        raise TrainingError(f"{out} cannot be resumed with a network of another kind: {differences}")
-    model.load_state_dict(start.state_dict())
 
 
 def own_hold_out(out: Path, pairs: Sequence[Pair]) -> tuple[list[Pair], list[Pair]]:
@@ -187,9 +185,8 @@ def pairs_of_rows(rows: Iterable[Sequence[Any]], folders: Sequence[tuple[Path, P
 
 def changes_of_lists(out: Path, pairs: Sequence[Pair], hold_out: Sequence[Pair]) -> list[str]:
     """Return a sentence for each list of pictures that differs from the one that the run began with."""
-    try:
-        started: dict[str, Any] = json.loads((out / RECORD_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    started = read_run(out).get(LISTS)
+    if started is None:
         return []
     present = _summary(pairs, hold_out)
     return [

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from dgrl.training.checkpoints import TrainingError, whole_checkpoints
-from dgrl.training.record import RECORD_FILE, log_lines
+from dgrl.training.record import LISTS, log_lines, read_run
 from dgrl.training.validation import BEST_FOLDER
 
 PROCESS_FILE = "process.json"
@@ -196,10 +196,10 @@ def read_state(out: Path) -> State:
 def _length(out: Path) -> tuple[int, int]:
     """Return the run's number of updates and of pictures per update; 0, 0 before it has written its recipe."""
     try:
-        record = json.loads((out / RECORD_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        settings = read_run(out)
+        recipe, pictures = settings["recipe"], settings[LISTS]["pictures"]
+    except (TrainingError, KeyError):
         return 0, 0
-    recipe, pictures = record["recipe"], record["pictures"]
     batch = min(recipe["batch_size"], pictures // recipe["accumulate"] * recipe["accumulate"]) or 1
     return recipe["max_updates"] or recipe["epochs"] * (pictures // batch), batch
 

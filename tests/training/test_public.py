@@ -37,7 +37,7 @@ def test_settings_may_be_named_beside_the_recipe(tmp_path):
     quick = {"size": 64, "batch_size": 2, "max_updates": 1, "workers": 0}
     for number, config in enumerate(("default", TrainingConfig())):
         train(DGRL(TRAINED), pairs, tmp_path / str(number), config, **quick)
-        recipe = json.loads((tmp_path / str(number) / "recipe.json").read_text())["recipe"]
+        recipe = json.loads((tmp_path / str(number) / "training.json").read_text())["recipe"]
         assert quick.items() <= recipe.items()
     with pytest.raises(TypeError, match="did you mean batch_size"):
         train(DGRL(TRAINED), pairs, tmp_path / "run", batchsize=4)

@@ -6,6 +6,7 @@ import json
 import pytest
 import torch
 from accelerate.state import AcceleratorState
+from safetensors.torch import load_file
 
 from dgrl import DGRL, cli, train
 from dgrl.training.checkpoints import TrainingError
@@ -134,6 +135,36 @@ def test_a_run_killed_before_its_first_checkpoint_starts_again(pairs, tmp_path, 
     assert same(tmp_path / "cut", whole)
 
 
+def test_a_run_of_version_2_which_noted_no_lists_goes_on(pairs, tmp_path, capsys, killed_after, monkeypatch, whole):
+    killed_after(3)
+    with pytest.raises(Killed):
+        by_command(pairs, tmp_path, "cut")
+    monkeypatch.undo()
+    path = tmp_path / "cut" / "training.json"
+    settings = json.loads(path.read_text())
+    del settings["lists"]
+    path.write_text(json.dumps(settings))
+    resumed_by_command(pairs, tmp_path / "cut")
+    assert "has changed" not in capsys.readouterr().out
+    assert same(tmp_path / "cut", whole)
+
+
+def test_the_network_before_training_is_read_once(pairs, tmp_path, killed_after, monkeypatch):
+    killed_after(1)
+    with pytest.raises(Killed):
+        by_command(pairs, tmp_path, "cut")
+    monkeypatch.undo()
+    read = []
+
+    def load(path, *settings, **named):
+        read.append(path)
+        return load_file(path, *settings, **named)
+
+    monkeypatch.setattr("dgrl.checkpoint.load_file", load)
+    resumed_by_command(pairs, tmp_path / "cut")
+    assert len([path for path in read if "start" in str(path)]) == 1
+
+
 def test_hold_out_pairs_that_were_given_apart_are_found_again(pairs, tmp_path, capsys):
     train(DGRL(TRAINED), pairs[:7], tmp_path / "run", RECIPE, hold_out=pairs[7:])
     capsys.readouterr()
@@ -175,4 +206,4 @@ def test_another_kind_of_network_cannot_go_on(pairs, tmp_path):
 def test_the_stage_of_a_preset_may_be_named_beside_it(pairs, tmp_path):
     quick = {"batch_size": 4, "workers": 0, "max_updates": 1, "crop": 32}
     train(DGRL(TRAINED), pairs, tmp_path / "run", "default", stage="brn", **quick)
-    assert json.loads((tmp_path / "run" / "recipe.json").read_text())["recipe"]["stage"] == "brn"
+    assert json.loads((tmp_path / "run" / "training.json").read_text())["recipe"]["stage"] == "brn"
