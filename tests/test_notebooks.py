@@ -135,7 +135,9 @@ def test_every_notebook_starts_on_colab(tmp_path: Path, path: Path) -> None:
 def test_a_kernel_without_dgrl_says_so_in_one_sentence(tmp_path: Path) -> None:
     done = first_cells(FOLDER / "explore.ipynb", "elsewhere", tmp_path, cells=1)
     assert done.returncode != 0
-    assert "This kernel has no DGRL: run `make app`" in done.stderr + done.stdout
+    said = done.stderr + done.stdout
+    assert "This kernel has no DGRL: run `make app`" in said
+    assert "Traceback" not in said
     assert not (tmp_path / "pip").exists()
 
 

@@ -19,6 +19,7 @@ from dgrl.evaluation.tally import Nested, Refuse, Row, Sample, Tally, Worst, mea
 from dgrl.images import ImageError, read_image, to_tensor
 from dgrl.model import DGRL, Quality
 from dgrl.network.rln import RLNOutput
+from dgrl.words import counted
 
 REFINED = "refined"
 
@@ -60,7 +61,7 @@ class Evaluation:
         )
         resized = f"; {self.resized} maps resized to their mask's size, bilinear" if self.resized else ""
         cutouts = f"; the alpha channels of {self.cutouts} cut-outs taken for maps" if self.cutouts else ""
-        return f"{self.pictures} pictures; {stretched}, 8 bits{resized}{cutouts}; β² = 0.3; pysodmetrics"
+        return f"{counted(self.pictures, 'picture')}; {stretched}, 8 bits{resized}{cutouts}; β² = 0.3; pysodmetrics"
 
     def table(self) -> str:
         """Return a Markdown table of the scores, and one of attention."""

@@ -39,6 +39,10 @@ def run_curves(losses: Sequence[tuple[int, float]], validations: Sequence[Mappin
         right.plot(*np.array(points).T, "o-", markersize=3, label=kind)
     if validations:
         right.legend(fontsize=7)
+    for ax, words in ((left, "" if losses else "no update yet"), (right, "" if validations else "no validation yet")):
+        if words:
+            ax.set(xticks=[], yticks=[])
+            ax.text(0.5, 0.5, words, transform=ax.transAxes, ha="center", va="center", color="0.4")
     right.set(xlabel="update", ylabel="mean absolute error", title="Hold-out error of each look")
     return figure
 

@@ -11,6 +11,7 @@ from dgrl.training.checkpoints import Progress
 from dgrl.training.config import TrainingConfig
 from dgrl.training.keeping import Kept
 from dgrl.training.record import log_lines
+from dgrl.words import counted
 
 
 def write_card(
@@ -50,12 +51,13 @@ def write_card(
         "",
         "## Data",
         "",
-        f"{len(pairs)} pictures with masks of the folders {', '.join(folders)}; {len(hold_out)} hold-out pictures.",
+        f"{counted(len(pairs), 'picture')} with masks of {'the folders' if len(folders) > 1 else 'the folder'} "
+        f"{', '.join(folders)}; {counted(len(hold_out), 'hold-out picture')}.",
         "Name here whose pictures they are, and under which licence.",
         "",
         "## Recipe",
         "",
-        "What differs from the defaults of `TrainingConfig`; `recipe.json` has all of it:",
+        "What differs from the defaults of `TrainingConfig`; `training.json` has all of it:",
         "",
         *(f"- `{name}`: {value}" for name, value in changed.items()),
         "",
@@ -86,4 +88,8 @@ def _scores(out: Path, kept: Kept | None, kept_of_best: Kept | None) -> list[str
         for measure in ("MAE", "maxF"):
             values = scores[measure]
             rows.append(f"| {name} | {measure} | {' | '.join(f'{values[kind]:.4f}' for kind in kinds)} |")
-    return [*rows, "", f"On {validations[-1]['validation']['pictures']} hold-out pictures; maps are not stretched."]
+    return [
+        *rows,
+        "",
+        f"On {counted(validations[-1]['validation']['pictures'], 'hold-out picture')}; maps are not stretched.",
+    ]

@@ -15,6 +15,7 @@ from dgrl.training.checkpoints import Progress
 from dgrl.training.kept_out import changed_by, errors, keep_change, percent, weights_of
 from dgrl.training.validation import BEST_FOLDER, Scores, save_best, validate
 from dgrl.training.watching import evaluating
+from dgrl.words import counted
 
 SHARES = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1)
 LIMIT = 0.0115
@@ -98,7 +99,9 @@ class Elsewhere:
             maps = [model.detect(photo) for photo in self.photos]
             moved = [float(np.abs(now - was).mean()) for now, was in zip(maps, self.targets, strict=True)]
             mean = float(np.mean(moved)) if moved else 0.0
-            return Cost(mean, LIMIT, f"maps of {len(moved)} example photos move by {mean:.4f} (at most {LIMIT})")
+            return Cost(
+                mean, LIMIT, f"maps of {counted(len(moved), 'example photo')} move by {mean:.4f} (at most {LIMIT})"
+            )
         after = errors(model, self.pairs)
         changes = ", ".join(
             f"{kind} {old:.4f} → {after[kind]:.4f} ({percent(old, after[kind])})" for kind, old in self.before.items()

@@ -57,6 +57,7 @@ from dgrl.training.stages import TrainingStage, make_stage
 from dgrl.training.stored import MAPS_FOLDER
 from dgrl.training.validation import BEST_FOLDER, hold_out_share, judged_map, note_scores, save_best, validate
 from dgrl.training.watching import Update, Watcher, evenly_spaced, looks, watchers
+from dgrl.words import counted
 
 VALIDATIONS = 10
 """Number of validations in a run without `validate_every`."""
@@ -202,7 +203,9 @@ class _Run:
         self.start = {} if config.kept_change == 1 else weights_of(model)
         self.measured = KeptOut(model, kept_out if accelerator.is_main_process else {})
         told = f", {len(self.hold_out)} to validate by" if self.hold_out else ""
-        accelerator.print(f"Training {config.stage} on {in_use(accelerator)} with {len(self.pairs)} pictures{told}")
+        accelerator.print(
+            f"Training {config.stage} on {in_use(accelerator)} with {counted(len(self.pairs), 'picture')}{told}"
+        )
         stage: Any = make_stage(model, config)
         if config.stage == "brn" and config.stored_maps:
             stage.store_maps(self.pairs, self.out / MAPS_FOLDER)
@@ -402,11 +405,11 @@ def piece_size(config: TrainingConfig, pictures: int, processes: int) -> int:
         if pictures == 0:
             raise TrainingError("there are no pictures to train with")
         raise TrainingError(
-            f"{pictures} pictures are fewer than the {config.accumulate} pieces of an update; lower accumulate"
+            f"{counted(pictures, 'picture')} for the {config.accumulate} pieces of an update: lower accumulate"
         )
     if size % processes:
         raise TrainingError(
-            f"{size} pictures (batch_size over accumulate) cannot be shared equally by {processes} processes"
+            f"{counted(size, 'picture')} (batch_size over accumulate) cannot be shared equally by {processes} processes"
         )
     return size
 

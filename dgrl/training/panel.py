@@ -22,6 +22,7 @@ from dgrl import figures
 from dgrl.data.checking import Folders, check, check_pairs
 from dgrl.data.drawn import drawn_discs
 from dgrl.data.pairs import DataError, SaliencyData, augmentation, find_pairs
+from dgrl.figures.notebook import hidden_picture, show_with_picture
 from dgrl.figures.training import rows_of_pictures, run_curves
 from dgrl.training.checkpoints import TrainingError
 from dgrl.training.config import PRESETS, TrainingConfig, preset
@@ -29,6 +30,7 @@ from dgrl.training.evaluating import evaluation_arguments, kept_weights, run_eva
 from dgrl.training.form import Form
 from dgrl.training.in_python import python_of
 from dgrl.training.runs import PLAN_FILE, State, options_of, read_state, shown_command, start_run, stop_run
+from dgrl.words import counted, speed
 
 INTERVAL = 1.5
 """Seconds between looks at the run's folder."""
@@ -40,6 +42,8 @@ NETWORKS: dict[str, dict[str, Any]] = {
     "New: MobileNetV3, untrained": {"backbone": "mobilenetv3_small_100", "pretrained": False},
 }
 PREVIEWED = 4
+STANDS_FOR = "Training panel of"
+"""The alternative text of the panel's picture begins so."""
 
 
 class TrainingPanel(widgets.VBox):  # type: ignore[misc]
@@ -113,7 +117,10 @@ class TrainingPanel(widgets.VBox):  # type: ignore[misc]
         source = [] if self.network is not None else [self.networks]
         self._controls = widgets.VBox(
             [
-                widgets.HTML(f"<b>Training in {html.escape(str(self.out))}</b>"),
+                widgets.HTML(
+                    f"<b>Training in {html.escape(str(self.out))}</b>"
+                    f"<style>{hidden_picture('.dgrl-training-panel', STANDS_FOR)}</style>"
+                ),
                 self.images,
                 self.masks,
                 widgets.HBox([look, draw]),
@@ -190,7 +197,7 @@ class TrainingPanel(widgets.VBox):  # type: ignore[misc]
     def check_data(self) -> None:
         """Show what the data check finds, and a few pictures as training reads them."""
         checked = check([Folders(*self._folders())])
-        lines = [f"{len(checked.pairs)} pictures with masks", *checked.notes, *checked.remarks]
+        lines = [f"{counted(len(checked.pairs), 'picture')} with masks", *checked.notes, *checked.remarks]
         lines += checked.report().splitlines() if checked.problems else []
         self.findings.value = "<br>".join(html.escape(line) for line in lines)
         if checked.pairs:
@@ -273,7 +280,7 @@ class TrainingPanel(widgets.VBox):  # type: ignore[misc]
         else:
             name = kept_weights(self.out).relative_to(self.out.parent)
             self.scores.value = scores_table(found, f"{name} on {found['protocol']}")
-            self.say(f"Evaluated on {found['pictures']} pictures")
+            self.say(f"Evaluated on {counted(found['pictures'], 'picture')}")
         self._evaluating = None
         self.refresh()
 
@@ -359,16 +366,13 @@ class TrainingPanel(widgets.VBox):  # type: ignore[misc]
             f"<pre>{html.escape(command)}</pre><pre>{html.escape(python)}</pre></details>"
         )
 
-    def _repr_mimebundle_(self, **settings: Any) -> Any:
-        """Return the live panel, and a picture for viewers without a kernel."""
-        bundle = super()._repr_mimebundle_(**settings)
-        data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
+    def _ipython_display_(self) -> None:
+        """Show the live panel, and a picture for viewers without a kernel."""
         still = figures.png(run_curves(self.state.losses, self.state.validations), dpi=80)
         snapshots = list(self.state.snapshots.values())
         picture = snapshots[-1].read_bytes() if snapshots else still
-        words = f"Training panel of {self.out.name}: {_words(self.state)}; run this notebook to use it"
-        metadata = {**metadata, "image/png": {"alt": words}}
-        return {**data, "image/png": base64.b64encode(picture).decode(), "text/plain": words}, metadata
+        words = f"{STANDS_FOR} {self.out.name}: {_words(self.state)}; run this notebook to use it"
+        show_with_picture(self._repr_mimebundle_(), "image/png", picture, words)
 
 
 def _words(state: State) -> str:
@@ -378,7 +382,7 @@ def _words(state: State) -> str:
         parts.append(f"update {state.update} of {state.total}")
     if state.running and state.seconds_left is not None:
         minutes, seconds = divmod(round(state.seconds_left), 60)
-        parts.append(f"{minutes} min {seconds:02d} s left, {state.pictures_per_second:.1f} pictures/s")
+        parts.append(f"{minutes} min {seconds:02d} s left, {speed(state.pictures_per_second)}")
     return ", ".join(parts)
 
 

@@ -24,6 +24,7 @@ from dgrl.images import RGB, read_image
 from dgrl.model import DGRL
 from dgrl.running.progress import bar
 from dgrl.training.checkpoints import Progress, TrainingError
+from dgrl.words import speed
 
 LOG_FILE = "log.jsonl"
 LOOKED_AT = 3
@@ -123,9 +124,7 @@ class Bar(Watcher):
 
     def update(self, progress: Progress, numbers: Update) -> None:
         """See `Watcher`."""
-        self._bar.set_postfix_str(
-            f"loss {numbers.loss:.3f}, {numbers.pictures_per_second:.1f} pictures/s", refresh=False
-        )
+        self._bar.set_postfix_str(f"loss {numbers.loss:.3f}, {speed(numbers.pictures_per_second)}", refresh=False)
         if not in_notebook() and time.monotonic() - self._begun > EARLY_SECONDS:
             self._bar.mininterval = self._later
         self._bar.update(progress.update - self._bar.n)

@@ -14,7 +14,7 @@ from PIL import Image
 from dgrl import DGRL
 from dgrl.data.masks import read_mask
 from dgrl.data.pairs import SaliencyData
-from dgrl.figures.training import loss_curve
+from dgrl.figures.training import loss_curve, run_curves
 from dgrl.images import read_image
 from dgrl.training.checkpoints import Progress, TrainingError
 from dgrl.training.config import TrainingConfig
@@ -380,7 +380,7 @@ def test_an_update_that_cannot_be_shared_is_refused():
     assert piece_size(config, 8, 2) == 4
     with pytest.raises(TrainingError, match=r"6 pictures .* cannot be shared equally by 4 processes"):
         piece_size(config, 100, 4)
-    with pytest.raises(TrainingError, match="1 pictures are fewer"):
+    with pytest.raises(TrainingError, match="1 picture for the"):
         piece_size(config, 1, 1)
 
 
@@ -417,3 +417,9 @@ def test_the_loss_curve_shows_every_update_and_their_average():
     np.testing.assert_allclose(thick.get_ydata()[0], np.mean([value for _, value in values[:5]]))
     assert thick.get_xdata()[0] == 5
     assert not loss_curve([]).axes[0].lines
+
+
+def test_curves_without_a_run_say_so():
+    left, right = run_curves([], []).axes
+    assert [ax.texts[0].get_text() for ax in (left, right)] == ["no update yet", "no validation yet"]
+    assert not run_curves([(1, 0.5)], []).axes[0].texts

@@ -16,6 +16,7 @@ from PIL import Image
 
 from dgrl import DGRL, cli
 from dgrl.data.pairs import find_pairs
+from dgrl.figures.notebook import VIEW
 from dgrl.training.checkpoints import TrainingError
 from dgrl.training.config import TrainingConfig, preset
 from dgrl.training.form import Form
@@ -45,8 +46,8 @@ def panel(drawn, tmp_path):
 def pretend(out, updates=(2, 4)):
     """Write a run's folder as training would leave it."""
     (out / "pictures").mkdir(parents=True)
-    record = {"recipe": vars(preset("default", "rln", **QUICK)), "pictures": 18}
-    (out / "recipe.json").write_text(json.dumps(record))
+    settings = {"recipe": vars(preset("default", "rln", **QUICK)), "lists": {"pictures": 18}}
+    (out / "training.json").write_text(json.dumps(settings))
     lines = [{"update": u, "loss": 1 / u, "pictures_per_second": 4.0} for u in range(1, updates[-1] + 1)]
     for shade, update in enumerate(updates):
         scores = {"pictures": 2, "MAE": {"t0": 0.3 / update, "refined": 0.2}, "maxF": {"t0": 0.5, "refined": 0.6}}
@@ -82,7 +83,7 @@ def test_settings_become_options():
     assert shown_command(options, 2).startswith("accelerate launch --num_processes 2 -m dgrl train --images 'a b'")
 
 
-def test_a_panel_shows_the_run_in_its_folder(drawn, tmp_path):
+def test_a_panel_shows_the_run_in_its_folder(drawn, tmp_path, monkeypatch):
     pretend(tmp_path / "run")
     panel = TrainingPanel(tmp_path / "run", *drawn, "default", **QUICK)
     try:
@@ -95,7 +96,14 @@ def test_a_panel_shows_the_run_in_its_folder(drawn, tmp_path):
         panel.film.value = 2
         assert shown(panel) == (tmp_path / "run" / "pictures" / "00000002.png").read_bytes() != last
         assert panel.evaluate_button.disabled, "there is no network to evaluate"
-        data, metadata = panel._repr_mimebundle_()
+        outputs = []
+        monkeypatch.setattr(
+            "dgrl.figures.notebook.display", lambda data, metadata, raw: outputs.append((data, metadata))
+        )
+        panel._ipython_display_()
+        (widget, _), (data, metadata) = outputs
+        assert VIEW in widget
+        assert VIEW not in data, "JupyterLab would show that the saved widget is not found, and no picture"
         assert base64.b64decode(data["image/png"]) == last
         assert "stopped, update 4 of 40" in metadata["image/png"]["alt"]
     finally:
