@@ -83,7 +83,7 @@ class Explorer(anywidget.AnyWidget):
     """
 
     _esm = notebook_module()
-    _css = f"{style()}\n.dgrl.in-notebook {{ height: {HEIGHT}; }}\n{hidden_picture('.dgrl.in-notebook', STANDS_FOR)}"
+    _css = f"{style()}\n.dgrl.in-notebook {{ height: {HEIGHT}; }}\n{hidden_picture('.dgrl.in-notebook')}"
     first = traitlets.Bytes().tag(sync=True)
     second = traitlets.Bytes().tag(sync=True)
     requests: Any = traitlets.List().tag(sync=True)

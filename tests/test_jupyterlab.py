@@ -27,7 +27,6 @@ ROOT = Path(__file__).parents[1]
 PORT = 7940  # or the next one that is free
 PATIENCE = 240_000  # a kernel that imports PyTorch on a busy machine
 NOTEBOOK = """from dgrl import DGRL, Trace
-from dgrl.widgets import STANDS_FOR
 from tests.helpers.networks import TINY, draw_photo, filled
 from dgrl.widgets import explore
 
@@ -157,8 +156,9 @@ def test_the_explorer_in_jupyterlab(browser: Browser, lab: str, trace: Trace, tm
     run_the_cell(page)
     explorer = page.locator(".dgrl")
     expect(explorer).to_be_visible(timeout=PATIENCE)
-    stands_for_it = page.get_by_role("img", name=re.compile(STANDS_FOR))
-    expect(stands_for_it).to_be_hidden()
+    picture = page.locator(".jp-RenderedImage img")
+    expect(picture).to_be_attached()
+    expect(picture).to_be_hidden()
     most_changed = trace.most_changed(count=1)[0]
     expect(explorer.get_by_role("heading", name=f"Pixel {most_changed.x}, {most_changed.y}")).to_be_visible()
 
@@ -190,6 +190,6 @@ def test_the_explorer_in_jupyterlab(browser: Browser, lab: str, trace: Trace, tm
         page.wait_for_timeout(200)
     restart(page, lab)
     page.reload()
-    expect(page.get_by_role("img", name=re.compile(STANDS_FOR))).to_be_visible(timeout=PATIENCE)
+    expect(picture).to_be_visible(timeout=PATIENCE)
     assert page.locator(".dgrl").count() == 0
     page.close()

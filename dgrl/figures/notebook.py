@@ -18,8 +18,8 @@ def described(figure: Figure, words: str) -> Any:
 
 
 VIEW = "application/vnd.jupyter.widget-view+json"
-OUTPUTS_OF_A_CELL = ".jp-OutputArea, .cell_container, #output-area"
-"""JupyterLab's, VS Code's and Colab's."""
+OUTPUT = ":is(.jp-OutputArea-child, .output_container, .output_subarea)"
+"""One of a cell's outputs, in JupyterLab, VS Code and Colab."""
 
 
 def show_with_picture(bundle: Any, kind: str, picture: bytes, words: str) -> None:
@@ -40,11 +40,10 @@ def show_with_picture(bundle: Any, kind: str, picture: bytes, words: str) -> Non
     display(shown, metadata={kind: {"alt": words}}, raw=True)  # type: ignore[no-untyped-call]
 
 
-def hidden_picture(widget: str, words: str) -> str:
-    """Return the style sheet that hides the picture of a widget which is shown.
+def hidden_picture(widget: str) -> str:
+    """Return the style sheet that hides the picture of a widget, which is the output after it.
 
     Args:
         widget: selector of an element that is there only while the widget is.
-        words: what the picture's alternative text begins with.
     """
-    return f':is({OUTPUTS_OF_A_CELL}):has({widget}) img[alt^="{words}"] {{ display: none; }}'
+    return f"{OUTPUT}:has({widget}) + {OUTPUT}:has(img) {{ display: none; }}"

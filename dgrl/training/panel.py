@@ -119,7 +119,7 @@ class TrainingPanel(widgets.VBox):  # type: ignore[misc]
             [
                 widgets.HTML(
                     f"<b>Training in {html.escape(str(self.out))}</b>"
-                    f"<style>{hidden_picture('.dgrl-training-panel', STANDS_FOR)}</style>"
+                    f"<style>{hidden_picture('.dgrl-training-panel')}</style>"
                 ),
                 self.images,
                 self.masks,
