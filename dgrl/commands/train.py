@@ -13,28 +13,31 @@ from accelerate.utils import set_seed
 
 from dgrl.checkpoint import WEIGHTS_FILE, read_config
 from dgrl.commands.data import Data, Download, Images, Masks, Only, SkipBad, Without, folders, pairs_of, tell
+from dgrl.commands.options import with_options
 from dgrl.commands.processes import is_main_process
 from dgrl.data.checking import LISTED
 from dgrl.data.names import find_names, read_names
 from dgrl.data.pairs import DataError, Pair
 from dgrl.model import DGRL
-from dgrl.network.config import BRN_SETTINGS, DGRLConfig
+from dgrl.network.config import BRN_OPTIONS, BRN_SETTINGS, RLN_OPTIONS, DGRLConfig
 from dgrl.running.memory import keep_freed_memory
+from dgrl.settings import fields
 from dgrl.training.checkpoints import TrainingError, check_unused, claimed
 from dgrl.training.config import TrainingConfig, network_settings, preset
 from dgrl.training.loop import train as run
 from dgrl.training.record import RUN_FILE, START_FOLDER, as_rows, move_run, pairs_of_rows, read_run, recipe_of
-from dgrl.training.settings import with_options
 
 RUN_SETTINGS = {"images", "masks", "data", "without", "only", "skip_bad", "init", "new_brn", "backbone"}
 RUN_SETTINGS |= {"pretrained", "steps", "network", "recipe"}
 """Keys of `training.json` in a run that the command started."""
 TAKEN_TO_RESUME = {"resume", "images", "masks", "tracker", "tensorboard"}
 """Options that go with --resume, beside settings of the recipe, whose values `dgrl.training.loop.train` judges."""
+NETWORK_OPTIONS = (*RLN_OPTIONS, *BRN_OPTIONS)
+SEVERAL_NUMBERS = {"refinement_channels", "refinement_dilations"}
 AS_OPTIONS = {"stage": "rln", "pictures_every": 200}
 
 
-@with_options(TrainingConfig, **AS_OPTIONS)
+@with_options(fields(DGRLConfig, NETWORK_OPTIONS) | fields(TrainingConfig), **AS_OPTIONS)
 def train(
     ctx: typer.Context,
     images: Images = None,
@@ -62,29 +65,6 @@ def train(
     pretrained: Annotated[bool, typer.Option(help="Start the backbone from ImageNet weights.")] = True,
     steps: Annotated[
         int | None, typer.Option(min=0, help="T: the network runs T + 1 times; 2, or that of --init.")
-    ] = None,
-    context: Annotated[bool | None, typer.Option(help="Whether CWM weights the side outputs of a new network.")] = None,
-    share_heads: Annotated[bool | None, typer.Option(help="Whether a new network has one head for all steps.")] = None,
-    kernel_size: Annotated[int | None, typer.Option(help="n of a new BRN: 3, 5, 7, …")] = None,
-    rln_size: Annotated[int | None, typer.Option(help="Side of what a new RLN sees in use; 384.")] = None,
-    feedback: Annotated[
-        str | None, typer.Option(help="What goes back in a new RLN: attended features, or plain ones (published).")
-    ] = None,
-    refinement_channels: Annotated[
-        str | None, typer.Option(help="Channels of a new BRN's convolutions but the last: 64,64,64,128,128,128, say.")
-    ] = None,
-    refinement_dilations: Annotated[
-        str | None, typer.Option(help="Dilations of a new BRN's convolutions: 1,1,2,4,8,2,1, say.")
-    ] = None,
-    propagations: Annotated[int | None, typer.Option(help="How often a new BRN recomputes the map.")] = None,
-    prior: Annotated[
-        str | None, typer.Option(help="What a new BRN refines: RLN's map soft, or binary: rounded (published).")
-    ] = None,
-    refinement_sees: Annotated[
-        str | None, typer.Option(help="What makes a new BRN's kernels: RLN's map as it is, or the prior (published).")
-    ] = None,
-    refinement_padding: Annotated[
-        str | None, typer.Option(help="What a new BRN takes to be beyond the picture: replicate, or zeros (published).")
     ] = None,
     keep_out: Annotated[
         list[Path] | None,
@@ -115,39 +95,29 @@ def train(
 ) -> None:
     """Train RLN, BRN on RLN's maps, or both; pictures and masks are paired by file name.
 
-    Settings of the recipe that are not given are the preset's.
+    Settings that are not given are the preset's. Those of RLN are for a new network, those of BRN for a new network or,
+    with --new-brn, a new BRN.
 
     Example: dgrl train --images photos/ --masks masks/ --init dgrl-lite --out run
 
     Several GPUs: `accelerate launch -m dgrl train …` or `torchrun -m dgrl train …`.
     """
     tracker = tracker or ("tensorboard" if tensorboard else None)
+    options = {name: settings.pop(name) for name in NETWORK_OPTIONS}
     if resume is not None:
         go_on(resume, images or [], masks or [], settings, named_options(ctx), tracker)
         return
     if out is None:
         raise typer.BadParameter("name the run's folder with --out, or the run to go on with by --resume")
-    of_rln = {"context": context, "share_heads": share_heads, "rln_size": rln_size, "feedback": feedback}
-    of_brn = {
-        "kernel_size": kernel_size,
-        "refinement_channels": refinement_channels and whole_numbers(refinement_channels),
-        "refinement_dilations": refinement_dilations and whole_numbers(refinement_dilations),
-        "propagations": propagations,
-        "prior": prior,
-        "refinement_sees": refinement_sees,
-        "refinement_padding": refinement_padding,
-    }
-    of_rln, of_brn, changes = (given(options) for options in (of_rln, of_brn, settings))
+    of_rln, of_brn = (given({name: options[name] for name in names}) for names in (RLN_OPTIONS, BRN_OPTIONS))
+    of_brn |= {name: whole_numbers(of_brn[name]) for name in of_brn if name in SEVERAL_NUMBERS}
+    changes = given(settings)
     if init is not None and (of_rln or backbone != "resnet50"):
         raise typer.BadParameter(
-            "--backbone, --context, --share-heads, --rln-size and --feedback are for a new network, "
-            "not for that of --init"
+            f"{option_list('backbone', *RLN_OPTIONS)} are for a new network, not for that of --init"
         )
     if init is not None and of_brn and not new_brn:
-        raise typer.BadParameter(
-            "--kernel-size, --refinement-channels, --refinement-dilations, --propagations, --prior, "
-            "--refinement-sees and --refinement-padding change BRN: with --init they need --new-brn"
-        )
+        raise typer.BadParameter(f"{option_list(*BRN_OPTIONS)} change BRN: with --init they need --new-brn")
     if recipe is None:  # a trained network is not to lose what it can do
         recipe = "default" if init is None or new_brn else "finetune"
     network = network_settings(recipe) | of_rln | of_brn
@@ -175,6 +145,11 @@ def train(
 def given(options: dict[str, Any]) -> dict[str, Any]:
     """Return the options that are not None."""
     return {name: value for name, value in options.items() if value is not None}
+
+
+def option_list(*names: str) -> str:
+    """Return options as the command line has them, with commas between."""
+    return ", ".join(f"--{name.replace('_', '-')}" for name in names)
 
 
 def whole_numbers(text: str) -> list[int]:
@@ -207,8 +182,7 @@ def go_on(
     if missing:
         raise TrainingError(f"{out} cannot be resumed: its {RUN_FILE} has no {', '.join(sorted(missing))}")
     if ignored := sorted(named - settings.keys() - TAKEN_TO_RESUME):
-        words = ", ".join(f"--{name.replace('_', '-')}" for name in ignored)
-        tell(f"Not taken, because a run goes on as it began: {words}")
+        tell(f"Not taken, because a run goes on as it began: {option_list(*ignored)}")
     if images or masks:
         described |= moved_rows(described, images, masks) if listed else moved(images, masks)
     start(out, described, True, tracker=tracker, changes={name: settings[name] for name in named & settings.keys()})

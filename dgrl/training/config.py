@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from typing import Annotated, Any, Literal
 
 from dgrl.network.config import BRN_SETTINGS, DGRLConfig
-from dgrl.training.settings import Setting, check, check_names
+from dgrl.settings import Setting, check, check_names
 
 Stage = Literal["rln", "brn", "joint"]
 PRESETS = ("default", "paper", "finetune")

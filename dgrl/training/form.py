@@ -1,4 +1,4 @@
-"""Controls for the settings of a dataclass, made of its annotations (`dgrl.training.settings`)."""
+"""Controls for the settings of a dataclass, made of its annotations (`dgrl.settings`)."""
 
 import dataclasses
 import types
@@ -6,7 +6,7 @@ from typing import Any, Literal, get_args, get_origin
 
 import ipywidgets as widgets
 
-from dgrl.training.settings import Setting, fields
+from dgrl.settings import Setting, fields
 
 WIDE = widgets.Layout(width="26em")
 LABELLED = {"description_width": "13em"}

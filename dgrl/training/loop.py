@@ -26,6 +26,7 @@ from dgrl.data.checking import check_pairs
 from dgrl.data.pairs import DataError, Pair, SaliencyData
 from dgrl.extras import load_pysodmetrics
 from dgrl.model import DGRL
+from dgrl.settings import check_names
 from dgrl.training.averaging import MovingAverage, as_kept
 from dgrl.training.card import write_card
 from dgrl.training.checkpoints import (
@@ -52,7 +53,6 @@ from dgrl.training.record import (
     resumed_recipe,
     write_run,
 )
-from dgrl.training.settings import check_names
 from dgrl.training.stages import TrainingStage, make_stage
 from dgrl.training.stored import MAPS_FOLDER
 from dgrl.training.validation import BEST_FOLDER, hold_out_share, judged_map, note_scores, save_best, validate

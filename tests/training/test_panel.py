@@ -17,12 +17,12 @@ from PIL import Image
 from dgrl import DGRL, cli
 from dgrl.data.pairs import find_pairs
 from dgrl.figures.notebook import VIEW
+from dgrl.settings import fields
 from dgrl.training.checkpoints import TrainingError
 from dgrl.training.config import TrainingConfig, preset
 from dgrl.training.form import Form
 from dgrl.training.panel import NETWORKS, TrainingPanel
 from dgrl.training.runs import is_running, options_of, read_state, shown_command, start_run, stop_run
-from dgrl.training.settings import fields
 from dgrl.training.validation import validate
 from tests.helpers.networks import TINY, TRAINED, filled, write_pairs
 

@@ -9,9 +9,9 @@ import pytest
 import dgrl
 from dgrl import DGRL, TrainingConfig, evaluate, find_pairs, train
 from dgrl.data.pairs import DataError
+from dgrl.settings import check_names
 from dgrl.training.checkpoints import TrainingError
 from dgrl.training.config import preset
-from dgrl.training.settings import check_names
 from tests.helpers.networks import TRAINED, write_pairs
 
 
