@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 @dataclass(frozen=True)
 class Setting:
-    """What a field means and may be: `Annotated[int, Setting("passes over the pictures", least=1)]`.
+    """The meaning and range of a field: `Annotated[int, Setting("passes over the pictures", least=1)]`.
 
     Attributes:
         meaning: a phrase.
@@ -65,12 +65,12 @@ def fault_of(value: Any, kind: Any, setting: Setting) -> str | None:
     """Describe what is wrong with a value of a type, e.g. "must be a whole number"; None if it is valid."""
     kinds = get_args(kind)
     if get_origin(kind) is Literal:
-        *others, last = kinds
-        return None if value in kinds else f"must be {', '.join(others)} or {last}"
+        *first_choices, last_choice = kinds
+        return None if value in kinds else f"must be {', '.join(first_choices)} or {last_choice}"
     if get_origin(kind) is tuple:
-        few = kinds[-1] is not Ellipsis and isinstance(value, tuple) and len(value) != len(kinds)
-        if few or not isinstance(value, tuple) or any(is_other(number, kinds[0]) for number in value):
-            return f"must be a list of {f'{len(kinds)} ' if few else ''}{NAMES[kinds[0]][1]}"
+        is_short = kinds[-1] is not Ellipsis and isinstance(value, tuple) and len(value) != len(kinds)
+        if is_short or not isinstance(value, tuple) or any(is_other(number, kinds[0]) for number in value):
+            return f"must be a list of {f'{len(kinds)} ' if is_short else ''}{NAMES[kinds[0]][1]}"
         return next(filter(None, map(setting.fault, value)), None)
     if types.NoneType in kinds:
         return None if value is None else fault_of(value, kinds[0], setting)

@@ -17,21 +17,21 @@ def with_options(options: Mapping[str, Field], **defaults: Any) -> Callable[[Cal
     """
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
-        own = inspect.signature(command, eval_str=True)
-        *parameters, _ = own.parameters.values()
-        names = {parameter.name for parameter in parameters}
+        signature = inspect.signature(command, eval_str=True)
+        *parameters, _ = signature.parameters.values()
+        existing = {parameter.name for parameter in parameters}
         for name, (kind, setting) in options.items():
-            if name in names:
+            if name in existing:
                 continue
             origin: Any = get_origin(kind)
             is_text = origin in (Literal, tuple)
-            plain = str if is_text else next(iter(get_args(kind)), kind)
+            option_type = str if is_text else next(iter(get_args(kind)), kind)
             meaning = f"{setting.meaning[:1].upper()}{setting.meaning[1:]}."
-            option = Annotated[plain | None, typer.Option(help=meaning)]  # type: ignore[valid-type]
+            option = Annotated[option_type | None, typer.Option(help=meaning)]  # type: ignore[valid-type]
             parameters.append(
                 inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=defaults.get(name), annotation=option)
             )
-        command.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
+        command.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
         return command
 
     return decorate
