@@ -70,16 +70,21 @@ export function choice(label, choices, chosen) {
     const input = make("input", { type: "radio", name, value, "data-testid": testid, change: () => chosen(value) });
     return { value, input, label: make("label", { title }, input, make("span", {}, text)) };
   });
-  const element = make("fieldset", { class: "choice" }, make("legend", {}, label), ...inputs.map((one) => one.label));
+  const element = make(
+    "fieldset",
+    { class: "choice" },
+    make("legend", {}, label),
+    ...inputs.map((choiceInput) => choiceInput.label),
+  );
   return {
     element,
     /** @param {string} value */
     set(value) {
-      for (const one of inputs) one.input.checked = one.value === value;
+      for (const choiceInput of inputs) choiceInput.input.checked = choiceInput.value === value;
     },
     /** @param {string[]} values that cannot be chosen now */
     disable(values) {
-      for (const one of inputs) one.input.disabled = values.includes(one.value);
+      for (const choiceInput of inputs) choiceInput.input.disabled = values.includes(choiceInput.value);
     },
   };
 }
@@ -99,7 +104,7 @@ export function picker(label, chosen) {
      * @param {string} value
      */
     set(choices, value) {
-      fill(select, choices, () => choices.map((one) => make("option", { value: one.value }, one.text)));
+      fill(select, choices, () => choices.map((option) => make("option", { value: option.value }, option.text)));
       select.value = value;
     },
   };

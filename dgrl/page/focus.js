@@ -34,8 +34,8 @@ function nextTo(element, root) {
   for (let part = element.parentElement; part && root.contains(part); part = part.parentElement) {
     const controls = /** @type {HTMLElement[]} */ ([...part.querySelectorAll(FOCUSABLE)]);
     const at = controls.indexOf(element);
-    const found = [...controls.slice(at + 1), ...controls.slice(0, at).reverse()].find(usable);
-    if (found) return found;
+    const nextControl = [...controls.slice(at + 1), ...controls.slice(0, at).reverse()].find(usable);
+    if (nextControl) return nextControl;
   }
   return null;
 }

@@ -19,8 +19,8 @@ export async function loadInline(sources, entry) {
     const text = sources[path];
     if (text === undefined) throw new Error(`There is no module ${path}.`);
     const base = new URL(path, "page:///");
-    const linked = text.replace(IMPORT, (_, other) => {
-      return `from "${addressOf(new URL(other, base).pathname.slice(1))}";`;
+    const linked = text.replace(IMPORT, (_, importedPath) => {
+      return `from "${addressOf(new URL(importedPath, base).pathname.slice(1))}";`;
     });
     const address = URL.createObjectURL(new Blob([linked], { type: "text/javascript" }));
     addresses.set(path, address);

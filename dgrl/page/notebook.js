@@ -14,14 +14,14 @@ export async function render({ model, el }) {
   const root = document.createElement("div");
   root.classList.add("in-notebook");
   el.append(root);
-  const stored = model.get("requests").map((/** @type {any} */ request, /** @type {number} */ i) => {
+  const storedPasses = model.get("requests").map((/** @type {any} */ request, /** @type {number} */ i) => {
     const { buffer, byteOffset, byteLength } = model.get(i ? "second" : "first");
     return { ...request, bundle: buffer.slice(byteOffset, byteOffset + byteLength) };
   });
-  const engine = model.get("live") ? new KernelEngine(model) : new StoredEngine(stored);
+  const engine = model.get("live") ? new KernelEngine(model) : new StoredEngine(storedPasses);
   const page = await mountPage(root, engine, {
     begin: (store) => {
-      const slots = stored.map((/** @type {any} */ { request }) => request);
+      const slots = storedPasses.map((/** @type {any} */ { request }) => request);
       const scene = { ...store.state.scene, slots: [slots[0], slots[1] ?? null], ...model.get("scene") };
       if (slots[1]) scene.view = "compare";
       store.dispatch({ type: "restore", scene });

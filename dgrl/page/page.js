@@ -203,8 +203,9 @@ function makeIntro(store, picker) {
 /** @param {{loaded: number, total: number, seconds?: number}} loading */
 function loadingWords({ loaded, total, seconds }) {
   const megabytes = (/** @type {number} */ bytes) => (bytes / 1e6).toFixed(1);
-  const rest = seconds === undefined || loaded < MEASURABLE ? "" : `, about ${Math.max(1, Math.round(seconds))} s left`;
-  return `Loading the network: ${megabytes(loaded)} of ${megabytes(total)} MB${rest}`;
+  const timeLeft =
+    seconds === undefined || loaded < MEASURABLE ? "" : `, about ${Math.max(1, Math.round(seconds))} s left`;
+  return `Loading the network: ${megabytes(loaded)} of ${megabytes(total)} MB${timeLeft}`;
 }
 
 /** The notice: messages of the page, and whether its server answers. @param {Store} store */
@@ -214,9 +215,9 @@ function makeNotice(store) {
   const element = make("div", { class: "notice", role: "alert", "data-testid": "notice" }, text, close);
   const draw = () => {
     const { notice, online, loading } = store.state;
-    const waiting = loading ? loadingWords(loading) : "";
+    const loadingText = loading ? loadingWords(loading) : "";
     const lost = online ? "" : "The server does not answer. This page tries again every two seconds.";
-    write(text, lost || notice?.text || waiting);
+    write(text, lost || notice?.text || loadingText);
     element.hidden = !text.textContent;
     element.dataset.kind = lost || notice?.kind === "error" ? "error" : "info";
     close.hidden = !!lost || !notice;

@@ -7,11 +7,13 @@ import { mountPage } from "./page.js";
  * @param {HTMLElement} root
  * @param {{stored: {request: any, trained: number, bundle: string}[], scene: Record<string, unknown>}} content
  */
-export async function showReport(root, { stored, scene }) {
-  const engine = new StoredEngine(stored.map((one) => ({ ...one, bundle: bytesOf(one.bundle) })));
+export async function showReport(root, { stored: storedPasses, scene }) {
+  const engine = new StoredEngine(
+    storedPasses.map((storedPass) => ({ ...storedPass, bundle: bytesOf(storedPass.bundle) })),
+  );
   const page = await mountPage(root, engine, {
     begin: (store) => {
-      const slots = [stored[0]?.request, stored[1]?.request ?? null];
+      const slots = [storedPasses[0]?.request, storedPasses[1]?.request ?? null];
       const view = slots[1] ? "compare" : "explore";
       store.dispatch({ type: "restore", scene: { ...store.state.scene, view, slots, ...scene } });
     },

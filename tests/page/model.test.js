@@ -82,10 +82,10 @@ class FakeEngine {
 
   pass(request, { onPart, signal }) {
     return new Promise((resolve, reject) => {
-      const asked = { request, onPart, resolve, reject, parts: ["rln", "brn", "kernels"] };
-      this.pending.push(asked);
+      const passRequest = { request, onPart, resolve, reject, parts: ["rln", "brn", "kernels"] };
+      this.pending.push(passRequest);
       signal.addEventListener("abort", () => {
-        this.pending = this.pending.filter((one) => one !== asked);
+        this.pending = this.pending.filter((pendingRequest) => pendingRequest !== passRequest);
         reject(new DOMException("Stopped", "AbortError"));
       });
     });
@@ -93,21 +93,21 @@ class FakeEngine {
 
   /** Send the next part of a pass for one of the requests. */
   answer(which, state) {
-    const asked = this.pending[which % (this.pending.length || 1)];
-    if (!asked) return;
-    const part = asked.parts.shift();
-    const pass = fakePass(asked.request, stepsOf(state, asked.request), part);
-    asked.onPart(pass, part);
-    if (asked.parts.length) return;
-    this.pending = this.pending.filter((one) => one !== asked);
-    asked.resolve(pass);
+    const passRequest = this.pending[which % (this.pending.length || 1)];
+    if (!passRequest) return;
+    const part = passRequest.parts.shift();
+    const pass = fakePass(passRequest.request, stepsOf(state, passRequest.request), part);
+    passRequest.onPart(pass, part);
+    if (passRequest.parts.length) return;
+    this.pending = this.pending.filter((pendingRequest) => pendingRequest !== passRequest);
+    passRequest.resolve(pass);
   }
 
   fail(which, kind) {
-    const asked = this.pending[which % (this.pending.length || 1)];
-    if (!asked) return;
-    this.pending = this.pending.filter((one) => one !== asked);
-    asked.reject(new EngineError(kind, "It cannot be computed."));
+    const passRequest = this.pending[which % (this.pending.length || 1)];
+    if (!passRequest) return;
+    this.pending = this.pending.filter((pendingRequest) => pendingRequest !== passRequest);
+    passRequest.reject(new EngineError(kind, "It cannot be computed."));
   }
 }
 
@@ -227,29 +227,29 @@ function checkSlots(state) {
 }
 
 function checkLink(state) {
-  const again = readLink(writeLink(state), state);
+  const readState = readLink(writeLink(state), state);
   const { scene } = state;
-  assert.deepEqual(keysOf(again), keysOf(scene), writeLink(state));
+  assert.deepEqual(keysOf(readState), keysOf(scene), writeLink(state));
   for (const field of ["view", "map", "step", "arrangement", "side", "frames", "zoom"]) {
     if (scene.view === "tour") continue; // a link to a step of the tour opens that step from its start
-    assert.deepEqual(again[field], scene[field], field);
+    assert.deepEqual(readState[field], scene[field], field);
   }
 }
 
 const CHANGES = ["flatten", "feedback", "kernels", "paint", "prompt", "moment"];
 
 /** Do one action and check the invariants. */
-function perform(store, engine, one) {
+function perform(store, engine, event) {
   const before = store.state;
-  if (one.engine === "answer") engine.answer(one.which, store.state);
-  else if (one.engine) engine.fail(one.which, one.engine);
-  else store.dispatch(one);
+  if (event.engine === "answer") engine.answer(event.which, store.state);
+  else if (event.engine) engine.fail(event.which, event.engine);
+  else store.dispatch(event);
   const { state } = store;
-  if (CHANGES.includes(one.type))
+  if (CHANGES.includes(event.type))
     assert.ok(sameRequest(state.scene.slots[0], before.scene.slots[0]), "the original changed");
   const changed = String(keysOf(state.scene)) !== String(keysOf(before.scene));
-  if (changed && ![...CHANGES].includes(one.type)) return;
-  if (changed && one.gesture === undefined) {
+  if (changed && ![...CHANGES].includes(event.type)) return;
+  if (changed && event.gesture === undefined) {
     store.dispatch({ type: "undo" });
     assert.deepEqual(keysOf(store.state.scene), keysOf(before.scene), "undo did not undo");
     store.dispatch({ type: "redo" });
@@ -261,9 +261,9 @@ test("each slot shows the pass of its own request, whatever happens in whatever 
   context.mock.timers.enable({ apis: ["setTimeout", "Date"] });
   const run = async (events) => {
     const { store, engine, loader } = started();
-    for (const one of events) {
-      if (one.wait) context.mock.timers.tick(one.wait);
-      else perform(store, engine, one);
+    for (const event of events) {
+      if (event.wait) context.mock.timers.tick(event.wait);
+      else perform(store, engine, event);
       await settle();
       checkSlots(store.state);
     }

@@ -157,10 +157,10 @@ test("the arithmetic of a pixel in a corner treats saliency outside the map as 0
 test("stored sums are shown, unless the exact coefficients are known", () => {
   const pass = smallPass();
   pass.arrays["brn.sums1"] = Float32Array.from({ length: 36 }, (_, i) => i);
-  const stored = pixelOfPass(pass, 1, 0, 1);
-  assert.deepEqual([stored.foreground, stored.background, stored.evidence], [1, 13, 25]);
-  const exact = pixelOfPass(pass, 1, 0, 1, [0, 0, 0, 0, 1, 0, 0, 0, 0]);
-  assert.equal(exact.foreground, Math.fround(1 / 12));
+  const storedPixel = pixelOfPass(pass, 1, 0, 1);
+  assert.deepEqual([storedPixel.foreground, storedPixel.background, storedPixel.evidence], [1, 13, 25]);
+  const exactPixel = pixelOfPass(pass, 1, 0, 1, [0, 0, 0, 0, 1, 0, 0, 0, 0]);
+  assert.equal(exactPixel.foreground, Math.fround(1 / 12));
 });
 
 test("a stroke is round on photos of any shape", () => {

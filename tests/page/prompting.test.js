@@ -61,11 +61,11 @@ test("a click on nothing starts from a disc, whose result is the next prompt, as
 });
 
 test("a disc that finds nothing stays, and another change ends the rounds", () => {
-  const nothing = opened(passWith(0, 0, 0, 0));
-  clickPrompt(nothing, [0.5, 0.5]);
-  const disc = prompted(nothing);
-  arrive(nothing, passWith(0, 0, 0, 0));
-  assert.equal(prompted(nothing), disc);
+  const emptyStore = opened(passWith(0, 0, 0, 0));
+  clickPrompt(emptyStore, [0.5, 0.5]);
+  const disc = prompted(emptyStore);
+  arrive(emptyStore, passWith(0, 0, 0, 0));
+  assert.equal(prompted(emptyStore), disc);
   const other = opened(passWith(0, 0, 0, 0));
   clickPrompt(other, [0.5, 0.5]);
   other.dispatch({ type: "prompt", prompt: { box: [0.1, 0.1, 0.5, 0.5] } });

@@ -93,9 +93,9 @@ test("a photo that the server lost is sent again, once, and the request is repea
   const paths = asked.map(({ path }) => path);
   assert.deepEqual(paths, ["/dgrl/photos?name=mine", "/dgrl/pixel", "/dgrl/photos?name=mine", "/dgrl/pixel"]);
   assert.equal(asked[3]?.body.request.photo, "upload/1");
-  const other = new ServerEngine(SETTINGS); // as after a reload: it has no file to send
+  const reloaded = new ServerEngine(SETTINGS); // as after a reload: it has no file to send
   hasPhoto = false;
-  await assert.rejects(other.pixel(REQUEST, 1, 2), { kind: "photo-gone" });
+  await assert.rejects(reloaded.pixel(REQUEST, 1, 2), { kind: "photo-gone" });
 });
 
 test("a server that does not answer, or whose proxy answers for it, is offline", async () => {

@@ -154,16 +154,16 @@ export class BrowserEngine {
 
   /** @param {any} message from the worker */
   receive(message) {
-    const waiting = this.waiting.get(message.id);
-    if (!waiting) return;
+    const pending = this.waiting.get(message.id);
+    if (!pending) return;
     if (message.kind === "localised" || message.kind === "progress") {
-      waiting.tell(message);
+      pending.tell(message);
       return;
     }
     this.waiting.delete(message.id);
-    if (message.kind === "failed") waiting.reject(new EngineError("refused", message.reason));
-    else if (message.kind === "dropped") waiting.reject(new DOMException("Stopped", "AbortError"));
-    else waiting.resolve(message);
+    if (message.kind === "failed") pending.reject(new EngineError("refused", message.reason));
+    else if (message.kind === "dropped") pending.reject(new DOMException("Stopped", "AbortError"));
+    else pending.resolve(message);
   }
 
   /**
@@ -175,10 +175,10 @@ export class BrowserEngine {
     if (cached) return cached;
     const url = this.files?.get(name);
     if (!url) throw new EngineError("photo-gone", `The page does not have the photo “${name}” any more.`);
-    const read = fetch(url).then(async (response) => readPhoto(await response.blob(), name));
-    this.pixels.set(name, read);
-    read.catch(() => this.pixels.delete(name));
-    return read;
+    const reading = fetch(url).then(async (response) => readPhoto(await response.blob(), name));
+    this.pixels.set(name, reading);
+    reading.catch(() => this.pixels.delete(name));
+    return reading;
   }
 
   /**
@@ -186,9 +186,9 @@ export class BrowserEngine {
    * @param {string} name
    */
   async addPhoto(blob, name) {
-    const read = readPhoto(blob, name);
-    await read;
-    this.pixels.set(name, read);
+    const reading = readPhoto(blob, name);
+    await reading;
+    this.pixels.set(name, reading);
     const url = URL.createObjectURL(blob);
     return { name, example: false, thumbnail: url, url, mask: null };
   }
@@ -238,15 +238,15 @@ export class BrowserEngine {
    */
   async recorded(request, signal) {
     /** @type {Record<string, Float32Array>} */
-    const found = {};
+    const replacements = {};
     for (const { kind, tap = "", photo = request.photo } of request.edits) {
       if (kind !== "patch") continue;
-      const other = await this.pass({ ...request, photo, steps: null, edits: [] }, { signal });
-      const value = tap.endsWith(".weight_map") && other.arrays[tap];
+      const otherPass = await this.pass({ ...request, photo, steps: null, edits: [] }, { signal });
+      const value = tap.endsWith(".weight_map") && otherPass.arrays[tap];
       if (!value) throw new EngineError("refused", `This page can take attention maps from another photo, not ${tap}.`);
-      found[tap] = value;
+      replacements[tap] = value;
     }
-    return found;
+    return replacements;
   }
 
   /**
@@ -292,7 +292,7 @@ export class BrowserEngine {
   send(worker, { key, image }) {
     const { data: pixels, width, height } = image;
     if (!this.sentPhotos.includes(key)) worker.postMessage({ kind: "photo", key, pixels, width, height });
-    this.sentPhotos = [...this.sentPhotos.filter((other) => other !== key), key];
+    this.sentPhotos = [...this.sentPhotos.filter((sentKey) => sentKey !== key), key];
     while (this.sentPhotos.length > 6) worker.postMessage({ kind: "forget", key: this.sentPhotos.shift() });
   }
 
@@ -306,10 +306,10 @@ export class BrowserEngine {
     const worker = await this.network();
     this.asked += 1;
     const id = this.asked;
-    const named = Object.fromEntries(Object.entries(content).map(([name, value]) => [name, { ...value, id }]));
+    const withIds = Object.fromEntries(Object.entries(content).map(([name, value]) => [name, { ...value, id }]));
     return new Promise((resolve, reject) => {
       this.waiting.set(id, { resolve, reject, tell });
-      worker.postMessage({ kind, ...named });
+      worker.postMessage({ kind, ...withIds });
       signal?.addEventListener("abort", () => {
         this.waiting.delete(id);
         worker.postMessage({ kind: "stop", id });
@@ -374,10 +374,10 @@ export class BrowserEngine {
   async maskOf(blob, { header: { photo } }) {
     const { image } = await readPhoto(blob, "The mask");
     if (image.width !== photo.width || image.height !== photo.height) {
-      const [one, other] = [`${image.width}×${image.height}`, `${photo.width}×${photo.height}`];
+      const [maskSize, photoSize] = [`${image.width}×${image.height}`, `${photo.width}×${photo.height}`];
       throw new EngineError(
         "refused",
-        `The mask has ${one} pixels and the photo ${other}; they must have the same size.`,
+        `The mask has ${maskSize} pixels and the photo ${photoSize}; they must have the same size.`,
       );
     }
     return image;

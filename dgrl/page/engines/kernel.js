@@ -41,17 +41,17 @@ export class KernelEngine {
    * @param {DataView[]} buffers
    */
   async receive(message, buffers) {
-    const waiting = this.waiting.get(message.id);
-    if (!waiting) return;
+    const pending = this.waiting.get(message.id);
+    if (!pending) return;
     const [view] = buffers ?? [];
     const buffer = view ? copyOf(view) : new ArrayBuffer(0);
     if (message.error) {
       this.waiting.delete(message.id);
-      waiting.reject(new EngineError("refused", message.error));
-    } else if (message.progress !== undefined || message.part) await waiting.onPart(message, buffer);
+      pending.reject(new EngineError("refused", message.error));
+    } else if (message.progress !== undefined || message.part) await pending.onPart(message, buffer);
     else {
       this.waiting.delete(message.id);
-      waiting.resolve({ ...message, buffer });
+      pending.resolve({ ...message, buffer });
     }
   }
 
@@ -93,7 +93,7 @@ export class KernelEngine {
     let pass = null;
     /** Parts are decoded one after the other, in the order of arrival. @type {Promise<void>} */
     let reading = Promise.resolve();
-    const read = async (/** @type {any} */ { part }, /** @type {ArrayBuffer} */ buffer) => {
+    const readPart = async (/** @type {any} */ { part }, /** @type {ArrayBuffer} */ buffer) => {
       const { header, photo, arrays } = await readParts(buffer);
       const before = /** @type {Pass | null} */ (pass);
       pass = {
@@ -109,7 +109,7 @@ export class KernelEngine {
       {
         signal,
         onPart: async (message, buffer) => {
-          reading = reading.then(() => read(message, buffer));
+          reading = reading.then(() => readPart(message, buffer));
         },
       },
     );
@@ -125,8 +125,8 @@ export class KernelEngine {
   /** @type {Engine["explain"]} */
   async explain(request, question, { onProgress, signal }) {
     const onPart = async (/** @type {any} */ { progress }) => onProgress(progress);
-    const { buffer, width, height, ...told } = await this.ask("explain", { request, question }, { signal, onPart });
-    return { ...told, map: { values: new Float32Array(buffer), width, height } };
+    const { buffer, width, height, ...answer } = await this.ask("explain", { request, question }, { signal, onPart });
+    return { ...answer, map: { values: new Float32Array(buffer), width, height } };
   }
 
   /** @type {Engine["measure"]} */

@@ -161,8 +161,8 @@ export class ServerEngine {
 
   /** @type {Engine["survey"]} */
   async survey(request, { second, mask, parts }) {
-    const sent = mask && (await this.send(mask, mask.name)).id;
-    const table = await (await this.ask("survey", request, { second, mask: sent, parts })).json();
+    const maskId = mask && (await this.send(mask, mask.name)).id;
+    const table = await (await this.ask("survey", request, { second, mask: maskId, parts })).json();
     table.pictures[0].name = request.photo;
     return table;
   }
@@ -191,11 +191,11 @@ export class ServerEngine {
    * Send a request for a pass. If the server has lost a photo, send the photo again, once, and repeat the request.
    * @param {string} path
    * @param {Request} request
-   * @param {Record<string, unknown>} more
+   * @param {Record<string, unknown>} fields
    * @param {AbortSignal} [signal]
    */
-  async ask(path, request, more, signal) {
-    const post = () => this.post(path, JSON.stringify({ request: this.sent(request), ...more }), signal);
+  async ask(path, request, fields, signal) {
+    const post = () => this.post(path, JSON.stringify({ request: this.sent(request), ...fields }), signal);
     try {
       return await post();
     } catch (error) {

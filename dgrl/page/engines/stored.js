@@ -47,12 +47,12 @@ export class StoredEngine {
   /** @type {Engine["pass"]} */
   async pass(request, { onPart } = {}) {
     const key = JSON.stringify([request.photo, request.checkpoint, request.steps, request.edits]);
-    const found = this.stored.find(({ request: one }) => {
-      return JSON.stringify([one.photo, one.checkpoint, one.steps, one.edits]) === key;
+    const storedPass = this.stored.find(({ request: candidate }) => {
+      return JSON.stringify([candidate.photo, candidate.checkpoint, candidate.steps, candidate.edits]) === key;
     });
-    if (!found) return refuse();
-    const reading = this.passes.get(found) ?? readBundle(found.bundle);
-    this.passes.set(found, reading);
+    if (!storedPass) return refuse();
+    const reading = this.passes.get(storedPass) ?? readBundle(storedPass.bundle);
+    this.passes.set(storedPass, reading);
     const pass = await reading;
     onPart?.(pass, "kernels");
     return pass;

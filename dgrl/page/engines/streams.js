@@ -86,10 +86,10 @@ function joinPieces(pieces, size) {
  */
 export async function* lines(source) {
   const decoder = new TextDecoder();
-  let rest = "";
+  let incomplete = "";
   for await (const piece of source) {
-    const [...whole] = (rest + decoder.decode(piece, { stream: true })).split("\n");
-    rest = whole.pop() ?? "";
-    for (const line of whole) yield JSON.parse(line);
+    const [...complete] = (incomplete + decoder.decode(piece, { stream: true })).split("\n");
+    incomplete = complete.pop() ?? "";
+    for (const line of complete) yield JSON.parse(line);
   }
 }

@@ -46,10 +46,12 @@ export function surveyed(table, pass, truth, picture) {
 function numbersOf(pass, truth) {
   const { header, arrays } = pass;
   const { width, height } = header.photo;
-  const found = foundIn(finalMap(pass), vocabulary.found);
-  const object = truth ? Uint8Array.from(found.mask, (_, i) => (truth.data[4 * i] > 127 ? 1 : 0)) : found.mask;
+  const foundObject = foundIn(finalMap(pass), vocabulary.found);
+  const object = truth
+    ? Uint8Array.from(foundObject.mask, (_, i) => (truth.data[4 * i] > 127 ? 1 : 0))
+    : foundObject.mask;
   /** @type {Record<string, number>} */
-  const numbers = { found_share: found.share, object_share: shareOf(object) };
+  const numbers = { found_share: foundObject.share, object_share: shareOf(object) };
   for (const [map, scores] of Object.entries(truth ? scoresOf(pass, truth, false) : {}))
     for (const [metric, value] of Object.entries(scores)) numbers[`${metric}_${map}`] = value;
   if (!numbers.object_share) return numbers;
@@ -84,10 +86,10 @@ function small(picture) {
  * @param {Table} table
  * @param {Pass} pass
  */
-function tiles({ tiles: all, tile }, { header, arrays }) {
-  const canvas = blank(all.length * tile, tile);
+function tiles({ tiles: descriptions, tile }, { header, arrays }) {
+  const canvas = blank(descriptions.length * tile, tile);
   const context = contextOf(canvas);
-  for (const [index, { key }] of all.entries()) {
+  for (const [index, { key }] of descriptions.entries()) {
     const [level, t] = key.split("_");
     const tap =
       key === "refined"
@@ -98,7 +100,7 @@ function tiles({ tiles: all, tile }, { header, arrays }) {
     const values = arrays[tap];
     if (!values) continue;
     const looks = Object.entries(arrays).filter(([name]) => t && name.endsWith(`.${level}.weight_map`));
-    const largest = looks.reduce((most, [, map]) => map.reduce((one, other) => Math.max(one, other), most), t ? 0 : 1);
+    const largest = looks.reduce((maximum, [, map]) => map.reduce((a, b) => Math.max(a, b), maximum), t ? 0 : 1);
     const side = Math.sqrt(values.length);
     const shrunk = toSize(
       values.map((value) => value / largest),

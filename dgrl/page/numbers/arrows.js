@@ -44,10 +44,10 @@ export function arrowsAlong(pass, zoom) {
   const points = outlineOf(prior, width, height, 0.5)
     .flat()
     .filter(([x = 0, y = 0]) => x >= part.x && x <= part.x + part.width && y >= part.y && y <= part.y + part.height);
-  const every = Math.max(1, Math.floor(points.length / COUNT));
+  const stride = Math.max(1, Math.floor(points.length / COUNT));
   const scale = LENGTH * Math.max(part.width, part.height, 0.2); // so that zooming keeps their length on the screen
   return points
-    .filter((_, i) => i % every === 0)
+    .filter((_, i) => i % stride === 0)
     .map(([x = 0, y = 0]) => {
       const column = Math.min(Math.floor(x * width), width - 1);
       const row = Math.min(Math.floor(y * height), height - 1);

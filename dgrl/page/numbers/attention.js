@@ -11,7 +11,7 @@
  * @param {number} maskHeight
  */
 export function shareOnObject(weights, width, height, mask, maskWidth, maskHeight) {
-  let [inside, all] = [0, 0];
+  let [inside, total] = [0, 0];
   for (let row = 0, i = 0; row < height; row++) {
     const [top, bottom] = cellArea(row, height, maskHeight);
     for (let column = 0; column < width; column++, i++) {
@@ -19,10 +19,10 @@ export function shareOnObject(weights, width, height, mask, maskWidth, maskHeigh
       let count = 0;
       for (let y = top; y < bottom; y++) for (let x = left; x < right; x++) if (mask[y * maskWidth + x]) count += 1;
       inside += (weights[i] * count) / ((bottom - top) * (right - left));
-      all += weights[i];
+      total += weights[i];
     }
   }
-  return inside / all;
+  return inside / total;
 }
 
 /**
@@ -42,7 +42,7 @@ const cellArea = (cell, cells, pixels) => [
  * @param {Float32Array} weights
  */
 export function halfOf(weights) {
-  const sorted = weights.toSorted((one, other) => other - one);
+  const sorted = weights.toSorted((a, b) => b - a);
   const mass = new Float32Array(sorted.length); // rounds each sum to float32, as NumPy does
   sorted.forEach((value, i) => {
     mass[i] = (i ? mass[i - 1] : 0) + value;

@@ -65,13 +65,13 @@ export function meanDifference(first, second) {
  * @returns {Reading}
  */
 function means(map, mask) {
-  let [inside, count, all] = [0, 0, 0];
+  let [inside, count, total] = [0, 0, 0];
   map.forEach((value, i) => {
-    all += value;
+    total += value;
     if (!mask[i]) return;
     inside += value;
     count += 1;
   });
   const outside = map.length - count;
-  return { inside: count ? inside / count : null, outside: outside ? (all - inside) / outside : null };
+  return { inside: count ? inside / count : null, outside: outside ? (total - inside) / outside : null };
 }

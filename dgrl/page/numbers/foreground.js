@@ -187,23 +187,23 @@ function solve(front, back, image, alpha, { width, height }) {
       places[1] = x < width - 1 ? i + 1 : i;
       places[2] = y > 0 ? i - width : i;
       places[3] = y < height - 1 ? i + width : i;
-      const [share, rest] = [alpha[i], 1 - alpha[i]];
+      const [share, backShare] = [alpha[i], 1 - alpha[i]];
       let total = 0;
       for (let d = 0; d < 4; d++) {
         likeness[d] = REGULARISATION + Math.abs(share - alpha[places[d]]);
         total += likeness[d];
       }
-      const [first, mixed, second] = [share * share + total, share * rest, rest * rest + total];
+      const [first, mixed, second] = [share * share + total, share * backShare, backShare * backShare + total];
       const determinant = first * second - mixed * mixed;
       for (let c = 0; c < COLOURS; c++) {
-        let ours = share * image[COLOURS * i + c];
-        let theirs = rest * image[COLOURS * i + c];
+        let frontSum = share * image[COLOURS * i + c];
+        let backSum = backShare * image[COLOURS * i + c];
         for (let d = 0; d < 4; d++) {
-          ours += likeness[d] * front[COLOURS * places[d] + c];
-          theirs += likeness[d] * back[COLOURS * places[d] + c];
+          frontSum += likeness[d] * front[COLOURS * places[d] + c];
+          backSum += likeness[d] * back[COLOURS * places[d] + c];
         }
-        front[COLOURS * i + c] = Math.max(0, Math.min(1, (second * ours - mixed * theirs) / determinant));
-        back[COLOURS * i + c] = Math.max(0, Math.min(1, (first * theirs - mixed * ours) / determinant));
+        front[COLOURS * i + c] = Math.max(0, Math.min(1, (second * frontSum - mixed * backSum) / determinant));
+        back[COLOURS * i + c] = Math.max(0, Math.min(1, (first * backSum - mixed * frontSum) / determinant));
       }
     }
   }

@@ -70,8 +70,8 @@ export function component(map, width, height, x, y, above) {
   const open = [start];
   for (let place = open.pop(); place !== undefined; place = open.pop()) {
     const column = place % width;
-    const beside = [column > 0 ? place - 1 : -1, column < width - 1 ? place + 1 : -1, place - width, place + width];
-    for (const next of beside) {
+    const neighbours = [column > 0 ? place - 1 : -1, column < width - 1 ? place + 1 : -1, place - width, place + width];
+    for (const next of neighbours) {
       if (part[next] !== 0 || !(map[next] > above)) continue;
       part[next] = 1;
       open.push(next);
@@ -127,10 +127,10 @@ export function outlineOf(map, width, height, above) {
   const inside = Uint8Array.from(values, (value) => (value > above ? 1 : 0));
   /** Where the line crosses an edge of the grid: 2i from corner i to the right, 2i + 1 downwards. @type {(edge: number) => Point} */
   const pointOn = (edge) => {
-    const one = edge >> 1;
-    const other = edge % 2 ? one + columns : one + 1;
-    const share = (above - values[one]) / (values[other] - values[one]);
-    const [x, y] = [one % columns, Math.floor(one / columns)];
+    const start = edge >> 1;
+    const end = edge % 2 ? start + columns : start + 1;
+    const share = (above - values[start]) / (values[end] - values[start]);
+    const [x, y] = [start % columns, Math.floor(start / columns)];
     return edge % 2 ? [xs[x], ys[y] + share * (ys[y + 1] - ys[y])] : [xs[x] + share * (xs[x + 1] - xs[x]), ys[y]];
   };
   /** @type {Map<number, number[]>} */
@@ -140,9 +140,9 @@ export function outlineOf(map, width, height, above) {
       const corner = row * columns + column;
       const count = inside[corner] + inside[corner + 1] + inside[corner + columns] + inside[corner + columns + 1];
       if (count === 0 || count === 4) continue; // true for nearly all squares, and faster than crossings()
-      for (const [one, other] of crossings(values, corner, columns, above)) {
-        joined.set(one, [...(joined.get(one) ?? []), other]);
-        joined.set(other, [...(joined.get(other) ?? []), one]);
+      for (const [from, to] of crossings(values, corner, columns, above)) {
+        joined.set(from, [...(joined.get(from) ?? []), to]);
+        joined.set(to, [...(joined.get(to) ?? []), from]);
       }
     }
   }
@@ -204,7 +204,7 @@ function crossings(values, corner, columns, above) {
  */
 function chains(joined) {
   const lines = [];
-  const ends = [...joined].filter(([, others]) => others.length === 1).map(([edge]) => edge);
+  const ends = [...joined].filter(([, neighbours]) => neighbours.length === 1).map(([edge]) => edge);
   for (const start of [...ends, ...joined.keys()]) {
     if (!joined.has(start)) continue;
     const line = [start];
@@ -213,7 +213,7 @@ function chains(joined) {
     while (edge !== undefined) {
       const neighbours = /** @type {number[]} */ (joined.get(edge));
       joined.delete(edge);
-      edge = neighbours.find((other) => joined.has(other));
+      edge = neighbours.find((neighbour) => joined.has(neighbour));
       if (edge !== undefined) line.push(edge);
       else if (line.length > 2 && neighbours.includes(start)) line.push(start);
     }

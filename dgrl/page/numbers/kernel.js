@@ -30,7 +30,7 @@ export function pixelOfPass(pass, column, row, round, exact) {
   const n = header.kernel_size;
   const map = /** @type {Float32Array} */ (arrays[`brn.round${round - 1}`]);
   const after = /** @type {Float32Array} */ (arrays[`brn.round${round}`]);
-  const stored = /** @type {Float32Array} */ (arrays["brn.coefficients"]);
+  const coefficients = /** @type {Float32Array} */ (arrays["brn.coefficients"]);
   const place = row * width + column;
   const pixel = {
     n,
@@ -47,7 +47,7 @@ export function pixelOfPass(pass, column, row, round, exact) {
   for (let d = 0; d < n * n; d++) {
     const y = row + Math.floor(d / n) - (n >> 1);
     const x = column + (d % n) - (n >> 1);
-    const v = exact ? exact[d] : stored[d * width * height + place];
+    const v = exact ? exact[d] : coefficients[d * width * height + place];
     const s = x >= 0 && x < width && y >= 0 && y < height ? map[y * width + x] : 0;
     pixel.coefficients[d] = v;
     pixel.neighbours[d] = s;

@@ -33,8 +33,8 @@ export function stroke(mask, from, to, radius, value) {
   for (let row = 0, i = 0; row < height; row++) {
     for (let column = 0; column < width; column++, i++) {
       const [x, y] = [column + 0.5, row + 0.5];
-      const along = length ? Math.min(Math.max(((x - x0) * (x1 - x0) + (y - y0) * (y1 - y0)) / length, 0), 1) : 0;
-      if (Math.hypot(x - x0 - along * (x1 - x0), y - y0 - along * (y1 - y0)) <= reach) data[i] = value;
+      const share = length ? Math.min(Math.max(((x - x0) * (x1 - x0) + (y - y0) * (y1 - y0)) / length, 0), 1) : 0;
+      if (Math.hypot(x - x0 - share * (x1 - x0), y - y0 - share * (y1 - y0)) <= reach) data[i] = value;
     }
   }
 }
@@ -51,17 +51,17 @@ export function shares(mask, width, height) {
   const across = nearest(mask.width, width);
   const down = nearest(mask.height, height);
   const painted = new Float64Array(width * height);
-  const counted = new Float64Array(width * height);
+  const sums = new Float64Array(width * height);
   down.forEach((row, j) => {
     const y = Math.floor((j * mask.height) / down.length);
     across.forEach((column, i) => {
       const x = Math.floor((i * mask.width) / across.length);
       const cell = row * width + column;
       painted[cell] = painted[cell] + mask.data[y * mask.width + x] / 255;
-      counted[cell] = counted[cell] + 1;
+      sums[cell] = sums[cell] + 1;
     });
   });
-  return Float32Array.from(painted, (sum, cell) => sum / counted[cell]);
+  return Float32Array.from(painted, (sum, cell) => sum / sums[cell]);
 }
 
 /**
@@ -83,7 +83,7 @@ function nearest(pixels, cells) {
  * @param {number} strength
  */
 export function painted(weights, share, strength) {
-  const changed = weights.map((weight, i) => weight * (1 + (strength - 1) * share[i]));
-  const mean = changed.reduce((sum, value) => sum + value, 0) / changed.length;
-  return mean > 0 ? changed.map((value) => value / mean) : weights;
+  const paintedWeights = weights.map((weight, i) => weight * (1 + (strength - 1) * share[i]));
+  const mean = paintedWeights.reduce((sum, value) => sum + value, 0) / paintedWeights.length;
+  return mean > 0 ? paintedWeights.map((value) => value / mean) : weights;
 }

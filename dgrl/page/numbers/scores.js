@@ -39,55 +39,55 @@ export function score(saliency, truth, stretch) {
       ? (/** @type {number} */ value) => (value / 255 - low / 255) / (high / 255 - low / 255)
       : (/** @type {number} */ value) => value / 255;
   const inside = new Float64Array(THRESHOLDS);
-  const all = new Float64Array(THRESHOLDS);
+  const pixelsByValue = new Float64Array(THRESHOLDS);
   let [error, sum, size] = [0, 0, 0];
   bytes.forEach((byte, i) => {
     const value = scale(byte);
     const bin = Math.floor(255 * value);
-    all[bin] += 1;
+    pixelsByValue[bin] += 1;
     inside[bin] += truth[i];
     error += Math.abs(value - truth[i]);
     sum += value;
     size += truth[i];
   });
-  const curve = fCurve(inside, all, size);
+  const curve = fCurve(inside, pixelsByValue, size);
   const threshold = Math.min((2 * sum) / bytes.length, 1);
-  let [hits, found] = [0, 0];
+  let [hits, positives] = [0, 0];
   bytes.forEach((byte, i) => {
     if (scale(byte) < threshold) return;
-    found += 1;
+    positives += 1;
     hits += truth[i];
   });
   return {
     MAE: error / bytes.length,
     maxF: Math.max(...curve),
     meanF: curve.reduce((total, value) => total + value, 0) / curve.length,
-    adaptiveF: fOf(hits, found, size),
+    adaptiveF: fOf(hits, positives, size),
   };
 }
 
 /**
  * Return F for the thresholds 255 … 0.
  * @param {Float64Array} inside pixels of the object by their value
- * @param {Float64Array} all pixels by their value
+ * @param {Float64Array} pixelsByValue pixels by their value
  * @param {number} size of the object
  */
-function fCurve(inside, all, size) {
-  let [hits, found] = [0, 0];
+function fCurve(inside, pixelsByValue, size) {
+  let [hits, positives] = [0, 0];
   return Array.from({ length: THRESHOLDS }, (_, i) => {
     hits += inside[THRESHOLDS - 1 - i];
-    found += all[THRESHOLDS - 1 - i];
-    return fOf(hits, found, size);
+    positives += pixelsByValue[THRESHOLDS - 1 - i];
+    return fOf(hits, positives, size);
   });
 }
 
 /**
  * @param {number} hits
- * @param {number} found
+ * @param {number} positives
  * @param {number} size
  */
-function fOf(hits, found, size) {
+function fOf(hits, positives, size) {
   if (!hits) return 0;
-  const [precision, recall] = [hits / found, hits / size];
+  const [precision, recall] = [hits / positives, hits / size];
   return ((1 + BETA) * precision * recall) / (BETA * precision + recall);
 }

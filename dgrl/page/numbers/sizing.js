@@ -18,10 +18,10 @@
 export function weightsOf(inputs, outputs) {
   const scale = inputs / outputs;
   const support = Math.max(scale, 1);
-  const most = Math.ceil(support) * 2 + 1;
+  const maxTaps = Math.ceil(support) * 2 + 1;
   const first = new Int32Array(outputs);
   const count = new Int32Array(outputs);
-  const shares = new Float64Array(outputs * most);
+  const shares = new Float64Array(outputs * maxTaps);
   for (let i = 0; i < outputs; i++) {
     const centre = scale * (i + 0.5);
     first[i] = Math.max(Math.trunc(centre - support + 0.5), 0);
@@ -29,12 +29,12 @@ export function weightsOf(inputs, outputs) {
     let total = 0;
     for (let j = 0; j < count[i]; j++) {
       const share = Math.max(1 - Math.abs((j + first[i] - centre + 0.5) / support), 0);
-      shares[i * most + j] = share;
+      shares[i * maxTaps + j] = share;
       total += share;
     }
-    for (let j = 0; j < count[i]; j++) shares[i * most + j] /= total;
+    for (let j = 0; j < count[i]; j++) shares[i * maxTaps + j] /= total;
   }
-  return { first, count, shares, most };
+  return { first, count, shares, most: maxTaps };
 }
 
 /**
@@ -42,7 +42,7 @@ export function weightsOf(inputs, outputs) {
  * @param {Weights} weights
  */
 function integerWeights({ shares }) {
-  const largest = shares.reduce((most, share) => Math.max(most, share), 0);
+  const largest = shares.reduce((maximum, share) => Math.max(maximum, share), 0);
   let precision = 0;
   while (precision < 22 && Math.trunc(0.5 + largest * 2 ** (precision + 1)) < 2 ** 15) precision++;
   return { precision, shares: Int32Array.from(shares, (share) => Math.trunc(0.5 + share * 2 ** precision)) };

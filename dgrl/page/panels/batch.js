@@ -57,16 +57,21 @@ class Batch {
     this.clear = button("Clear", () => store.dispatch({ type: "batch", items: [] }));
     this.second = picker("Compare with", (value) => this.choose({ second: value || null }));
     this.parts = make("input", { type: "checkbox", change: () => this.choose({ parts: this.parts.checked }) });
-    const what = "Measure each picture also with flat attention, memory cut and one kernel";
-    const parts = make("label", { class: "check", title: what }, this.parts, "what each part does (takes longer)");
+    const partsLabel = "Measure each picture also with flat attention, memory cut and one kernel";
+    const parts = make(
+      "label",
+      { class: "check", title: partsLabel },
+      this.parts,
+      "what each part does (takes longer)",
+    );
     parts.hidden = !store.state.capabilities.survey;
     const input = make("input", { type: "file", accept: PICTURES, multiple: true, hidden: true });
     input.dataset.testid = "batch-files";
     const folder = make("input", { type: "file", webkitdirectory: true, hidden: true });
-    for (const one of [input, folder]) {
-      one.addEventListener("change", () => {
-        this.add([...(one.files ?? [])]);
-        one.value = "";
+    for (const fileInput of [input, folder]) {
+      fileInput.addEventListener("change", () => {
+        this.add([...(fileInput.files ?? [])]);
+        fileInput.value = "";
       });
     }
     const photos = button("Add photos …", () => input.click(), { class: "primary" });
@@ -92,12 +97,12 @@ class Batch {
     );
     store.subscribe((state, before) => {
       const { scene, batch, surveyed } = state;
-      const opened = scene.view === "batch" && before.scene.view !== "batch";
-      if (opened && !batch.length) this.examples();
+      const hasOpened = scene.view === "batch" && before.scene.view !== "batch";
+      if (hasOpened && !batch.length) this.examples();
       const { checkpoint } = scene.slots[0];
       if (scene.view === "batch" && checkpoint !== surveyed.checkpoint)
         this.choose({ checkpoint, second: surveyed.second === checkpoint ? null : surveyed.second });
-      if (opened || batch !== before.batch || surveyed !== before.surveyed) this.draw(state);
+      if (hasOpened || batch !== before.batch || surveyed !== before.surveyed) this.draw(state);
       if (batch !== before.batch) this.work();
     });
     this.draw(store.state);
@@ -114,8 +119,8 @@ class Batch {
     const photos = pictures.filter((file) => !masks.includes(file));
     const items = photos.map((file) => ({ ...WAITING, id: newItemId(), file }));
     const { batch } = this.store.state;
-    const known = items.length ? batch.filter(({ example }) => !example) : batch;
-    const { all, unmatched } = withMasks([...known, ...items], masks);
+    const keptItems = items.length ? batch.filter(({ example }) => !example) : batch;
+    const { all, unmatched } = withMasks([...keptItems, ...items], masks);
     this.store.dispatch({ type: "batch", items: all });
     const names = unmatched.map(({ name }) => name).join(", ");
     const text = [
@@ -171,8 +176,8 @@ class Batch {
   }
 
   /** @param {BatchItem} item */
-  async computed({ id, file, photo: known, mask }) {
-    const photo = known ?? (file ? (await addPhoto(this.store, this.loader, file, file.name)).name : "");
+  async computed({ id, file, photo: photoName, mask }) {
+    const photo = photoName ?? (file ? (await addPhoto(this.store, this.loader, file, file.name)).name : "");
     this.update(id, { photo });
     const { second, parts } = this.store.state.surveyed;
     return { table: await this.loader.engine.survey(this.request(photo), { second, mask, parts }) };
@@ -180,9 +185,9 @@ class Batch {
 
   async keep() {
     const file = makeZip();
-    const done = this.store.state.batch.filter(({ status }) => status === "done");
-    for (const [i, { photo }] of done.entries()) {
-      write(this.summary, `Packing ${i + 1} of ${done.length} …`);
+    const doneItems = this.store.state.batch.filter(({ status }) => status === "done");
+    for (const [i, { photo }] of doneItems.entries()) {
+      write(this.summary, `Packing ${i + 1} of ${doneItems.length} …`);
       for (const kind of /** @type {const} */ (["map", "cutout"])) {
         const blob = await this.loader.engine.file(this.request(photo ?? ""), kind);
         file.add(`${photo}${kind === "cutout" ? "_cutout" : ""}.png`, await blob.arrayBuffer());
@@ -198,7 +203,7 @@ class Batch {
     const errors = tables.flatMap(
       ({ columns, rows }) => rows[0]?.values[columns.findIndex(({ key }) => key === ERROR)] ?? [],
     );
-    const mean = errors.reduce((sum, one) => sum + one, 0) / errors.length;
+    const mean = errors.reduce((sum, error) => sum + error, 0) / errors.length;
     const scored = errors.length ? ` Mean absolute error ${number(mean, 4)}, worst first.` : "";
     write(this.summary, batch.length ? `${tables.length} of ${batch.length} done.${scored}` : "No photos yet.");
     const failed = batch.filter(({ error }) => error);
@@ -206,9 +211,9 @@ class Batch {
     this.failures.hidden = !failed.length;
     this.zip.disabled = !tables.length;
     this.clear.disabled = !batch.length;
-    const others = checkpoints.filter(({ name }) => name !== surveyed.checkpoint);
-    this.second.element.hidden = !others.length || !capabilities.survey;
-    const choices = others.map(({ name }) => ({ value: name, text: name }));
+    const otherCheckpoints = checkpoints.filter(({ name }) => name !== surveyed.checkpoint);
+    this.second.element.hidden = !otherCheckpoints.length || !capabilities.survey;
+    const choices = otherCheckpoints.map(({ name }) => ({ value: name, text: name }));
     this.second.set([{ value: "", text: "no other checkpoint" }, ...choices], surveyed.second ?? "");
     this.parts.checked = surveyed.parts;
     this.place.hidden = !tables.length || scene.view !== "batch";
@@ -234,16 +239,16 @@ class Batch {
 
 /**
  * Whether two lists hold the same objects.
- * @param {unknown[]} one
- * @param {unknown[]} other
+ * @param {unknown[]} a
+ * @param {unknown[]} b
  */
-const same = (one, other) => one.length === other.length && one.every((item, index) => item === other[index]);
+const same = (a, b) => a.length === b.length && a.every((item, index) => item === b[index]);
 
-let made = 0;
+let lastItemId = 0;
 
 function newItemId() {
-  made += 1;
-  return made;
+  lastItemId += 1;
+  return lastItemId;
 }
 
 /** @param {File} file */
@@ -257,8 +262,10 @@ const stemOf = ({ name }) => name.replace(/\.[^.]*$/, "");
 function isMask(file, files) {
   const stem = stemOf(file);
   if (MASK_NAME.test(stem)) return true;
-  const twin = files.some((other) => other !== file && stemOf(other) === stem && /\.jpe?g$/i.test(other.name));
-  return twin && /\.png$/i.test(file.name);
+  const hasJpegTwin = files.some(
+    (otherFile) => otherFile !== file && stemOf(otherFile) === stem && /\.jpe?g$/i.test(otherFile.name),
+  );
+  return hasJpegTwin && /\.png$/i.test(file.name);
 }
 
 /**
@@ -272,8 +279,8 @@ function withMasks(items, masks) {
   const unmatched = [];
   for (const mask of masks) {
     const stem = stemOf(mask).replace(MASK_NAME, "").replace(/[_-]$/, "");
-    const found = all.findLast((item) => !item.mask && (item.file ? stemOf(item.file) : item.photo) === stem);
-    if (found) all = all.map((item) => (item === found ? { ...item, mask, status: "waiting" } : item));
+    const matching = all.findLast((item) => !item.mask && (item.file ? stemOf(item.file) : item.photo) === stem);
+    if (matching) all = all.map((item) => (item === matching ? { ...item, mask, status: "waiting" } : item));
     else unmatched.push(mask);
   }
   return { all, unmatched };

@@ -34,7 +34,7 @@ export function mountChange(element, store) {
   const undo = button("Undo", () => store.dispatch({ type: "undo" }), { "data-testid": "undo" });
   const redo = button("Redo", () => store.dispatch({ type: "redo" }), { "data-testid": "redo" });
   const reset = button("Reset", () => store.dispatch({ type: "reset" }), { "data-testid": "reset" });
-  const said = make("p", { class: "said", role: "status" });
+  const statusLine = make("p", { class: "said", role: "status" });
   const parts = [
     makePrompt(store),
     makeAttention(store),
@@ -45,7 +45,7 @@ export function mountChange(element, store) {
   ];
   element.append(
     make("header", {}, make("h2", {}, "Change"), make("div", { class: "buttons" }, undo, redo, reset)),
-    said,
+    statusLine,
     ...parts.map((part) => part.element),
   );
 
@@ -56,7 +56,7 @@ export function mountChange(element, store) {
     redo.disabled = !state.future.length;
     reset.disabled = !slots[1];
     const text = slots[1] ? describe(slots[1].edits) : "";
-    write(said, text ? `Changed: ${text}.` : "Nothing is changed yet.");
+    write(statusLine, text ? `Changed: ${text}.` : "Nothing is changed yet.");
     for (const part of parts) part.draw(state);
   }
 
@@ -120,10 +120,10 @@ function makeAttention(store) {
       element: make("div", { class: "row level" }, show, flat, object),
     };
   });
-  const all = button("All the same everywhere", () => store.dispatch({ type: "flatten", level: "all" }), {
+  const flattenAll = button("All the same everywhere", () => store.dispatch({ type: "flatten", level: "all" }), {
     "data-testid": "flatten-all",
   });
-  const whole = button("Paint the found object", () => paintObject(store, "all"), { "data-testid": "object-all" });
+  const paintFound = button("Paint the found object", () => paintObject(store, "all"), { "data-testid": "object-all" });
   const clear = button("Clear paint", () => store.dispatch({ type: "paint", level: "all", mask: null }));
   const tools = choice("Brush", TOOLS, (tool) => {
     const { map } = store.state.scene;
@@ -140,13 +140,13 @@ function makeAttention(store) {
   );
   const size = make("input", { type: "range", min: 0.02, max: 0.2, step: 0.01, "aria-label": "Size of the brush" });
   size.addEventListener("input", () => store.dispatch({ type: "brush", changes: { radius: Number(size.value) } }));
-  const when = make("div", {});
+  const stepChoice = make("div", {});
   const brush = make("div", { class: "row" }, strength.element, size);
   const element = group(
     "Attention",
-    when,
+    stepChoice,
     ...rows.map((row) => row.element),
-    make("div", { class: "row" }, all, whole, clear),
+    make("div", { class: "row" }, flattenAll, paintFound, clear),
     tools.element,
     brush,
   );
@@ -164,15 +164,15 @@ function makeAttention(store) {
         show.setAttribute("aria-pressed", String(state.scene.map === name));
         object.disabled = !hasObject(state);
       }
-      whole.disabled = !hasObject(state);
+      paintFound.disabled = !hasObject(state);
       clear.disabled = !edits.some(({ kind }) => kind === "paint");
       tools.set(tool);
       brush.hidden = tool !== "brush" && tool !== "erase";
       strength.set(String(settings.strength));
       size.value = String(settings.radius);
       const last = stepsOf(state, slots[1] ?? slots[0]);
-      fill(when, last, () => [momentChoice(store, last)]);
-      const input = when.querySelectorAll("input")[settings.at === null ? 0 : settings.at + 1];
+      fill(stepChoice, last, () => [momentChoice(store, last)]);
+      const input = stepChoice.querySelectorAll("input")[settings.at === null ? 0 : settings.at + 1];
       if (input) input.checked = true;
     },
   };
@@ -235,15 +235,15 @@ function makeMemory(store) {
     () => store.dispatch({ type: "feedback", block: "all", factor: allCut(store.state) ? 1 : 0 }),
     { "data-testid": "feedback-all" },
   );
-  const said = make("p", { class: "quiet", role: "status" }, "One look has no memory: there is nothing to cut.");
-  const element = group("Memory between looks", none, ...sliders.map((slider) => slider.element), said);
+  const statusLine = make("p", { class: "quiet", role: "status" }, "One look has no memory: there is nothing to cut.");
+  const element = group("Memory between looks", none, ...sliders.map((slider) => slider.element), statusLine);
   return {
     element,
     /** @param {State} state */
     draw(state) {
       const { slots } = state.scene;
       const single = stepsOf(state, slots[1] ?? slots[0]) === 0;
-      said.hidden = !single;
+      statusLine.hidden = !single;
       none.disabled = single;
       none.setAttribute("aria-pressed", String(allCut(state)));
       for (const { block, input, output } of sliders) {
@@ -272,10 +272,10 @@ function makeSharpening(store) {
 
 /** Take the map on the stage from another photo's pass, or another checkpoint's. @param {Store} store */
 function makePatch(store) {
-  const said = make("p", { class: "quiet" });
-  const photo = picker("Photo", (value) => give({ ...chosen(store.state), photo: value }));
-  const checkpoint = picker("Checkpoint", (value) => give({ ...chosen(store.state), checkpoint: value }));
-  const element = group("Take this map from …", said, photo.element, checkpoint.element);
+  const statusLine = make("p", { class: "quiet" });
+  const photo = picker("Photo", (value) => patchFrom({ ...chosen(store.state), photo: value }));
+  const checkpoint = picker("Checkpoint", (value) => patchFrom({ ...chosen(store.state), checkpoint: value }));
+  const element = group("Take this map from …", statusLine, photo.element, checkpoint.element);
 
   /** @param {State} state */
   function tapIn(state) {
@@ -289,13 +289,13 @@ function makePatch(store) {
     return { photo: patch?.photo ?? "", checkpoint: patch?.checkpoint ?? "" };
   }
 
-  /** @param {{photo: string, checkpoint: string}} other */
-  function give(other) {
-    const named = Object.fromEntries(Object.entries(other).filter(([, value]) => value));
+  /** @param {{photo: string, checkpoint: string}} otherPass */
+  function patchFrom(otherPass) {
+    const setFields = Object.fromEntries(Object.entries(otherPass).filter(([, value]) => value));
     store.dispatch({
       type: "patch",
       tap: tapIn(store.state),
-      other: Object.keys(named).length ? named : null,
+      other: Object.keys(setFields).length ? setFields : null,
     });
   }
 
@@ -304,18 +304,18 @@ function makePatch(store) {
     /** @param {State} state */
     draw(state) {
       const tap = tapIn(state);
-      const [{ photo: own, checkpoint: network }] = state.scene.slots;
-      const others = (/** @type {{name: string}[]} */ all, /** @type {string} */ one) => [
+      const [{ photo: shownPhoto, checkpoint: shownCheckpoint }] = state.scene.slots;
+      const optionsWithout = (/** @type {{name: string}[]} */ items, /** @type {string} */ excluded) => [
         { value: "", text: "this one" },
-        ...all.filter(({ name }) => name !== one).map(({ name }) => ({ value: name, text: name })),
+        ...items.filter(({ name }) => name !== excluded).map(({ name }) => ({ value: name, text: name })),
       ];
-      const now = chosen(state);
-      photo.set(others(state.photos, own), now.photo);
-      checkpoint.set(others(state.checkpoints, network), now.checkpoint);
+      const source = chosen(state);
+      photo.set(optionsWithout(state.photos, shownPhoto), source.photo);
+      checkpoint.set(optionsWithout(state.checkpoints, shownCheckpoint), source.checkpoint);
       photo.element.hidden = !tap;
       checkpoint.element.hidden = !tap || state.checkpoints.length < 2;
-      const nothing = "Show an attention map or a prediction on the stage; another pass can give it.";
-      write(said, tap ? `Put ${tapName(tap)} of another pass in the place of this one’s.` : nothing);
+      const hint = "Show an attention map or a prediction on the stage; another pass can give it.";
+      write(statusLine, tap ? `Put ${tapName(tap)} of another pass in the place of this one’s.` : hint);
     },
   };
 }
@@ -323,21 +323,27 @@ function makePatch(store) {
 /** What the change did, in numbers. */
 function makeEffect() {
   const table = make("table", { class: "effect" });
-  const said = make("p", { class: "quiet" });
-  const element = make("section", { class: "group", "aria-label": "Effect" }, make("h3", {}, "Effect"), table, said);
+  const statusLine = make("p", { class: "quiet" });
+  const element = make(
+    "section",
+    { class: "group", "aria-label": "Effect" },
+    make("h3", {}, "Effect"),
+    table,
+    statusLine,
+  );
   /** @type {[unknown, unknown, ReturnType<typeof changesOf> | null]} */
-  let known = [null, null, null];
+  let compared = [null, null, null];
   return {
     element,
     /** @param {State} state */
     draw(state) {
       const [first, second] = [passIn(state, 0)?.pass ?? null, passIn(state, 1)?.pass ?? null];
-      const there = [first, second].every((pass) => pass?.arrays["brn.round0"]);
-      element.hidden = !there;
-      if (!there || !first || !second) return;
-      if (known[0] !== first || known[1] !== second)
-        known = [first, second, changesOf(first, second, vocabulary.found)];
-      const changes = known[2];
+      const bothReady = [first, second].every((pass) => pass?.arrays["brn.round0"]);
+      element.hidden = !bothReady;
+      if (!bothReady || !first || !second) return;
+      if (compared[0] !== first || compared[1] !== second)
+        compared = [first, second, changesOf(first, second, vocabulary.found)];
+      const changes = compared[2];
       if (!changes) return;
       const rows = effectRows(changes);
       fill(table, rows, () => [
@@ -350,7 +356,7 @@ function makeEffect() {
           make("tr", {}, make("th", { scope: "row" }, name), ...cells.map((text) => make("td", {}, text))),
         ),
       ]);
-      write(said, `The result differs by ${number(changes.refined.mean_absolute_difference, 4)} on average.`);
+      write(statusLine, `The result differs by ${number(changes.refined.mean_absolute_difference, 4)} on average.`);
     },
   };
 }

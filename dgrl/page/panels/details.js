@@ -82,10 +82,10 @@ export function mountDetails(element, store) {
 
 /** @param {import("../numbers/pass.js").Pass} pass */
 export function foundSentence(pass) {
-  const found = foundOf(pass);
-  if (!found) return "";
-  return found.share
-    ? `The object covers ${percent(found.share)} of the photo.`
+  const object = foundOf(pass);
+  if (!object) return "";
+  return object.share
+    ? `The object covers ${percent(object.share)} of the photo.`
     : "No object stands out in this photo.";
 }
 
@@ -142,9 +142,9 @@ function makePixel(store) {
     [...values.rows].forEach((line, index) => {
       const row = rows[index];
       columns.forEach((slot, column) => {
-        const other = passIn(state, /** @type {0 | 1} */ (slot))?.pass;
+        const otherPass = passIn(state, /** @type {0 | 1} */ (slot))?.pass;
         const place = markerOf(state, /** @type {0 | 1} */ (slot));
-        const layer = row && other ? cachedLayer(other, row.map, row.step) : null;
+        const layer = row && otherPass ? cachedLayer(otherPass, row.map, row.step) : null;
         const cell = line.cells[column + 1];
         if (cell) write(cell, layer && place ? number(valueAt(layer, place.across, place.down), 3) : "…");
       });
@@ -162,7 +162,7 @@ const rowsOf = (looks) => [
 
 /** @param {Store} store */
 function makeKernel(store) {
-  const where = make("p", { class: "quiet" });
+  const position = make("p", { class: "quiet" });
   const closeUps = ["photo", "received", "sharpened"].map((name) => {
     const canvas = make("canvas", { width: 150, height: 150, role: "img", "aria-label": `Close-up: ${name}` });
     return { canvas, element: make("figure", {}, canvas, make("figcaption", {}, name)) };
@@ -175,9 +175,9 @@ function makeKernel(store) {
   const caption = make("caption", {});
   const body = make("tbody", {});
   const grid = make("table", { class: "kernel-grid", "data-testid": "kernel" }, caption, body);
-  const lines = LINES.map(([key, name, words]) => {
+  const lines = LINES.map(([key, name, explanation]) => {
     const output = make("output", { "aria-live": "off", "data-line": key });
-    return { key, output, element: make("p", {}, make("span", {}, name, make("small", {}, words)), output) };
+    return { key, output, element: make("p", {}, make("span", {}, name, make("small", {}, explanation)), output) };
   });
   const arrows = make("input", {
     type: "checkbox",
@@ -186,8 +186,8 @@ function makeKernel(store) {
   const content = make(
     "div",
     { class: "kernel" },
-    where,
-    make("div", { class: "close-ups" }, ...closeUps.map((one) => one.element)),
+    position,
+    make("div", { class: "close-ups" }, ...closeUps.map((closeUp) => closeUp.element)),
     tabs.element,
     grid,
     make("div", { class: "arithmetic" }, ...lines.map((line) => line.element)),
@@ -209,19 +209,19 @@ function makeKernel(store) {
     const pass = passIn(state, shownSide(scene))?.pass;
     content.classList.toggle("stale", !under);
     if (!under || !pass) {
-      write(where, "Loading the kernels …");
+      write(position, "Loading the kernels …");
       return;
     }
     const { brn } = pass.header;
     write(
-      where,
+      position,
       `Row ${under.row}, column ${under.column} of BRN’s ${brn.width} × ${brn.height} pixels. BRN receives a ${pass.header.prior === "binary" ? "rounded " : ""}map.`,
     );
     tabs.set(scene.window);
     fillGrid({ caption, body }, under.pixel, scene.window, under.exact ? 3 : 2);
-    const changed = Math.abs(sigmoid(under.pixel.evidence) - under.pixel.refined) > 1e-3;
+    const isEdited = Math.abs(sigmoid(under.pixel.evidence) - under.pixel.refined) > 1e-3;
     for (const { key, output } of lines) write(output, number(under.pixel[key], LIMIT_DECIMALS));
-    content.classList.toggle("edited", changed);
+    content.classList.toggle("edited", isEdited);
     const layers = ["prior", "refined"].map((map) => cachedLayer(pass, map, 0));
     const pictures = [
       photoCanvas(pass.photo, pass.header.photo, false),
@@ -240,11 +240,11 @@ function makeKernel(store) {
 /**
  * @param {{caption: HTMLElement, body: HTMLElement}} grid
  * @param {Pixel} pixel
- * @param {string} shown
+ * @param {string} gridKey
  * @param {number} decimals
  */
-function fillGrid({ caption, body }, pixel, shown, decimals) {
-  const [key, name, colours] = GRIDS.find(([one]) => one === shown) ?? GRIDS[0];
+function fillGrid({ caption, body }, pixel, gridKey, decimals) {
+  const [key, name, colours] = GRIDS.find(([gridName]) => gridName === gridKey) ?? GRIDS[0];
   const { n } = pixel;
   write(caption, `${name}, ${n} × ${n} around the pixel`);
   fill(body, n, () =>

@@ -35,7 +35,7 @@ export function mountHeader(element, store, { loader, choosePhoto }) {
       element: button(text, () => store.dispatch({ type: "view", view }), { title, "data-testid": `view-${view}` }),
     };
   });
-  const nav = make("nav", { "aria-label": "Views" }, ...views.map((one) => one.element));
+  const nav = make("nav", { "aria-label": "Views" }, ...views.map((entry) => entry.element));
   const picture = make("img", { alt: "" });
   const name = make("span", {});
   const photo = make(
@@ -61,21 +61,21 @@ export function mountHeader(element, store, { loader, choosePhoto }) {
   /** @param {import("../state/scene.js").State} state */
   function draw(state) {
     const { scene, photos, checkpoints, capabilities } = state;
-    for (const { view, element: one } of views) {
-      if (view === scene.view) one.setAttribute("aria-current", "page");
-      else one.removeAttribute("aria-current");
+    for (const { view, element: button } of views) {
+      if (view === scene.view) button.setAttribute("aria-current", "page");
+      else button.removeAttribute("aria-current");
       const lacking =
         (view === "tour" && !state.experiments.length) || (view === "why" && !capabilities.methods.length);
-      one.hidden = lacking || (!capabilities.passes && view !== "explore" && view !== "compare");
+      button.hidden = lacking || (!capabilities.passes && view !== "explore" && view !== "compare");
     }
-    const shown = photos.find((one) => one.name === scene.slots[0].photo);
-    if (shown && picture.getAttribute("src") !== shown.thumbnail) picture.src = shown.thumbnail;
-    write(name, shown?.name ?? "");
-    photo.setAttribute("aria-label", `Photo: ${shown?.name ?? "none"}. Choose another`);
+    const shownPhoto = photos.find((photo) => photo.name === scene.slots[0].photo);
+    if (shownPhoto && picture.getAttribute("src") !== shownPhoto.thumbnail) picture.src = shownPhoto.thumbnail;
+    write(name, shownPhoto?.name ?? "");
+    photo.setAttribute("aria-label", `Photo: ${shownPhoto?.name ?? "none"}. Choose another`);
     photo.disabled = !capabilities.passes;
     checkpoint.element.hidden = checkpoints.length < 2;
     checkpoint.set(
-      checkpoints.map((one) => ({ value: one.name, text: one.name })),
+      checkpoints.map((checkpoint) => ({ value: checkpoint.name, text: checkpoint.name })),
       scene.slots[0].checkpoint,
     );
     write(working, state.running.length ? "computing …" : "");

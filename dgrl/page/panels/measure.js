@@ -24,7 +24,7 @@ export function mountMeasure(element, store, { loader }) {
   const choose = button("Add a mask …", () => input.click(), { class: "primary" });
   const stretch = make("input", { type: "checkbox", checked: true, change: () => ask(store.state) });
   const hint = make("p", {});
-  const shown = make("img", { class: "mask", alt: "The ground-truth mask" });
+  const maskImage = make("img", { class: "mask", alt: "The ground-truth mask" });
   const status = make("p", { role: "status" });
   const table = make("table", { class: "values", tabindex: 0, "data-testid": "scores" });
   const files = make("p", { class: "row" });
@@ -32,7 +32,7 @@ export function mountMeasure(element, store, { loader }) {
     make("header", {}, make("h2", {}, "Measure")),
     hint,
     make("div", { class: "row" }, choose, input),
-    shown,
+    maskImage,
     make("label", { class: "check" }, stretch, "Stretch each map to 0 to 1 first, as published evaluations do"),
     status,
     table,
@@ -83,16 +83,16 @@ export function mountMeasure(element, store, { loader }) {
         : "Add a ground-truth mask (object in white) to score the result.",
     );
     write(choose, ownMask || url ? "Another mask …" : "Add a mask …");
-    shown.hidden = !ownMask && !url;
+    maskImage.hidden = !ownMask && !url;
     const address = ownMask ? ownMask.url : url;
-    if (address && shown.getAttribute("src") !== address) shown.src = address;
+    if (address && maskImage.getAttribute("src") !== address) maskImage.src = address;
     const answer = ownMask || url ? state.answers[keyOf(state)] : undefined;
     write(status, answer?.error ?? (answer && !answer.result ? "Measuring …" : ""));
     const scores = /** @type {Record<string, Record<string, number>>} */ (answer?.result?.scores ?? {});
     fill(table, scores, () => scoreRows(scores));
     fill(files, answer?.result?.files ?? [], () =>
-      (answer?.result?.files ?? []).map((/** @type {{url: string, name: string, label: string}} */ one) =>
-        make("a", { class: "button", href: one.url, download: one.name }, one.label),
+      (answer?.result?.files ?? []).map((/** @type {{url: string, name: string, label: string}} */ file) =>
+        make("a", { class: "button", href: file.url, download: file.name }, file.label),
       ),
     );
   }

@@ -54,11 +54,11 @@ export function mountPhotoPicker(store, loader) {
   );
   /** @type {0 | 1} */
   let slot = 0;
-  for (const one of [input, capture]) {
-    one.addEventListener("change", () => {
-      const [first] = one.files ?? [];
+  for (const fileInput of [input, capture]) {
+    fileInput.addEventListener("change", () => {
+      const [first] = fileInput.files ?? [];
       if (first) addPicture(first, first.name);
-      one.value = "";
+      fileInput.value = "";
     });
   }
   dialog.addEventListener("close", () => camera.stop());
@@ -80,17 +80,17 @@ export function mountPhotoPicker(store, loader) {
   /** @param {import("../engines/engine.js").Photo} photo */
   function card(photo) {
     const picture = make("img", { src: photo.thumbnail, alt: "", loading: "lazy" });
-    const one = make(
+    const photoButton = make(
       "button",
       { type: "button", class: "card", "data-testid": `photo-${photo.name}` },
       picture,
       photo.name,
     );
-    one.addEventListener("click", () => {
+    photoButton.addEventListener("click", () => {
       dialog.close();
       store.dispatch({ type: "photo", photo: photo.name, slot });
     });
-    return one;
+    return photoButton;
   }
 
   /**
@@ -133,17 +133,17 @@ export async function addPhoto(store, loader, blob, name) {
  */
 function freeName({ state }, name) {
   const stem = name.replace(/\.[^.]*$/, "") || "photo";
-  const taken = new Set(state.photos.map((photo) => photo.name));
+  const usedNames = new Set(state.photos.map((photo) => photo.name));
   let free = stem;
-  for (let i = 2; taken.has(free); i++) free = `${stem} ${i}`;
+  for (let i = 2; usedNames.has(free); i++) free = `${stem} ${i}`;
   return free;
 }
 
 /**
- * @param {(blob: Blob) => void} taken
+ * @param {(blob: Blob) => void} onPicture
  * @param {(text: string) => void} say
  */
-function makeCamera(taken, say) {
+function makeCamera(onPicture, say) {
   const video = make("video", { autoplay: true, playsinline: true, muted: true, "aria-label": "What the camera sees" });
   const take = button("Take this picture", () => snap(), { class: "primary" });
   const element = make("div", { class: "camera", hidden: true }, video, take);
@@ -166,7 +166,7 @@ function makeCamera(taken, say) {
   function snap() {
     const canvas = make("canvas", { width: video.videoWidth, height: video.videoHeight });
     canvas.getContext("2d")?.drawImage(video, 0, 0);
-    canvas.toBlob((blob) => blob && taken(blob), "image/jpeg", 0.92);
+    canvas.toBlob((blob) => blob && onPicture(blob), "image/jpeg", 0.92);
     stop();
   }
 
@@ -181,16 +181,16 @@ function makeCamera(taken, say) {
 /**
  * Listen for files that are dropped or pasted, and pass them on with the element on which they were dropped.
  * @param {HTMLElement} root
- * @param {(files: File[], target: Element | null) => void} given
+ * @param {(files: File[], target: Element | null) => void} onFiles
  */
-export function listenForFiles(root, given) {
+export function listenForFiles(root, onFiles) {
   for (const name of ["dragover", "drop"]) root.addEventListener(name, (event) => event.preventDefault());
   root.addEventListener("drop", (event) => {
     const files = [...(event.dataTransfer?.files ?? [])];
-    if (files.length) given(files, /** @type {Element} */ (event.target));
+    if (files.length) onFiles(files, /** @type {Element} */ (event.target));
   });
   document.addEventListener("paste", (event) => {
     const files = [...(event.clipboardData?.files ?? [])].filter(isPicture);
-    if (files.length && root.isConnected) given(files, null);
+    if (files.length && root.isConnected) onFiles(files, null);
   });
 }

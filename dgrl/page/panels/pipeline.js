@@ -109,9 +109,11 @@ export function mountPipeline(element, store) {
    */
   function choose(state, last) {
     const { map, frames, step } = state.scene;
-    const shown = frames ?? [{ map: map === "result" ? "refined" : map, step: Math.min(step, last) }];
+    const shownMaps = frames ?? [{ map: map === "result" ? "refined" : map, step: Math.min(step, last) }];
     const chosen = cells.filter((cell) =>
-      shown.some((one) => one.map === cell.map && (cell.step < 0 || Math.min(one.step, last) === cell.step)),
+      shownMaps.some(
+        (shownMap) => shownMap.map === cell.map && (cell.step < 0 || Math.min(shownMap.step, last) === cell.step),
+      ),
     );
     for (const cell of cells) {
       cell.button.setAttribute("aria-pressed", String(chosen.includes(cell)));

@@ -52,11 +52,11 @@ export function mountSave(store, loader) {
   };
 
   /**
-   * @param {string} words
+   * @param {string} progressText
    * @param {() => Promise<void>} action
    */
-  async function runAction(words, action) {
-    write(status, words);
+  async function runAction(progressText, action) {
+    write(status, progressText);
     try {
       await action();
       write(status, "Saved.");
@@ -67,11 +67,11 @@ export function mountSave(store, loader) {
 
   /** @param {"map" | "cutout"} kind */
   function saveFile(kind) {
-    const asked = request();
+    const shownRequest = request();
     const fineEdges = !fine.hidden && matting.checked;
     runAction(fineEdges ? "Solving for the edges …" : "Making the file …", async () => {
-      const blob = await loader.engine.file(asked, kind, { matting: fineEdges });
-      save(blob, `${asked.photo}${kind === "cutout" ? "_cutout" : ""}.png`);
+      const blob = await loader.engine.file(shownRequest, kind, { matting: fineEdges });
+      save(blob, `${shownRequest.photo}${kind === "cutout" ? "_cutout" : ""}.png`);
     });
   }
 

@@ -72,11 +72,11 @@ export function mountTour(element, store, { choosePhoto }) {
     fill(
       steps,
       experiments.map(({ key }) => key),
-      () => experiments.map((one, i) => stepOf(store, one, i)),
+      () => experiments.map((experiment, i) => stepOf(store, experiment, i)),
     );
-    [...steps.querySelectorAll("button")].forEach((one, i) => {
-      if (i === index) one.setAttribute("aria-current", "step");
-      else one.removeAttribute("aria-current");
+    [...steps.querySelectorAll("button")].forEach((stepButton, i) => {
+      if (i === index) stepButton.setAttribute("aria-current", "step");
+      else stepButton.removeAttribute("aria-current");
     });
     write(heading, `${index + 1}. ${experiment.title}`);
     write(count, `${index + 1} / ${experiments.length}`);
@@ -135,11 +135,11 @@ function showOnOwnPhoto({ state, dispatch }, choosePhoto) {
 function drawOutcome({ answer, story, sizes }, { scene }, experiment) {
   const { shown, choice } = scene.tour;
   const [{ photo }] = scene.slots;
-  const elsewhere = photo !== photoOf(experiment);
-  const here = `${verdictOn(experiment, choice)} ${experiment.answer}`;
-  write(answer, shown ? (elsewhere ? `The pictures show what happens on “${photo}”.` : here) : "");
-  write(story, shown ? `${elsewhere ? `On the example: ${experiment.answer} ` : ""}${experiment.story}` : "");
-  const plot = shown && experiment.sizes ? { ...experiment.sizes, ...(elsewhere ? { here: null } : {}) } : null;
+  const onOwnPhoto = photo !== photoOf(experiment);
+  const answerText = `${verdictOn(experiment, choice)} ${experiment.answer}`;
+  write(answer, shown ? (onOwnPhoto ? `The pictures show what happens on “${photo}”.` : answerText) : "");
+  write(story, shown ? `${onOwnPhoto ? `On the example: ${experiment.answer} ` : ""}${experiment.story}` : "");
+  const plot = shown && experiment.sizes ? { ...experiment.sizes, ...(onOwnPhoto ? { here: null } : {}) } : null;
   fill(sizes, plot, () => (plot ? [dotPlot(plot)] : []));
 }
 
@@ -154,13 +154,13 @@ const photoOf = ({ show }) => /** @type {{photo: string}[]} */ (show.slots)[0]?.
 function drawChoices(store, element, experiment) {
   const { tour, slots } = store.state.scene;
   const { choice } = tour;
-  const shown = tour.shown && slots[0].photo === photoOf(experiment); // on another photo the answer may differ
+  const isRevealed = tour.shown && slots[0].photo === photoOf(experiment); // on another photo the answer may differ
   const order = shuffled(experiment);
   fill(element, [experiment.key], () => order.map((at) => choiceOf(store, experiment, at)));
-  [...element.querySelectorAll("button")].forEach((one, i) => {
-    one.setAttribute("aria-pressed", String(order[i] === choice));
-    one.classList.toggle("right", shown && order[i] === experiment.right);
-    one.classList.toggle("wrong", shown && order[i] === choice && choice !== experiment.right);
+  [...element.querySelectorAll("button")].forEach((choiceButton, i) => {
+    choiceButton.setAttribute("aria-pressed", String(order[i] === choice));
+    choiceButton.classList.toggle("right", isRevealed && order[i] === experiment.right);
+    choiceButton.classList.toggle("wrong", isRevealed && order[i] === choice && choice !== experiment.right);
   });
 }
 
@@ -202,8 +202,8 @@ export function shuffled({ key, choices }) {
  * @param {NonNullable<Experiment["sizes"]>} sizes
  */
 function dotPlot({ effect, unit, decimals, here, median, values, data }) {
-  const all = here === null ? values : [...values, here];
-  const [low, high] = [Math.min(0, ...all), Math.max(0, ...all)];
+  const allValues = here === null ? values : [...values, here];
+  const [low, high] = [Math.min(0, ...allValues), Math.max(0, ...allValues)];
   const place = (/** @type {number} */ value) => 10 + (280 * (value - low)) / (high - low || 1);
   /** @type {Map<number, number>} */
   const stacked = new Map();
@@ -213,25 +213,25 @@ function dotPlot({ effect, unit, decimals, here, median, values, data }) {
     stacked.set(column, height + 1);
     return { x: 5 * column, height };
   });
-  const between = Math.min(4, 26 / Math.max(...stacked.values()));
-  const written = (/** @type {number} */ value) =>
+  const dotDistance = Math.min(4, 26 / Math.max(...stacked.values()));
+  const withSign = (/** @type {number} */ value) =>
     `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(decimals)}${unit === "%" ? "\u00a0%" : ""}`;
-  const words = `${effect}: ${here === null ? "" : `● here ${written(here)}; `}median of ${values.length} pictures of ${data} ${written(median)}${unit === "%" ? "" : ` ${unit}`}`;
-  const label = `Each dot is one picture. ${words}`;
-  const far = Math.abs(low) > high ? low : high;
+  const summary = `${effect}: ${here === null ? "" : `● here ${withSign(here)}; `}median of ${values.length} pictures of ${data} ${withSign(median)}${unit === "%" ? "" : ` ${unit}`}`;
+  const label = `Each dot is one picture. ${summary}`;
+  const outermost = Math.abs(low) > high ? low : high;
   const number = (/** @type {number} */ value) =>
     svg("text", { x: place(value), y: 47, "text-anchor": place(value) > 150 ? "end" : "start" });
-  const [zero, end] = [number(0), number(far)];
+  const [zero, end] = [number(0), number(outermost)];
   zero.textContent = "0";
-  end.textContent = written(far);
+  end.textContent = withSign(outermost);
   const plot = svg(
     "svg",
     { viewBox: "0 0 300 50", role: "img", "aria-label": label },
     svg("path", { d: `M10,33H290M${place(0)},33v6` }),
     zero,
     end,
-    ...places.map(({ x, height }) => svg("circle", { cx: x, cy: 28 - between * height, r: 2, class: "dot" })),
+    ...places.map(({ x, height }) => svg("circle", { cx: x, cy: 28 - dotDistance * height, r: 2, class: "dot" })),
     ...(here === null ? [] : [svg("circle", { cx: place(here), cy: 28, r: 5, class: "here" })]),
   );
-  return make("figure", { class: "dots" }, plot, make("figcaption", {}, words));
+  return make("figure", { class: "dots" }, plot, make("figcaption", {}, summary));
 }

@@ -32,11 +32,11 @@ export function mountWhy(element, store, { loader }) {
   );
   const methods = picker("Method", (value) => ask({ method: value }));
   const description = make("p", { class: "quiet" });
-  const where = make("p", { class: "quiet" });
+  const targetText = make("p", { class: "quiet" });
   const explain = button("Explain", () => run(), { class: "primary", "data-testid": "explain" });
   const stopping = button("Stop", () => cancel(), { hidden: true });
   const progress = make("progress", { max: 1, value: 0, hidden: true, "aria-label": "Explaining" });
-  const words = make("p", { class: "answer", role: "status", "data-testid": "explanation" });
+  const answerText = make("p", { class: "answer", role: "status", "data-testid": "explanation" });
   const faith = make("div", { class: "faithfulness" });
   let cancel = () => {};
   element.append(
@@ -46,20 +46,20 @@ export function mountWhy(element, store, { loader }) {
     level.element,
     methods.element,
     description,
-    where,
+    targetText,
     make("div", { class: "row" }, explain, stopping),
     progress,
-    words,
+    answerText,
     faith,
   );
 
   function run() {
     const { state } = store;
     const request = shownSlots(state.scene)[0];
-    const asked = questionSent(state);
-    if (!asked) return;
+    const question = questionSent(state);
+    if (!question) return;
     cancel = loader.answer(explanationKey(state), (options) =>
-      loader.engine.explain(sentRequest(state, request), asked, options),
+      loader.engine.explain(sentRequest(state, request), question, options),
     );
   }
 
@@ -75,25 +75,25 @@ export function mountWhy(element, store, { loader }) {
       question.method,
     );
     write(description, methodsOffered.find(({ name }) => name === question.method)?.about ?? "");
-    const asked = questionSent(state);
+    const currentQuestion = questionSent(state);
     write(
-      where,
-      asked && question.target !== "object"
-        ? `At the marker: column ${asked.x}, row ${asked.y}. Click the photo to choose another place.`
+      targetText,
+      currentQuestion && question.target !== "object"
+        ? `At the marker: column ${currentQuestion.x}, row ${currentQuestion.y}. Click the photo to choose another place.`
         : "",
     );
     const answer = state.answers[explanationKey(state)];
     const running = !!answer && !answer.result && !answer.error;
-    explain.disabled = running || !asked || !!answer?.result || !!state.loading;
+    explain.disabled = running || !currentQuestion || !!answer?.result || !!state.loading;
     stopping.hidden = progress.hidden = !running;
     progress.value = answer?.progress ?? 0;
-    write(words, answer?.result?.words ?? answer?.error ?? "");
+    write(answerText, answer?.result?.words ?? answer?.error ?? "");
     drawFaithfulness(answer?.result?.faithfulness ?? null);
   }
 
-  /** @param {Faithfulness | null} found */
-  function drawFaithfulness(found) {
-    fill(faith, found, () => (found ? faithfulness(found) : []));
+  /** @param {Faithfulness | null} scores */
+  function drawFaithfulness(scores) {
+    fill(faith, scores, () => (scores ? faithfulness(scores) : []));
   }
 
   const stop = store.subscribe((state) => state.scene.view === "why" && draw(state));
@@ -103,31 +103,31 @@ export function mountWhy(element, store, { loader }) {
 
 /**
  * Show how well the explanation agrees with the network: three numbers and a small curve.
- * @param {Faithfulness} found
+ * @param {Faithfulness} scores
  */
-function faithfulness(found) {
+function faithfulness(scores) {
   const row = (/** @type {string} */ name, /** @type {string} */ text) =>
     make("tr", {}, make("th", { scope: "row" }, name), make("td", {}, text));
   const twoDecimals = (/** @type {number} */ value) => value.toFixed(2);
   return [
     make("h3", {}, "Is this explanation true?"),
-    make("p", {}, found.words),
+    make("p", {}, scores.words),
     make(
       "table",
       { class: "values" },
-      row("deletion (lower than in random order is good)", twoDecimals(found.deletion)),
-      row("insertion (higher than in random order is good)", twoDecimals(found.insertion)),
-      row("in random order", twoDecimals(found.random)),
-      row("correlation with a randomised network (near 0 is good)", twoDecimals(found.sensitivity)),
+      row("deletion (lower than in random order is good)", twoDecimals(scores.deletion)),
+      row("insertion (higher than in random order is good)", twoDecimals(scores.insertion)),
+      row("in random order", twoDecimals(scores.random)),
+      row("correlation with a randomised network (near 0 is good)", twoDecimals(scores.sensitivity)),
     ),
-    curves(found.curves),
+    curves(scores.curves),
   ];
 }
 
 /** @param {{deletion: number[], insertion: number[]}} found */
 function curves({ deletion, insertion }) {
-  const all = [...deletion, ...insertion];
-  const [low, high] = [Math.min(...all), Math.max(...all)];
+  const allValues = [...deletion, ...insertion];
+  const [low, high] = [Math.min(...allValues), Math.max(...allValues)];
   const path = (/** @type {number[]} */ values) =>
     values
       .map(

@@ -20,12 +20,12 @@ const images = new Map();
 export function makeFrame() {
   const canvas = make("canvas", { class: "picture", "aria-hidden": "true" });
   const overlay = make("canvas", { class: "overlay", "aria-hidden": "true" });
-  const waiting = make("p", { class: "pending", hidden: true });
+  const pendingText = make("p", { class: "pending", hidden: true });
   const title = make("span", { class: "title" });
   const note = make("span", { class: "note" });
   const value = make("output", { class: "value", "aria-live": "off" });
   const caption = make("figcaption", {}, title, note, value);
-  const picture = make("div", { class: "pictures" }, canvas, overlay, waiting);
+  const picture = make("div", { class: "pictures" }, canvas, overlay, pendingText);
   const element = make("figure", { class: "frame" }, picture, caption);
   /** @type {{state: State, shown: Shown, difference: Layer | null} | null} */
   let drawn = null;
@@ -43,18 +43,18 @@ export function makeFrame() {
       Math.max(1, Math.round(size.width * factor)),
       Math.max(1, Math.round(size.height * factor)),
     ];
-    for (const one of [canvas, overlay]) {
-      if (one.width !== width || one.height !== height) Object.assign(one, { width, height });
-      one.style.width = `${size.width}px`;
-      one.style.height = `${size.height}px`;
+    for (const layerCanvas of [canvas, overlay]) {
+      if (layerCanvas.width !== width || layerCanvas.height !== height) Object.assign(layerCanvas, { width, height });
+      layerCanvas.style.width = `${size.width}px`;
+      layerCanvas.style.height = `${size.height}px`;
     }
     element.dataset.slot = String(shown.spec.slot);
     element.style.width = `${size.width}px`;
     const layer = difference ?? shown.layer;
     const ready = shown.ready || shown.preview;
     element.classList.toggle("stale", !ready);
-    write(waiting, shown.error ?? "computing …");
-    waiting.hidden = ready;
+    write(pendingText, shown.error ?? "computing …");
+    pendingText.hidden = ready;
     if (ready || !canvas.dataset.photo || canvas.dataset.photo !== shown.request.photo) paint(state, shown, layer);
     write(title, shown.title);
     write(note, shown.note);

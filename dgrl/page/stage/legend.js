@@ -47,8 +47,8 @@ export function makeLegend(store) {
     draw(layer) {
       shown = layer;
       const { map, scale: end, opacity: strength } = store.state.scene;
-      const plain = !layer || (map === "result" && !store.state.scene.frames);
-      element.classList.toggle("empty", plain);
+      const hasNoScale = !layer || (map === "result" && !store.state.scene.frames);
+      element.classList.toggle("empty", hasNoScale);
       const own =
         store.state.scene.view === "why" || store.state.scene.frames?.some((frame) => frame.map === "explanation");
       scale.element.hidden = layer?.colours !== "signed" || !!own;

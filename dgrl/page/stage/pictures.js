@@ -148,19 +148,19 @@ export function drawPicture(canvas, { photo, size, layer, map, opacity, zoom }) 
   const fullSize = zoomed(canvas, zoom);
   context.imageSmoothingEnabled = true;
   context.imageSmoothingQuality = "high";
-  const lit = map === "result";
-  context.drawImage(photoCanvas(photo, size, layer !== null && !lit), 0, 0, fullSize.width, fullSize.height);
+  const showsObject = map === "result";
+  context.drawImage(photoCanvas(photo, size, layer !== null && !showsObject), 0, 0, fullSize.width, fullSize.height);
   if (!layer) return;
-  if (lit) {
+  if (showsObject) {
     context.drawImage(shade(layer), 0, 0, fullSize.width, fullSize.height);
     strokeOutline(context, layer, fullSize);
     return;
   }
-  const drawn = mapCanvas(layer, size);
+  const mapPicture = mapCanvas(layer, size);
   context.globalAlpha = opacity;
   // Show the cells of coarse maps, because smoothing them would suggest more detail than there is.
-  context.imageSmoothingEnabled = fullSize.width < 4 * drawn.width;
-  context.drawImage(drawn, 0, 0, fullSize.width, fullSize.height);
+  context.imageSmoothingEnabled = fullSize.width < 4 * mapPicture.width;
+  context.drawImage(mapPicture, 0, 0, fullSize.width, fullSize.height);
   context.globalAlpha = 1;
 }
 

@@ -105,8 +105,8 @@ export function listenToPointer(room, store, stage) {
  * @param {[number, number]} to
  */
 function boxOf(from, to) {
-  const [x0 = 0, x1 = 0] = [from[0], to[0]].map((value) => clamp(value, 0, 1)).sort((one, other) => one - other);
-  const [y0 = 0, y1 = 0] = [from[1], to[1]].map((value) => clamp(value, 0, 1)).sort((one, other) => one - other);
+  const [x0 = 0, x1 = 0] = [from[0], to[0]].map((value) => clamp(value, 0, 1)).sort((a, b) => a - b);
+  const [y0 = 0, y1 = 0] = [from[1], to[1]].map((value) => clamp(value, 0, 1)).sort((a, b) => a - b);
   return [x0, y0, x1, y1].map((value) => Number(value.toFixed(4)));
 }
 

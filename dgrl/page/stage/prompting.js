@@ -21,9 +21,9 @@ let clicks = 0;
  * @param {[number, number]} share of the photo
  */
 export function clickPrompt(store, [across, down]) {
-  const found = lastMap(store.state, 0);
-  if (!found) return;
-  const { map, width, height } = found;
+  const prediction = lastMap(store.state, 0);
+  if (!prediction) return;
+  const { map, width, height } = prediction;
   const x = Math.min(Math.floor(across * width), width - 1);
   const y = Math.min(Math.floor(down * height), height - 1);
   const part = component(map, width, height, x, y, vocabulary.found.above);
@@ -50,13 +50,20 @@ function refine(store, disc, gesture) {
   let mask = disc;
   let left = rounds;
   const stop = store.subscribe((state) => {
-    const sent = state.scene.slots[1]?.edits.find(({ kind }) => kind === "prompt");
-    if (sent?.mask !== mask) return stop();
-    const found = lastMap(state, 1);
-    if (!found) return undefined;
+    const promptEdit = state.scene.slots[1]?.edits.find(({ kind }) => kind === "prompt");
+    if (promptEdit?.mask !== mask) return stop();
+    const prediction = lastMap(state, 1);
+    if (!prediction) return undefined;
     left -= 1;
-    const near = grown(found.map, found.width, found.height, vocabulary.found.above, growth, SIDE);
-    const next = near.some(Boolean) ? writeMask({ width: SIDE, height: SIDE, data: near }) : mask;
+    const grownObject = grown(
+      prediction.map,
+      prediction.width,
+      prediction.height,
+      vocabulary.found.above,
+      growth,
+      SIDE,
+    );
+    const next = grownObject.some(Boolean) ? writeMask({ width: SIDE, height: SIDE, data: grownObject }) : mask;
     if (!left || next === mask) stop();
     mask = next;
     return store.dispatch({ type: "prompt", prompt: { mask }, gesture });

@@ -65,7 +65,7 @@ export function onScale(layer, map, state) {
   if (layer.colours !== "weights") return layer;
   const maps = new Set(state.scene.frames?.map((frame) => frame.map) ?? [map]);
   const passes = /** @type {(0 | 1)[]} */ ([0, 1]).map((slot) => passIn(state, slot)?.pass);
-  const limits = passes.flatMap((pass) => [...maps].map((one) => pass?.header.limits[one] ?? 0));
+  const limits = passes.flatMap((pass) => [...maps].map((mapName) => pass?.header.limits[mapName] ?? 0));
   return { ...layer, high: Math.max(...limits) || layer.high };
 }
 
@@ -186,12 +186,12 @@ const objects = new WeakMap();
 export function foundOf(pass) {
   const refined = pass.arrays[`brn.round${pass.header.propagations}`];
   if (!refined) return null;
-  let found = objects.get(pass);
-  if (found === undefined) {
-    found = foundIn(refined, vocabulary.found);
-    objects.set(pass, found);
+  let object = objects.get(pass);
+  if (object === undefined) {
+    object = foundIn(refined, vocabulary.found);
+    objects.set(pass, object);
   }
-  return found;
+  return object;
 }
 
 /**
@@ -199,10 +199,10 @@ export function foundOf(pass) {
  * @param {Layer} layer
  */
 function noteOf(pass, layer) {
-  const found = foundOf(pass);
-  if (layer.colours !== "weights" || !found?.share) return "";
+  const object = foundOf(pass);
+  if (layer.colours !== "weights" || !object?.share) return "";
   const { width, height } = pass.header.brn;
-  return `${percent(shareOnObject(layer.values, layer.width, layer.height, found.mask, width, height))} on the object`;
+  return `${percent(shareOnObject(layer.values, layer.width, layer.height, object.mask, width, height))} on the object`;
 }
 
 /**
@@ -240,13 +240,13 @@ export function kernelUnder(state, slot) {
   const column = cellOf(marker.x, photo.width, brn.width);
   const row = cellOf(marker.y, photo.height, brn.height);
   const request = shownSlots(state.scene)[slot];
-  const exact = request && state.answers[pixelKey(request, marker)]?.result;
+  const exactPixel = request && state.answers[pixelKey(request, marker)]?.result;
   return {
     ...marker,
     column,
     row,
-    exact: !!exact,
-    pixel: pixelOfPass(pass, column, row, pass.header.propagations, exact ?? undefined),
+    exact: !!exactPixel,
+    pixel: pixelOfPass(pass, column, row, pass.header.propagations, exactPixel ?? undefined),
   };
 }
 
@@ -279,8 +279,8 @@ export function stageTitle(state, frames, difference) {
   const [first] = frames;
   if (!first) return "";
   if (difference) {
-    const [one, other] = slotNames(state);
-    return `${first.layer?.label ?? ""}: ${other} minus ${one}, on average ±${number(meanSize(difference), 4)}`;
+    const [firstName, secondName] = slotNames(state);
+    return `${first.layer?.label ?? ""}: ${secondName} minus ${firstName}, on average ±${number(meanSize(difference), 4)}`;
   }
   if (state.scene.frames && frames.length > 1) {
     const maps = new Set(frames.map(({ spec }) => spec.map));

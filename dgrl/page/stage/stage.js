@@ -105,7 +105,7 @@ class Stage {
     const overlaid = arrangement === "wipe" || arrangement === "alternate" || difference !== null;
     this.element.dataset.arrangement = arrangement;
     const visible = difference ? shown.slice(0, 1) : shown;
-    const photos = visible.map((one) => zoomedSize(state, sizeOf(state, one)));
+    const photos = visible.map((frame) => zoomedSize(state, sizeOf(state, frame)));
     const sizes = layout(photos, overlaid, this.room);
     while (this.frames.length < visible.length) {
       const frame = makeFrame();
@@ -113,10 +113,10 @@ class Stage {
       this.room.append(frame.element);
     }
     this.frames.forEach((frame, index) => {
-      const one = visible[index];
-      frame.element.hidden = !one;
-      if (!one) return;
-      frame.draw(state, one, sizes[index] ?? { width: 1, height: 1 }, difference);
+      const visibleFrame = visible[index];
+      frame.element.hidden = !visibleFrame;
+      if (!visibleFrame) return;
+      frame.draw(state, visibleFrame, sizes[index] ?? { width: 1, height: 1 }, difference);
       frame.place(state, this.gesture);
     });
     this.arrange(arrangement);

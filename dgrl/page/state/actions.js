@@ -209,7 +209,7 @@ const SCENE_ACTIONS = {
   question: (scene, { changes }) => ({ ...scene, question: { ...scene.question, ...changes } }),
 
   tour: (scene, { index, key }, state) => {
-    const at = key === undefined ? index : state.experiments.findIndex((one) => one.key === key);
+    const at = key === undefined ? index : state.experiments.findIndex((experiment) => experiment.key === key);
     return state.experiments[at] ? tourScene(scene, at, state) : scene;
   },
   "tour-choose": (scene, { choice }) => ({ ...scene, tour: { ...scene.tour, choice } }),
@@ -223,8 +223,8 @@ const SCENE_ACTIONS = {
  */
 function shownMap({ view, map, frames }) {
   if (view !== "tour") return map;
-  const shown = frames?.[0]?.map ?? map;
-  return ["explanation", "photo"].includes(shown) ? "result" : shown;
+  const firstMap = frames?.[0]?.map ?? map;
+  return ["explanation", "photo"].includes(firstMap) ? "result" : firstMap;
 }
 
 /**
@@ -235,15 +235,15 @@ function shownMap({ view, map, frames }) {
  */
 function withExample(scene, { photos, masks }) {
   const [first, second] = scene.slots;
-  const other = second && (second.photo !== first.photo || second.checkpoint !== first.checkpoint);
-  if (scene.view === "change" && (other || !second))
+  const isComparison = second && (second.photo !== first.photo || second.checkpoint !== first.checkpoint);
+  if (scene.view === "change" && (isComparison || !second))
     return { ...scene, slots: first.edits.length ? [{ ...first, edits: [] }, first] : [first, null] };
   if (scene.view === "compare" && !second) {
     const example = photos.find((photo) => photo.example && photo.name !== first.photo);
     return example ? { ...scene, slots: [first, { ...first, photo: example.name }] } : scene;
   }
-  const own = photos.find(({ name }) => name === first.photo);
-  if (scene.view !== "measure" || masks[first.photo] || !own?.example || own.mask) return scene;
+  const firstPhoto = photos.find(({ name }) => name === first.photo);
+  if (scene.view !== "measure" || masks[first.photo] || !firstPhoto?.example || firstPhoto.mask) return scene;
   const measured = photos.find(({ mask }) => mask !== null);
   return measured ? { ...scene, slots: [{ ...first, photo: measured.name, edits: [] }, null] } : scene;
 }
@@ -295,12 +295,12 @@ function shownExperiment(scene, { experiments }, photo) {
   const requests = [slots[0], slots[1] ?? null].map(
     (slot) => slot && { photo: scene.slots[0].photo, steps: null, edits: [], ...slot, ...ownPhoto, checkpoint },
   );
-  const elsewhere = photo ? { zoom: null, x: -1, y: -1, pinned: false } : {};
+  const resetView = photo ? { zoom: null, x: -1, y: -1, pinned: false } : {};
   const tool = photo && (experiment.own === "brush" || experiment.own === "box") ? experiment.own : "point";
   if (tool !== "point") {
     const first = /** @type {Request} */ ({ ...requests[0], edits: [] });
     const map = tool === "brush" ? "conv4" : "result";
-    return { ...scene, ...PLAIN, ...elsewhere, view: "change", slots: [first, null], map, step: 0, tool };
+    return { ...scene, ...PLAIN, ...resetView, view: "change", slots: [first, null], map, step: 0, tool };
   }
   return {
     ...scene,
@@ -310,7 +310,7 @@ function shownExperiment(scene, { experiments }, photo) {
     pinned: false,
     side: 0,
     ...display,
-    ...elsewhere,
+    ...resetView,
     view: "tour",
     slots: /** @type {Scene["slots"]} */ (requests),
     tour: { ...scene.tour, shown: true },

@@ -10,7 +10,7 @@ const BLOCKS = vocabulary.blocks;
 const ATTENTION = ["flatten", "paint", "prompt", "patch"];
 
 /** @type {(name: string, all: string[]) => string[]} */
-const named = (name, all) => (name === "all" ? all : [name]);
+const namesOf = (name, all) => (name === "all" ? all : [name]);
 
 /**
  * Make attention the same everywhere at a level, or undo that.
@@ -19,11 +19,11 @@ const named = (name, all) => (name === "all" ? all : [name]);
  * @param {number | null} at
  */
 export function flattened(edits, level, at) {
-  const levels = named(level, LEVELS);
-  const has = (/** @type {string} */ one) => edits.some((edit) => edit.kind === "flatten" && edit.level === one);
-  const rest = edits.filter((edit) => edit.kind !== "flatten" || !levels.includes(edit.level ?? ""));
-  if (levels.every(has)) return rest;
-  return [...rest, ...levels.map((one) => /** @type {Edit} */ ({ kind: "flatten", level: one, at }))];
+  const levels = namesOf(level, LEVELS);
+  const has = (/** @type {string} */ name) => edits.some((edit) => edit.kind === "flatten" && edit.level === name);
+  const otherEdits = edits.filter((edit) => edit.kind !== "flatten" || !levels.includes(edit.level ?? ""));
+  if (levels.every(has)) return otherEdits;
+  return [...otherEdits, ...levels.map((name) => /** @type {Edit} */ ({ kind: "flatten", level: name, at }))];
 }
 
 /**
@@ -33,10 +33,13 @@ export function flattened(edits, level, at) {
  * @param {number} factor
  */
 export function withFeedback(edits, block, factor) {
-  const blocks = named(block, BLOCKS);
-  const rest = edits.filter((edit) => edit.kind !== "feedback" || !blocks.includes(edit.block ?? ""));
-  if (factor === 1) return rest;
-  return [...rest, ...blocks.map((one) => /** @type {Edit} */ ({ kind: "feedback", block: one, factor, at: null }))];
+  const blocks = namesOf(block, BLOCKS);
+  const otherEdits = edits.filter((edit) => edit.kind !== "feedback" || !blocks.includes(edit.block ?? ""));
+  if (factor === 1) return otherEdits;
+  return [
+    ...otherEdits,
+    ...blocks.map((name) => /** @type {Edit} */ ({ kind: "feedback", block: name, factor, at: null })),
+  ];
 }
 
 /**
@@ -53,10 +56,10 @@ export const feedbackOf = (edits, block) =>
  * @param {string} to "own", "mean", "identity" or "unrefined"
  */
 export function withKernels(edits, to) {
-  const rest = edits.filter(({ kind }) => kind !== "kernels" && kind !== "unrefined");
-  if (to === "own") return rest;
+  const otherEdits = edits.filter(({ kind }) => kind !== "kernels" && kind !== "unrefined");
+  if (to === "own") return otherEdits;
   const edit = /** @type {Edit} */ (to === "unrefined" ? { kind: "unrefined" } : { kind: "kernels", to });
-  return [...rest, edit];
+  return [...otherEdits, edit];
 }
 
 /** @param {Edit[]} edits */
@@ -72,10 +75,13 @@ export function kernelsOf(edits) {
  * @param {{mask: string | null, strength: number, at: number | null}} paint
  */
 export function painted(edits, level, { mask, strength, at }) {
-  const levels = named(level, LEVELS);
-  const rest = edits.filter((edit) => edit.kind !== "paint" || !levels.includes(edit.level ?? ""));
-  if (mask === null) return rest;
-  return [...rest, ...levels.map((one) => /** @type {Edit} */ ({ kind: "paint", level: one, strength, mask, at }))];
+  const levels = namesOf(level, LEVELS);
+  const otherEdits = edits.filter((edit) => edit.kind !== "paint" || !levels.includes(edit.level ?? ""));
+  if (mask === null) return otherEdits;
+  return [
+    ...otherEdits,
+    ...levels.map((name) => /** @type {Edit} */ ({ kind: "paint", level: name, strength, mask, at })),
+  ];
 }
 
 /**
@@ -84,8 +90,8 @@ export function painted(edits, level, { mask, strength, at }) {
  * @param {{box?: number[], mask?: string} | null} prompt
  */
 export function prompted(edits, prompt) {
-  const rest = edits.filter(({ kind }) => kind !== "prompt");
-  return prompt ? [...rest, /** @type {Edit} */ ({ kind: "prompt", ...prompt })] : rest;
+  const otherEdits = edits.filter(({ kind }) => kind !== "prompt");
+  return prompt ? [...otherEdits, /** @type {Edit} */ ({ kind: "prompt", ...prompt })] : otherEdits;
 }
 
 /**
@@ -113,11 +119,11 @@ export const applicable = (edits, steps) =>
  * Put the value at a tap that was recorded in another pass; null takes the patch away.
  * @param {Edit[]} edits
  * @param {string} tap
- * @param {{photo?: string, checkpoint?: string} | null} other the pass, where it differs from the edited one
+ * @param {{photo?: string, checkpoint?: string} | null} source the pass, where it differs from the edited one
  */
-export function patched(edits, tap, other) {
-  const rest = edits.filter((edit) => edit.kind !== "patch" || edit.tap !== tap);
-  return other ? [...rest, /** @type {Edit} */ ({ kind: "patch", tap, ...other })] : rest;
+export function patched(edits, tap, source) {
+  const otherEdits = edits.filter((edit) => edit.kind !== "patch" || edit.tap !== tap);
+  return source ? [...otherEdits, /** @type {Edit} */ ({ kind: "patch", tap, ...source })] : otherEdits;
 }
 
 /**
@@ -126,9 +132,9 @@ export function patched(edits, tap, other) {
  * @param {number} t time step
  */
 export function tapOf(map, t) {
-  const own = /** @type {Record<string, string>} */ ({ prior: "brn.prior", refined: "brn.refined" });
+  const brnTaps = /** @type {Record<string, string>} */ ({ prior: "brn.prior", refined: "brn.refined" });
   if (LEVELS.includes(map)) return `rln.t${t}.${map}.weight_map`;
-  return map === "prediction" ? `rln.t${t}.logits` : (own[map] ?? null);
+  return map === "prediction" ? `rln.t${t}.logits` : (brnTaps[map] ?? null);
 }
 
 /**
@@ -155,17 +161,17 @@ export const editsAttention = (edits) => edits.some(({ kind }) => ATTENTION.incl
 export function describe(edits) {
   const word = (/** @type {string | undefined} */ name) =>
     vocabulary.levels.find((level) => level.name === name)?.word ?? name ?? "";
-  const when = (/** @type {Edit} */ { at }) => (at === null || at === undefined ? "" : ` at look ${at + 1}`);
+  const lookOf = (/** @type {Edit} */ { at }) => (at === null || at === undefined ? "" : ` at look ${at + 1}`);
   const texts = edits.map((edit) => {
     switch (edit.kind) {
       case "flatten":
-        return `${word(edit.level)} attention the same everywhere${when(edit)}`;
+        return `${word(edit.level)} attention the same everywhere${lookOf(edit)}`;
       case "paint":
-        return `${word(edit.level)} attention painted${edit.strength === 0 ? " out" : ""}${when(edit)}`;
+        return `${word(edit.level)} attention painted${edit.strength === 0 ? " out" : ""}${lookOf(edit)}`;
       case "prompt":
         return edit.box ? "object chosen by a box" : "object chosen";
       case "feedback":
-        return `memory into ${edit.block} ${edit.factor ? `× ${edit.factor}` : "cut"}${when(edit)}`;
+        return `memory into ${edit.block} ${edit.factor ? `× ${edit.factor}` : "cut"}${lookOf(edit)}`;
       case "kernels":
         return edit.to === "mean" ? "one average kernel" : "kernels that change nothing";
       case "unrefined":
@@ -176,12 +182,12 @@ export function describe(edits) {
         return edit.kind;
     }
   });
-  const all = (/** @type {string} */ kind, /** @type {number} */ count) =>
+  const countIs = (/** @type {string} */ kind, /** @type {number} */ count) =>
     edits.filter((edit) => edit.kind === kind).length === count;
   const short = new Map([
-    [all("flatten", LEVELS.length), ["attention the same everywhere", / attention the same everywhere/]],
+    [countIs("flatten", LEVELS.length), ["attention the same everywhere", / attention the same everywhere/]],
     [
-      all("feedback", BLOCKS.length) && edits.every((edit) => edit.kind !== "feedback" || !edit.factor),
+      countIs("feedback", BLOCKS.length) && edits.every((edit) => edit.kind !== "feedback" || !edit.factor),
       ["no memory", /^memory into/],
     ],
   ]);

@@ -120,10 +120,10 @@ export function readLink(query, state) {
  * @template {string | number} T
  * @param {readonly T[]} choices
  * @param {unknown} value
- * @param {T} other
+ * @param {T} fallback
  * @returns {T}
  */
-const oneOf = (choices, value, other) => choices.find((choice) => String(choice) === String(value)) ?? other;
+const oneOf = (choices, value, fallback) => choices.find((choice) => String(choice) === String(value)) ?? fallback;
 
 /**
  * @param {URLSearchParams} params
@@ -133,12 +133,12 @@ const oneOf = (choices, value, other) => choices.find((choice) => String(choice)
  */
 function readSlots(params, { photos, checkpoints }, start) {
   /** @type {<T>(field: string, other: T) => number | T} */
-  const steps = (field, other) => {
+  const steps = (field, fallback) => {
     const value = Number(params.get(field) ?? Number.NaN);
-    return Number.isInteger(value) && value >= 0 && value <= vocabulary.maxSteps ? value : other;
+    return Number.isInteger(value) && value >= 0 && value <= vocabulary.maxSteps ? value : fallback;
   };
-  const photo = (/** @type {string} */ mark, /** @type {string} */ other) =>
-    photos.find(({ name, example }) => name === params.get(`${example ? "example" : "own"}${mark}`))?.name ?? other;
+  const photo = (/** @type {string} */ mark, /** @type {string} */ fallback) =>
+    photos.find(({ name, example }) => name === params.get(`${example ? "example" : "own"}${mark}`))?.name ?? fallback;
   const names = checkpoints.map(({ name }) => name);
   const first = {
     photo: photo("", start.photo),
@@ -182,9 +182,9 @@ function readTour(params, state, scene) {
   const photo = scene.slots[0].photo;
   const ownPhoto =
     params.has("own") && state.photos.some(({ name, example }) => name === photo && !example) ? photo : undefined;
-  const shown = params.has("shown") ? reduce(at, { type: "tour-show", photo: ownPhoto }) : at;
+  const revealed = params.has("shown") ? reduce(at, { type: "tour-show", photo: ownPhoto }) : at;
   const present = params.has("present");
-  return { ...shown.scene, present, ...(shown.scene.view === "tour" ? readPixel(params, shown.scene) : {}) };
+  return { ...revealed.scene, present, ...(revealed.scene.view === "tour" ? readPixel(params, revealed.scene) : {}) };
 }
 
 /**
@@ -203,13 +203,13 @@ function readPixel(params, scene) {
  * @returns {Partial<Scene>}
  */
 function readDisplay(params, scene) {
-  const share = (/** @type {string} */ field, /** @type {number} */ other) => {
+  const share = (/** @type {string} */ field, /** @type {number} */ fallback) => {
     const value = Number(params.get(field) ?? Number.NaN);
-    return value >= 0 && value <= 1 ? value : other;
+    return value >= 0 && value <= 1 ? value : fallback;
   };
   const step = Number(params.get("t") ?? Number.NaN);
   const showsBoth = params.get("map") === "both"; // in links of version 2.0: before and after BRN
-  const beside = [
+  const bothFrames = [
     { slot: /** @type {const} */ (0), map: "prior", step: 99, title: "before sharpening" },
     { slot: /** @type {const} */ (0), map: "refined", step: 99, title: "after sharpening" },
   ];
@@ -220,7 +220,7 @@ function readDisplay(params, scene) {
     opacity: share("opacity", scene.opacity),
     scale: oneOf(SCALES, params.get("scale"), scene.scale),
     side: params.get("on") === "1" && scene.slots[1] ? 1 : 0,
-    frames: showsBoth ? beside : readFrames(params.get("frames")),
+    frames: showsBoth ? bothFrames : readFrames(params.get("frames")),
     zoom: readZoom(params.get("zoom")),
     arrows: params.has("arrows"),
     kernel: params.has("kernel"),
@@ -232,8 +232,8 @@ function readDisplay(params, scene) {
 
 /** @param {string | null} text */
 function readFrames(text) {
-  const frames = (text ?? "").split("|").flatMap((one) => {
-    const [slot, map = "", step, title = ""] = one.split("~");
+  const frames = (text ?? "").split("|").flatMap((frameText) => {
+    const [slot, map = "", step, title = ""] = frameText.split("~");
     if ((slot !== "0" && slot !== "1") || !MAPS.includes(map) || !/^\d{1,2}$/.test(step ?? "")) return [];
     return [{ slot: /** @type {0 | 1} */ (Number(slot)), map, step: Number(step), title: title.slice(0, LONGEST) }];
   });

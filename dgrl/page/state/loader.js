@@ -64,23 +64,23 @@ export class Loader {
 
   /** Request results that are missing and cancel those no longer shown. During a drag, wait until it ends. */
   update() {
-    const rest = REST - (Date.now() - this.draggedAt);
-    if (rest > 0) {
+    const timeToWait = REST - (Date.now() - this.draggedAt);
+    if (timeToWait > 0) {
       clearTimeout(this.resting);
-      this.resting = setTimeout(() => this.update(), rest);
+      this.resting = setTimeout(() => this.update(), timeToWait);
       return;
     }
     this.resting = undefined;
     const { state } = this.store;
     const requests = shownSlots(state.scene).flatMap((request) => (request?.photo ? [request] : []));
-    const wanted = new Map(requests.map((request) => [requestKey(request), request]));
+    const shownRequests = new Map(requests.map((request) => [requestKey(request), request]));
     for (const [key, controller] of this.passes) {
-      if (wanted.has(key)) continue;
+      if (shownRequests.has(key)) continue;
       this.passes.delete(key);
       controller.abort();
     }
-    this.forgetOld([...wanted.keys()]);
-    for (const [key, request] of wanted) {
+    this.forgetOld([...shownRequests.keys()]);
+    for (const [key, request] of shownRequests) {
       const arrived = this.store.state.passes[key];
       const complete = arrived?.parts.includes("kernels");
       if (!this.passes.has(key) && !complete && !arrived?.error) this.load(key, request);
@@ -88,9 +88,9 @@ export class Loader {
     this.report();
   }
 
-  /** @param {string[]} wanted keys */
-  forgetOld(wanted) {
-    this.recent = [...this.recent.filter((key) => !wanted.includes(key)), ...wanted].slice(-KEPT);
+  /** @param {string[]} shownKeys keys */
+  forgetOld(shownKeys) {
+    this.recent = [...this.recent.filter((key) => !shownKeys.includes(key)), ...shownKeys].slice(-KEPT);
     const loadedKeys = Object.keys(this.store.state.passes);
     const keys = loadedKeys.filter((key) => this.recent.includes(key));
     if (keys.length < loadedKeys.length) this.store.dispatch({ type: "passes-kept", keys });

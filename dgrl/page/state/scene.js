@@ -195,7 +195,7 @@ export function stepsOf({ checkpoints }, { steps, checkpoint }) {
 export function requestKey({ photo, checkpoint, steps, edits }) {
   const sorted = edits.map((edit) => {
     const filledFields = Object.entries(edit).filter(([, value]) => value !== null && value !== undefined);
-    return JSON.stringify(Object.fromEntries(filledFields.sort(([one], [other]) => (one < other ? -1 : 1))));
+    return JSON.stringify(Object.fromEntries(filledFields.sort(([a], [b]) => (a < b ? -1 : 1))));
   });
   return JSON.stringify([photo, checkpoint, steps, sorted.sort()]);
 }

@@ -6,14 +6,14 @@ export function makeStorage(storage) {
     /**
      * @template T
      * @param {string} key
-     * @param {T} other returned if nothing is stored, or it cannot be read
+     * @param {T} fallback returned if nothing is stored, or it cannot be read
      * @returns {T}
      */
-    read(key, other) {
+    read(key, fallback) {
       try {
-        return JSON.parse(storage().getItem(key) ?? "null") ?? other;
+        return JSON.parse(storage().getItem(key) ?? "null") ?? fallback;
       } catch {
-        return other;
+        return fallback;
       }
     },
     /**

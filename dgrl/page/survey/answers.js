@@ -26,8 +26,10 @@ export const focusOf = (share, area) => share / Math.min(ON * area, (1 + area) /
  */
 export function ofEach(table, answer) {
   const several = table.checkpoints.length > 1;
-  const said = table.checkpoints.map((name, index) => `${several ? `${name}: ` : ""}${answer(rowsOf(table, index))}`);
-  return said.join(" ");
+  const sentences = table.checkpoints.map(
+    (name, index) => `${several ? `${name}: ` : ""}${answer(rowsOf(table, index))}`,
+  );
+  return sentences.join(" ");
 }
 
 /**
@@ -47,11 +49,11 @@ export function rowsOf(table, checkpoint) {
  * @param {number} column
  */
 function ordered(rows, column) {
-  const known = rows.flatMap(({ name, values }) => {
+  const numbers = rows.flatMap(({ name, values }) => {
     const value = values[column] ?? null;
     return value === null ? [] : [{ name, value }];
   });
-  return known.sort((a, b) => a.value - b.value || (a.name < b.name ? -1 : 1));
+  return numbers.sort((a, b) => a.value - b.value || (a.name < b.name ? -1 : 1));
 }
 
 /**
@@ -60,10 +62,10 @@ function ordered(rows, column) {
  * @param {number} column
  */
 export function offObject(rows, column) {
-  const off = ordered(rows, column).filter(({ value }) => value < 1);
-  const said = `On ${off.length} of ${rows.length} pictures, at one level and look or more`;
-  const named = off.slice(0, NAMED).map(({ name, value }) => `${name} (${value.toFixed(2)})`);
-  return off.length ? `${said}; least focus: ${named.join(", ")}.` : `${said}.`;
+  const offPictures = ordered(rows, column).filter(({ value }) => value < 1);
+  const sentence = `On ${offPictures.length} of ${rows.length} pictures, at one level and look or more`;
+  const examples = offPictures.slice(0, NAMED).map(({ name, value }) => `${name} (${value.toFixed(2)})`);
+  return offPictures.length ? `${sentence}; least focus: ${examples.join(", ")}.` : `${sentence}.`;
 }
 
 /**
@@ -88,9 +90,9 @@ export function offAt(rows, column, area) {
  */
 export function levelsAndLooks(table, rows, maps, area) {
   const levels = [...new Set(maps.map(({ level }) => level))].map((level) => {
-    const own = maps.filter((map) => map.level === level);
-    const name = table.columns[own[0]?.column ?? 0]?.title.split(", ")[1];
-    return `${name} ${own.map(({ column }) => offAt(rows, column, area)).join(", ")}`;
+    const mapsOfLevel = maps.filter((map) => map.level === level);
+    const name = table.columns[mapsOfLevel[0]?.column ?? 0]?.title.split(", ")[1];
+    return `${name} ${mapsOfLevel.map(({ column }) => offAt(rows, column, area)).join(", ")}`;
   });
   const count = Math.max(...maps.map(({ t }) => t)) + 1;
   const looks = count === 1 ? "look 1" : `looks 1 to ${count}`;
@@ -104,17 +106,17 @@ export function levelsAndLooks(table, rows, maps, area) {
  * @param {string} counts a sentence with places for the numbers `{up}`, `{down}` and `{all}`
  */
 export function effect(rows, column, counts) {
-  const known = ordered(rows, column);
-  const [least, most] = [known[0], known.at(-1)];
-  if (!least || !most) return "No picture has this number.";
-  const [up, down] = [1, -1].map((sign) => known.filter(({ value }) => sign * value > 0).length);
-  const mean = known.reduce((sum, { value }) => sum + value, 0) / known.length;
-  const ends = `most where it helps: ${most.name} (${signed(most.value)}); least: ${least.name} (${signed(least.value)})`;
-  const counted = counts
+  const changes = ordered(rows, column);
+  const [least, largest] = [changes[0], changes.at(-1)];
+  if (!least || !largest) return "No picture has this number.";
+  const [up, down] = [1, -1].map((sign) => changes.filter(({ value }) => sign * value > 0).length);
+  const mean = changes.reduce((sum, { value }) => sum + value, 0) / changes.length;
+  const ends = `most where it helps: ${largest.name} (${signed(largest.value)}); least: ${least.name} (${signed(least.value)})`;
+  const countText = counts
     .replace("{up}", String(up))
     .replace("{down}", String(down))
-    .replace("{all}", String(known.length));
-  return `${counted}. Error without it: mean ${signed(mean)}, ${ends}.`;
+    .replace("{all}", String(changes.length));
+  return `${countText}. Error without it: mean ${signed(mean)}, ${ends}.`;
 }
 
 /**
@@ -124,21 +126,21 @@ export function effect(rows, column, counts) {
  */
 export function comparison(table, columns) {
   const [before, after] = [rowsOf(table, 0), rowsOf(table, 1)];
-  const said = columns.flatMap((column) => {
+  const parts = columns.flatMap((column) => {
     const changes = before.flatMap(({ values }, index) => {
-      const [one, other] = [values[column] ?? null, after[index]?.values[column] ?? null];
-      return one === null || other === null ? [] : [other - one];
+      const [oldValue, newValue] = [values[column] ?? null, after[index]?.values[column] ?? null];
+      return oldValue === null || newValue === null ? [] : [newValue - oldValue];
     });
     return changes.length ? [`${table.columns[column]?.title} ${difference(changes)}`] : [];
   });
-  return `${table.checkpoints[1]} minus ${table.checkpoints[0]}, mean: ${said.join("; ")}.`;
+  return `${table.checkpoints[1]} minus ${table.checkpoints[0]}, mean: ${parts.join("; ")}.`;
 }
 
 /** @param {number[]} changes */
 function difference(changes) {
-  const mean = changes.reduce((sum, one) => sum + one, 0) / changes.length;
+  const mean = changes.reduce((sum, change) => sum + change, 0) / changes.length;
   if (changes.length < 2) return signed(mean);
-  const variance = changes.reduce((sum, one) => sum + (one - mean) ** 2, 0) / (changes.length - 1);
+  const variance = changes.reduce((sum, change) => sum + (change - mean) ** 2, 0) / (changes.length - 1);
   return `${signed(mean)} ± ${(CERTAIN * Math.sqrt(variance / changes.length)).toFixed(4)}`;
 }
 

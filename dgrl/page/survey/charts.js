@@ -61,7 +61,7 @@ export function makeCharts(hover, choose) {
  */
 function fillHover(hover, table, view, point, event) {
   const { picture, rows } = point.entry;
-  const row = rows.find((one) => one.checkpoint === point.checkpoint) ?? rows[0];
+  const row = rows.find((candidate) => candidate.checkpoint === point.checkpoint) ?? rows[0];
   const numbers = [view.x, view.y].map((column) => `${table.columns[column]?.title} ${told(row?.values[column])}`);
   const name = table.checkpoints.length > 1 ? `${picture.name}, ${table.checkpoints[point.checkpoint]}` : picture.name;
   hover.replaceChildren(
@@ -84,26 +84,26 @@ function fillHover(hover, table, view, point, event) {
  *   place in the SVG's own units, at most 14 of them away
  */
 export function scatter(table, shown, x, y, selected) {
-  const found = shown.flatMap((entry) =>
+  const values = shown.flatMap((entry) =>
     entry.rows.flatMap((row) => {
       const [across, up] = [row.values[x] ?? null, row.values[y] ?? null];
       return across === null || up === null ? [] : [{ entry, checkpoint: row.checkpoint, across, up }];
     }),
   );
-  const drawing = frame(`${table.columns[y]?.title} against ${table.columns[x]?.title}, ${found.length} points`);
+  const drawing = frame(`${table.columns[y]?.title} against ${table.columns[x]?.title}, ${values.length} points`);
   const horizontal = scale(
-    found.map((one) => one.across),
+    values.map((pair) => pair.across),
     LEFT,
     WIDTH - EDGE,
   );
   const vertical = scale(
-    found.map((one) => one.up),
+    values.map((pair) => pair.up),
     HEIGHT - BOTTOM,
     EDGE,
   );
   axes(drawing, horizontal, vertical, table.columns[x]?.title ?? "", table.columns[y]?.title ?? "");
   /** @type {Point[]} */
-  const points = found.map(({ entry, checkpoint, across, up }) => {
+  const points = values.map(({ entry, checkpoint, across, up }) => {
     return { entry, checkpoint, x: horizontal.place(across), y: vertical.place(up) };
   });
   const chosen = points.filter((point) => point.entry.picture.name === selected);
@@ -139,17 +139,17 @@ export function bars(table, shown, column) {
   drawing.classList.add("bars");
   if (values.length === 0) return drawing;
   const { low, high, bins } = histogram(values, BINS);
-  const most = Math.max(...bins);
+  const largest = Math.max(...bins);
   const width = (WIDTH - LEFT - EDGE) / BINS;
   for (const [index, count] of bins.entries()) {
-    const height = ((140 - BOTTOM - EDGE) * count) / most;
+    const height = ((140 - BOTTOM - EDGE) * count) / largest;
     const place = { x: LEFT + index * width + 0.5, width: width - 1, y: 140 - BOTTOM - height, height };
     drawing.append(svg("rect", { ...place, class: "bin" }, svg("title", {}, `${count}`)));
   }
   drawing.append(
     text(LEFT, 140 - 14, told(low), "start"),
     text(WIDTH - EDGE, 140 - 14, told(high), "end"),
-    text(LEFT - 6, EDGE + 9, String(most), "end"),
+    text(LEFT - 6, EDGE + 9, String(largest), "end"),
     text((WIDTH + LEFT) / 2, 140 - 3, title, "middle"),
   );
   return drawing;
@@ -179,20 +179,20 @@ function scale(values, start, end) {
  * @param {Element} drawing
  * @param {ReturnType<typeof scale>} horizontal
  * @param {ReturnType<typeof scale>} vertical
- * @param {string} below
- * @param {string} beside
+ * @param {string} xTitle
+ * @param {string} yTitle
  */
-function axes(drawing, horizontal, vertical, below, beside) {
+function axes(drawing, horizontal, vertical, xTitle, yTitle) {
   const base = HEIGHT - BOTTOM + 4;
   drawing.append(
     svg("path", { d: `M${LEFT - 4} ${EDGE}V${base}H${WIDTH - EDGE}`, class: "axis" }),
     text(LEFT, base + 12, told(horizontal.low), "start"),
     text(WIDTH - EDGE, base + 12, told(horizontal.high), "end"),
-    text((LEFT + WIDTH) / 2, base + 22, below, "middle"),
+    text((LEFT + WIDTH) / 2, base + 22, xTitle, "middle"),
     text(LEFT - 8, HEIGHT - BOTTOM, told(vertical.low), "end"),
     text(LEFT - 8, EDGE + 9, told(vertical.high), "end"),
   );
-  const side = text(0, 0, beside, "middle");
+  const side = text(0, 0, yTitle, "middle");
   side.setAttribute("transform", `translate(10 ${(HEIGHT - BOTTOM) / 2}) rotate(-90)`);
   drawing.append(side);
 }
@@ -200,9 +200,9 @@ function axes(drawing, horizontal, vertical, below, beside) {
 /**
  * @param {number} x
  * @param {number} y
- * @param {string} words
+ * @param {string} content
  * @param {string} anchor
  */
-function text(x, y, words, anchor) {
-  return svg("text", { x, y, "text-anchor": anchor }, words);
+function text(x, y, content, anchor) {
+  return svg("text", { x, y, "text-anchor": anchor }, content);
 }

@@ -90,8 +90,8 @@ export function makeGrid(actions) {
      * @param {View} view
      */
     show(table, entries, view) {
-      const held = body.contains(document.activeElement);
-      const drawn = (/** @type {View | undefined} */ one) => JSON.stringify([one?.columns, one?.tile]);
+      const hadFocus = body.contains(document.activeElement);
+      const drawn = (/** @type {View | undefined} */ view) => JSON.stringify([view?.columns, view?.tile]);
       if (entries !== shown || drawn(view) !== drawn(now?.view)) lines.clear();
       if (entries !== shown) {
         focused = Math.max(
@@ -105,7 +105,7 @@ export function makeGrid(actions) {
       grid.style.setProperty("--columns", String(view.columns.length));
       grid.style.setProperty("--maps", String((view.checkpoint === BOTH ? 2 : 1) + Number(hasMasks(table))));
       draw();
-      if (held && !body.contains(document.activeElement)) focusLine();
+      if (hadFocus && !body.contains(document.activeElement)) focusLine();
     },
   };
 }
@@ -114,11 +114,11 @@ export function makeGrid(actions) {
  * How many rows a key goes on.
  * @param {string} key
  * @param {number} page
- * @param {number} all
+ * @param {number} count
  */
-function stepOf(key, page, all) {
+function stepOf(key, page, count) {
   /** @type {Record<string, number>} */
-  const steps = { ArrowDown: 1, ArrowUp: -1, PageDown: page, PageUp: -page, Home: -all, End: all };
+  const steps = { ArrowDown: 1, ArrowUp: -1, PageDown: page, PageUp: -page, Home: -count, End: count };
   return steps[key] ?? 0;
 }
 
@@ -130,14 +130,14 @@ function stepOf(key, page, all) {
  * @param {number} index
  */
 function line(table, view, { picture, rows }, index) {
-  const made = make("div", {
+  const card = make("div", {
     role: "row",
     class: "line",
     "aria-rowindex": index + 2,
     "data-index": index,
     "data-picture": picture.name,
   });
-  made.style.transform = `translateY(${index * LINE}px)`;
+  card.style.transform = `translateY(${index * LINE}px)`;
   const photo = make("img", { alt: "", src: picture.photo });
   const tile = table.tiles[view.tile];
   const maps = rows.map((row) => {
@@ -147,7 +147,7 @@ function line(table, view, { picture, rows }, index) {
   });
   const mask = picture.mask ? [make("img", { alt: `Mask of ${picture.name}`, src: picture.mask })] : [];
   const why = rows.map((row) => row.why).join("\n");
-  made.append(
+  card.append(
     make("div", { role: "gridcell", class: "small-pictures" }, photo, ...maps, ...mask),
     make(
       "div",
@@ -161,7 +161,7 @@ function line(table, view, { picture, rows }, index) {
       return make("div", { role: "gridcell", class: "number", "data-key": key }, ...numbers);
     }),
   );
-  return made;
+  return card;
 }
 
 /** @param {Table} table */

@@ -61,7 +61,7 @@ function attention(table, maps) {
   const last = maps.at(-1);
   if (focus < 0 || !last) return [];
   const count = ({ column = 0 }) => offAt(rowsOf(table, 0), column, area);
-  const worst = maps.reduce((one, other) => (count(other) > count(one) ? other : one));
+  const worst = maps.reduce((a, b) => (count(b) > count(a) ? b : a));
   const keys = maps.filter(({ level }) => level === worst.level).map(({ level, t }) => `on_object_${level}_t${t}`);
   const first = `on_object_${worst.level}_t${worst.t}`;
   const ends = maps.filter(({ t }) => t === last.t).map(({ level, t }) => `on_object_${level}_t${t}`);
@@ -88,20 +88,20 @@ function parts(table) {
   if (place(table, "MAE_refined") < 0) return [];
   const looks = table.tiles.filter(({ key }) => /^t\d+$/.test(key)).map(({ key }) => key);
   const last = looks.at(-1) ?? "t0";
-  const found = [];
+  const answers = [];
   if (memory >= 0 && looks.length > 1)
-    found.push({
+    answers.push({
       title: TITLES.memory,
       answer: ofEach(table, (rows) => effect(rows, memory, EFFECTS.memory)),
       view: sorted(table, ["without_memory", "MAE_t0", `MAE_${last}`, "MAE_refined"], last),
     });
   if (kernel >= 0)
-    found.push({
+    answers.push({
       title: TITLES.kernel,
       answer: ofEach(table, (rows) => effect(rows, kernel, EFFECTS.kernel)),
       view: sorted(table, ["without_kernel", "lean", "change_refined", "MAE_refined"], "refined"),
     });
-  return found;
+  return answers;
 }
 
 /**
@@ -131,10 +131,10 @@ function checkpoints(table, maps) {
  */
 export function makeQuestions(onAsk) {
   /** @type {Question[]} */
-  let known = [];
+  let shownQuestions = [];
   const select = make("select", {
     change: () => {
-      const question = known.find(({ title }) => title === select.value);
+      const question = shownQuestions.find(({ title }) => title === select.value);
       onAsk(question?.view ?? {});
     },
   });
@@ -144,9 +144,9 @@ export function makeQuestions(onAsk) {
     answer,
     /** @param {Table} table */
     show(table) {
-      known = questions(table);
-      const asked = known.find(({ title }) => title === select.value);
-      const options = known.map(({ title }) => make("option", { value: title }, title));
+      shownQuestions = questions(table);
+      const asked = shownQuestions.find(({ title }) => title === select.value);
+      const options = shownQuestions.map(({ title }) => make("option", { value: title }, title));
       select.replaceChildren(make("option", { value: "" }, "choose a question"), ...options);
       select.value = asked?.title ?? "";
       answer.hidden = !asked;

@@ -91,7 +91,7 @@ export function mountSurvey(host, first, { onOpen } = {}) {
     count.textContent = `${shown.length} of ${table.pictures.length} pictures, ${orderOf(table, view)}`;
     grid.show(table, shown, view);
     charts.show(table, shown, view);
-    const chosen = shown.find((one) => one.picture.name === view.selected) ?? shown[0];
+    const chosen = shown.find((entry) => entry.picture.name === view.selected) ?? shown[0];
     details.replaceChildren(...detailsOf(table, view, chosen, onOpen));
   }
 
@@ -190,8 +190,8 @@ function choosers(table, view, options, change) {
  */
 function choice(label, options, chosen, onChoose) {
   const select = make("select", { change: () => onChoose(Number(select.value)) });
-  for (const group of new Set(options.map((one) => one.group))) {
-    const members = options.filter((one) => one.group === group);
+  for (const group of new Set(options.map((option) => option.group))) {
+    const members = options.filter((option) => option.group === group);
     const inside = members.map(({ value, title }) => make("option", { value }, title));
     select.append(...(group ? [make("optgroup", { label: group }, ...inside)] : inside));
   }

@@ -26,13 +26,15 @@ export const BOTH = -1;
  * @returns {Table}
  */
 export function joined(tables) {
-  const [widest] = tables.toSorted((one, other) => other.columns.length - one.columns.length);
-  const wanted = meanings(/** @type {Table} */ (widest));
+  const [widest] = tables.toSorted((a, b) => b.columns.length - a.columns.length);
+  const widestMeanings = meanings(/** @type {Table} */ (widest));
   /** @type {Picture[]} */
   const pictures = [];
   const rows = tables.flatMap((table) => {
-    const known = meanings(table);
-    const places = wanted.map((one, place) => (known[place] === one ? place : known.indexOf(one)));
+    const tableMeanings = meanings(table);
+    const places = widestMeanings.map((meaning, place) =>
+      tableMeanings[place] === meaning ? place : tableMeanings.indexOf(meaning),
+    );
     const before = pictures.length;
     pictures.push(...table.pictures);
     return table.rows.map((row) => ({
@@ -52,9 +54,9 @@ const meaningsOf = new WeakMap();
  * @param {Table} table
  */
 function meanings(table) {
-  const known = meaningsOf.get(table) ?? table.columns.map(({ key, meaning }) => `${key}: ${meaning}`);
-  meaningsOf.set(table, known);
-  return known;
+  const columnMeanings = meaningsOf.get(table) ?? table.columns.map(({ key, meaning }) => `${key}: ${meaning}`);
+  meaningsOf.set(table, columnMeanings);
+  return columnMeanings;
 }
 
 /**
@@ -64,17 +66,17 @@ function meanings(table) {
  */
 export function firstView(table) {
   const place = (/** @type {string} */ key) => table.columns.findIndex((column) => column.key === key);
-  const known = (/** @type {string[]} */ keys) => keys.map(place).filter((index) => index >= 0);
+  const present = (/** @type {string[]} */ keys) => keys.map(place).filter((index) => index >= 0);
   const coarse = table.columns.find((column) => column.key.startsWith("on_object_conv5"))?.key ?? "";
   const last = table.columns.filter((column) => column.key.startsWith("on_object_conv5")).at(-1)?.key ?? "";
   const two = table.checkpoints.length > 1;
-  const [sort = 0] = known(two ? ["MAE_refined", "disagreement"] : ["MAE_refined", last, "found_share"]);
-  const columns = known(["MAE_refined", "disagreement", "MAE_t0", coarse, last, "change_refined", "object_share"]);
-  const [x = 0, y = 0] = [known([last, "object_share"])[0], known(["MAE_refined", "found_share"])[0]];
+  const [sort = 0] = present(two ? ["MAE_refined", "disagreement"] : ["MAE_refined", last, "found_share"]);
+  const columns = present(["MAE_refined", "disagreement", "MAE_t0", coarse, last, "change_refined", "object_share"]);
+  const [x = 0, y = 0] = [present([last, "object_share"])[0], present(["MAE_refined", "found_share"])[0]];
   const descending = table.columns[sort]?.better !== "higher" || two;
   const tile = Math.max(
     0,
-    table.tiles.findIndex((one) => one.key === "refined"),
+    table.tiles.findIndex((tile) => tile.key === "refined"),
   );
   return {
     checkpoint: two ? BOTH : 0,
@@ -115,9 +117,9 @@ export function entries(table, view) {
   }
   const sign = view.descending ? -1 : 1;
   return shown.sort((a, b) => {
-    const [one, other] = [sortValue(a, view.sort), sortValue(b, view.sort)];
-    if (one === null || other === null) return Number(one === null) - Number(other === null);
-    return sign * (one - other) || a.picture.name.localeCompare(b.picture.name);
+    const [firstValue, secondValue] = [sortValue(a, view.sort), sortValue(b, view.sort)];
+    if (firstValue === null || secondValue === null) return Number(firstValue === null) - Number(secondValue === null);
+    return sign * (firstValue - secondValue) || a.picture.name.localeCompare(b.picture.name);
   });
 }
 

@@ -35,8 +35,8 @@ export function inputsOf(edits, steps, grids, recorded = {}) {
       const scale = `rln.t${t}.${block}.feedback.scale`;
       if (kind === "feedback" && block && t > 0) inputs[scale] = Number(inputs[scale] ?? 1) * (edit.factor ?? 0);
     }
-    const given = kind === "patch" && recorded[edit.tap ?? ""];
-    if (given) Object.assign(inputs, { [`${edit.tap}.factor`]: 0, [`${edit.tap}.given`]: given });
+    const recordedMap = kind === "patch" && recorded[edit.tap ?? ""];
+    if (recordedMap) Object.assign(inputs, { [`${edit.tap}.factor`]: 0, [`${edit.tap}.given`]: recordedMap });
     if (kind === "prompt") Object.assign(inputs, promptInputs(edit, grids));
     if (kind === "kernels") inputs["brn.coefficients.mix"] = edit.to === "mean" ? [0, 1, 0] : [0, 0, 1];
     if (kind === "unrefined") inputs["brn.refined.share"] = 0;
@@ -55,11 +55,11 @@ function paintInputs(map, { mask: text, strength = 4 }, { width, height }, input
   const mask = readMask(text);
   if (!mask) return {};
   const factor = shares(mask, width, height).map((share) => 1 + (strength - 1) * share);
-  const [before, given] = [inputs[`${map}.factor`], inputs[`${map}.given`]];
-  if (given === undefined) {
+  const [before, givenMap] = [inputs[`${map}.factor`], inputs[`${map}.given`]];
+  if (givenMap === undefined) {
     return { [`${map}.factor`]: before instanceof Float32Array ? factor.map((value, i) => value * before[i]) : factor };
   }
-  const product = factor.map((value, i) => value * (given instanceof Float32Array ? given[i] : Number(given)));
+  const product = factor.map((value, i) => value * (givenMap instanceof Float32Array ? givenMap[i] : Number(givenMap)));
   const mean = product.reduce((sum, value) => sum + value, 0) / product.length;
   return { [`${map}.factor`]: 0, [`${map}.given`]: product.map((value) => value / mean) };
 }

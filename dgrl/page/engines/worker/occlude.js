@@ -37,15 +37,15 @@ const REACH = 3;
 export async function occlude(picture, side, target, above, localise, progress) {
   const hidden = blur(picture, side);
   const unchangedTaps = await localise(picture);
-  const read = readerOf(target, unchangedTaps, side, above);
-  const value = read(unchangedTaps);
-  const baseline = read(await localise(hidden));
+  const readTarget = readerOf(target, unchangedTaps, side, above);
+  const value = readTarget(unchangedTaps);
+  const baseline = readTarget(await localise(hidden));
   const sums = Array.from({ length: CELLS }, () => new Array(CELLS).fill(0));
   const counts = Array.from({ length: CELLS }, () => new Array(CELLS).fill(0));
   const windows = CELLS - 1;
   for (let i = 0; i < windows ** 2; i++) {
     const [row, column] = [Math.floor(i / windows), i % windows];
-    const loss = value - read(await localise(blurWindow(picture, hidden, side, row, column)));
+    const loss = value - readTarget(await localise(blurWindow(picture, hidden, side, row, column)));
     for (const y of [row, row + 1]) {
       for (const x of [column, column + 1]) {
         sums[y][x] += loss;
@@ -80,12 +80,12 @@ function blurWindow(picture, hidden, side, row, column) {
 /**
  * Return a function that reads the explained value from a step's taps.
  * @param {Target} target
- * @param {Taps} whole taps for the unchanged photo
+ * @param {Taps} unchangedTaps taps for the unchanged photo
  * @param {number} side
  * @param {number} above
  * @returns {(taps: Taps) => number}
  */
-function readerOf({ kind, step, level, row, column }, whole, side, above) {
+function readerOf({ kind, step, level, row, column }, unchangedTaps, side, above) {
   const map = `rln.t${step}.${level}.weight_map`;
   if (kind === "cell") return (taps) => taps[map][row * Math.sqrt(taps[map].length) + column];
   const size = side ** 2;
@@ -93,7 +93,9 @@ function readerOf({ kind, step, level, row, column }, whole, side, above) {
   const evidence = (taps, place) => taps[`rln.t${step}.logits`][size + place] - taps[`rln.t${step}.logits`][place];
   if (kind === "pixel") return (taps) => evidence(taps, row * side + column);
   const least = Math.log(above / (1 - above));
-  const object = Array.from({ length: size }, (_, place) => place).filter((place) => evidence(whole, place) > least);
+  const object = Array.from({ length: size }, (_, place) => place).filter(
+    (place) => evidence(unchangedTaps, place) > least,
+  );
   if (!object.length) throw new Error(`Nothing stands out at t = ${step}, so there is no object to explain.`);
   return (taps) => object.reduce((sum, place) => sum + evidence(taps, place), 0) / object.length;
 }

@@ -19,13 +19,13 @@ export function explanationWords({ value, baseline }, { kind, step, level, row, 
     object: `The evidence for the object at look ${step + 1} is ${number} on average over its pixels.`,
     pixel: `The evidence for the object at column ${x}, row ${y}, look ${step + 1}, is ${number}: a probability of ${probability}.`,
   };
-  const rest = [`Without the photo it would be ${baseline.toFixed(2)}.`];
+  const texts = [`Without the photo it would be ${baseline.toFixed(2)}.`];
   if (covered) {
-    rest.push(
+    texts.push(
       `${percent(inside)} of what speaks for it lies on the found object, which covers ${percent(covered)} of the photo.`,
     );
   }
-  return [sentences[/** @type {"cell"} */ (kind)], ...rest].join(" ");
+  return [sentences[/** @type {"cell"} */ (kind)], ...texts].join(" ");
 }
 
 /**
@@ -44,11 +44,11 @@ export function spreadCells(cells, side) {
  * @param {Uint8Array} object of the same size
  */
 export function shareInside(values, object) {
-  let [inside, all] = [0, 0];
+  let [inside, total] = [0, 0];
   values.forEach((value, i) => {
     const speaking = Math.max(value, 0);
-    all += speaking;
+    total += speaking;
     if (object[i]) inside += speaking;
   });
-  return all > 0 ? inside / all : 0;
+  return total > 0 ? inside / total : 0;
 }

@@ -71,11 +71,11 @@ const photos = new Map();
 /** @type {Map<string, Step>} */
 const cachedSteps = new Map();
 /** @type {Map<number, Run>} */
-const waiting = new Map();
+const waitingRuns = new Map();
 /** Id of the running computation, until it is stopped. @type {number | null} */
 let current = null;
 /** @type {Explanation | null} the newest one; it replaces older ones */
-let asked = null;
+let newestExplanation = null;
 let busy = false;
 
 self.addEventListener("message", ({ data }) => {
@@ -84,20 +84,20 @@ self.addEventListener("message", ({ data }) => {
   else if (kind === "photo") addPhoto(data);
   else if (kind === "forget") photos.delete(data.key);
   else if (kind === "run") {
-    waiting.set(data.run.id, data.run);
+    waitingRuns.set(data.run.id, data.run);
     runQueue();
   } else if (kind === "explain") {
-    if (asked) self.postMessage({ kind: "dropped", id: asked.id });
-    asked = data.explanation;
+    if (newestExplanation) self.postMessage({ kind: "dropped", id: newestExplanation.id });
+    newestExplanation = data.explanation;
     runQueue();
   } else if (kind === "stop") stop(data.id);
 });
 
 /** @param {number} id of a run or an explanation */
 function stop(id) {
-  waiting.delete(id);
+  waitingRuns.delete(id);
   if (current === id) current = null;
-  if (asked?.id === id) asked = null;
+  if (newestExplanation?.id === id) newestExplanation = null;
 }
 
 /** A file of the site could not be loaded. */
@@ -112,13 +112,13 @@ function cannotStart(error) {
  * Load the runtime and the graphs.
  * @param {{backend: "webgpu" | "wasm", base: string, manifest: any}} settings `base` is the address of the site's folder
  */
-async function start({ backend, base, manifest: given }) {
+async function start({ backend, base, manifest: siteManifest }) {
   const began = performance.now();
-  manifest = given;
-  const here = (/** @type {string} */ name) => new URL(name, base).href;
-  ort = await import(here(backend === "webgpu" ? "ort/ort.webgpu.min.mjs" : "ort/ort.wasm.min.mjs"));
+  manifest = siteManifest;
+  const urlOf = (/** @type {string} */ name) => new URL(name, base).href;
+  ort = await import(urlOf(backend === "webgpu" ? "ort/ort.webgpu.min.mjs" : "ort/ort.wasm.min.mjs"));
   const threads = self.crossOriginIsolated ? Math.min(navigator.hardwareConcurrency || 1, MOST_THREADS) : 1;
-  ort.env.wasm.wasmPaths = here("ort/");
+  ort.env.wasm.wasmPaths = urlOf("ort/");
   ort.env.wasm.numThreads = threads;
   const total = manifest.download[backend];
   let loaded = 0;
@@ -127,10 +127,10 @@ async function start({ backend, base, manifest: given }) {
     self.postMessage({ kind: "loading", loaded, total });
   };
   const wasm = manifest.wasm[backend];
-  ort.env.wasm.wasmBinary = (await loadCompressed(here(wasm), progress)).buffer;
-  const data = await loadCompressed(here("model/weights.bin.gz"), progress);
+  ort.env.wasm.wasmBinary = (await loadCompressed(urlOf(wasm), progress)).buffer;
+  const data = await loadCompressed(urlOf("model/weights.bin.gz"), progress);
   for (const name of Object.keys(manifest.graphs)) {
-    const graph = await loadCompressed(here(`model/${name}.onnx.gz`), progress);
+    const graph = await loadCompressed(urlOf(`model/${name}.onnx.gz`), progress);
     sessions[name] = await ort.InferenceSession.create(graph, {
       executionProviders: backend === "webgpu" ? ["webgpu", "wasm"] : ["wasm"],
       externalData: [{ path: "weights.bin", data }],
@@ -150,7 +150,7 @@ async function loadCompressed(address, progress) {
     throw new LostError(`${address}: ${messageOf(error)}`);
   });
   if (!response.ok || !response.body) throw new LostError(`${address}: ${response.status}`);
-  const counted = response.body.pipeThrough(
+  const countedBody = response.body.pipeThrough(
     new TransformStream({
       transform(chunk, controller) {
         progress(chunk.byteLength);
@@ -159,7 +159,7 @@ async function loadCompressed(address, progress) {
     }),
   );
   // A server may decompress .gz files itself, so check the first two bytes.
-  const compressedBytes = await new Response(counted).arrayBuffer().catch((error) => {
+  const compressedBytes = await new Response(countedBody).arrayBuffer().catch((error) => {
     throw new LostError(`${address}: ${messageOf(error)}`);
   });
   const bytes = new Uint8Array(compressedBytes);
@@ -194,8 +194,8 @@ async function runQueue() {
   if (busy) return;
   busy = true;
   await runWaiting();
-  while (asked) {
-    await explain(asked);
+  while (newestExplanation) {
+    await explain(newestExplanation);
     await runWaiting();
   }
   busy = false;
@@ -215,8 +215,8 @@ async function runWaiting() {
 }
 
 function takeNext() {
-  const [run] = waiting.values();
-  if (run) waiting.delete(run.id);
+  const [run] = waitingRuns.values();
+  if (run) waitingRuns.delete(run.id);
   return run;
 }
 
@@ -268,10 +268,10 @@ async function pass(run) {
 
 /**
  * Explain by Occlusion; waiting passes run between its time steps.
- * @param {Explanation} one
+ * @param {Explanation} started
  */
-async function explain(one) {
-  const { id, photo, target } = one;
+async function explain(started) {
+  const { id, photo, target } = started;
   const side = manifest.config.rln_size;
   /** @param {Float32Array} picture */
   async function localise(picture) {
@@ -281,7 +281,7 @@ async function explain(one) {
     for (let t = 0; t <= target.step; t++) {
       await letMessagesIn();
       await runWaiting();
-      if (asked !== one) throw new Error("stopped");
+      if (newestExplanation !== started) throw new Error("stopped");
       step = await runStep(t, image, step?.carried, {}, false);
     }
     return /** @type {StepResult} */ (step).taps;
@@ -294,9 +294,9 @@ async function explain(one) {
     self.postMessage({ kind: "explained", id, found: explanation });
   } catch (error) {
     // No answer is needed for a stopped explanation.
-    if (asked === one) self.postMessage({ kind: "failed", id, reason: messageOf(error) });
+    if (newestExplanation === started) self.postMessage({ kind: "failed", id, reason: messageOf(error) });
   }
-  if (asked === one) asked = null;
+  if (newestExplanation === started) newestExplanation = null;
 }
 
 /** @param {unknown} error */
@@ -326,9 +326,9 @@ function alteredAt(inputs, start) {
  */
 async function stepOf(run, t, image, before) {
   const { carried, taps } = await runStep(t, image, before?.carried, run.inputs, run.all);
-  const { [`rln.t${t}.logits`]: logits, ...others } = taps;
+  const { [`rln.t${t}.logits`]: logits, ...otherTaps } = taps;
   const saliency = { [`rln.t${t}.saliency`]: saliencyOf(logits) };
-  return { carried, arrays: { ...(run.all ? taps : others), ...saliency } };
+  return { carried, arrays: { ...(run.all ? taps : otherTaps), ...saliency } };
 }
 
 /**
@@ -337,16 +337,16 @@ async function stepOf(run, t, image, before) {
  * @param {Tensor} image
  * @param {Record<string, Tensor> | undefined} before results of the previous step
  * @param {Inputs} inputs
- * @param {boolean} all
+ * @param {boolean} withFeedback
  * @returns {Promise<StepResult>}
  */
-async function runStep(t, image, before, inputs, all) {
+async function runStep(t, image, before, inputs, withFeedback) {
   const last = Object.keys(manifest.graphs).filter((name) => name.startsWith("step")).length - 1;
   const graphStep = Math.min(t, last);
   /** After the last trained step, its graph runs again, with other tap names. @type {(tap: string) => string} */
   const renamed = (tap) => tap.replace(`rln.t${graphStep}.`, `rln.t${t}.`);
   const inputTensors = before ?? { "rln.image": image };
-  const outputs = await runGraph(`step${graphStep}`, inputTensors, (input) => inputs[renamed(input)], all);
+  const outputs = await runGraph(`step${graphStep}`, inputTensors, (input) => inputs[renamed(input)], withFeedback);
   /** @type {Record<string, Tensor>} */
   const carried = { stem: before ? before.stem : /** @type {Tensor} */ (outputs.stem) };
   for (const block of BLOCKS) {
@@ -424,20 +424,20 @@ function sums(coefficients, map) {
 
 /**
  * @param {string} name
- * @param {Record<string, Tensor>} given
- * @param {(input: string) => number | number[] | Float32Array | undefined} altered
- * @param {boolean} all compute every output; otherwise feedback is left out
+ * @param {Record<string, Tensor>} tensors
+ * @param {(input: string) => number | number[] | Float32Array | undefined} editedValue
+ * @param {boolean} withFeedback compute every output; otherwise feedback is left out
  * @returns {Promise<Record<string, Tensor>>}
  */
-async function runGraph(name, given, altered, all) {
+async function runGraph(name, tensors, editedValue, withFeedback) {
   const graph = /** @type {Graph} */ (manifest.graphs[name]);
   /** @type {Record<string, Tensor>} */
   const feeds = {};
   for (const [input, shape] of Object.entries(graph.inputs)) {
-    const value = altered(input) ?? graph.defaults[input];
-    feeds[input] = given[input] ?? new ort.Tensor("float32", tensorValues(value ?? 0, shape), shape);
+    const value = editedValue(input) ?? graph.defaults[input];
+    feeds[input] = tensors[input] ?? new ort.Tensor("float32", tensorValues(value ?? 0, shape), shape);
   }
-  const outputs = graph.outputs.filter((output) => all || !output.endsWith(".feedback"));
+  const outputs = graph.outputs.filter((output) => withFeedback || !output.endsWith(".feedback"));
   return /** @type {Promise<Record<string, Tensor>>} */ (sessions[name]?.run(feeds, outputs));
 }
 
