@@ -57,7 +57,7 @@ def take(page: Page, address: str) -> None:
             page.get_by_test_id(click).click()
         page.evaluate("window.dgrl.idle()")
         page.mouse.move(2, 2)
-        page.wait_for_timeout(3000)  # the maps come in one after the other, once
+        page.wait_for_timeout(3000)  # the maps fade in one after the other when the page opens
         page.screenshot(path=FOLDER / f"{name}.png")
         print(FOLDER / f"{name}.png")
 

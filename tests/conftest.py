@@ -9,8 +9,8 @@ if "DGRL_GPU" not in os.environ:
     # Tests without the mark "gpu" run on the CPU, on every machine. `make gpu` sets the variable.
     os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
-# Where a cut-out was computed, Numba leaves the thread as many OpenMP threads as it would itself use, to PyTorch too:
-# sums then have another order, and maps another last bit.
+# After a cut-out, Numba leaves its own number of OpenMP threads in the process, which PyTorch then uses too. This
+# changes the order of sums, and so the last bit of maps.
 os.environ["NUMBA_NUM_THREADS"] = "1"
 
 import numpy as np

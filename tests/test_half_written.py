@@ -84,7 +84,7 @@ def test_detect_killed_while_it_writes(run, detecting, tmp_path):
     assert left.stat().st_size == 700
     assert left.match(PARTIAL.format("*"))
 
-    # What a kill leaves is no picture to the next command, which deletes it once it is old.
+    # The next command does not take the partial file of a killed one for a picture, and deletes it once it is old.
     refused = []
     assert find_photos([tmp_path / "cut"], refused.append) == []
     assert "no pictures in this folder" in str(refused[0])

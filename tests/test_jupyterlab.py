@@ -83,7 +83,7 @@ def served(folder: Path, tmp_path: Path) -> Iterator[str]:
     environment["JUPYTER_PATH"] = os.pathsep.join([str(widgets_folder()), *os.environ.get("JUPYTER_PATH", "").split()])
     settings = Path(environment["JUPYTERLAB_SETTINGS_DIR"], "@jupyterlab/apputils-extension")
     settings.mkdir(parents=True)
-    # Else it asks, over the page, whether it may fetch news.
+    # Otherwise a dialog covers the page and asks whether to fetch news.
     (settings / "notification.jupyterlab-settings").write_text('{"fetchNews": "false"}')
     options = ["--no-browser", "--ip=127.0.0.1", f"--port={PORT}", "--IdentityProvider.token=", "--allow-root"]
     log = tmp_path / "log"

@@ -24,8 +24,8 @@ from dgrl.taps import flatten_map
 from dgrl.widgets import STANDS_FOR, Explorer, explore
 from tests.helpers.networks import TINY, draw_photo, filled
 
-# What anywidget does: it imports the module from text and calls `render` of its default export. Messages of the page go
-# to `answered`, which the test exposes; what it returns is emitted as anywidget would.
+# A stand-in for anywidget: it imports the module from text and calls `render` of its default export. Messages of the
+# page go to `answered`, which the test exposes; what it returns is emitted as anywidget would.
 HOST = """<!doctype html><meta charset=utf-8><title>notebook</title><div id=output></div><script type=module>
 const values = VALUES;
 const bytes = (text) => new DataView(Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0)).buffer);

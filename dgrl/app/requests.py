@@ -103,7 +103,7 @@ class Requests:
             session: the requesting session.
 
         Raises:
-            Refused: it is not a box or point, lies outside the photo, or the network accepts no prompt.
+            Refused: the value is not a box or point, lies outside the photo, or the network accepts no prompt.
         """
         if box is None and point is None:
             return pass_request

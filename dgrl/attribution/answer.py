@@ -141,7 +141,7 @@ def words(attribution: Attribution, share: float | None, object_share: float, la
 
     Args:
         attribution: the attribution.
-        share: of what speaks for the value, how much lies on the found object; None if there is none.
+        share: share of the positive attribution that lies on the found object; None without an object.
         object_share: how much of the photo the object covers.
         last: T of the pass.
     """

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 STANDARD_OUTPUT = Path("-")
 MOST_BYTES = 2**30  # of standard input
 
-# What is wrong with one name and not with the disk: too long, impossible there, or a folder's.
+# Errors about one name and not about the disk: it is too long, not allowed there, or a folder's.
 _ABOUT_THE_NAME = (errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL, errno.EISDIR, errno.ENOTEMPTY, errno.EEXIST)
 
 Out = Annotated[
@@ -227,7 +227,7 @@ def run(
     Args:
         paths: the photos.
         find: gives a photo's map.
-        write: writes the results, in a thread of its own.
+        write: writes the results, in another thread.
         turn_down: told of each photo that is refused.
         show_bar: whether a progress bar is shown.
     """
@@ -328,7 +328,7 @@ def targets_of(
     Args:
         photos: the photos.
         out: a folder, or a file.
-        results: what is written.
+        results: the results to write.
         format: "png", "webp" or "jpg"; None for what a file's ending says, else PNG.
         folders: within `out`, photos found in these keep the folders that they lie in.
     """

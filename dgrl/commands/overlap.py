@@ -28,9 +28,9 @@ def ahead(work: Callable[[Item], Result], items: Iterable[Item]) -> Generator[tu
 
 
 class Behind:
-    """Does work in order in a thread of its own, as a context whose end waits for all of it.
+    """A context that does work in order in another thread, and at its end waits for all of it.
 
-    An error of the work is raised by the next `submit`, or at the end; nothing is done after it.
+    An error is raised by the next `submit`, or at the end; no work is done after an error.
     """
 
     def __enter__(self) -> "Behind":
@@ -39,7 +39,7 @@ class Behind:
         return self
 
     def submit(self, work: Callable[..., None], *arguments: Any) -> None:
-        """Do this next; returns at once unless `COUNT` others are waiting."""
+        """Add work to the queue, and wait only if `COUNT` others are already in it."""
         while len(self.waiting) > COUNT or (self.waiting and self.waiting[0].done()):
             self.waiting.popleft().result()
         self.waiting.append(self.pool.submit(work, *arguments))
@@ -47,7 +47,7 @@ class Behind:
     def __exit__(self, kind: type[BaseException] | None, *_error: object) -> None:
         try:
             while self.waiting:
-                # After an error what was begun is still finished, but its own errors are not raised over the first.
+                # After an error the running work is still finished, but only the first error is raised.
                 future = self.waiting.popleft()
                 if kind is None or future.exception() is None:
                     future.result()

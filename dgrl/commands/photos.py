@@ -14,9 +14,9 @@ from dgrl.images.video import VIDEO_SUFFIXES
 
 STANDARD_INPUT = Path("-")
 
-# What may stand under another name, or none. Pillow knows more formats, but some of them by hardly any mark.
+# Formats that are recognised by content under any name. Pillow's other formats have too short a mark for that.
 _KNOWN_BY_CONTENT = ("JPEG", "MPO", "PNG", "GIF", "BMP", "TIFF", "WEBP", "AVIF", "HEIF", "JPEG2000", "PSD")
-# Pictures, but none that can be read. Of raw ones Pillow would read the thumbnail.
+# Pictures that cannot be read. Of raw pictures, Pillow would read only the thumbnail.
 _NOT_READ = frozenset(
     {
         *(".dng", ".nef", ".nrw", ".cr2", ".cr3", ".crw", ".arw", ".srf", ".sr2", ".raf", ".orf", ".rw2", ".pef"),
@@ -36,15 +36,14 @@ def find_photos(
 ) -> list[Path]:
     """Return the named files, and the pictures in the named folders, each once, in order.
 
-    In a folder, what has a picture's ending or content is a picture, but for the maps and cut-outs of an earlier run.
+    In a folder, files with a picture's ending or content are pictures, except the maps and cut-outs of an earlier run.
 
     Args:
-        arguments: files and folders; `STANDARD_INPUT` is taken as it is.
-        refuse: told, as an ImageError, of what was meant as a picture and is none: what does not exist, a folder
-            without pictures.
-        pass_over: told, likewise, of what else is skipped.
-        out: a folder of which nothing is said where it lies within another one, and which is not searched there.
-        recursive: also those in folders within the folders named, but not behind links.
+        arguments: files and folders; `STANDARD_INPUT` is returned unchanged.
+        refuse: called with an ImageError for each named file that does not exist, and each folder without pictures.
+        pass_over: called with an ImageError for each other file that is skipped.
+        out: the folder of results; it is not searched if it is inside a named folder.
+        recursive: also search the folders inside the named folders, but not behind links.
     """
     photo_of: dict[Path, Path] = {}
     for argument in arguments:

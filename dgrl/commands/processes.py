@@ -25,7 +25,7 @@ def join_processes(device: str) -> tuple[bool, str]:
     import torch
     from accelerate import PartialState
 
-    # Without a GPU Accelerate must be told so, or each process would be alone.
+    # Without a GPU, Accelerate needs `cpu=True`; otherwise each process would be alone.
     state = PartialState(cpu=device == "cpu" or not torch.accelerator.is_available())
     if device in ("auto", "cuda"):
         device = "cpu" if state.device.type == "cpu" else str(state.device)  # Accelerate numbers CPUs too

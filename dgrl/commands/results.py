@@ -53,7 +53,7 @@ class Results:
         trim: pixels left around the object in cut-outs that are no larger than it; None for the photo's size.
         threshold: maps and cut-outs have two values only.
         largest: only the largest connected part is kept.
-        invert: what is not the object is kept.
+        invert: keep the background instead of the object.
         matting: edges follow the photo's own at its full size.
     """
 

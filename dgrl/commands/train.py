@@ -118,7 +118,7 @@ def train(
         )
     if init is not None and of_brn and not new_brn:
         raise typer.BadParameter(f"{option_list(*BRN_OPTIONS)} change BRN: with --init they need --new-brn")
-    if recipe is None:  # a trained network is not to lose what it can do
+    if recipe is None:  # so that a trained network keeps its abilities
         recipe = "default" if init is None or new_brn else "finetune"
     network = network_settings(recipe) | of_rln | of_brn
     lists = {"images": images, "masks": masks, "without": without, "only": only, "keep_out": keep_out}

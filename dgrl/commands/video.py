@@ -76,7 +76,7 @@ def detect_videos(
     Args:
         targets, kind: see `video_targets`.
         find: gives a frame's map.
-        results: what is made of each frame.
+        results: the results to make of each frame.
         turn_down: told of each video that cannot be read.
     """
     written_count = 0

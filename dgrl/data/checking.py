@@ -46,7 +46,7 @@ class Folders:
         mask_suffixes: which files are masks.
         threshold: see `Pair`.
         name: the data set's, if it is a known one.
-        published: how many pairs it then has.
+        published: the number of pairs of a known data set.
     """
 
     images: Path
@@ -69,7 +69,7 @@ class Problem:
     Attributes:
         kind: one of `KINDS`.
         stem: the stem it is about.
-        detail: the file, and what is wrong with it if the kind does not say.
+        detail: the file, and the problem if the kind does not describe it fully.
     """
 
     kind: str
@@ -98,7 +98,7 @@ class Checked:
 
     Attributes:
         pairs: the sound ones, in the order of the folders, then by stem.
-        problems: what is wrong with the others.
+        problems: the problems of the others.
         notes: unusual files that were read, and how, a line for each folder and encoding.
         unknown: names to leave out that match no picture, so that the picture they mean may be among the pairs.
         remarks: sentences about odd pairs that can be used: masks of almost nothing or almost everything, and pictures

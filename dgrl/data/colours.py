@@ -31,7 +31,7 @@ def colour_map(
 
 
 class Recolour(v2.Transform):  # type: ignore[misc]  # torchvision has no types
-    """Random colours for a picture (3, H, W) uint8; masks stay as they are.
+    """Random colours for a picture (3, H, W) uint8; masks stay unchanged.
 
     Args:
         strength: brightness, contrast and saturation are multiplied by 1 − strength to 1 + strength.

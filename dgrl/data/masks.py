@@ -169,7 +169,7 @@ def _classes(image: Image.Image, name: str) -> NDArray[np.uint8] | None:
         if bright.size and ((bright != VOID).any() or not ((grey > 0) & (grey <= HALF)).any()):
             return None
         if bright.size:
-            raise ImageError(f"{name}: its palette of greys has dark ones and 255: brightness, or classes and void?")
+            raise ImageError(f"{name}: its grey palette may mean brightness, or numbers of classes and 255 for void")
     black = indices_present[~colours[indices_present].any(1)]
     background = int(black[0]) if colours[0].any() and black.size else 0
     classes = np.setdiff1d(indices_present, [background, VOID])

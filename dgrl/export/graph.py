@@ -23,11 +23,11 @@ Compute = Callable[..., Mapping[str, Tensor]]
 
 
 class Alterations(nn.Module):
-    """A computation with taps, as a module of tensors alone: what it takes, then its altering inputs.
+    """A computation with taps, as a module whose inputs and outputs are tensors: its own inputs, then those for edits.
 
     Args:
         networks: holds the weights that `compute` uses.
-        compute: what is run, on tensors in the order of `inputs`; what it returns are outputs too, by their names.
+        compute: the computation, on tensors in the order of `inputs`; it returns further outputs by name.
         inputs: an example of each tensor that it takes, by name, with a batch of two.
         edits: False for a module without altering inputs.
 

@@ -21,7 +21,7 @@ TITLES = {"integrated_gradients": "Integrated Gradients", "occlusion": "Occlusio
 
 @dataclass(frozen=True)
 class AttributionLayer:
-    """An attribution as it is drawn.
+    """An attribution as drawn.
 
     Attributes:
         values: (S, S) float32, signed, in the label's units.

@@ -1,4 +1,4 @@
-"""The maps that a person can lay over the photo: what there is at a time step, how it is coloured, what it reads."""
+"""The maps that can be laid over the photo at a time step: their colours, and the values shown for a pixel."""
 
 import itertools
 from dataclasses import dataclass

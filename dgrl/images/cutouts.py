@@ -120,10 +120,11 @@ def largest_part(saliency: NDArray[np.float32]) -> NDArray[np.float32]:
 def _blurred(cut: Image.Image, photo: Photo) -> Image.Image:
     """Return the photo blurred and without its object, which is filled from its surroundings."""
     longest = max(cut.size)
-    # At reduced size, then enlarged: what is left of a radius of a hundred pixels is smooth anyway.
+    # The blur is computed at reduced size and enlarged: with a radius of a hundred pixels this makes no visible
+    # difference.
     factor = max(longest // _BLUR_LENGTH, 1)
     colours = to_tensor(np.array(Image.fromarray(photo.seen).reduce(factor))).float()
-    # What is all object has nothing around it, and is blurred as it is.
+    # The small constant keeps weights above 0, so that a photo that is all object is blurred too.
     weight = 1.001 - as_float(to_tensor(np.array(cut.getchannel("A").reduce(factor))[:, :, None]))
     sigma = _BLUR_SHARE * longest / factor
     radius = min(3 * round(sigma), *(side - 1 for side in weight.shape[2:]))

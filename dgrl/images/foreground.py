@@ -20,7 +20,7 @@ from PIL import Image
 from dgrl.images import RGB
 
 LONGEST = 1000
-"""Side at which foreground and background are estimated: both are smooth, what is sharp comes back with the photo."""
+"""Side at which foreground and background are estimated. Both are smooth; the photo adds the sharp details."""
 
 _STRIP = 256  # rows that are floats at a time
 _MODULE = "pymatting.foreground.estimate_foreground_ml"

@@ -1,4 +1,4 @@
-"""Files of pictures: what is opened, how large it may be, and every fault as one sentence."""
+"""Open picture files: which formats and sizes are accepted, and every error as one sentence."""
 
 import io
 import threading
@@ -69,7 +69,7 @@ def opened(
         name: what errors call the bytes of a file.
 
     Raises:
-        ImageError: the file cannot be read, or what is done with the picture fails.
+        ImageError: the file cannot be read, or the code inside the context fails.
     """
     name = str(source) if isinstance(source, Path) else name
     try:

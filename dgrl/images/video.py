@@ -87,7 +87,7 @@ def _video_frames(path: Path) -> Iterator[Frame]:
 
 @contextmanager
 def _opened(path: Path) -> "Iterator[InputContainer]":
-    """Open a video; ImageError if that or what is done with it fails."""
+    """Open a video; raise ImageError if that, or the code inside the context, fails."""
     require("video")
     import av
 

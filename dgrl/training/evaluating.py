@@ -1,4 +1,4 @@
-"""Measuring what a run keeps: `dgrl evaluate` as a process of its own, on the run's hold-out pictures or on others."""
+"""Evaluate a run's best network: `dgrl evaluate` in another process, on the run's hold-out pictures or on others."""
 
 import html
 import json

@@ -151,7 +151,7 @@ def named_recipe(
 def recipe_to_resume(
     out: Path, config: TrainingConfig | str | None, changes: Mapping[str, Any]
 ) -> tuple[TrainingConfig, list[str]]:
-    """Return the recipe that the run in `out` goes on with, and what is to be said about the one that a call names.
+    """Return the recipe that the run in `out` goes on with, and the lines to print about the requested one.
 
     Raises:
         TrainingError: there is no run.
@@ -377,7 +377,7 @@ def make_accelerator(config: TrainingConfig) -> Accelerator:
     try:
         # Batches are split over the processes, so that the same recipe makes the same updates on any number of them.
         splitting = DataLoaderConfiguration(split_batches=True, non_blocking=True)
-        # Without a GPU Accelerate must be told so, or several processes would each train alone.
+        # Without a GPU, Accelerate needs `cpu=True`; otherwise each process would train alone.
         cpu = not torch.accelerator.is_available()
         return Accelerator(mixed_precision=config.precision, cpu=cpu, dataloader_config=splitting)
     except ValueError as error:

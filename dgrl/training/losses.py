@@ -137,7 +137,8 @@ def refinement_loss(evidence: Tensor, masks: Tensor, counted: Tensor, config: Tr
     if config.region_weight:
         mean = mean + config.region_weight * region_loss(saliency * counted, masks * counted)
     if config.edge_weight:
-        # Departure: far from the contour lies what BRN cannot mend, an object that RLN missed, and drowns what it can.
+        # Departure: far from the contour, errors are objects that RLN missed. BRN cannot correct those, and they
+        # dominate.
         near_edge = counted * near_contour(masks, EDGE_REACH)
         mean = mean + config.edge_weight * mean_where(near_edge, error)
     return mean

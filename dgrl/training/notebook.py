@@ -16,7 +16,7 @@ from dgrl.training.loop import train
 def train_on(
     processes: int, model: DGRL, pairs: list[Pair], out: Path, config: TrainingConfig, resume: bool = False
 ) -> DGRL:
-    """Call `train` on `processes` GPUs at once, from a notebook's cell; return the final network in `out`.
+    """Call `train` on several GPUs from a notebook's cell; return the final network in `out`.
 
     Each process is a fork of the notebook's kernel. One that has used a GPU cannot be forked: this is checked first.
     With one process, or without a GPU, `train` runs in the kernel itself.

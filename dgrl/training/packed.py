@@ -103,7 +103,7 @@ def train_packed(
 ) -> DGRL:
     """Train RLN on the device of `images` until the time is over, and save the moving average of its weights.
 
-    `out` gets the network, every two minutes `checkpoint/`, the network as it would be saved then, and `log.jsonl`.
+    The network and `log.jsonl` are saved in `out`. Every two minutes, the present network is saved in `out/checkpoint`.
 
     Args:
         model: the network; trained in place, and moved to the device.

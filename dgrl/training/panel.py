@@ -85,7 +85,7 @@ class TrainingPanel(widgets.VBox):  # type: ignore[misc]
         self.refresh()
         threading.Thread(target=self._watch, daemon=True).start()
 
-    # What is chosen
+    # Choosing the settings
 
     def _make_controls(
         self, recipe: TrainingConfig, plan: dict[str, Any], images: Any, masks: Any, preset_name: str, processes: int
@@ -186,7 +186,7 @@ class TrainingPanel(widgets.VBox):  # type: ignore[misc]
             [self.curves, self.film, self.pictures, self.other_images, self.other_masks, self.scores, self.commands]
         )
 
-    # What the buttons do
+    # Actions of the buttons
 
     def draw(self) -> None:
         """Draw pictures of discs and squares beside the run, and choose them."""
@@ -290,7 +290,7 @@ class TrainingPanel(widgets.VBox):  # type: ignore[misc]
         colour = "color: #b00020" if fault else ""
         self.message.value = f'<span role="{role}" style="{colour}">{html.escape(text)}</span>'
 
-    # What is shown
+    # Showing the run
 
     def _plan(self) -> dict[str, Any]:
         try:

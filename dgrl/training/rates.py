@@ -1,4 +1,4 @@
-"""The learning-rate range test: a few updates at rates that rise, and which rate they speak for."""
+"""The learning-rate range test: a few updates at rising rates, and the learning rate that they suggest."""
 
 import math
 from collections.abc import Sequence

@@ -18,7 +18,7 @@ from dgrl.training.watching import LOG_FILE, whole_lines
 RUN_FILE = "training.json"
 """The recipe, and what `dgrl train --resume` needs: the options of `dgrl train`, or the pictures that Python gave."""
 LISTS = "lists"
-"""In this file, since version 3: how many pictures there are, and digests of their names."""
+"""Key in the file since version 3: the numbers of pictures, and digests of their names."""
 HOLD_OUT_FILE = "hold_out.txt"
 """Names of the hold-out pictures, if there are any, a line each."""
 START_FOLDER = "start"
@@ -85,7 +85,7 @@ def write_run(
     Args:
         out: the run's folder.
         model: the network before training.
-        config, pairs, hold_out, kept_out: what it trains and is measured with.
+        config, pairs, hold_out, kept_out: the recipe and the pictures of the run.
         settings: what `dgrl train` was asked for; None for a run that Python starts.
 
     Raises:

@@ -1,4 +1,4 @@
-"""A run as a child process that is known by its folder: start, stop, and what it has done so far.
+"""A run as a child process, identified by its folder: start it, stop it, and read its progress.
 
 Nothing here holds the process: another kernel finds the same run in the same folder.
 """
@@ -98,7 +98,7 @@ def shown_command(arguments: Sequence[str], processes: int = 1) -> str:
 
 
 def start_run(out: Path, arguments: Sequence[str], processes: int = 1) -> int:
-    """Start `dgrl train` with these arguments as a process of its own; returns its id.
+    """Start `dgrl train` with these arguments as a process of its own, and return the process's id.
 
     It outlives the kernel that starts it. What it prints goes to `output.txt` in the run's folder.
 
@@ -129,7 +129,7 @@ _children: list["subprocess.Popen[bytes]"] = []
 
 
 def stop_run(out: Path) -> None:
-    """Ask the run to end after the update in hand, with a checkpoint; nothing if none runs."""
+    """Ask the run to end after the current update, with a checkpoint; do nothing if no run is active."""
     pid = _process(out)
     if pid is not None:
         os.killpg(pid, signal.SIGTERM)

@@ -62,7 +62,7 @@ class LocaliseStage(TrainingStage):
     def __init__(self, model: DGRL, config: TrainingConfig) -> None:
         super().__init__(model, config)
         self.rln = model.rln
-        # Without CWM there are no maps by which a place could be named.
+        # Without CWM there are no weight maps for a prompt.
         self.named_share = config.named_share if model.config.context else 0.0
         # In a list, so that the teacher's weights are not among this stage's parameters.
         self.teacher = [DGRL.from_pretrained(config.teacher)] if config.teacher else []
@@ -110,7 +110,7 @@ class RefineStage(TrainingStage):
         model.rln.eval()
 
     def store_maps(self, pairs: Sequence[Pair], folder: Path) -> None:
-        """Make RLN's maps of all pictures now, in `folder`; what is read afterwards holds them."""
+        """Store RLN's maps of all pictures in `folder`; data made afterwards read them."""
         self.files = store_maps(self.fixed[0], pairs, folder, self.config.steps)
 
     def make_data(self, pairs: Sequence[Pair]) -> SaliencyData:

@@ -16,7 +16,7 @@ def oid(content: bytes) -> str:
 
 
 class FakeHub(BaseHTTPRequestHandler):
-    """Repositories in memory, by name: every file by its path. One commit each, as far as clients can tell."""
+    """A Hub that keeps repositories in memory: files by repository and path. Each repository has one commit."""
 
     repositories: dict[str, dict[str, bytes]]
 

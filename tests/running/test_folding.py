@@ -40,7 +40,7 @@ def test_a_folded_backbone_computes_the_same(name):
     images = torch.rand(1, 3, 96, 64)
     for expected, result in zip(backbone(images), lighter(images), strict=True):
         torch.testing.assert_close(result, expected, rtol=1e-3, atol=1e-4 * expected.abs().max().item())
-    # Those that follow no convolution stay: on the picture itself, and where a pre-activation network adds first.
+    # Batch-norms without a convolution before them stay: at the input, and after the sums of a pre-activation network.
     assert batch_norms(lighter) == (17 if name == "caffe_resnet50" else 0) < batch_norms(backbone)
     assert not any(isinstance(part, Conv2dSame) for part in lighter.modules()), "inputs are still copied to pad them"
     assert all(torch.equal(before[key], value) for key, value in backbone.state_dict().items()), "the original changed"

@@ -17,7 +17,7 @@ from tests.helpers.networks import TRAINED, write_pairs
 
 SCRIPT = ROOT / "scripts" / "train-on-machines.sh"
 SRUN = """#!/usr/bin/env bash
-# As Slurm's: the command once for each machine, which it tells its number.
+# Like Slurm: runs the command once for each machine, with the machine's number in the environment.
 echo "$@" > "$NOTES"
 shift 5
 pids=()

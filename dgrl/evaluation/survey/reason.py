@@ -22,7 +22,7 @@ def reason(values: Values, steps: int, levels: Sequence[str]) -> str:
     if not values["object_share"]:
         if error is None:
             return "Nothing is found in this picture, so there is no object to compare attention with."
-        return "The mask is empty, so whatever is found is wrong."
+        return "The mask is empty, so everything that is found is wrong."
     if error is not None and not values["found_share"]:
         return "Nothing is found: the final map stays below one half." + _attention_also(values, steps, levels)
     attention = attention_reason(values, steps, levels)

@@ -61,7 +61,7 @@ def survey(
             one, and there are no scores.
         steps: T; by default the number that the first network was trained with.
         parts: measure what each part of a network does, which takes three times as long.
-        refuse: told of a picture that cannot be used, which is then left out; by default that is an error.
+        refuse: called with the error of each picture that is skipped; by default such a picture raises its error.
 
     Raises:
         ImageError: a picture or a mask cannot be used.

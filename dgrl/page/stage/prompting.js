@@ -40,8 +40,8 @@ export function clickPrompt(store, [across, down]) {
 }
 
 /**
- * Replace a disc by its result, and this by its own, `rounds` times, as long as nothing else is changed. Undo takes back
- * all of it at once.
+ * Replace a disc by the object that it finds, and repeat this with that object, `rounds` times, unless something else is
+ * changed meanwhile. One undo reverts all rounds.
  * @param {Store} store
  * @param {string} disc
  * @param {string} gesture of the click
