@@ -92,7 +92,7 @@ def test_classes_may_come_in_greys(tmp_path):
         [0, 0, 1, 1]
     ]
     assert read_mask(saved(tmp_path / "c.png", np.array([[0, 1]], np.uint8), [255] * 3 + [0] * 3)).tolist() == [[1, 0]]
-    with pytest.raises(ImageError, match=r"d\.png: its palette of greys"):
+    with pytest.raises(ImageError, match=r"d\.png: its grey palette"):
         read_mask(saved(tmp_path / "d.png", np.array([[0, 1, 255]], np.uint8), greys))
 
 

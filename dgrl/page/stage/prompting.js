@@ -40,8 +40,8 @@ export function clickPrompt(store, [across, down]) {
 }
 
 /**
- * Replace a disc by the object that it finds, and repeat this with that object, `rounds` times, unless something else is
- * changed meanwhile. One undo reverts all rounds.
+ * Replace a disc by the object that it finds, and repeat this with that object, `rounds` times, unless something else
+ * is changed meanwhile. One undo reverts all rounds.
  * @param {Store} store
  * @param {string} disc
  * @param {string} gesture of the click
