@@ -18,6 +18,7 @@ from dgrl.experiments.sizes import PARTS_FILE
 PAGE = Path(__file__).parent / "README.md"
 SECTIONS = {
     "speed": "benchmarks.speed",
+    "explain": "benchmarks.explain",
     "detect": "benchmarks.detect",
     "inference": "benchmarks.inference",
     "app": "benchmarks.app_latency",
@@ -27,10 +28,11 @@ SECTIONS = {
     "flat": "benchmarks.flat",
     "matting": "benchmarks.matting",
     "gpu": "benchmarks.gpu",
+    "quantus": "benchmarks.quantus_agreement",
 }
 """Module that measures each section of the page."""
-ASKED_FOR = {"gpu"}
-"""Sections that run only when they are named, because they need special hardware."""
+ASKED_FOR = {"gpu", "quantus"}
+"""Sections that run only when they are named, because they need special hardware or another package."""
 PARTS = "parts"
 WITH_DATA = (PARTS, "prompts", "video", "survey")
 WRITE = "--write"

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 
-from dgrl.attribution.attribute import Attribution, attribute_in_batches
+from dgrl.attribution.attribute import Attribution, attribute_in_batches, evidence_of
 from dgrl.attribution.faithfulness import Faithfulness, faithfulness_in_batches
 from dgrl.attribution.methods import BLOCKS
 from dgrl.attribution.question import CellTarget, ObjectTarget, PixelTarget, Question, Target
@@ -33,16 +34,18 @@ class Explanation:
     faithfulness: Faithfulness
 
 
+@torch.inference_mode(False)  # gradients are needed even in the caller's inference mode
 def explanation_in_batches(model: DGRL, photo: RGB, question: Question) -> Generator[float, None, Explanation]:
     """Explain a value and check the explanation, a batch at a time: yield the share done, return the result."""
-    for_attribution = attribute_in_batches(model, photo, question)
+    evidence = evidence_of(model, photo, question)
+    for_attribution = attribute_in_batches(model, photo, question, evidence=evidence)
     while True:
         try:
             yield 0.5 * next(for_attribution)
         except StopIteration as done:
             attribution: Attribution = done.value
             break
-    check = faithfulness_in_batches(model, photo, question, attribution)
+    check = faithfulness_in_batches(model, photo, question, attribution, evidence=evidence)
     while True:
         try:
             yield 0.5 + 0.5 * next(check)

@@ -161,10 +161,10 @@ class Evidence:
         """
         randomised = copy.copy(self)
         randomised.rln = _frozen(self.rln)
-        _shuffle(randomised.rln.heads, seed)
+        shuffle(randomised.rln.heads, seed)
         if isinstance(self.reader, OfRefinedPixel):
             randomised.reader = replace(self.reader, brn=_frozen(self.reader.brn))
-            _shuffle(randomised.reader.brn, seed)
+            shuffle(randomised.reader.brn, seed)
         return randomised
 
     def _rln(self, visibility: Tensor) -> RLNStep:
@@ -205,7 +205,8 @@ def _frozen(module: Module) -> Module:
     return copy.deepcopy(module, shared).eval()
 
 
-def _shuffle(module: nn.Module, seed: int) -> None:
+def shuffle(module: nn.Module, seed: int) -> None:
+    """Shuffle each tensor of a module's weights, in place."""
     generator = torch.Generator().manual_seed(seed)
     for parent in module.modules():
         for name, parameter in list(parent.named_parameters(recurse=False)):

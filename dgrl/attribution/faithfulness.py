@@ -143,16 +143,17 @@ def faithfulness_in_batches(
     ranks = np.argsort(-cells(attribution.square).ravel(), kind="stable")
     # Shares are symmetric, so a random order shown is also one hidden backwards, and one curve stands for both.
     shares = (np.arange(points) + 0.5) / points
-    masks = [*(hidden(ranks, share) for share in shares), *(shown(ranks, share) for share in shares)]
+    masks = [] if attribution.baseline_value is not None else [np.zeros((GRID, GRID), np.float32)]
+    masks += [*(hidden(ranks, share) for share in shares), *(shown(ranks, share) for share in shares)]
     for _ in range(orders):
         order = random.permutation(GRID**2)
         masks += [shown(order, share) for share in shares]
-    baseline_value = evidence.value(0.0) if attribution.baseline_value is None else attribution.baseline_value
     values: list[float] = []
     for batch in range(0, len(masks), BATCH):
         with torch.no_grad():
             values += evidence(visibility(masks[batch : batch + BATCH], evidence)).tolist()
         yield 0.5 * len(values) / len(masks)
+    baseline_value = values.pop(0) if attribution.baseline_value is None else attribution.baseline_value
     sensitivity = yield from _sensitivity(evidence, question, attribution, seed)
     scale = abs(attribution.value - baseline_value) or 1.0
     photo_value = (attribution.value - baseline_value) / scale
