@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dgrl import DGRL
+from dgrl.attribution.answer import explanation_in_batches
 from dgrl.attribution.attribute import Attribution, attribute
 from dgrl.attribution.evidence import Evidence
 from dgrl.attribution.faithfulness import GRID, cells, faithfulness, hidden, rank_correlation, shown
@@ -151,6 +152,24 @@ def test_rank_correlation() -> None:
     assert rank_correlation(values, values**3) == pytest.approx(1)
     assert rank_correlation(values, -values) == pytest.approx(-1)
     assert rank_correlation(values, np.ones(3, np.float32)) == 0
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_an_explanation_with_its_check_equals_each_alone(network: DGRL, method: Method) -> None:
+    question = Question(PIXEL, method)
+    with torch.inference_mode():
+        batches = explanation_in_batches(network, read(ASTRONAUT), question)
+        while True:
+            try:
+                next(batches)
+            except StopIteration as done:
+                both = done.value
+                break
+    alone = attribute(network, ASTRONAUT, PIXEL, method)
+    np.testing.assert_allclose(both.attribution.square, alone.square, rtol=1e-5, atol=1e-7)
+    checked = faithfulness(network, ASTRONAUT, question, alone)
+    np.testing.assert_allclose(both.faithfulness.deletion, checked.deletion, rtol=1e-4, atol=1e-5)
+    assert both.faithfulness.sensitivity == pytest.approx(checked.sensitivity, abs=1e-3)
 
 
 @pytest.mark.slow
