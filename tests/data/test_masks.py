@@ -148,7 +148,7 @@ def test_the_real_cause_is_named(pairs, tmp_path):
     assert [problem.kind for problem in problems] == [EMPTY, EMPTY, UNREADABLE]
     assert "brightest pixel has 20 of 255" in problems[0].detail
     assert "brightest pixel has 11 of 255" in problems[1].detail
-    assert "classes and void" in problems[2].detail
+    assert "classes and 255 for void" in problems[2].detail
 
 
 def test_cut_outs_are_measured_by_their_alpha(pairs, tmp_path):
