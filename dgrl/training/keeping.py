@@ -29,6 +29,8 @@ MOST_LOST = 0.02
 LEAST_GAIN = 0.05
 """A hold-out error that falls by less than this share may be chance: the network then stays as it was."""
 PHOTOS = 8
+KEPT = "Kept "
+"""The sentence about the chosen share begins so."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ class Kept:
             gain = (
                 f"hold-out MAE of {self.kind} {self.before:.4f} → {self.after:.4f} ({percent(self.before, self.after)})"
             )
-        return f"Kept {self.share:.0%} of the change: {gain}; {self.cost.words}; kept_change sets another share"
+        return f"{KEPT}{self.share:.0%} of the change: {gain}; {self.cost.words}; kept_change sets another share"
 
 
 class Elsewhere:

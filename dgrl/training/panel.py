@@ -29,6 +29,7 @@ from dgrl.training.config import PRESETS, TrainingConfig, preset
 from dgrl.training.evaluating import evaluation_arguments, kept_weights, run_evaluation, scores_table
 from dgrl.training.form import Form
 from dgrl.training.in_python import python_of
+from dgrl.training.keeping import KEPT
 from dgrl.training.runs import PLAN_FILE, State, options_of, read_state, shown_command, start_run, stop_run
 from dgrl.words import counted, speed
 
@@ -168,7 +169,8 @@ class TrainingPanel(widgets.VBox):  # type: ignore[misc]
         self.progress = widgets.IntProgress(value=0, min=0, max=1, layout=widgets.Layout(width="30em"))
         self.label = widgets.HTML()
         self.message = widgets.HTML()
-        self._status = widgets.VBox([widgets.HBox([self.progress, self.label]), self.message])
+        self.kept = widgets.HTML()
+        self._status = widgets.VBox([widgets.HBox([self.progress, self.label]), self.message, self.kept])
         self.curves = widgets.HTML()
         self.film = widgets.SelectionSlider(
             options=[("none yet", 0)], description="Update", continuous_update=True, disabled=True,
@@ -318,6 +320,7 @@ class TrainingPanel(widgets.VBox):  # type: ignore[misc]
         self.progress.max = max(1, state.total)
         self.progress.value = state.update
         self.label.value = _words(state)
+        self.kept.value = html.escape(next((line for line in reversed(state.said) if line.startswith(KEPT)), ""))
         self.start_button.disabled = state.running or state.resumable or state.finished
         self.stop_button.disabled = not state.running
         self.resume_button.disabled = state.running or not state.resumable

@@ -96,6 +96,11 @@ def test_a_panel_shows_the_run_in_its_folder(drawn, tmp_path, monkeypatch):
         panel.film.value = 2
         assert shown(panel) == (tmp_path / "run" / "pictures" / "00000002.png").read_bytes() != last
         assert panel.evaluate_button.disabled, "there is no network to evaluate"
+        assert panel.kept.value == ""
+        sentence = "Kept 80% of the change: hold-out MAE of t2 0.1 → 0.02 (-80.0 %)"
+        (tmp_path / "run" / "output.txt").write_text(f"{sentence}\nheld out: error of t0 0.1 → 0.1\n")
+        panel.refresh()
+        assert panel.kept.value == sentence
         outputs = []
         monkeypatch.setattr(
             "dgrl.figures.notebook.display", lambda data, metadata, raw: outputs.append((data, metadata))
