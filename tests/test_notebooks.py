@@ -148,6 +148,12 @@ def test_installing_the_extras_adds_the_packages_that_hosts_lack() -> None:
     assert REPOSITORY in PROJECT.get("urls", {"Repository": REPOSITORY}).values()
 
 
+def test_the_training_notebook_is_the_panel_on_a_folder_that_outlives_the_kernel() -> None:
+    cells = code_cells(nbformat.read(FOLDER / "train.ipynb", as_version=4))
+    assert [cell for cell in cells if "panel = TrainingPanel(folder, images, masks" in cell.source]
+    assert [cell for cell in cells if 'if TRIAL else Path("runs/first")' in cell.source]
+
+
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_notebooks_share_their_first_cell_and_name_no_path_beside_them(path: Path) -> None:
     cells = code_cells(nbformat.read(path, as_version=4))

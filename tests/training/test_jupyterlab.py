@@ -47,6 +47,7 @@ def test_start_stop_restart_resume(browser: Browser, tmp_path: Path) -> None:
             wait_for_kernel(page, lab)
             run_the_cell(page)
             button(page, "Start").click(timeout=PATIENCE)
+            expect(page.locator(".jp-RenderedImage img")).to_be_hidden()  # it stands for the panel where there is none
             wait(lambda: len(read_state(out).validations) >= 2, out)
             button(page, "Stop").click(timeout=PATIENCE)
             wait(lambda: not is_running(out), out)

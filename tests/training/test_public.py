@@ -1,8 +1,11 @@
 """The names for training in `from dgrl import …`, and the messages of misuse."""
 
+import ast
 import json
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -43,8 +46,21 @@ def test_settings_may_be_named_beside_the_recipe(tmp_path):
         train(DGRL(TRAINED), pairs, tmp_path / "run", batchsize=4)
 
 
+def test_the_readme_trains_with_one_import_from_dgrl():
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    section = readme.partition("## Training\n")[2].partition("\n## ")[0]
+    lines = re.search(r"```python\n(.*?)```", section, re.DOTALL)[1]
+    assert len(lines.splitlines()) <= 8
+    imports = [node for node in ast.walk(ast.parse(lines)) if isinstance(node, ast.Import | ast.ImportFrom)]
+    assert [node.module for node in imports] == ["dgrl"]
+    assert {alias.name for alias in imports[0].names} <= set(dgrl.__all__)
+    assert "train(" in lines
+
+
 def test_misuse_is_a_sentence(tmp_path):
     pairs = write_pairs(tmp_path / "drawn", 2)
+    with pytest.raises(DataError, match="nowhere is not a folder"):
+        find_pairs(f"{tmp_path}/nowhere", f"{tmp_path}/drawn/mask")
     with pytest.raises(DataError, match=r"pairs must be what find_pairs\(images, masks\) returns, not 'drawn'"):
         train(DGRL(TRAINED), "drawn", tmp_path / "run")
     with pytest.raises(DataError, match="hold_out must be"):
