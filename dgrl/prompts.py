@@ -291,7 +291,7 @@ def _weights_on(area: Tensor, share: float) -> Tensor:
 
 
 def _covered(start: Tensor, end: Tensor, cells: int) -> Tensor:
-    """Return each cell's share (…, cells) between `start` and `end` (…), both shares of the row's length.
+    """Return how much of each cell (…, cells) lies between `start` and `end` (…), from 0 to 1 along the row.
 
     Cells are equal parts of the photo, as in training (`dgrl.training.losses.mask_as_map`).
     """

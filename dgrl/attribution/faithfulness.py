@@ -141,7 +141,7 @@ def faithfulness_in_batches(
     yield 0.0
     points, orders = POINTS[question.method], ORDERS[question.method]
     ranks = np.argsort(-cells(attribution.square).ravel(), kind="stable")
-    # Shares are symmetric, so a random order shown is also one hidden backwards, and one curve stands for both.
+    # The shares are symmetric, so showing cells in a random order equals hiding them in reverse: one curve serves both.
     shares = (np.arange(points) + 0.5) / points
     masks = [] if attribution.baseline_value is not None else [np.zeros((GRID, GRID), np.float32)]
     masks += [*(hidden(ranks, share) for share in shares), *(shown(ranks, share) for share in shares)]

@@ -61,7 +61,7 @@ Recursive = Annotated[
     bool, typer.Option("-r", "--recursive", help="Folders within folders too; results keep the same tree.")
 ]
 SkipExisting = Annotated[
-    bool, typer.Option("--skip-existing", help="Leave out photos whose results are there: go on where a run stopped.")
+    bool, typer.Option("--skip-existing", help="Skip photos whose results exist, to go on where a run stopped.")
 ]
 Matting = Annotated[
     bool,
@@ -293,7 +293,7 @@ def check_streams(photos: list[Path], out: Path) -> None:
 
     streams = STANDARD_INPUT in photos or out == STANDARD_OUTPUT
     if streams and process_count() > 1:
-        raise typer.BadParameter("standard input and output are for one process")
+        raise typer.BadParameter("standard input and output can only be used by one process")
     if STANDARD_INPUT in photos and sys.stdin.isatty():
         raise typer.BadParameter("standard input is the terminal; send a picture: dgrl detect - < photo.jpg")
     if out == STANDARD_OUTPUT and len(photos) > 1:

@@ -68,7 +68,7 @@ class Problem:
 
     Attributes:
         kind: one of `KINDS`.
-        stem: the stem it is about.
+        stem: the stem of the picture or mask.
         detail: the file, and the problem if the kind does not describe it fully.
     """
 
@@ -345,9 +345,9 @@ def _size_at_a_glance(path: Path) -> tuple[int, int] | None:
             if picture.format == "JPEG" and picture.getexif().get(Base.Orientation) in _SIDEWAYS:
                 size = size[::-1]
             if picture.format == "PNG":
-                picture.verify()  # its pixels carry checksums, which tell without decoding them
+                picture.verify()  # checks the checksums of the pixels without decoding them
             return size
-    except Exception:  # decoders raise errors of many kinds; the thorough look says what it is
+    except Exception:  # decoders raise errors of many kinds; reading the file in full then gives the reason
         return None
 
 

@@ -24,8 +24,8 @@ VOID = 255  # palette index of unlabelled pixels (PASCAL VOC)
 VOID_COLOUR = 224, 224, 192
 """Colour of unlabelled pixels in PASCAL VOC."""
 
-_COLOURED = 40  # of 255: by so much the channels of a colour differ that is no grey of a compressed file
-_COLOURED_SHARE = 0.0005  # of the pixels, which a grey mask with a coloured speck does not reach
+_COLOURED = 40  # of 255: greys of a compressed file have channels that differ by less
+_COLOURED_SHARE = 0.0005  # share of the pixels; a grey mask with a coloured speck has fewer coloured ones
 _MOST_OBJECTS = 256  # colours or numbers of one mask
 _WHITE = 255 << 8  # of 16 bits; brighter than any number that counts objects
 _VARIES = 16  # of 255: less is how some programs write "opaque"

@@ -224,7 +224,8 @@ def check(path: str, network: DGRL, steps: int, half: bool) -> float:
             found = differences(ours, theirs, half)
             allowed = dict.fromkeys(found, HALF_TOLERANCE if half else TOLERANCE)
             if not half and max(found.values()) > TOLERANCE:
-                # Steep kernels enlarge rounding: the network's own is allowed for, at most as much again.
+                # Steep kernels enlarge rounding errors, so the network's own rounding error is added to the tolerance,
+                # at most doubling it.
                 exact = recorded(copy.deepcopy(network).double(), steps, made, batch)
                 allowed = {name: TOLERANCE + min(own, TOLERANCE) for name, own in differences(theirs, exact).items()}
             for name, off in found.items():

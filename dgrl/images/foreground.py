@@ -104,7 +104,7 @@ def _load() -> ModuleType:
     spec = importlib.util.spec_from_file_location(_MODULE, _folder() / "estimate_foreground_ml.py")
     assert spec is not None
     assert spec.loader is not None
-    # Under its own name, which what Numba caches refers to.
+    # The module keeps its own name, because Numba's cache refers to it.
     module = sys.modules[_MODULE] = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)

@@ -230,7 +230,7 @@ def _reduce(image: Image.Image, max_pixels: int) -> tuple[tuple[int, int], int]:
 
 
 def _smaller(image: Image.Image, divisor: int) -> Image.Image:
-    """Reduce the picture by its mean over squares of this many pixels, in a mode that allows means."""
+    """Shrink the picture by the mean of squares with this side, in a mode that has means."""
     modes = {"1": "L", "P": "RGBA" if image.has_transparency_data else "RGB", "PA": "RGBA", "La": "LA", "RGBa": "RGBA"}
     mode = "I" if image.mode.startswith("I;") else modes.get(image.mode, image.mode)
     if mode != image.mode:

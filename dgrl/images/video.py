@@ -103,10 +103,10 @@ def _opened(path: Path) -> "Iterator[InputContainer]":
 
 
 def steadied(predictions: Iterable[tuple[Frame, Map]]) -> Iterator[tuple[Frame, Map]]:
-    """Replace each frame's map (H, W) by its median with the map before and the one after, which lessens flicker.
+    """Replace each frame's map (H, W) by the median of three, with the map before and the map after, against flicker.
 
-    Nothing lags: a map that moves stays in its place (`python -m benchmarks video` measures it). Each frame waits for
-    the next one.
+    Moving objects do not lag behind (`python -m benchmarks video` measures it). A frame is yielded once the next frame
+    is known.
     """
     frames = iter(predictions)
     previous = current = next(frames, None)

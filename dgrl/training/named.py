@@ -95,7 +95,7 @@ def named(
             first, second = second, first
         image, place = two_in_one(*first, *second, kind=int(torch.randint(3, ())))
         target = place
-    if place.mean() < LEAST_SHARE:  # too little of it is left to be meant
+    if place.mean() < LEAST_SHARE:  # too small for a prompt
         return unchanged
     return image, target, FIRST if torch.rand(()) < FIRST_SHARE else EVERY, prompted(place)
 

@@ -45,11 +45,11 @@ def test_fine_edges_are_those_of_matting(
     page: Page, network: DGRL, photo_files: dict[str, Path], tmp_path: Path
 ) -> None:
     photo = photo_files["wide"]
-    plain, fine = (np.asarray(to_grey(network.detect(photo, matting=matting)), int) for matting in (False, True))
-    assert np.abs(plain - fine).max() > 5
+    plain, matted = (np.asarray(to_grey(network.detect(photo, matting=matting)), int) for matting in (False, True))
+    assert np.abs(plain - matted).max() > 5
     page.get_by_test_id("save").click()
     assert np.abs(saved(page, "map", tmp_path / "map.png") - plain).max() <= 2
     page.get_by_text("Fine edges").click()
-    assert np.abs(saved(page, "map", tmp_path / "fine.png") - fine).max() <= 2
-    assert np.abs(saved(page, "cutout", tmp_path / "cutout.png")[..., 3] - fine).max() <= 2
+    assert np.abs(saved(page, "map", tmp_path / "fine.png") - matted).max() <= 2
+    assert np.abs(saved(page, "cutout", tmp_path / "cutout.png")[..., 3] - matted).max() <= 2
     expect(page.get_by_text("Saved.")).to_be_visible()

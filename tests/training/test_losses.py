@@ -158,11 +158,11 @@ def test_lean_loss_is_the_shortfall_from_leaning_to_the_own_side():
     across = inward.view(1, 3, 3, 40, 40).permute(0, 2, 1, 4, 3).reshape(1, 9, 40, 40)
     assert float(lean_loss(across + centre, masks.transpose(2, 3), everywhere)) == pytest.approx(LEAN - 0.2)
     far = (torch.arange(40) - 19.5).abs() > LEAN_REACH + 1
-    assert lean_loss(outward, masks, everywhere * far) == 0, "nothing is asked far from the contour"
-    assert lean_loss(outward, torch.zeros_like(masks), everywhere) == 0, "or where there is none"
+    assert lean_loss(outward, masks, everywhere * far) == 0, "far from the contour the loss is 0"
+    assert lean_loss(outward, torch.zeros_like(masks), everywhere) == 0, "without a contour the loss is 0"
     beside = torch.zeros_like(masks)
     beside[..., 30:] = 1
-    assert lean_loss(outward, masks, beside) == 0, "nor beside the picture's side, which is no contour"
+    assert lean_loss(outward, masks, beside) == 0, "the picture's side is not a contour"
 
 
 def test_the_error_near_the_contour_can_count_more():

@@ -56,7 +56,7 @@ def columns(steps: int, levels: Sequence[str], masks: bool, parts: bool, checkpo
         steps: T.
         levels: the levels that have attention maps.
         masks: whether the true objects are known.
-        parts: whether it is measured what each part does.
+        parts: whether the effect of each part is measured.
         checkpoints: how many networks there are.
     """
     all_columns = [*_scores(steps)] if masks else []

@@ -327,7 +327,7 @@ const ARRIVALS = {
   "photo-added": (state, { photo }) => ({
     ...state,
     photos: [...state.photos, photo],
-    notice: state.notice?.kind === "error" ? null : state.notice, // it was about another file
+    notice: state.notice?.kind === "error" ? null : state.notice, // an old error is about another file
   }),
   "pass-arrived": (state, { request, pass, part }) => {
     const key = requestKey(request);
