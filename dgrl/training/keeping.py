@@ -26,8 +26,11 @@ Both are printed by `python -m benchmarks.finetune DUTS-TR --elsewhere LIST --pi
 """
 MOST_LOST = 0.02
 """By this share the error of pictures of other kinds may rise, if such pictures are named."""
-LEAST_GAIN = 0.05
-"""A hold-out error that falls by less than this share may be chance: the network then stays as it was."""
+LEAST_GAIN = 0.1
+"""A hold-out error that falls by less than this share may be chance: the network then stays as it was.
+
+After 40 pictures of ECSSD, the best of ten networks was 5 % better on four hold-out pictures, and 2 % worse on others.
+"""
 PHOTOS = 8
 KEPT = "Kept "
 """The sentence about the chosen share begins so."""
@@ -71,6 +74,10 @@ class Kept:
         """Describe the share, what it changes, and the setting for another share."""
         if self.before is None or self.after is None:
             gain = "no hold-out pictures to choose it by"
+        elif not self.share:
+            gain = (
+                f"none that costs little lowers the hold-out MAE of {self.kind}, {self.before:.4f}, by {LEAST_GAIN:.0%}"
+            )
         else:
             gain = (
                 f"hold-out MAE of {self.kind} {self.before:.4f} → {self.after:.4f} ({percent(self.before, self.after)})"
