@@ -205,7 +205,7 @@ def found(trace: Trace) -> str:
 
 
 def own_facts(trace: Trace) -> dict[str, str]:
-    """Return the settings that a trace knows."""
+    """Return the settings of the pass that are stored in a trace."""
     height, width = trace.photo.shape[:2]
     steps = trace.steps
     return {

@@ -19,8 +19,8 @@ class Setting:
     Attributes:
         meaning: a phrase.
         least, most: the smallest and the largest value; of a tuple, of each of its values.
-        above: what the value must exceed.
-        multiple_of: what it must be a multiple of.
+        above: the value must be larger than this.
+        multiple_of: the value must be a multiple of this.
     """
 
     meaning: str

@@ -34,10 +34,11 @@ def foreground(colours: RGB, alpha: NDArray[np.uint8]) -> RGB:
     Foreground F and background B are estimated by pymatting on the photo reduced to `LONGEST` pixels, where the share
     of the old background in a colour hardly changes from pixel to pixel. At full size each pixel then takes the nearest
     F and B that explain the photo's colour I exactly: F + α·(I − α·F − (1 − α)·B) / (α² + (1 − α)²). Where α is 1 that
-    is I itself; where it is 0, F, so that nothing of the old background stays in the file.
+    is I itself; where it is 0, it is F, so that the file contains nothing of the old background.
 
     A photo of 12 megapixels takes 0.9 seconds on one core, 0.1 of them in pymatting, and some 100 MB; at full size
-    pymatting alone would take 3 seconds and 1 GB. The first use of all compiles for six seconds, of a process for one.
+    pymatting alone would take 3 seconds and 1 GB. The first use on a machine compiles for six seconds, the first use in
+    each process for one.
 
     Args:
         colours: (H, W, 3).

@@ -24,11 +24,11 @@ class Sizing:
 
     def localised(self, saliency: Tensor, height: int, width: int, stretched: bool = False) -> Tensor:
         """Resize RLN's map of any time step to the photo's size, in [0, 1], optionally stretched (see `stretch`)."""
-        return _unit(to_size(saliency, height, width), stretched)
+        return _in_unit_range(to_size(saliency, height, width), stretched)
 
     def refined(self, saliency: Tensor, height: int, width: int, stretched: bool = False) -> Tensor:
         """Resize BRN's map to the photo's size, in [0, 1], optionally stretched."""
-        return _unit(to_size(saliency, height, width), stretched)
+        return _in_unit_range(to_size(saliency, height, width), stretched)
 
 
 class PublishedSizing(Sizing):
@@ -51,17 +51,17 @@ class PublishedSizing(Sizing):
 
     def localised(self, saliency: Tensor, height: int, width: int, stretched: bool = False) -> Tensor:
         """See `Sizing`."""
-        return _unit(imresize_bicubic(saliency, height, width), stretched)
+        return _in_unit_range(imresize_bicubic(saliency, height, width), stretched)
 
     def refined(self, saliency: Tensor, height: int, width: int, stretched: bool = False) -> Tensor:
         """See `Sizing`."""
-        return _unit(imresize_nearest(saliency, height, width), stretched)
+        return _in_unit_range(imresize_nearest(saliency, height, width), stretched)
 
 
 SIZINGS = {"smooth": Sizing, "published": PublishedSizing}
 
 
-def _unit(maps: Tensor, stretched: bool) -> Tensor:
+def _in_unit_range(maps: Tensor, stretched: bool) -> Tensor:
     """Limit maps to [0, 1], because bicubic resizing overshoots slightly; or stretch them."""
     return stretch(maps) if stretched else maps.clamp(0, 1)
 

@@ -59,9 +59,9 @@ def vocabulary() -> dict[str, Any]:
         "maxSteps": MAX_STEPS,
         "maxEdits": MAX_EDITS,
         "edits": {kind.name: {field.name: field.for_page() for field in kind.fields} for kind in KINDS},
-        "maps": named(MAPS),
+        "maps": list_of_words(MAPS),
         "found": {"above": FOUND, "least": SMALLEST_OBJECT},
-        "targets": named(TARGETS),
+        "targets": list_of_words(TARGETS),
         "methods": [
             {"name": name, "word": word, "about": description} for name, (word, description) in METHODS.items()
         ],
@@ -78,7 +78,7 @@ def vocabulary() -> dict[str, Any]:
     }
 
 
-def named(words: dict[str, str]) -> list[dict[str, str]]:
+def list_of_words(words: dict[str, str]) -> list[dict[str, str]]:
     """Return names and their words as a list, which keeps their order."""
     return [{"name": name, "word": word} for name, word in words.items()]
 

@@ -49,9 +49,9 @@ def _fold_children(parent: nn.Module) -> None:
 def _fold_padding(parent: nn.Module) -> None:
     """Replace convolutions that pad one side of their input more than the other, which takes a copy of it.
 
-    Networks from TensorFlow pad so where the stride is 2 ("SAME"). A kernel with a row and a column of zeros in
-    front computes the same on an input that is padded equally on both sides. This holds for even heights and widths,
-    which all features have that a stride of 2 halves, because RLN's input is a multiple of 32.
+    Networks from TensorFlow have such padding ("SAME") in convolutions with stride 2. A kernel with a row and a column
+    of zeros in front computes the same on an input that is padded equally on both sides. This holds for even heights
+    and widths. All inputs of these convolutions have them, because RLN's input is a multiple of 32.
     """
     from timm.layers.conv2d_same import Conv2dSame
 

@@ -13,16 +13,18 @@ PRESETS = ("default", "paper", "finetune")
 SIZES = ("kernel_size", "brn_size")
 NETWORK_SETTINGS: dict[str, dict[str, Any]] = {
     "default": {
-        # Departure: so that later steps go on with what attention chose.
+        # Departure: later steps continue with the features that attention selected.
         "feedback": "attended",
-        # BRN starts confident (departure): from the published start, hundreds of updates go into learning that a clear
-        # map may stay as it is, before anything is learned about edges.
+        # Departure: BRN's initial weights return almost the same map. From the published initial weights, it needs
+        # hundreds of updates to learn that, before it learns anything about edges.
         "refinement_std": None,
         "refinement_gain": 8.0,
-        # Departure: a thirteenth of the published one's parameters and work, so that it trains longer in the same time.
+        # Departure: a thirteenth of the published parameters and operations, so that BRN trains longer in the same
+        # time.
         "refinement_channels": (16, 16, 16, 32, 32, 32),
         "refinement_dilations": (1, 1, 2, 2, 2, 1, 1),
-        # Departure: kernels differ where what they move is binary; what RLN is unsure about, their network still sees.
+        # Departure: with a binary prior the kernels become different. BRN's convolutions read the map instead, which
+        # shows where RLN is uncertain.
         "prior": "binary",
         "refinement_sees": "map",
         "refinement_padding": "replicate",
@@ -79,7 +81,7 @@ def check_preset(name: str) -> None:
 class TrainingConfig:
     """One stage of training. The defaults are the `default` preset's; `preset` gives the published ones.
 
-    What a field means and may be is said once, beside it: the checks and the options of `dgrl train` are made of that.
+    Each field's annotation gives its meaning and range. The checks and the options of `dgrl train` are made from it.
 
     Raises:
         ValueError: a setting is outside its range; the message names it.

@@ -68,14 +68,14 @@ class NamedData(SaliencyData):
         image, mask = item.images, item.masks
         if torch.rand(()) >= self.named_share or not mask.any():
             return Batch(image, mask, torch.tensor(NOTHING), mask)
-        image, mask, maps_from, place = named(image, mask, self.another)
+        image, mask, maps_from, place = with_prompt(image, mask, self.another)
         return Batch(image, mask, torch.tensor(maps_from), place)
 
 
-def named(
+def with_prompt(
     image: Tensor, mask: Tensor, another: Callable[[], tuple[Tensor, Tensor]]
 ) -> tuple[Tensor, Tensor, int, Tensor]:
-    """Return a picture that names a place: image (3, S, S), mask and place (1, S, S), and whose maps are given.
+    """Return a picture with a prompt: image (3, S, S), mask and prompt (1, S, S), and the steps whose maps are given.
 
     Random choices follow PyTorch's current random state.
 

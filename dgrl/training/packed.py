@@ -3,9 +3,9 @@
     python -m dgrl.training.packed pack --images DIR --masks DIR [--without LIST] --out PACKED
     python -m dgrl.training.packed train PACKED --out RUN --minutes 9
 
-Pictures stay as bytes in the GPU's memory and are augmented there, so that no processor has to keep up. Pages of text
-are drawn among them before the time begins. Batches have sizes from `SIZES`, time steps are all trained, weights are
-averaged, the learning rate follows a cosine over the time.
+Pictures are stored as bytes in the GPU's memory and augmented there, because the processors would be too slow. Drawn
+pages of text are added before the time starts. Sides of batches are drawn from `SIZES`, all time steps are trained, the
+weights are averaged, and the learning rate follows a cosine over the time.
 """
 
 import json
@@ -33,7 +33,7 @@ from dgrl.training.averaging import MovingAverage, averaged
 from dgrl.training.checkpoints import TrainingError
 from dgrl.training.config import TrainingConfig
 from dgrl.training.loop import fastest, make_optimiser
-from dgrl.training.named import NOTHING, named
+from dgrl.training.named import NOTHING, with_prompt
 from dgrl.training.stages import TrainingStage, make_stage
 
 SIZES = (288, 320, 352, 384, 416)
@@ -76,7 +76,7 @@ def pack_command(
 def train_command(
     packed: Annotated[Path, typer.Argument(help="Folder of shards.")],
     out: Annotated[Path, typer.Option(help="Folder for checkpoints, log and result.")],
-    minutes: Annotated[float, typer.Option(min=0, help="Training ends by the clock.")] = 9.0,
+    minutes: Annotated[float, typer.Option(min=0, help="Time for training, in minutes.")] = 9.0,
     max_updates: Annotated[int | None, typer.Option(min=1, help="End after so many updates at the latest.")] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Pictures per update.")] = RECIPE.batch_size,
     weights: Annotated[str | None, typer.Option(help="Checkpoint to start from; default: the one that ships.")] = None,
@@ -186,7 +186,7 @@ def batch_of(images: Tensor, masks: Tensor, chosen: Tensor, config: TrainingConf
         if torch.rand(()) >= config.named_share or not shape.any():
             rows.append((picture, shape, NOTHING, shape))
             continue
-        rows.append(named(picture, shape, partial(another_of, pictures, objects, index)))
+        rows.append(with_prompt(picture, shape, partial(another_of, pictures, objects, index)))
     size = sizes[int(torch.randint(len(sizes), ()))]
     row_pictures, row_masks, maps_from, row_places = zip(*rows, strict=True)
     squares = F.interpolate(torch.stack(row_pictures), (size, size), mode="bilinear", antialias=True)
@@ -195,7 +195,7 @@ def batch_of(images: Tensor, masks: Tensor, chosen: Tensor, config: TrainingConf
 
 
 def another_of(pictures: Tensor, objects: Tensor, index: int) -> tuple[Tensor, Tensor]:
-    """Return a picture and its mask drawn at random from a batch, another one than `index` if there is any."""
+    """Return a picture and its mask drawn at random from a batch, if possible not number `index`."""
     another = (index + 1 + int(torch.randint(max(1, len(pictures) - 1), ()))) % len(pictures)
     return pictures[another], objects[another]
 

@@ -37,7 +37,7 @@ def place(request: pytest.FixtureRequest) -> Place:
     if request.param == "cpu":
         return Place("cpu", filled(DGRL(TRAINED)))
     if not torch.cuda.is_available():
-        # `make gpu` promises an answer; elsewhere these are left out.
+        # `make gpu` must run these checks on a GPU, so they fail without one; elsewhere they are skipped.
         give_up = pytest.fail if os.environ.get("DGRL_GPU") else pytest.skip
         give_up("PyTorch sees no GPU here")
     return Place("cuda", DGRL.from_pretrained(default_weights()))

@@ -151,8 +151,8 @@ def test_initialisation(std):
 
 
 @pytest.mark.parametrize("n", [3, 5, 7])
-def test_untrained_it_returns_about_the_map(n):
-    """σ(2s − 1), so monotone in s: with the published 0.01 the convolutions hardly add to the bias."""
+def test_an_untrained_brn_returns_almost_the_same_map(n):
+    """It returns σ(2s − 1), because with the published 0.01 the convolutions add almost nothing to the bias."""
     brn = BRN(DGRLConfig(kernel_size=n, refinement_channels=(64, 64)))
     saliency = torch.rand(1, 1, 20, 20)
     with torch.inference_mode():

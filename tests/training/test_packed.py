@@ -1,4 +1,4 @@
-"""Training on a packed data set, as for ten minutes of a GPU, rehearsed on the CPU."""
+"""Train on a packed data set on the CPU, in the same way as for ten minutes on a GPU."""
 
 import json
 import math

@@ -103,7 +103,7 @@ export function mountPipeline(element, store) {
   }
 
   /**
-   * Show which picture stands on the stage; Tab reaches that one.
+   * Mark the picture that the stage shows; the Tab key moves the focus to it.
    * @param {State} state
    * @param {number} last
    */

@@ -24,7 +24,7 @@ export const focusOf = (share, area) => share / Math.min(ON * area, (1 + area) /
  * @param {Table} table
  * @param {(rows: Named[]) => string} answer
  */
-export function ofEach(table, answer) {
+export function answerPerCheckpoint(table, answer) {
   const several = table.checkpoints.length > 1;
   const sentences = table.checkpoints.map(
     (name, index) => `${several ? `${name}: ` : ""}${answer(rowsOf(table, index))}`,

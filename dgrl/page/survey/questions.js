@@ -2,7 +2,7 @@
 
 import { make } from "../dom.js";
 import vocabulary from "../vocabulary.js";
-import { comparison, effect, levelsAndLooks, ofEach, offAt, offObject, rowsOf } from "./answers.js";
+import { comparison, effect, levelsAndLooks, answerPerCheckpoint, offAt, offObject, rowsOf } from "./answers.js";
 import { BOTH } from "./table.js";
 
 /**
@@ -68,12 +68,12 @@ function attention(table, maps) {
   return [
     {
       title: TITLES.off,
-      answer: ofEach(table, (rows) => offObject(rows, focus)),
+      answer: answerPerCheckpoint(table, (rows) => offObject(rows, focus)),
       view: sorted(table, ["focus", ...ends.toReversed(), "object_share"], `${last.level}_t${last.t}`),
     },
     {
       title: TITLES.where,
-      answer: ofEach(table, (rows) => levelsAndLooks(table, rows, maps, area)),
+      answer: answerPerCheckpoint(table, (rows) => levelsAndLooks(table, rows, maps, area)),
       view: sorted(table, [...new Set([first, ...keys]), "object_share"], `${worst.level}_t${worst.t}`),
     },
   ];
@@ -92,13 +92,13 @@ function parts(table) {
   if (memory >= 0 && looks.length > 1)
     answers.push({
       title: TITLES.memory,
-      answer: ofEach(table, (rows) => effect(rows, memory, EFFECTS.memory)),
+      answer: answerPerCheckpoint(table, (rows) => effect(rows, memory, EFFECTS.memory)),
       view: sorted(table, ["without_memory", "MAE_t0", `MAE_${last}`, "MAE_refined"], last),
     });
   if (kernel >= 0)
     answers.push({
       title: TITLES.kernel,
-      answer: ofEach(table, (rows) => effect(rows, kernel, EFFECTS.kernel)),
+      answer: answerPerCheckpoint(table, (rows) => effect(rows, kernel, EFFECTS.kernel)),
       view: sorted(table, ["without_kernel", "lean", "change_refined", "MAE_refined"], "refined"),
     });
   return answers;

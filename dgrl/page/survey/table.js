@@ -21,7 +21,7 @@
 export const BOTH = -1;
 
 /**
- * Several tables as one: of all columns of the widest. A number belongs to a column that means the same.
+ * Join several tables: the result has the columns of the widest. A number goes into the column with the same meaning.
  * @param {Table[]} tables
  * @returns {Table}
  */
