@@ -75,9 +75,8 @@ class Kept:
         if self.before is None or self.after is None:
             gain = "no hold-out pictures to choose it by"
         elif not self.share:
-            gain = (
-                f"none that costs little lowers the hold-out MAE of {self.kind}, {self.before:.4f}, by {LEAST_GAIN:.0%}"
-            )
+            error = f"the hold-out MAE of {self.kind}, {self.before:.4f}"
+            gain = f"no share that may be kept lowers {error}, by {LEAST_GAIN:.0%}"
         else:
             gain = (
                 f"hold-out MAE of {self.kind} {self.before:.4f} → {self.after:.4f} ({percent(self.before, self.after)})"

@@ -106,7 +106,7 @@ def test_the_share_is_chosen_by_gain_and_cost():
     assert best_of([kept(1.0, 0.12), kept(0.4, 0.088)], NOTHING).share == 0.4
     unmeasured = [kept(1.0, None, 0.03, None), kept(0.8, None, 0.01, None)]
     assert best_of(unmeasured, kept(0.0, None, 0.0, None)).share == 0.8
-    assert "none that costs little lowers the hold-out MAE of t2, 0.1000, by 10%" in NOTHING.sentence()
+    assert "no share that may be kept lowers the hold-out MAE of t2, 0.1000, by 10%" in NOTHING.sentence()
     message = result[1].sentence()
     assert "Kept 80% of the change: hold-out MAE of t2 0.1000 → 0.0300 (-70.0 %); maps move by 0.0100" in message
 
