@@ -73,7 +73,7 @@ def halves(pairs: Sequence[Pair], size: int) -> Iterator[Scene]:
 
 
 def pasted(pairs: Sequence[Pair], size: int) -> Iterator[Scene]:
-    """Yield a photo with a small object of another one, which is meant, where it hides least of the first object."""
+    """Paste a small object into another photo, where it hides least of the object there; the small one is meant."""
     for ground, source in itertools.pairwise(pairs):
         photo, ground_object = _square(ground, size)
         colours, mask = _square(source, size // SMALL)

@@ -130,7 +130,7 @@ def test_each_extra_brings_the_packages_that_are_named_for_it():
     for extra, names in PACKAGES.items():
         brought = {name.lower().replace("_", "-") for name in with_extras(extra)}
         for name in names:
-            assert {one.lower().replace("_", "-") for one in providers[name]} & brought, (extra, name)
+            assert {provider.lower().replace("_", "-") for provider in providers[name]} & brought, (extra, name)
 
 
 def test_all_is_every_extra_but_those_of_developers():

@@ -178,7 +178,9 @@ def test_the_explorer_in_jupyterlab(browser: Browser, lab: str, trace: Trace, tm
     explorer.get_by_test_id("kernel-open").click()
     expect(explorer.locator("[data-line=refined]")).to_have_text(f"{pixel.refined:.4f}")
     expect(explorer.locator("[data-line=foreground]")).to_have_text(f"{pixel.foreground:.4f}".replace("-", "−"))
-    shown = [float(one.inner_text().replace("−", "-")) for one in explorer.get_by_test_id("kernel").locator("td").all()]
+    shown = [
+        float(cell.inner_text().replace("−", "-")) for cell in explorer.get_by_test_id("kernel").locator("td").all()
+    ]
     assert shown == pytest.approx(pixel.coefficients.ravel().tolist(), abs=6e-3)
 
     # Saved, and opened again with a new kernel: its picture.

@@ -51,7 +51,9 @@ def test_a_space_installs_versions_that_the_project_accepts():
         assert requirement.extras == expected[requirement.name].extras
     newest = {"torch": "2.11.0", "torchvision": "0.26.0"}
     for name, version in newest.items():
-        (bounds,) = [one.specifier for one in map(Requirement, space_requirements()) if one.name == name]
+        (bounds,) = [
+            requirement.specifier for requirement in map(Requirement, space_requirements()) if requirement.name == name
+        ]
         assert version in bounds, "ZeroGPU's newest"
         assert [bound.version for bound in bounds if bound.operator == "<"], "newer ones are not ZeroGPU's"
 

@@ -78,7 +78,7 @@ def test_the_widget_gets_the_bundles(trace: Trace, bare: Trace) -> None:
     explorer = explore(trace, bare, names=("with <CWM>", "without"))
     assert explorer.first == bundle(trace, "with <CWM>")
     assert explorer.second == bundle(bare, "without")
-    assert [one["request"]["photo"] for one in explorer.requests] == ["with <CWM>", "without"]
+    assert [request["request"]["photo"] for request in explorer.requests] == ["with <CWM>", "without"]
     assert explore(trace).second == b""
     assert not explorer.live
     assert not explorer.capabilities["passes"]

@@ -27,7 +27,7 @@ def write_card(
 
     Args:
         out: the run's folder.
-        config, progress, pairs, hold_out: its recipe, how far it is, and its pictures.
+        config, progress, pairs, hold_out: the run's recipe, its progress and its pictures.
         kept, kept_of_best: the shares of their change that the network and that in `best/` keep, if they were chosen.
     """
     folders = sorted({str(pair.image.parent.name or pair.image.parent) for pair in pairs})

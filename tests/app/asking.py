@@ -21,11 +21,11 @@ def upload(http: httpx.Client, *contents: bytes, name: str = "a.png") -> httpx.R
 def endpoints(http: httpx.Client) -> list[dict[str, Any]]:
     """Return every endpoint that the app lists, with its arguments' names and default values."""
     config = http.get("../config").json()
-    result = [one for one in config["dependencies"] if one["backend_fn"]]
+    result = [dependency for dependency in config["dependencies"] if dependency["backend_fn"]]
     blocks = {block["id"]: block for block in config["components"]}
-    for one in result:
-        one["values"] = [blocks[number]["props"].get("value") for number in one["inputs"]]
-        one["names"] = [blocks[number]["props"]["label"] for number in one["inputs"]]
+    for dependency in result:
+        dependency["values"] = [blocks[number]["props"].get("value") for number in dependency["inputs"]]
+        dependency["names"] = [blocks[number]["props"]["label"] for number in dependency["inputs"]]
     return result
 
 

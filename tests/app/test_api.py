@@ -37,7 +37,11 @@ def test_endpoints_have_stable_names_and_need_only_the_photo(client: Client) -> 
     assert set(endpoints) == ENDPOINTS
     for name, endpoint in endpoints.items():
         assert len(endpoint["description"]) > 20
-        needed = [one["parameter_name"] for one in endpoint["parameters"] if not one["parameter_has_default"]]
+        needed = [
+            parameter["parameter_name"]
+            for parameter in endpoint["parameters"]
+            if not parameter["parameter_has_default"]
+        ]
         assert needed == (["photo", "mask"] if name == "/measure" else ["photo"])
         for answer in endpoint["returns"]:
             assert re.fullmatch(r"[a-z_]+", answer["label"]), (name, answer["label"])

@@ -14,7 +14,7 @@ from tests.app.test_api import ENDPOINTS
 
 
 def programs(page: str) -> list[str]:
-    return [html.unescape(one) for one in re.findall(r'<pre class="program">(.*?)</pre>', page, re.DOTALL)]
+    return [html.unescape(program) for program in re.findall(r'<pre class="program">(.*?)</pre>', page, re.DOTALL)]
 
 
 def test_the_programs_on_the_page_name_the_endpoints_and_run(

@@ -53,7 +53,9 @@ def test_axe_finds_nothing_on_any_view(browser: Browser, url: str, scheme: str) 
             page.get_by_test_id("tour-show").click()
         page.evaluate("dgrl.idle()")
         violations = page.evaluate("axe.run().then(({ violations }) => violations)")
-        result |= {f"{view} {one['id']}": [node["html"][:160] for node in one["nodes"]] for one in violations}
+        result |= {
+            f"{view} {violation['id']}": [node["html"][:160] for node in violation["nodes"]] for violation in violations
+        }
     page.close()
     assert result == {}
 

@@ -160,7 +160,7 @@ def drawn(page: Window) -> list[dict[str, Any]]:
     """Return the pictures on the stage: slot, map, step and the map's mean."""
     result: list[dict[str, Any]] = page.evaluate("window.dgrl.values()")
     assert result, "nothing is on the stage"
-    assert all(one["ready"] for one in result), result
+    assert all(frame["ready"] for frame in result), result
     return result
 
 
@@ -175,12 +175,12 @@ def mean_of(trace: Trace, map: str, step: int) -> float:
 def check_stage(page: Window, network: DGRL) -> None:
     """Check that each slot shows the pass of its request."""
     slots = scene(page)["slots"]
-    for one in drawn(page):
-        request = slots[one["slot"]]
+    for frame in drawn(page):
+        request = slots[frame["slot"]]
         edits = read_edits(request["edits"], lambda fields: network.trace(EXAMPLES / f"{fields['photo']}.jpg"))
         trace = network.trace(EXAMPLES / f"{request['photo']}.jpg", steps=request["steps"], edits=edits)
-        if one["map"] not in ("photo", "change", "refinement"):
-            assert one["mean"] == pytest.approx(mean_of(trace, one["map"], one["step"]), abs=2e-3), one
+        if frame["map"] not in ("photo", "change", "refinement"):
+            assert frame["mean"] == pytest.approx(mean_of(trace, frame["map"], frame["step"]), abs=2e-3), frame
 
 
 def drop(page: Page, selector: str, files: dict[str, Path]) -> None:
@@ -245,8 +245,8 @@ def test_row_2_painting_leaves_the_original_as_it_is(page: Page, network: DGRL) 
 
 def test_row_3_the_experiment_on_kernels_shows_maps_after_brn(page: Page, network: DGRL) -> None:
     show_experiment(page, "kernels")
-    after = [one for one in drawn(page) if one["map"] in ("refined", "result")]
-    assert {one["slot"] for one in after} == {0, 1}
+    after = [frame for frame in drawn(page) if frame["map"] in ("refined", "result")]
+    assert {frame["slot"] for frame in after} == {0, 1}
     assert abs(after[0]["mean"] - after[1]["mean"]) > 1e-4
     check_stage(page, network)
 
@@ -263,7 +263,7 @@ def test_row_5_fewer_looks_apply_to_both_passes(page: Page, network: DGRL) -> No
     flatten_all(page)
     choose_steps(page, 0)
     assert [slot["steps"] for slot in scene(page)["slots"]] == [0, 0]
-    assert {one["step"] for one in drawn(page)} == {0}
+    assert {frame["step"] for frame in drawn(page)} == {0}
     check_stage(page, network)
 
 
@@ -272,8 +272,8 @@ def test_row_6_more_looks_open_the_same_way_every_time(page: Page, network: DGRL
     for before in ("narrowing", "flat", "kernels"):
         show_experiment(page, before)
         show_experiment(page, "more-steps")
-        frames.append([(one["slot"], one["map"], one["step"], one["label"]) for one in drawn(page)])
-        assert 4 in {one["step"] for one in drawn(page)}
+        frames.append([(frame["slot"], frame["map"], frame["step"], frame["label"]) for frame in drawn(page)])
+        assert 4 in {frame["step"] for frame in drawn(page)}
         for one in drawn(page):
             label_step = re.search(r"t = (\d)", one["label"])
             assert label_step is None or int(label_step[1]) == one["step"], one
@@ -328,7 +328,7 @@ def test_row_9_a_lost_server_is_reported_and_found_again(context: BrowserContext
 def batch_of(page: Page) -> list[dict[str, Any]]:
     read = "window.dgrl.store.state.batch.map(({ file, mask }) => ({ name: file?.name, mask: mask?.name ?? null }))"
     result: list[dict[str, Any]] = page.evaluate(read)
-    return [one for one in result if one["name"]]
+    return [item for item in result if item["name"]]
 
 
 def test_row_10_a_pair_that_is_added_twice_keeps_its_masks(page: Page, pairs: dict[str, Path]) -> None:

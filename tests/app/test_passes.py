@@ -178,9 +178,9 @@ def test_the_passes_of_one_session_are_limited(
 
 
 def test_memory_is_bounded_and_the_least_recently_used_goes_first(network: DGRL, wide: str, high: str) -> None:
-    one = Passes({"tiny": network})
-    one.view(wide, "tiny", 0)
-    room_for_two = Passes({"tiny": network}, capacity=round(2.5 * one.cached_bytes))
+    passes = Passes({"tiny": network})
+    passes.view(wide, "tiny", 0)
+    room_for_two = Passes({"tiny": network}, capacity=round(2.5 * passes.cached_bytes))
     room_for_two.view(wide, "tiny", 0)
     room_for_two.view(high, "tiny", 0)
     room_for_two.view(wide, "tiny", 0)  # now `high` is the older

@@ -188,7 +188,7 @@ def test_an_explanation_is_the_library_s_and_tells_its_progress(
     assert response["value"] == pytest.approx(expected.value, abs=1e-4)
     values = np.frombuffer(base64.b64decode(response["values"]), "<f4").reshape(response["height"], response["width"])
     assert np.abs(values).max() == pytest.approx(1, abs=1e-3)
-    assert all(0 <= one["progress"] <= 1 for one in progress)
+    assert all(0 <= line["progress"] <= 1 for line in progress)
     question = {"target": "pixel", "method": "occlusion", "x": 70, "y": 40}
     lines = page.post("explain", json={"request": request(wide), "question": question}).text.splitlines()
     assert len(lines) > 2, "progress is reported"
@@ -203,9 +203,9 @@ def test_measuring_and_files(
     mask = send(page, mask_files["wide"])["id"]
     response = page.post("measure", json={"request": request(wide), "mask": mask, "stretch": False}).json()
     assert list(response["scores"]) == ["t0", "t1", "t2", "refined"]
-    assert [one["name"] for one in response["files"]] == ["wide_scores.csv", "wide_curves.csv", "wide_curves.svg"]
-    for one in response["files"]:
-        answer = page.get(one["url"])
+    assert [file["name"] for file in response["files"]] == ["wide_scores.csv", "wide_curves.csv", "wide_curves.svg"]
+    for file in response["files"]:
+        answer = page.get(file["url"])
         assert answer.status_code == 200
         assert "attachment" in answer.headers["content-disposition"]
     high = send(page, mask_files["high"])["id"]
@@ -351,8 +351,8 @@ def test_the_page_contains_its_settings_and_browsers_cache_its_modules(served: S
     answer = httpx.get(served.url)
     assert "default-src 'self'" in answer.headers["content-security-policy"]
     settings = json.loads(answer.text.split('id="settings">')[1].split("</script>")[0])
-    assert [one["name"] for one in settings["checkpoints"]] == ["tiny", "other"]
-    cat = next(one for one in settings["photos"] if one["mask"])
+    assert [checkpoint["name"] for checkpoint in settings["checkpoints"]] == ["tiny", "other"]
+    cat = next(photo for photo in settings["photos"] if photo["mask"])
     for kind in ("url", "thumbnail", "mask"):
         assert httpx.get(served.url + cat[kind]).headers["content-type"].startswith("image/")
     address = answer.text.split('src="')[1].split('"')[0]

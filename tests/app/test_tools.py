@@ -40,7 +40,7 @@ def call(url: str, tool: str, **arguments: Any) -> list[Any]:
             ClientSession(reading, writing) as session,
         ):
             await session.initialize()
-            names = {one.name for one in (await session.list_tools()).tools}
+            names = {tool.name for tool in (await session.list_tools()).tools}
             (name,) = (name for name in names if name.endswith(tool))
             return await session.call_tool(name, arguments)
 
@@ -73,7 +73,7 @@ def test_what_if_with_the_photo_alone(url: str, network: DGRL, photo_files: dict
     difference = np.abs(altered.saliency - network.trace(photo_files["wide"]).saliency).mean()
     assert refined == pytest.approx(difference, abs=1e-4)
     assert [edit["level"] for edit in numbers["edits"]] == list(levels)
-    assert [one.type for one in answered[:-1]] == ["image", "text"] * 3, "three pictures, each with its address"
+    assert [part.type for part in answered[:-1]] == ["image", "text"] * 3, "three pictures, each with its address"
 
 
 def test_numbers_are_json(url: str, network: DGRL, photo_files: dict[str, Path]) -> None:

@@ -131,12 +131,12 @@ def test_the_app_starts_and_answers_with_a_borrowed_gpu(
 
             # Both halves run in one process: the second half finds the GPU of the first.
             shown = one_client.predict(handle_file(photo_files["wide"]), "tiny", -1, api_name="/detect")
-            files = [one for one in shown if isinstance(one, str) and one.endswith(".png")]
+            files = [value for value in shown if isinstance(value, str) and value.endswith(".png")]
             expected = network.detect(photo_files["wide"])
             nearest = min(
-                np.abs(np.asarray(Image.open(one).convert("L"), np.float32) / 255 - expected).max()
-                for one in files
-                if Image.open(one).size == expected.shape[::-1]
+                np.abs(np.asarray(Image.open(file).convert("L"), np.float32) / 255 - expected).max()
+                for file in files
+                if Image.open(file).size == expected.shape[::-1]
             )
             assert nearest < 0.02 + 1 / 255
             assert len(lender.seconds()) == 2

@@ -115,11 +115,11 @@ def test_the_heads_are_randomised_and_the_model_s_stay(network: DGRL) -> None:
     for target in (PIXEL, PixelTarget(200, 120, refined=True)):
         evidence = Evidence(network, np.asarray(read(ASTRONAUT)), target)
         other = evidence.with_random_heads(3)
-        for one, shuffled in zip(evidence.rln.heads.parameters(), other.rln.heads.parameters(), strict=True):
-            assert torch.equal(one.flatten().sort().values, shuffled.flatten().sort().values)
-            assert one.numel() < 3 or not torch.equal(one, shuffled)
-        for one, same in zip(evidence.rln.backbone.parameters(), other.rln.backbone.parameters(), strict=True):
-            assert torch.equal(one, same)
+        for original, shuffled in zip(evidence.rln.heads.parameters(), other.rln.heads.parameters(), strict=True):
+            assert torch.equal(original.flatten().sort().values, shuffled.flatten().sort().values)
+            assert original.numel() < 3 or not torch.equal(original, shuffled)
+        for original, same in zip(evidence.rln.backbone.parameters(), other.rln.backbone.parameters(), strict=True):
+            assert torch.equal(original, same)
         assert evidence.value(1.0) != other.value(1.0)
     assert all(torch.equal(before[name], tensor) for name, tensor in network.state_dict().items())
 

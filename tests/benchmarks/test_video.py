@@ -21,7 +21,7 @@ def test_flicker_is_what_changes_beyond_the_movement(tmp_path, step):
     assert flicker(masks, places) == 0
     assert flicker([values + 0.1 * (index % 2) for index, values in enumerate(masks)], places) == pytest.approx(0.1)
     errors = {
-        name: np.mean([np.abs(one - mask).mean() for one, mask in zip(smooth(masks), masks, strict=True)])
+        name: np.mean([np.abs(smoothed - mask).mean() for smoothed, mask in zip(smooth(masks), masks, strict=True)])
         for name, smooth in FILTERS.items()
     }
     assert errors["none"] == 0

@@ -188,7 +188,9 @@ def test_attention_by_step_and_level(pairs, tiny_model):
         "t1": ["conv3", "conv4", "conv5"],
     }
     weights = [run(tiny_model, pair, 1, False)[0].steps[1].weight_maps["conv4"] for pair in pairs]
-    expected = np.mean([concentration(one, pair.truth()) for one, pair in zip(weights, pairs, strict=True)])
+    expected = np.mean(
+        [concentration(weight_map, pair.truth()) for weight_map, pair in zip(weights, pairs, strict=True)]
+    )
     assert result.attention["t1"]["conv4"] == pytest.approx(expected)
     assert f"| t1 | {result.attention['t1']['conv3']:.2f} | {expected:.2f} |" in result.table()
 
@@ -390,12 +392,12 @@ def test_two_processes_give_the_numbers_of_one(tmp_path, folder, pairs, loaded, 
     settings = ["--weights", checkpoint, "--device", "cpu", "--precision", "fp32"]
     launch("dgrl", "evaluate", *both, *settings, "--report", tmp_path / "report", processes=2)
     two = json.loads((tmp_path / "two.json").read_text())
-    one = evaluate(loaded, pairs)
+    alone = evaluate(loaded, pairs)
     assert two["pictures"] == COUNT
-    for kind, scores in one.scores.items():
+    for kind, scores in alone.scores.items():
         assert two["scores"][kind] == pytest.approx(scores, abs=1e-9)
-    for t, levels in one.attention.items():
+    for t, levels in alone.attention.items():
         assert two["attention"][t] == pytest.approx(levels, abs=1e-9)
     with (tmp_path / "report" / "pictures.csv").open() as file:
         names = [row["picture"] for row in csv.DictReader(file)]
-    assert names == [row.pair.image.name for row in one.rows]
+    assert names == [row.pair.image.name for row in alone.rows]

@@ -88,13 +88,13 @@ def test_attention_in_numbers() -> None:
     assert numbers["on_object"] == pytest.approx(0.5)
     assert numbers["entropy"] == pytest.approx(1)
     assert numbers["distance"] == pytest.approx(0.25 / math.sqrt(2))
-    one = torch.full((1, 1, 4, 4), 1e-12)
-    one[..., 0, 3] = 16
-    numbers = attention_numbers(one, inside)
+    weights = torch.full((1, 1, 4, 4), 1e-12)
+    weights[..., 0, 3] = 16
+    numbers = attention_numbers(weights, inside)
     assert numbers["on_object"] == pytest.approx(1)
     assert numbers["entropy"] == pytest.approx(0, abs=1e-6)
-    assert moved(flat, one) == pytest.approx(15 / 16)
-    assert moved(one, one) == 0
+    assert moved(flat, weights) == pytest.approx(15 / 16)
+    assert moved(weights, weights) == 0
     nothing = attention_numbers(flat, np.zeros((8, 8), bool))
     assert (nothing["on_object"], nothing["distance"]) == (None, None)
 
@@ -172,12 +172,12 @@ def test_two_checkpoints_disagree_by_their_difference(network: DGRL, pairs: list
 def test_csv_json_and_page_hold_the_same_numbers(surveyed: Survey) -> None:
     lines = list(csv.DictReader(io.StringIO(surveyed.to_csv())))
     objects, table = json.loads(surveyed.to_json())["rows"], surveyed.for_page()
-    for line, one, row in zip(lines, objects, table["rows"], strict=True):
-        assert line["picture"] == one["picture"] == table["pictures"][row["picture"]]["name"]
+    for line, record, row in zip(lines, objects, table["rows"], strict=True):
+        assert line["picture"] == record["picture"] == table["pictures"][row["picture"]]["name"]
         for column, value in zip(table["columns"], row["values"], strict=True):
-            assert one[column["key"]] == value
+            assert record[column["key"]] == value
             assert line[column["key"]] == ("" if value is None else str(value))
-        assert line["why"] == one["why"] == row["why"]
+        assert line["why"] == record["why"] == row["why"]
 
 
 def test_the_page_has_the_masks(network: DGRL, pairs: list[Pair], surveyed: Survey) -> None:

@@ -24,7 +24,7 @@ def test_a_page_asks_shows_and_tells(network, key, passes):
     html = experiment_page(network, experiment)
     content = json.loads(re.search(r'id="content">(.*?)</script>', html, re.DOTALL)[1])
     assert len(content["stored"]) == passes
-    assert [one["request"]["photo"] for one in content["stored"]] == [experiment.photo] * passes
+    assert [stored_pass["request"]["photo"] for stored_pass in content["stored"]] == [experiment.photo] * passes
     host = html.index('id="app"')
     assert html.index(experiment.question.split("?")[0].replace("'", "&#39;")) < host
     numbers = experiment.measure(experiment.passes(network))

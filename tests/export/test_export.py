@@ -187,7 +187,7 @@ def test_the_printed_values_are_in_the_file(made: Make) -> None:
     network, written = made("attended feedback, dilations, two propagations")
     graph = onnx.load(written.path)
     onnx.checker.check_model(graph)
-    assert written.opset == next(one.version for one in graph.opset_import if not one.domain) >= 18
+    assert written.opset == next(opset.version for opset in graph.opset_import if not opset.domain) >= 18
     assert set(written.inputs) == {value.name for value in graph.graph.input}
     assert set(written.inputs) - set(written.altering) == {RLN_IMAGE, BRN_IMAGE}
     assert written.inputs[RLN_IMAGE] == ["batch", 3, 96, 96]

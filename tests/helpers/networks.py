@@ -49,7 +49,7 @@ def filled(model: DGRL) -> DGRL:
 def _values(name: str, noise: NDArray[np.float64]) -> NDArray[np.float64]:
     if name.endswith("running_var"):
         return 1 + 0.2 * np.abs(noise)
-    if noise.ndim == 4:  # a convolution; the last ones so that their maps span their range
+    if noise.ndim == 4:  # a convolution; the last ones are scaled so that their maps use the whole range
         loudness = {"classify": 0.1, "mask": 0.2}.get(name.split(".")[-2], 1.4)
         return loudness * noise / np.sqrt(noise[0].size)
     if ".norms." in name:

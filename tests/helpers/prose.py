@@ -83,7 +83,7 @@ def prose_of_script(text: str) -> str:
     """Return the strings of a script that have spaces, joined where they are added together."""
     text = re.sub(r"([\"'`])\s*\+\s*\1", "", text)
     strings = re.findall(r"\"((?:[^\"\\\n]|\\.)*)\"|'((?:[^'\\\n]|\\.)*)'", text)
-    return "\n\n".join(one for pair in strings for one in pair if " " in one)
+    return "\n\n".join(text for pair in strings for text in pair if " " in text)
 
 
 def docstrings_of(tree: ast.Module) -> list[ast.Constant]:

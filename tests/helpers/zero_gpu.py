@@ -42,7 +42,7 @@ def fetch(callback: Any = None) -> None:
     for pack in patching.tensor_packs:
         content = Path(pack.path()).read_bytes()
         offset = 0
-        for tensor, size, aligned in (*(one for batch in pack.batches for one in batch), *pack.big_tensors):
+        for tensor, size, aligned in (*(entry for batch in pack.batches for entry in batch), *pack.big_tensors):
             values = torch.frombuffer(bytearray(content[offset : offset + size]), dtype=tensor.dtype)
             for fake in pack.fakes[tensor]:
                 fake.data = torch.empty(0, dtype=tensor.dtype).set_(

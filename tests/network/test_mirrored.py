@@ -22,11 +22,13 @@ def test_each_step_is_the_average_of_the_photo_and_its_mirror_image(model):
     images = torch.rand(2, 3, 80, 60, generator=torch.Generator().manual_seed(0))
     high = model.localise(images, quality="high")
     plain, mirrored = model.localise(images), model.localise(images.flip(-1))
-    for step, one, other in zip(high.steps, plain.steps, mirrored.steps, strict=True):
-        torch.testing.assert_close(step.saliency, (one.saliency + other.saliency.flip(-1)) / 2)
+    for step, original, mirror_image in zip(high.steps, plain.steps, mirrored.steps, strict=True):
+        torch.testing.assert_close(step.saliency, (original.saliency + mirror_image.saliency.flip(-1)) / 2)
         torch.testing.assert_close(step.logits.softmax(1)[:, 1:], step.saliency)
         for level, weights in step.weight_maps.items():
-            torch.testing.assert_close(weights, (one.weight_maps[level] + other.weight_maps[level].flip(-1)) / 2)
+            torch.testing.assert_close(
+                weights, (original.weight_maps[level] + mirror_image.weight_maps[level].flip(-1)) / 2
+            )
     assert not torch.allclose(high.saliency, plain.saliency, atol=1e-4)
 
 
@@ -70,7 +72,7 @@ def test_evaluation_measures_the_averages(model, tmp_path):
     pairs = find_pairs(tmp_path / "image", tmp_path / "mask")
     high, normal = (evaluate(model, pairs, quality=quality, threads=1).rows for quality in ("high", "normal"))
     assert [row.kind for row in high] == [row.kind for row in normal]
-    assert all(one.scores["MAE"] != other.scores["MAE"] for one, other in zip(high, normal, strict=True))
+    assert all(averaged.scores["MAE"] != single.scores["MAE"] for averaged, single in zip(high, normal, strict=True))
 
 
 def test_the_commands_have_the_option(tmp_path, capsys, monkeypatch):

@@ -259,12 +259,12 @@ def test_attended_feedback_is_of_the_features_that_the_maps_weigh():
     images = torch.rand(1, 3, 96, 96, generator=torch.Generator().manual_seed(0))
     flat = [flatten_map(level, t=0) for level in LEVELS]
     with torch.no_grad(), listening(Recorder(flat)):
-        one, other = plain.rln(images, 1), attended.rln(images, 1)
-    torch.testing.assert_close(one.saliency, other.saliency)  # maps of 1 weigh nothing
+        without, with_attention = plain.rln(images, 1), attended.rln(images, 1)
+    torch.testing.assert_close(without.saliency, with_attention.saliency)  # maps of 1 weigh nothing
     with torch.no_grad():
-        one, other = plain.rln(images, 1), attended.rln(images, 1)
-    torch.testing.assert_close(one.steps[0].saliency, other.steps[0].saliency)
-    assert not torch.allclose(one.saliency, other.saliency)
+        without, with_attention = plain.rln(images, 1), attended.rln(images, 1)
+    torch.testing.assert_close(without.steps[0].saliency, with_attention.steps[0].saliency)
+    assert not torch.allclose(without.saliency, with_attention.saliency)
 
 
 def test_attend_weighs_the_levels_that_have_a_map():

@@ -61,7 +61,9 @@ def test_prompted_pictures_have_the_requested_share_and_repeat_with_the_seed(tmp
     again = NamedData(pairs, plain_resize(64), named_share=1.0)
     same = data[3].parts(), again[3].parts()
     assert list(same[0]) == ["images", "masks", "given", "places"]
-    assert all(torch.equal(one, other) for one, other in zip(*(parts.values() for parts in same), strict=True))
+    assert all(
+        torch.equal(value, repeated) for value, repeated in zip(*(parts.values() for parts in same), strict=True)
+    )
     alone = make_stage(DGRL(TRAINED), TrainingConfig(size=64)).make_data(pairs)
     assert list(alone[0].parts()) == ["images", "masks"]
     without_maps = DGRL(dataclasses.replace(TRAINED, context=False))

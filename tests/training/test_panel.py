@@ -217,8 +217,8 @@ def test_the_python_it_shows_trains_as_its_command_does(drawn, tmp_path, new):
         panel.close()
     AcceleratorState._reset_state(reset_partial_state=True)
     exec(html.unescape(python).replace(str(tmp_path / "run"), str(tmp_path / "python")), {})
-    one, other = (DGRL.from_pretrained(tmp_path / name).state_dict() for name in ("run", "python"))
-    assert all(torch.equal(value, other[name]) for name, value in one.items())
+    by_command, by_python = (DGRL.from_pretrained(tmp_path / name).state_dict() for name in ("run", "python"))
+    assert all(torch.equal(value, by_python[name]) for name, value in by_command.items())
 
 
 @pytest.mark.slow

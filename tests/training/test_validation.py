@@ -38,8 +38,8 @@ def log(folder, kind):
     return [line for line in lines if kind in line]
 
 
-def same(one, other):
-    return all(torch.equal(value, other[name]) for name, value in one.items())
+def same(state, expected):
+    return all(torch.equal(value, expected[name]) for name, value in state.items())
 
 
 def test_scores_equal_those_of_the_evaluation(pairs):

@@ -51,7 +51,7 @@ def test_the_page_sends_nothing(site: Site, visit: Visit, png: Path) -> None:
     with page.expect_download():
         page.get_by_test_id("save-cutout").click()
     assert set(site.asked) <= {"/sw.js"}, "only the browser looks for a newer service worker"
-    assert [one for one in requests if not one.startswith(("blob:", site.url))] == []
+    assert [address for address in requests if not address.startswith(("blob:", site.url))] == []
     assert page.evaluate("fetch('https://example.org').then(() => 'sent', () => 'refused')") == "refused"
 
 
@@ -104,8 +104,8 @@ def test_two_tabs_work_at_once(site: Site, visit: Visit, png: Path) -> None:
     upload(page, png)
     wait(other)
     wait(page)
-    assert [json.loads(values(one)[0]["key"])[0] for one in (page, other)] == ["drawn", "astronaut"]
-    assert all(values(one)[0]["ready"] for one in (page, other))
+    assert [json.loads(values(tab)[0]["key"])[0] for tab in (page, other)] == ["drawn", "astronaut"]
+    assert all(values(tab)[0]["ready"] for tab in (page, other))
 
 
 def test_a_lost_site_is_reported_and_found_again(small_page: Path, browser: Browser, tmp_path: Path) -> None:
