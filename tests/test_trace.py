@@ -232,7 +232,7 @@ def test_file_keys_are_tap_names(trace, tmp_path):
 
 
 @pytest.mark.parametrize("sizing", ["smooth", "published"])
-def test_a_step_in_the_photo_s_size_is_as_the_network_sizes_it(photo, tmp_path, sizing):
+def test_a_step_is_enlarged_to_the_photo_s_size_as_in_the_network(photo, tmp_path, sizing):
     model = filled(DGRL(dataclasses.replace(TINY, sizing=sizing)))
     model.trace(photo, 1).save(tmp_path / "trace.npz")
     trace = Trace.load(tmp_path / "trace.npz")

@@ -368,7 +368,7 @@ class _Run:
 
 
 def make_accelerator(config: TrainingConfig) -> Accelerator:
-    """Accelerate on what there is: a GPU or several, or the CPU.
+    """Set up Accelerate for one GPU, for several, or for the CPU.
 
     Raises:
         TrainingError: the precision cannot be had there.

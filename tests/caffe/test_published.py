@@ -107,7 +107,7 @@ def test_imresize_bicubic():
     for height, width in ((20, 30), (100, 67), (41, 67), (7, 200), (1, 1)):
         result = imresize_bicubic(torch.from_numpy(image), height, width).numpy()
         np.testing.assert_allclose(result, imresize(image, height, width), atol=1e-5)
-        # Pillow's bicubic is the same but for the edges, which it does not mirror.
+        # Pillow's bicubic is the same except at the edges, which it does not mirror.
         theirs = np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.BICUBIC))
         inner = slice(height // 3, height - height // 3), slice(width // 3, width - width // 3)
         if min(height, width) > 7:

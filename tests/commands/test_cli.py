@@ -94,7 +94,7 @@ def test_detect_options_reach_the_network(dgrl, here):
     assert not np.array_equal(*maps)
 
 
-def test_a_folder_with_a_bad_file_is_done_but_for_it(dgrl, here):
+def test_all_good_files_of_a_folder_with_a_bad_file_are_done(dgrl, here):
     good = [photo(here / "in" / name) for name in ("a.jpg", "b.PNG", "c.webp")]
     photo(here / "in" / "inner" / "d.jpg")
     (here / "in" / "broken.jpg").write_bytes(good[0].read_bytes()[:300])

@@ -1,4 +1,4 @@
-"""`dgrl detect --video`: every frame of videos and animations, and what cannot be asked of it."""
+"""`dgrl detect --video` reads every frame of videos and animations, and refuses options that are only for photos."""
 
 import numpy as np
 import pytest
