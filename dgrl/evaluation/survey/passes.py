@@ -37,8 +37,8 @@ class Pass:
         truth: (H, W) of 0 and 1, or None.
         maps: (H, W) uint8 by kind: "t0", "t1", … and `REFINED`.
         values: the numbers that came with the pass.
-        tiles: the maps as the page shows them, small squares side by side: looks, final map, then attention maps from
-            fine to coarse and look to look.
+        tiles: the maps on the page, as small squares side by side: the looks, the final map, then the attention maps by
+            level, from fine to coarse, and by look.
     """
 
     photo: RGB
