@@ -129,7 +129,7 @@ class Photos:
 
 
 def read_example(path: Path) -> Example:
-    """Read what the page shows of an example."""
+    """Read the parts of an example that the page shows."""
     mask = path.parent / "masks" / f"{path.stem}.png"
     return Example(path.stem, path, mask if mask.is_file() else None, thumbnail(read_image(path)))
 

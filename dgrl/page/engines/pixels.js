@@ -11,7 +11,7 @@
 
 const MOST_PIXELS = 50e6;
 /** White, black, grey: the first one on which a transparent picture is visible (dgrl.images.transparency). */
-const GROUNDS = [255, 0, 128];
+const BACKGROUNDS = [255, 0, 128];
 const STANDS_OUT = 64;
 const NEARLY = 0.9;
 const SAMPLE = 300;
@@ -70,7 +70,7 @@ function isOpaque({ data }) {
  */
 function layOnGround({ data, width, height }) {
   const [down, right] = [height, width].map((side) => Math.max(Math.floor(side / SAMPLE), 1));
-  const visibleShares = GROUNDS.map((ground) => {
+  const visibleShares = BACKGROUNDS.map((ground) => {
     let amount = 0;
     for (let y = 0; y < height; y += down) {
       for (let x = 0; x < width; x += right) {
@@ -81,7 +81,7 @@ function layOnGround({ data, width, height }) {
     }
     return amount;
   });
-  const ground = GROUNDS[visibleShares.findIndex((amount) => amount >= NEARLY * Math.max(...visibleShares))] ?? 255;
+  const ground = BACKGROUNDS[visibleShares.findIndex((amount) => amount >= NEARLY * Math.max(...visibleShares))] ?? 255;
   for (let i = 0; i < data.length; i += 4) {
     const alpha = data[i + 3] / 255;
     for (let c = 0; c < 3; c++) data[i + c] = Math.round(data[i + c] * alpha + ground * (1 - alpha));
