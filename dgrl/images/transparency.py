@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-GROUNDS = (255, 0, 128)
+BACKGROUNDS = (255, 0, 128)
 """White, then black, then grey: the first on which a picture stands out."""
 
 _STANDS_OUT = 64  # of 255, in any of the three colours
@@ -20,9 +20,9 @@ def lay_on_ground(colours: Image.Image, alpha: Image.Image) -> NDArray[np.uint8]
 
 
 def ground_for(colours: Image.Image, alpha: Image.Image) -> int:
-    """Return which of `GROUNDS` suits a picture, so that white logos and dark ones are visible."""
+    """Return which of `BACKGROUNDS` suits a picture, so that white logos and dark ones are visible."""
     step = [max(side // _SAMPLE, 1) for side in (colours.height, colours.width)]
     visible = np.asarray(alpha)[:: step[0], :: step[1]].astype(np.float64)
     pixels = np.asarray(colours)[:: step[0], :: step[1]].astype(np.int16)
-    amounts = [float((visible * (np.abs(pixels - ground).max(2) >= _STANDS_OUT)).sum()) for ground in GROUNDS]
-    return next(ground for ground, amount in zip(GROUNDS, amounts, strict=True) if amount >= _NEARLY * max(amounts))
+    amounts = [float((visible * (np.abs(pixels - ground).max(2) >= _STANDS_OUT)).sum()) for ground in BACKGROUNDS]
+    return next(ground for ground, amount in zip(BACKGROUNDS, amounts, strict=True) if amount >= _NEARLY * max(amounts))
