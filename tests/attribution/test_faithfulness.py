@@ -21,7 +21,7 @@ from dgrl.files import EXAMPLES
 from tests.helpers.networks import TRAINED, filled
 
 SMALLEST = replace(TRAINED, rln_size=96)
-ASTRONAUT, CAT = EXAMPLES / "astronaut.jpg", EXAMPLES / "cat.jpg"
+ASTRONAUT, KITTEN = EXAMPLES / "astronaut.jpg", EXAMPLES / "kitten.jpg"
 PIXEL = PixelTarget(200, 120)
 
 
@@ -175,9 +175,9 @@ def test_an_explanation_with_its_check_equals_each_alone(network: DGRL, method: 
 @pytest.mark.slow
 def test_with_the_weights_that_ship_grad_cam_beats_chance_and_shuffled_it_does_not() -> None:
     model, question = DGRL.from_pretrained(default_weights()), Question(ObjectTarget(), "grad_cam")
-    result = attribute(model, CAT, ObjectTarget(), "grad_cam")
-    checked = faithfulness(model, CAT, question, result)
+    result = attribute(model, KITTEN, ObjectTarget(), "grad_cam")
+    checked = faithfulness(model, KITTEN, question, result)
     assert checked.beats_chance
     shuffled = np.random.default_rng(0).permutation(cells(result.square).ravel()).reshape(GRID, GRID)
     square = np.kron(shuffled, np.ones((32, 32), np.float32))
-    assert not faithfulness(model, CAT, question, replace(result, square=square)).beats_chance
+    assert not faithfulness(model, KITTEN, question, replace(result, square=square)).beats_chance
