@@ -63,6 +63,12 @@ WORKS = f"""() => {{
   }};
   return Object.keys(window.works);
 }}"""
+HOLD = """() => {
+  const { engine } = window.dgrl.loader;
+  const released = new Promise((resolve) => { window.release = resolve; });
+  const survey = engine.survey.bind(engine);
+  engine.survey = async (...request) => { await released; return survey(...request); };
+}"""
 READY = "() => !!window.dgrl?.scene"
 DROP = """([selector, files]) => {
   const data = new DataTransfer();
@@ -402,6 +408,30 @@ def test_own_photos_take_the_place_of_the_examples(page: Page, pairs: dict[str, 
     page.set_input_files("[data-testid=batch-files]", [pairs["p2.png"]])
     page.wait_for_function(SURVEYED)
     assert page.evaluate(names) == ["p1", "p2"]
+
+
+@pytest.mark.parametrize("opens", ["by address", "again"])
+def test_the_survey_opens_by_its_address_with_the_examples(context: BrowserContext, server: Server, opens: str) -> None:
+    page = open_page(context, f"{server.url}?view=batch" if opens == "by address" else server.url)
+    if opens == "again":
+        click(page, "view-batch")
+        page.reload()
+    page.wait_for_function(SURVEYED)
+    assert page.locator("[role=row][data-index]").count() == 6
+
+
+def test_the_old_numbers_stay_until_there_are_new_ones(page: Page) -> None:
+    """Without them the view was empty for as long as the first picture took, and seemed to hang."""
+    click(page, "view-batch")
+    page.wait_for_function(SURVEYED)
+    page.evaluate(HOLD)
+    page.get_by_role("checkbox", name="what each part does").check()
+    expect(page.get_by_test_id("batch-summary")).to_contain_text("0 of 6 done. Until the first is done")
+    expect(page.locator("[role=row][data-index]")).to_have_count(6)
+    expect(page.get_by_test_id("batch-grid")).to_be_visible()
+    page.evaluate("window.release()")
+    page.wait_for_function(SURVEYED)
+    expect(page.get_by_test_id("batch-summary")).to_have_text("6 of 6 done.")
 
 
 def test_a_thousand_pictures_stay_smooth(page: Page) -> None:

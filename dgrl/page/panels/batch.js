@@ -53,6 +53,8 @@ class Batch {
     this.survey = null;
     /** @type {import("../survey/table.js").Table[]} those that the survey shows */
     this.drawn = [];
+    /** @type {number[]} the items that they are of */
+    this.drawnIds = [];
     this.zip = button("Maps and cut-outs (ZIP)", () => this.keep());
     this.clear = button("Clear", () => store.dispatch({ type: "batch", items: [] }));
     this.second = picker("Compare with", (value) => this.choose({ second: value || null }));
@@ -106,6 +108,7 @@ class Batch {
       if (batch !== before.batch) this.work();
     });
     this.draw(store.state);
+    if (store.state.scene.view === "batch") this.examples();
   }
 
   /**
@@ -205,7 +208,10 @@ class Batch {
     );
     const mean = errors.reduce((sum, error) => sum + error, 0) / errors.length;
     const scored = errors.length ? ` Mean absolute error ${number(mean, 4)}, worst first.` : "";
-    write(this.summary, batch.length ? `${tables.length} of ${batch.length} done.${scored}` : "No photos yet.");
+    // Other numbers are asked for: the old ones stay until there are new ones, so that the view does not look broken.
+    const isOld = !tables.length && this.drawnIds.length > 0 && this.drawnIds.every((id) => this.itemOf(id));
+    const old = isOld ? " Until the first is done, the table shows the numbers from before." : "";
+    write(this.summary, batch.length ? `${tables.length} of ${batch.length} done.${scored}${old}` : "No photos yet.");
     const failed = batch.filter(({ error }) => error);
     write(this.failures, failed.map(({ photo, file, error }) => `${photo ?? file?.name}: ${error}`).join("\n"));
     this.failures.hidden = !failed.length;
@@ -216,9 +222,10 @@ class Batch {
     const choices = otherCheckpoints.map(({ name }) => ({ value: name, text: name }));
     this.second.set([{ value: "", text: "no other checkpoint" }, ...choices], surveyed.second ?? "");
     this.parts.checked = surveyed.parts;
-    this.place.hidden = !tables.length || scene.view !== "batch";
-    if (this.place.hidden || (this.survey && same(tables, this.drawn))) return;
+    this.place.hidden = !(tables.length || isOld) || scene.view !== "batch";
+    if (this.place.hidden || isOld || (this.survey && same(tables, this.drawn))) return;
     this.drawn = tables;
+    this.drawnIds = batch.filter(({ table }) => table).map(({ id }) => id);
     if (this.survey) this.survey.update(joined(tables));
     else this.survey = mountSurvey(this.place, joined(tables), { onOpen: (name) => this.open(name) });
   }

@@ -2,7 +2,7 @@
 
 import { make } from "../dom.js";
 import vocabulary from "../vocabulary.js";
-import { comparison, effect, levelsAndLooks, answerPerCheckpoint, offAt, offObject, rowsOf } from "./answers.js";
+import { answerPerCheckpoint, comparison, effect, levelsAndLooks, offAt, offObject, rowsOf } from "./answers.js";
 import { BOTH } from "./table.js";
 
 /**
