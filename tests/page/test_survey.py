@@ -254,6 +254,15 @@ def test_the_question_memory_puts_the_picture_first_that_memory_hurts_most(show:
     assert tab.locator(".answer").is_hidden()
 
 
+@pytest.mark.parametrize("title", ["Where is attention off the object?", "At which level and look?"])
+def test_questions_about_attention_put_pictures_first_with_attention_off_the_object(show: Open, title: str) -> None:
+    """A small object has a small share of attention even where attention is on it."""
+    survey = random_survey(12)
+    tab = show(survey)
+    tab.get_by_label("Question").select_option(label=title)
+    assert shown_rows(tab) == [row.picture for row in sorted(survey.rows, key=lambda row: row.values["focus"])]
+
+
 def test_the_chosen_map_is_drawn(show: Open) -> None:
     tab = show(random_survey(2))
     tab.locator(".labelled:has(> span:text-is('Map')) select").select_option(label="fine attention, look 1")

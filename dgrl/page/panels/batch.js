@@ -207,7 +207,8 @@ class Batch {
       ({ columns, rows }) => rows[0]?.values[columns.findIndex(({ key }) => key === ERROR)] ?? [],
     );
     const mean = errors.reduce((sum, error) => sum + error, 0) / errors.length;
-    const scored = errors.length ? ` Mean absolute error ${number(mean, 4)}, worst first.` : "";
+    const of = surveyed.second ? ` with ${surveyed.checkpoint}` : "";
+    const scored = errors.length ? ` Mean absolute error ${number(mean, 4)}${of}.` : "";
     // Other numbers are asked for: the old ones stay until there are new ones, so that the view does not look broken.
     const isOld = !tables.length && this.drawnIds.length > 0 && this.drawnIds.every((id) => this.itemOf(id));
     const old = isOld ? " Until the first is done, the table shows the numbers from before." : "";

@@ -63,7 +63,6 @@ function attention(table, maps) {
   const count = ({ column = 0 }) => offAt(rowsOf(table, 0), column, area);
   const worst = maps.reduce((a, b) => (count(b) > count(a) ? b : a));
   const keys = maps.filter(({ level }) => level === worst.level).map(({ level, t }) => `on_object_${level}_t${t}`);
-  const first = `on_object_${worst.level}_t${worst.t}`;
   const ends = maps.filter(({ t }) => t === last.t).map(({ level, t }) => `on_object_${level}_t${t}`);
   return [
     {
@@ -74,7 +73,7 @@ function attention(table, maps) {
     {
       title: TITLES.where,
       answer: answerPerCheckpoint(table, (rows) => levelsAndLooks(table, rows, maps, area)),
-      view: sorted(table, [...new Set([first, ...keys]), "object_share"], `${worst.level}_t${worst.t}`),
+      view: sorted(table, ["focus", ...keys, "object_share"], `${worst.level}_t${worst.t}`),
     },
   ];
 }
