@@ -375,7 +375,7 @@ def test_bad_pictures_end_with_1_or_with_skip_bad_with_2(dgrl, tmp_path):
     assert "--skip-bad" in err[-1]
     code, out, err = dgrl("--skip-bad", folder=tmp_path)
     assert code == 2
-    assert "1 pictures; published protocol" in out
+    assert "1 picture; published protocol" in out
     assert err[-1] == "dgrl: skipped: 2"
 
 
