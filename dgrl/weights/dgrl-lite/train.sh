@@ -108,7 +108,8 @@ average brn-31 brn-32 0.5 brn brn
 # Version 3.0: RLN again from 30 % of the way back to version 1.0, nothing frozen, for an hour or more on one core. The masks of
 # pictures without a prompt are mixed with what the network finds itself in the picture and in its mirror image.
 average brn known 0.3 back
-"$here/../../../scripts/train-on-gpu.sh" pack "$data" "$runs/packed" --quality 85
+check=(--without "$here/check_DUTS-TR.txt")
+python -m dgrl.training.packed pack "${pairs[@]}" "${check[@]}" --out "$runs/packed" --quality 85
 again() {
   python - "$runs/packed" "$runs/$1" "$runs/$2" "$runs/$3" "${@:4}" <<'PYTHON'
 import sys
@@ -137,7 +138,15 @@ export ONEDNN_DEFAULT_FPMATH_MODE=BF16
 again again-61 back back 85 61 10 2e-4 5e-5 256 288 320 352
 again again-62 again-61 again-61 62 62 8 1.5e-4 4e-5 288 320 352
 unset ONEDNN_DEFAULT_FPMATH_MODE
-python - "$runs/brn" "$runs/dgrl-lite" <<'PYTHON'
+
+# BRN on the maps of the network halfway to the first of these. RLN: 35 % of each of the two and 30 % of version 2.0.
+average again-61 brn 0.5 halfway
+refining brn-71 halfway 3000 --seed 71 "${check[@]}"
+average again-61 again-62 0.5 both
+average both brn 0.3 mixture
+average mixture brn-71 1 mixture-refined brn
+
+python - "$runs/mixture-refined" "$runs/dgrl-lite" <<'PYTHON'
 import sys
 from dgrl import DGRL
 
