@@ -7,7 +7,7 @@ counts, of two.
 
 import sys
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import torch
@@ -15,6 +15,7 @@ import torch
 from benchmarks.timing import table
 from dgrl import DGRL
 from dgrl.attribution.attribute import Attribution, attribute_in_batches, evidence_of
+from dgrl.attribution.batches import result_of
 from dgrl.attribution.evidence import Evidence
 from dgrl.attribution.faithfulness import faithfulness_in_batches
 from dgrl.attribution.question import METHODS, Method, ObjectTarget, Question
@@ -40,15 +41,6 @@ def timed(work: Callable[[], Result]) -> tuple[Result, Times]:
     start, used = time.perf_counter(), time.process_time()
     result = work()
     return result, (time.perf_counter() - start, time.process_time() - used)
-
-
-def result_of(batches: Generator[float, None, Result]) -> Result:
-    """Run a computation to its end."""
-    while True:
-        try:
-            next(batches)
-        except StopIteration as done:
-            return done.value
 
 
 def measure(model: DGRL, photo: RGB, method: Method) -> tuple[Times, Times]:

@@ -181,18 +181,14 @@ class Explorer(anywidget.AnyWidget):
     def _explain(self, message: Mapping[str, Any], _: list[bytes]) -> None:
         require("explain", "captum")
         from dgrl.attribution.answer import Choice, explanation_in_batches, numbers, question_of
+        from dgrl.attribution.batches import result_of
         from dgrl.figures.attribution import attribution_layer
 
         assert self.model is not None
         trace, choice = self._trace(message["request"]), Choice(**message["question"])
         question = question_of(trace, choice, int(choice.x or 0), int(choice.y or 0))
         batches = explanation_in_batches(self.model, trace.photo, question)
-        while True:
-            try:
-                self.send({"id": message["id"], "progress": next(batches)})
-            except StopIteration as done:
-                explanation = done.value
-                break
+        explanation = result_of(batches, lambda share: self.send({"id": message["id"], "progress": share}))
         heat_map = attribution_layer(explanation.attribution)
         height, width = heat_map.values.shape
         description = numbers(trace, explanation, heat_map) | {"limit": heat_map.limit, "label": heat_map.label}

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from dgrl.attribution.attribute import Attribution, attribute_in_batches, evidence_of
+from dgrl.attribution.batches import as_part
 from dgrl.attribution.faithfulness import Faithfulness, faithfulness_in_batches
 from dgrl.attribution.methods import BLOCKS
 from dgrl.attribution.question import CellTarget, ObjectTarget, PixelTarget, Question, Target
@@ -38,19 +39,9 @@ class Explanation:
 def explanation_in_batches(model: DGRL, photo: RGB, question: Question) -> Generator[float, None, Explanation]:
     """Explain a value and check the explanation, a batch at a time: yield the share done, return the result."""
     evidence = evidence_of(model, photo, question)
-    for_attribution = attribute_in_batches(model, photo, question, evidence=evidence)
-    while True:
-        try:
-            yield 0.5 * next(for_attribution)
-        except StopIteration as done:
-            attribution: Attribution = done.value
-            break
+    attribution = yield from as_part(attribute_in_batches(model, photo, question, evidence=evidence), 0.0, 0.5)
     check = faithfulness_in_batches(model, photo, question, attribution, evidence=evidence)
-    while True:
-        try:
-            yield 0.5 + 0.5 * next(check)
-        except StopIteration as done:
-            return Explanation(attribution, done.value)
+    return Explanation(attribution, (yield from as_part(check, 0.5, 1.0)))
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional as F
 
+from dgrl.attribution.batches import result_of
 from dgrl.attribution.evidence import Evidence
 from dgrl.attribution.methods import ROUGH_PIECES, WINDOWS, Batches, grad_cam, integrated_gradients, occlusion
 from dgrl.attribution.question import (
@@ -106,14 +107,7 @@ def attribute(
         ValueError: the target or a setting is not in this pass; the message says what is.
         FloatingPointError: the network returned NaN or infinite values.
     """
-    batches = attribute_in_batches(model, picture, Question(target, method, **settings), batch_size)
-    while True:
-        try:
-            share = next(batches)
-        except StopIteration as done:
-            return done.value
-        if progress is not None:
-            progress(share)
+    return result_of(attribute_in_batches(model, picture, Question(target, method, **settings), batch_size), progress)
 
 
 @torch.inference_mode(False)  # gradients are needed even in the caller's inference mode

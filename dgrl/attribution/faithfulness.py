@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from dgrl.attribution.attribute import Attribution, evidence_of, explain
+from dgrl.attribution.batches import as_part, result_of
 from dgrl.attribution.evidence import Evidence
 from dgrl.attribution.question import Method, Question
 from dgrl.images import Picture, read_image
@@ -112,12 +113,7 @@ def faithfulness(
         ValueError: the target is not in this pass.
         FloatingPointError: the network returned NaN or infinite values.
     """
-    batches = faithfulness_in_batches(model, picture, question, attribution, seed)
-    while True:
-        try:
-            next(batches)
-        except StopIteration as done:
-            return done.value
+    return result_of(faithfulness_in_batches(model, picture, question, attribution, seed))
 
 
 @torch.inference_mode(False)
@@ -183,11 +179,8 @@ def _sensitivity(
     evidence: Evidence, question: Question, attribution: Attribution, seed: int
 ) -> Generator[float, None, float]:
     batches = explain(evidence.with_random_heads(seed), question, BATCH, rough=True)
-    while True:
-        try:
-            yield 0.5 + next(batches) / 2
-        except StopIteration as done:
-            return rank_correlation(cells(attribution.square), cells(done.value.detach().float().cpu().numpy()))
+    randomised = yield from as_part(batches, 0.5, 1.0)
+    return rank_correlation(cells(attribution.square), cells(randomised.detach().float().cpu().numpy()))
 
 
 def cells(square: NDArray[np.float32]) -> NDArray[np.float32]:

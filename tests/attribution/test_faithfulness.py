@@ -13,6 +13,7 @@ from torch import Tensor
 from dgrl import DGRL
 from dgrl.attribution.answer import explanation_in_batches
 from dgrl.attribution.attribute import Attribution, attribute
+from dgrl.attribution.batches import result_of
 from dgrl.attribution.evidence import Evidence
 from dgrl.attribution.faithfulness import GRID, cells, faithfulness, hidden, rank_correlation, shown
 from dgrl.attribution.question import METHODS, Method, ObjectTarget, PixelTarget, Question
@@ -158,13 +159,7 @@ def test_rank_correlation() -> None:
 def test_an_explanation_with_its_check_equals_each_alone(network: DGRL, method: Method) -> None:
     question = Question(PIXEL, method)
     with torch.inference_mode():
-        batches = explanation_in_batches(network, read(ASTRONAUT), question)
-        while True:
-            try:
-                next(batches)
-            except StopIteration as done:
-                both = done.value
-                break
+        both = result_of(explanation_in_batches(network, read(ASTRONAUT), question))
     alone = attribute(network, ASTRONAUT, PIXEL, method)
     np.testing.assert_allclose(both.attribution.square, alone.square, rtol=1e-5, atol=1e-7)
     checked = faithfulness(network, ASTRONAUT, question, alone)
